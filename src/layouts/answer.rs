@@ -1,0 +1,86 @@
+//! The typed replies to reads. Missing, wrong type and missing group are variants here, never
+//! numbers, so that nobody can add them up by accident.
+//!
+//! It is apart from the Redis side, which makes answers, and from the counting, which weighs them.
+
+use super::read::Name;
+
+/// What Redis said to one [`Read`](super::read::Read).
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    /// The key does not exist. Redis deletes a collection with its last member.
+    Missing,
+    /// Members of a list, set, sorted set, hash or stream.
+    Size(u64),
+    /// The number in a string: finite, at least 0.
+    Number(f64),
+    /// A string that holds no such number.
+    NotANumber,
+    /// The key holds another type than the read can count.
+    WrongType(String),
+    /// A consumer group as it stands.
+    Group(Group),
+    /// The stream exists and has no such group; it holds this many entries.
+    MissingGroup {
+        /// Entries in the stream (XLEN).
+        entries: u64,
+    },
+}
+
+/// The state of one consumer group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Group {
+    /// Entries that no consumer was given yet.
+    pub waiting: Waiting,
+    /// Entries that were given to a consumer and not acknowledged.
+    pub pending: u64,
+}
+
+/// How many entries a group still has to be given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Waiting {
+    /// Redis's own lag, or the entries counted one by one where it has none.
+    Exact(u64),
+    /// An upper bound, where the lag is nil and more entries follow than are counted one by one.
+    AtMost(u64),
+}
+
+impl Waiting {
+    /// The entries to plan for. The bound is used as it is: too many costs a worker for a while,
+    /// too few leaves jobs behind.
+    #[must_use]
+    pub fn entries(self) -> u64 {
+        match self {
+            Self::Exact(entries) | Self::AtMost(entries) => entries,
+        }
+    }
+}
+
+/// Why an answer counts nothing: what Redis holds is not what the layout says.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// The key's type cannot be counted by this layout.
+    #[error("key `{key}` holds the Redis type {found}, expected {expected}")]
+    WrongType {
+        /// The key.
+        key: Name,
+        /// The type that Redis named.
+        found: String,
+        /// What the read can count.
+        expected: &'static str,
+    },
+    /// The string is no plain decimal of at least 0.
+    #[error("key `{key}` holds a string that is no plain decimal number of at least 0")]
+    NotANumber {
+        /// The key.
+        key: Name,
+    },
+    /// The consumer group does not exist and the trigger says not to guess.
+    #[error("stream `{key}` has no consumer group `{group}`")]
+    MissingGroup {
+        /// The stream.
+        key: Name,
+        /// The group.
+        group: Name,
+    },
+}

@@ -1,0 +1,124 @@
+//! Numbers of jobs that are known: finite, at least 0.
+//!
+//! They are apart so that a number which is not known cannot be written as one.
+
+use std::{fmt, iter::Sum, ops::Add};
+
+use crate::limits;
+
+/// A known number of jobs: finite and within [0, [`limits::QUANTITY_MAX`]].
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
+pub struct Count(f64);
+
+impl Count {
+    /// No jobs, and known to be so.
+    pub const ZERO: Self = Self(0.0);
+
+    /// A count of this number, clamped to the largest quantity; `None` if it is negative or no
+    /// finite number.
+    #[must_use]
+    pub fn new(number: f64) -> Option<Self> {
+        let known = number.is_finite() && number >= 0.0;
+        known.then(|| Self(number.min(limits::QUANTITY_MAX) + 0.0))
+    }
+
+    /// The number.
+    #[must_use]
+    pub fn get(self) -> f64 {
+        self.0
+    }
+
+    /// Whether there is anything at all.
+    #[must_use]
+    pub fn is_some(self) -> bool {
+        self.0 > 0.0
+    }
+}
+
+impl From<u64> for Count {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "above 2^53 the number is clamped to 1e12 anyway, below it is exact"
+    )]
+    fn from(number: u64) -> Self {
+        Self((number as f64).min(limits::QUANTITY_MAX))
+    }
+}
+
+impl Add for Count {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self((self.0 + other.0).min(limits::QUANTITY_MAX))
+    }
+}
+
+impl Sum for Count {
+    fn sum<I: Iterator<Item = Self>>(counts: I) -> Self {
+        counts.fold(Self::ZERO, Add::add)
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// How many jobs are in each state.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Counts {
+    /// Ready to be taken.
+    pub waiting: Count,
+    /// Scheduled, and their time has come.
+    pub due: Count,
+    /// Taken and not finished.
+    pub in_flight: Count,
+}
+
+impl Counts {
+    /// What a worker could take now: waiting + due.
+    #[must_use]
+    pub fn ready(&self) -> Count {
+        self.waiting + self.due
+    }
+
+    /// Everything that is not finished: waiting + due + in flight.
+    #[must_use]
+    pub fn backlog(&self) -> Count {
+        self.ready() + self.in_flight
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "waiting {}, due {}, in flight {}", self.waiting, self.due, self.in_flight)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn what_is_no_number_is_no_count() {
+        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -1.0, -0.001] {
+            assert_eq!(Count::new(number), None, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_negative_zero_is_a_plain_zero() {
+        assert!(Count::new(-0.0).unwrap().get().is_sign_positive());
+    }
+
+    proptest! {
+        #[test]
+        fn sums_stay_within_their_bounds(numbers in prop::collection::vec(any::<u64>(), 0..20)) {
+            let sum: Count = numbers.iter().map(|number| Count::from(*number)).sum();
+            prop_assert!((0.0..=limits::QUANTITY_MAX).contains(&sum.get()));
+            prop_assert_eq!(sum.is_some(), numbers.iter().any(|number| *number > 0));
+        }
+    }
+}

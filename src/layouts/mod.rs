@@ -1,0 +1,158 @@
+//! Where job frameworks keep their jobs in Redis, by state: waiting, scheduled, in flight.
+//!
+//! This is one of the two extension folders. A layout is data; nothing here reads Redis, waits,
+//! logs or looks at a clock.
+//!
+//! # Adding a layout
+//! 1. Write `builtin/NAME.toml`: a `doc`, its `[params.…]` each with `type`, `doc` and `example`,
+//!    and the summands of each state as `[[scheduled]]`, `[[waiting]]` and `[[in_flight]]`.
+//! 2. Add it to [`BUILTIN`]. The tests below then hold it to the rules of the format.
+//! 3. Document it in `docs/triggers.md` with an example, and add the example to `deploy/examples`.
+//! 4. If it asks a question that [`Read`] does not have, add the question there, its answer to
+//!    [`Answer`], its commands in `redis/`, and decide in `plan.rs` what each answer counts.
+
+mod answer;
+mod count;
+mod definition;
+mod parameter;
+mod plan;
+mod read;
+mod template;
+
+use std::{collections::BTreeMap, sync::LazyLock};
+
+pub use answer::{Answer, Group, Misfit, Waiting};
+pub use count::{Count, Counts};
+pub use definition::DefinitionError;
+pub use parameter::{Argument, Arguments, Parameter, ParameterKind};
+pub use plan::{MissingGroup, Part, Plan, States, Term};
+pub use read::{Members, Name, Read, Unit};
+
+/// The layouts that come with penstock: name and definition.
+pub const BUILTIN: &[(&str, &str)] =
+    &[("keys", include_str!("builtin/keys.toml")), ("stream", include_str!("builtin/stream.toml"))];
+
+/// Where one job framework keeps its jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layout {
+    name: String,
+    definition: definition::Definition,
+}
+
+impl Layout {
+    /// The name by which a trigger asks for it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// One sentence for people.
+    #[must_use]
+    pub fn doc(&self) -> &str {
+        &self.definition.doc
+    }
+
+    /// Its parameters, by name.
+    pub fn parameters(&self) -> impl Iterator<Item = (&str, &Parameter)> {
+        self.definition.params.iter().map(|(name, parameter)| (name.as_str(), parameter))
+    }
+
+    /// The parameter of this name or alias.
+    #[must_use]
+    pub fn parameter(&self, name: &str) -> Option<&Parameter> {
+        let is_named = |(own, parameter): &(&str, &Parameter)| {
+            *own == name || parameter.aliases.iter().any(|alias| alias == name)
+        };
+        self.parameters().find(is_named).map(|(_, parameter)| parameter)
+    }
+
+    /// Parameters of which at least one must be given; none if that does not matter.
+    #[must_use]
+    pub fn needs(&self) -> &[String] {
+        &self.definition.needs
+    }
+
+    /// The reads for these arguments and how they add up.
+    #[must_use]
+    pub fn plan(&self, arguments: &Arguments) -> Plan {
+        self.definition.plan(arguments)
+    }
+}
+
+/// The layouts that triggers can name.
+#[derive(Debug, Clone)]
+pub struct Registry(BTreeMap<String, Layout>);
+
+impl Registry {
+    /// The layouts that come with penstock.
+    #[must_use]
+    pub fn builtin() -> &'static Self {
+        static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
+            let layouts = BUILTIN.iter().map(|(name, toml)| {
+                let layout = Layout::parse(name, toml)
+                    .expect("every built-in layout parses, which a test holds");
+                ((*name).to_owned(), layout)
+            });
+            Registry(layouts.collect())
+        });
+        &REGISTRY
+    }
+
+    /// The layout of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Layout> {
+        self.0.get(name)
+    }
+
+    /// Whether any layout has a parameter of this name or alias.
+    #[must_use]
+    pub fn has_parameter(&self, name: &str) -> bool {
+        self.layouts().any(|layout| layout.parameter(name).is_some())
+    }
+
+    /// Every layout, by name.
+    pub fn layouts(&self) -> impl Iterator<Item = &Layout> {
+        self.0.values()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_builtin_layout_parses_and_documents_itself() {
+        for (name, toml) in BUILTIN {
+            let layout = Layout::parse(name, toml).unwrap();
+            assert!(!layout.doc().is_empty(), "{name}");
+            for (parameter, declared) in layout.parameters() {
+                assert!(declared.doc.ends_with('.'), "{name}.{parameter}");
+                assert!(!declared.example.is_empty(), "{name}.{parameter}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_layout_that_names_what_it_does_not_declare_is_refused() {
+        let toml = "doc = 'x'\n[[waiting]]\nread = 'size'\nkey = '{queue}'";
+        let error = Layout::parse("acme", toml).unwrap_err();
+        assert_eq!(error.to_string(), "layout `acme`: `{queue}` is no parameter of it");
+    }
+
+    #[test]
+    fn a_lease_counts_all_members_unless_orphans_are_ignored() {
+        let keys = Registry::builtin().get("keys").unwrap();
+        let members = |orphans: &str| {
+            let mut arguments = Arguments::default();
+            arguments.set("inFlight", Argument::Names(vec!["leases".into()]));
+            arguments.set("orphans", Argument::Choice(orphans.to_owned()));
+            arguments.set("unit", Argument::Choice("ms".to_owned()));
+            match &keys.plan(&arguments).reads()[0] {
+                Read::Size { members, .. } => *members,
+                Read::Group { .. } => unreachable!("the layout `keys` asks for sizes"),
+            }
+        };
+        assert_eq!(members("count"), Members::All);
+        assert_eq!(members("ignore"), Members::Leased(Unit::Milliseconds));
+    }
+}

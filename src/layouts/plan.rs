@@ -1,0 +1,259 @@
+//! What a layout makes of one trigger's arguments: the reads in the order of the flow, and how
+//! their answers add up to counts.
+//!
+//! It is apart from the layout because a plan is bound to names and cheap to compare: equal plans
+//! ask the same questions. It does not know how or when the reads are done.
+
+use super::{
+    answer::{Answer, Misfit},
+    count::{Count, Counts},
+    read::Read,
+};
+
+/// Which part of an answer counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// The size or number of a key.
+    Size,
+    /// What a group has not been given yet.
+    GroupWaiting(MissingGroup),
+    /// What a group was given and has not acknowledged.
+    GroupPending(MissingGroup),
+}
+
+/// What a stream without the group means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MissingGroup {
+    /// The workers will create it at 0: every entry waits. KEDA 2.20 counts the same way for
+    /// `lagCount` (`pkg/scalers/redis_streams_scaler.go`).
+    All,
+    /// The workers will create it at `$`: nothing waits.
+    Nothing,
+    /// Nobody can say: the trigger's value is unknown.
+    Unknown,
+}
+
+/// One summand of a state: a part of the answer to one of the plan's reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Term {
+    /// The read, by its place in [`Plan::reads`].
+    pub read: usize,
+    /// The part of its answer.
+    pub part: Part,
+}
+
+/// The three states, each a sum of terms.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct States<T> {
+    /// Scheduled jobs whose time has come.
+    pub scheduled: Vec<T>,
+    /// Jobs that are ready to be taken.
+    pub waiting: Vec<T>,
+    /// Jobs that are taken and not finished.
+    pub in_flight: Vec<T>,
+}
+
+impl<T> Default for States<T> {
+    fn default() -> Self {
+        Self { scheduled: vec![], waiting: vec![], in_flight: vec![] }
+    }
+}
+
+/// The reads of one trigger and how they add up.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Plan {
+    reads: Vec<Read>,
+    terms: States<Term>,
+}
+
+impl Plan {
+    /// A plan of these summands. Reads are ordered along the flow (scheduled, waiting, in flight),
+    /// so that a job which moves between two of them is counted twice rather than missed; equal
+    /// reads become one.
+    #[must_use]
+    pub fn new(states: States<(Read, Part)>) -> Self {
+        let mut reads = Vec::new();
+        let mut place = |terms: Vec<(Read, Part)>| -> Vec<Term> {
+            terms
+                .into_iter()
+                .map(|(read, part)| Term { read: index_of(&mut reads, read), part })
+                .collect()
+        };
+        let terms = States {
+            scheduled: place(states.scheduled),
+            waiting: place(states.waiting),
+            in_flight: place(states.in_flight),
+        };
+        Self { reads, terms }
+    }
+
+    /// The distinct reads, in the order in which they are to be done.
+    #[must_use]
+    pub fn reads(&self) -> &[Read] {
+        &self.reads
+    }
+
+    /// The summands of each state.
+    #[must_use]
+    pub fn terms(&self) -> &States<Term> {
+        &self.terms
+    }
+
+    /// The counts that these answers give, one answer for each of [`Plan::reads`].
+    ///
+    /// # Errors
+    /// [`Misfit`] for the first answer that counts nothing.
+    pub fn counts(&self, answers: &[&Answer]) -> Result<Counts, Misfit> {
+        let sum = |terms: &[Term]| -> Result<Count, Misfit> {
+            terms.iter().map(|term| self.count(term, answers)).sum()
+        };
+        Ok(Counts {
+            due: sum(&self.terms.scheduled)?,
+            waiting: sum(&self.terms.waiting)?,
+            in_flight: sum(&self.terms.in_flight)?,
+        })
+    }
+
+    /// The count of one summand.
+    ///
+    /// # Errors
+    /// [`Misfit`] when what Redis holds is not what the term counts.
+    pub fn count(&self, term: &Term, answers: &[&Answer]) -> Result<Count, Misfit> {
+        weigh(&self.reads[term.read], term.part, answers[term.read])
+    }
+}
+
+fn index_of(reads: &mut Vec<Read>, read: Read) -> usize {
+    match reads.iter().position(|known| *known == read) {
+        Some(index) => index,
+        None => {
+            reads.push(read);
+            reads.len() - 1
+        }
+    }
+}
+
+/// What one part of one answer counts. Every pair is decided here: nothing falls through to 0.
+fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
+    let wrong_type = |found: &str, expected: &'static str| Misfit::WrongType {
+        key: read.keys()[0].clone(),
+        found: found.to_owned(),
+        expected,
+    };
+    match (part, answer) {
+        (_, Answer::Missing) => Ok(Count::ZERO),
+        (_, Answer::WrongType(found)) => Err(wrong_type(found, expected(part))),
+        (Part::Size, Answer::Size(members)) => Ok(Count::from(*members)),
+        (Part::Size, Answer::Number(number)) => {
+            Count::new(*number).ok_or_else(|| not_a_number(read))
+        }
+        (_, Answer::NotANumber) => Err(not_a_number(read)),
+        (Part::GroupWaiting(_), Answer::Group(group)) => Ok(Count::from(group.waiting.entries())),
+        (Part::GroupPending(_), Answer::Group(group)) => Ok(Count::from(group.pending)),
+        (Part::GroupWaiting(MissingGroup::All), Answer::MissingGroup { entries }) => {
+            Ok(Count::from(*entries))
+        }
+        (
+            Part::GroupWaiting(MissingGroup::Nothing)
+            | Part::GroupPending(MissingGroup::All | MissingGroup::Nothing),
+            Answer::MissingGroup { .. },
+        ) => Ok(Count::ZERO),
+        (
+            Part::GroupWaiting(MissingGroup::Unknown) | Part::GroupPending(MissingGroup::Unknown),
+            Answer::MissingGroup { .. },
+        ) => Err(missing_group(read)),
+        (Part::Size, Answer::Group(_) | Answer::MissingGroup { .. })
+        | (Part::GroupWaiting(_) | Part::GroupPending(_), Answer::Size(_) | Answer::Number(_)) => {
+            Err(wrong_type("of another read", expected(part)))
+        }
+    }
+}
+
+fn expected(part: Part) -> &'static str {
+    match part {
+        Part::Size => "a list, set, zset, hash, stream or string",
+        Part::GroupWaiting(_) | Part::GroupPending(_) => "a stream",
+    }
+}
+
+fn not_a_number(read: &Read) -> Misfit {
+    Misfit::NotANumber { key: read.keys()[0].clone() }
+}
+
+fn missing_group(read: &Read) -> Misfit {
+    match read {
+        Read::Group { key, group } => {
+            Misfit::MissingGroup { key: key.clone(), group: group.clone() }
+        }
+        Read::Size { key, .. } => Misfit::NotANumber { key: key.clone() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::read::Members, *};
+    use crate::layouts::{Group, Waiting};
+
+    fn size(key: &str) -> Read {
+        Read::Size { key: key.into(), members: Members::All }
+    }
+
+    fn group(key: &str) -> Read {
+        Read::Group { key: key.into(), group: "g".into() }
+    }
+
+    fn stream_plan(missing: MissingGroup) -> Plan {
+        Plan::new(States {
+            scheduled: vec![],
+            waiting: vec![(group("s"), Part::GroupWaiting(missing))],
+            in_flight: vec![(group("s"), Part::GroupPending(missing))],
+        })
+    }
+
+    #[test]
+    fn reads_follow_the_flow_and_equal_reads_are_one() {
+        let plan = Plan::new(States {
+            scheduled: vec![(size("later"), Part::Size)],
+            waiting: vec![(size("now"), Part::Size), (size("later"), Part::Size)],
+            in_flight: vec![(size("doing"), Part::Size)],
+        });
+        assert_eq!(plan.reads(), [size("later"), size("now"), size("doing")]);
+        let answers = [&Answer::Size(2), &Answer::Size(3), &Answer::Missing];
+        let counts = plan.counts(&answers).unwrap();
+        assert_eq!(counts.to_string(), "waiting 5, due 2, in flight 0");
+    }
+
+    #[test]
+    fn a_group_gives_waiting_and_in_flight_from_one_read() {
+        let plan = stream_plan(MissingGroup::All);
+        assert_eq!(plan.reads().len(), 1);
+        let answer = Answer::Group(Group { waiting: Waiting::Exact(6), pending: 2 });
+        let counts = plan.counts(&[&answer]).unwrap();
+        assert_eq!((counts.waiting, counts.in_flight), (Count::from(6), Count::from(2)));
+    }
+
+    #[test]
+    fn a_missing_group_is_what_the_trigger_says_it_is() {
+        let answer = Answer::MissingGroup { entries: 9 };
+        let waiting = |missing| stream_plan(missing).counts(&[&answer]).map(|c| c.waiting);
+        assert_eq!(waiting(MissingGroup::All), Ok(Count::from(9)));
+        assert_eq!(waiting(MissingGroup::Nothing), Ok(Count::ZERO));
+        assert!(matches!(waiting(MissingGroup::Unknown), Err(Misfit::MissingGroup { .. })));
+    }
+
+    #[test]
+    fn a_wrong_type_names_the_key_and_counts_nothing() {
+        let plan = stream_plan(MissingGroup::All);
+        let misfit = plan.counts(&[&Answer::WrongType("list".to_owned())]).unwrap_err();
+        assert_eq!(misfit.to_string(), "key `s` holds the Redis type list, expected a stream");
+    }
+
+    #[test]
+    fn no_answer_that_counts_nothing_becomes_a_number() {
+        let plan =
+            Plan::new(States { waiting: vec![(size("k"), Part::Size)], ..States::default() });
+        for answer in [Answer::NotANumber, Answer::Number(f64::NAN), Answer::Number(-1.0)] {
+            assert!(plan.counts(&[&answer]).is_err(), "{answer:?}");
+        }
+    }
+}

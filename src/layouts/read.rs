@@ -1,0 +1,136 @@
+//! The closed set of questions that a layout may put to Redis.
+//!
+//! It is apart because it is the contract between layouts, the cache and the Redis side: a read is
+//! data, equal reads are one read, and a read names every key it touches. It does not know which
+//! commands answer it.
+
+use std::fmt;
+
+/// A Redis key, group or member: bytes, since frameworks use bytes that are no text.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Box<[u8]>);
+
+impl Name {
+    /// A name of these bytes.
+    #[must_use]
+    pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(bytes.into().into_boxed_slice())
+    }
+
+    /// The bytes, as Redis knows them.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if c.is_control() {
+                    write!(f, "{}", c.escape_default())?
+                } else {
+                    write!(f, "{c}")?
+                }
+            }
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{self}`")
+    }
+}
+
+impl From<&str> for Name {
+    fn from(text: &str) -> Self {
+        Self::new(text)
+    }
+}
+
+/// The unit of a sorted set's scores, since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Unit {
+    /// Seconds.
+    Seconds,
+    /// Milliseconds.
+    Milliseconds,
+}
+
+/// Which members of a sorted set count. Every member of any other type always counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Members {
+    /// All of them.
+    All,
+    /// Those whose score has come: score ≤ now.
+    Due(Unit),
+    /// Those whose score is still to come: score > now.
+    Leased(Unit),
+}
+
+/// One question to Redis.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Read {
+    /// How much a key holds: the length of a list, set, sorted set, hash or stream, or the number
+    /// in a string. The type is detected.
+    Size {
+        /// The key.
+        key: Name,
+        /// Which members of a sorted set count.
+        members: Members,
+    },
+    /// What a consumer group of a stream has not been given yet, and what it has not acknowledged.
+    Group {
+        /// The stream.
+        key: Name,
+        /// The consumer group.
+        group: Name,
+    },
+}
+
+impl Read {
+    /// Every key that the answer depends on.
+    #[must_use]
+    pub fn keys(&self) -> [&Name; 1] {
+        match self {
+            Self::Size { key, .. } | Self::Group { key, .. } => [key],
+        }
+    }
+
+    /// Whether the answer changes by time passing alone.
+    #[must_use]
+    pub fn depends_on_time(&self) -> bool {
+        match self {
+            Self::Size { members, .. } => !matches!(members, Members::All),
+            Self::Group { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Size { key, members: Members::All } => write!(f, "size of `{key}`"),
+            Self::Size { key, members: Members::Due(_) } => write!(f, "due in `{key}`"),
+            Self::Size { key, members: Members::Leased(_) } => write!(f, "leased in `{key}`"),
+            Self::Group { key, group } => write!(f, "group `{group}` of `{key}`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_shows_bytes_that_are_no_text() {
+        let name = Name::new(b"celery\x06\x16\xff3".to_vec());
+        assert_eq!(name.to_string(), "celery\\u{6}\\u{16}\\xff3");
+    }
+}

@@ -1,0 +1,103 @@
+//! Every bound in one place: what a peer can make penstock hold, and how long anything may take.
+//!
+//! They are apart so that a reader can see all of them at once and a test can assert on them. This
+//! file knows nothing of who applies a bound.
+
+use std::time::Duration;
+
+/// Entries that one trigger's metadata map may have.
+pub const METADATA_ENTRIES: usize = 64;
+/// Bytes that one metadata key may have.
+pub const METADATA_KEY_BYTES: usize = 256;
+/// Bytes that one metadata value may have: 64 names of 1 KiB, and their commas.
+pub const METADATA_VALUE_BYTES: usize = 64 * 1025;
+/// Bytes of one gRPC request message; above it the transport answers OUT_OF_RANGE.
+pub const REQUEST_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes that one Redis key, group or other name may have.
+pub const NAME_BYTES: usize = 1024;
+/// Redis keys that one trigger may name, over all of its states.
+pub const KEYS_PER_TRIGGER: usize = 64;
+/// Problems that one answer lists before it says "and N more".
+pub const PROBLEMS_LISTED: usize = 20;
+/// Characters of a value that a problem repeats.
+pub const VALUE_CHARS_SHOWN: usize = 64;
+/// Bytes of a status message and its details together.
+pub const STATUS_BYTES: usize = 4 * 1024;
+/// Bytes of a ScaledObject's name or namespace (Kubernetes allows 253 and 63).
+pub const OBJECT_NAME_BYTES: usize = 253;
+
+/// The largest value and target that is ever sent. KEDA and the HPA compute with milli-values in
+/// int64 and wrap near 9.2e15, so this leaves room for the sum of many triggers.
+pub const QUANTITY_MAX: f64 = 1e12;
+/// The smallest target: KEDA keeps three decimals and the API server refuses a target of zero.
+pub const TARGET_MIN: f64 = 0.001;
+
+/// Triggers that one connection remembers at once.
+pub const TRIGGERS: usize = 50_000;
+/// Streams (`StreamIsActive` and `StreamMetricSpec`) that may be open at once.
+pub const STREAMS: usize = 100_000;
+/// How long a trigger is remembered after its last call when no stream is open on it.
+pub const TRIGGER_MEMORY: Duration = Duration::from_mins(10);
+
+/// Reads that one pipeline carries.
+pub const BATCH_READS: usize = 256;
+/// The shortest time between two reads of the same question.
+pub const REFRESH_FLOOR: Duration = Duration::from_millis(10);
+/// How old a sample may grow before it is read again while somebody watches or asks.
+pub const SAMPLE_MAX_AGE: Duration = Duration::from_secs(1);
+/// How long one round trip to Redis may take before the link counts as broken.
+pub const COMMAND_DEADLINE: Duration = Duration::from_millis(500);
+/// How long connecting, authenticating and turning tracking on may take.
+pub const CONNECT_DEADLINE: Duration = Duration::from_millis(900);
+/// The longest silence on a link before a PING proves it.
+pub const PROOF_INTERVAL: Duration = Duration::from_secs(1);
+/// The first and the longest pause between two attempts to connect.
+pub const RECONNECT_PAUSES: (Duration, Duration) =
+    (Duration::from_millis(50), Duration::from_secs(1));
+/// Connections that one pool may hold: one for the worker, one for its replacement.
+pub const POOL_CONNECTIONS: usize = 2;
+/// Commands in flight on one connection.
+pub const PIPELINE_BUFFER: usize = 64;
+/// Key types that one connection remembers between reads.
+pub const REMEMBERED_TYPES: usize = 100_000;
+
+/// Bytes of a string key that are looked at; a number needs fewer.
+pub const NUMBER_BYTES: usize = 64;
+/// Entries after a group's last delivered id that are counted one by one when the lag is nil.
+pub const COUNTED_ENTRIES: u64 = 1_000;
+/// Entries that one XRANGE of that count asks for.
+pub const COUNTED_PAGE: u64 = 100;
+/// How far a client's clock may be off from Redis's when a score is compared with now.
+pub const CLOCK_GRACE: Duration = Duration::from_secs(1);
+
+/// Within this `GetMetrics` and `IsActive` answer, whatever Redis does.
+pub const CALL_DEADLINE: Duration = Duration::from_secs(1);
+/// How long the last known value is held by default while Redis cannot be read.
+pub const HOLD_STALE: Duration = Duration::from_secs(30);
+/// The longest stale budget that a connection may have.
+pub const HOLD_STALE_MAX: Duration = Duration::from_hours(24);
+
+/// Pauses before the two repeats of an activation, each counted from the message before it.
+pub const REPEAT_PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(20)];
+/// `true` messages per second that all streams together may send before repeats wait. KEDA's
+/// operator patches at 20 per second.
+pub const PUSH_RATE: u32 = 10;
+/// Messages by which the budget may run ahead.
+pub const PUSH_BURST: u32 = 20;
+/// The age at which a stream ends with OK, before its jitter of a tenth.
+pub const STREAM_MAX_AGE: Duration = Duration::from_mins(30);
+/// The age at which a connection gets a GOAWAY, so that KEDA resolves its replicas anew.
+pub const CONNECTION_MAX_AGE: Duration = Duration::from_mins(30);
+/// HTTP/2 keepalive: how often a silent peer is pinged, and how long it may take to answer.
+pub const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
+/// From SIGTERM to exit, at most.
+pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
+/// After the last call of ours has ended: how long its bytes may take to leave.
+pub const DRAIN_FLUSH: Duration = Duration::from_millis(300);
+
+/// Bytes of a configuration file, a manifest or a secret file.
+pub const FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// Databases that one connection may open.
+pub const DATABASES: usize = 16;
+/// Connections that one server may have.
+pub const CONNECTIONS: usize = 64;

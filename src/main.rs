@@ -1,0 +1,3 @@
+//! The binary. All of it is in the library's `cli`.
+
+fn main() {}

@@ -1,0 +1,159 @@
+//! A layout's parameters, read from a trigger's fields.
+//!
+//! It is apart from the rest of the parser because it is driven by the layout's own declarations
+//! and would be the same for any layout.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    layouts::{Argument, Arguments, Layout, Name, Parameter, ParameterKind},
+    limits,
+    metadata::Entry,
+};
+
+use super::{
+    Problems,
+    family::Fields,
+    names::{self, Listed, NameError},
+    problem::shown,
+};
+
+pub(super) struct ArgumentReader<'a> {
+    fields: &'a Fields,
+    problems: &'a mut Problems,
+    arguments: Arguments,
+    globs: Vec<String>,
+    /// Which key named each Redis key first; a key that counts twice is a mistake.
+    named: BTreeMap<Name, String>,
+    /// Whether a parameter was given that could not be read, so that it is not called missing.
+    given: Vec<String>,
+}
+
+impl<'a> ArgumentReader<'a> {
+    pub(super) fn new(fields: &'a Fields, problems: &'a mut Problems) -> Self {
+        Self {
+            fields,
+            problems,
+            arguments: Arguments::default(),
+            globs: Vec::new(),
+            named: BTreeMap::new(),
+            given: Vec::new(),
+        }
+    }
+
+    /// Reads one declared parameter.
+    pub(super) fn read(&mut self, name: &str, parameter: &Parameter) {
+        let Some(entry) = self.entry(name, parameter) else {
+            match &parameter.kind {
+                ParameterKind::Choice { default, .. } => {
+                    self.arguments.set(name, Argument::Choice(default.clone()));
+                }
+                ParameterKind::Keys | ParameterKind::Name if parameter.required => {
+                    let what = format!(
+                        "is required. {} For example `{}`",
+                        parameter.doc, parameter.example
+                    );
+                    self.problems.add(name, what);
+                }
+                ParameterKind::Keys | ParameterKind::Name => {}
+            }
+            return;
+        };
+        self.given.push(name.to_owned());
+        if let Some(argument) = self.argument(parameter, &entry) {
+            self.arguments.set(name, argument);
+        }
+    }
+
+    /// What the layout was given, and the names among it that are globs.
+    pub(super) fn finish(self, layout: &Layout) -> (Arguments, Vec<String>) {
+        let needs = layout.needs();
+        if !needs.is_empty() && !needs.iter().any(|need| self.given.contains(need)) {
+            let lead = layout.parameter(&needs[0]).and_then(|parameter| parameter.aliases.first());
+            let others = needs.join("`, `");
+            self.problems.add(
+                lead.unwrap_or(&needs[0]),
+                format!("is required, unless one of `{others}` is given"),
+            );
+        }
+        if self.named.len() > limits::KEYS_PER_TRIGGER {
+            let (keys, most) = (self.named.len(), limits::KEYS_PER_TRIGGER);
+            self.problems.add("metadata", format!("names {keys} keys, at most {most} are allowed"));
+        }
+        (self.arguments, self.globs)
+    }
+
+    /// The entry of a parameter under its name or one alias; more than one is a problem.
+    fn entry(&mut self, name: &str, parameter: &Parameter) -> Option<Entry> {
+        let names = [name].into_iter().chain(parameter.aliases.iter().map(String::as_str));
+        let mut given = names.filter_map(|name| self.fields.get(name));
+        let first = given.next()?.clone();
+        if let Some(second) = given.next() {
+            let what = format!("is the same key as `{}`; keep one", first.spelled);
+            self.problems.add(&second.spelled, what);
+        }
+        Some(first)
+    }
+
+    fn argument(&mut self, parameter: &Parameter, entry: &Entry) -> Option<Argument> {
+        match &parameter.kind {
+            ParameterKind::Keys => {
+                let names = self.listed(entry)?;
+                self.count_once(&names, entry);
+                Some(Argument::Names(names))
+            }
+            ParameterKind::Name => match names::parse_literal(&entry.value) {
+                Ok(name) => Some(Argument::Names(vec![name])),
+                Err(error) => {
+                    self.refuse(entry, &[error]);
+                    None
+                }
+            },
+            ParameterKind::Choice { choices, .. } => {
+                let chosen = choices.iter().find(|choice| **choice == entry.value);
+                if chosen.is_none() {
+                    let what =
+                        format!("`{}` must be one of {}", shown(&entry.value), choices.join(", "));
+                    self.problems.add(&entry.spelled, what);
+                }
+                chosen.cloned().map(Argument::Choice)
+            }
+        }
+    }
+
+    fn listed(&mut self, entry: &Entry) -> Option<Vec<Name>> {
+        let listed = if self.fields.literal {
+            let whole = names::parse_literal(&entry.value).map_err(|error| vec![error]);
+            whole.map(|name| vec![Listed { name, glob: false }])
+        } else {
+            names::parse_list(&entry.value)
+        };
+        match listed {
+            Ok(listed) => {
+                let globs = listed.iter().filter(|listed| listed.glob);
+                self.globs.extend(globs.map(|listed| shown(&listed.name.to_string())));
+                Some(listed.into_iter().map(|listed| listed.name).collect())
+            }
+            Err(errors) => {
+                self.refuse(entry, &errors);
+                None
+            }
+        }
+    }
+
+    fn refuse(&mut self, entry: &Entry, errors: &[NameError]) {
+        for error in errors {
+            self.problems.add(&entry.spelled, error.to_string());
+        }
+    }
+
+    fn count_once(&mut self, names: &[Name], entry: &Entry) {
+        for name in names {
+            if let Some(first) = self.named.insert(name.clone(), entry.spelled.clone()) {
+                let name = shown(&name.to_string());
+                let what = format!("names `{name}`, which `{first}` names too and counts already");
+                self.problems.add(&entry.spelled, what);
+            }
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! The three vocabularies in which a trigger may be written: penstock's own keys, and those of
+//! KEDA's built-in `redis` and `redis-streams` triggers (KEDA 2.20, `pkg/scalers/redis_scaler.go`
+//! and `redis_streams_scaler.go`).
+//!
+//! It is apart so that migrating a trigger is one table, and the parser sees one vocabulary.
+
+use std::collections::BTreeMap;
+
+use crate::metadata::{Entry, Metadata};
+
+use super::problem::Problems;
+
+/// Whose keys a trigger uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// penstock's own.
+    Own,
+    /// KEDA's `redis` trigger.
+    Redis,
+    /// KEDA's `redis-streams` trigger.
+    RedisStreams,
+}
+
+/// Keys that KEDA reads itself and sends along. They mean nothing here.
+pub(super) const IGNORED: &[&str] =
+    &["scalerAddress", "enableTLS", "unsafeSsl", "caCert", "tlsClientCert", "tlsClientKey"];
+/// Keys of the connection, which the administrator configures; never taken from a trigger.
+pub(super) const REFUSED: &[&str] = &[
+    "address",
+    "addresses",
+    "host",
+    "hosts",
+    "port",
+    "ports",
+    "username",
+    "password",
+    "sentinelMaster",
+    "sentinelUsername",
+    "sentinelPassword",
+];
+/// Keys that every family may use.
+pub(super) const COMMON: &[&str] = &["redis", "database", "databaseIndex", "staleFor"];
+/// penstock's own keys that every layout has.
+pub(super) const OWN: &[&str] = &["layout", "signal", "target", "activation"];
+const REDIS: &[&str] = &["listName", "listLength", "activationListLength"];
+const STREAMS: &[&str] = &[
+    "stream",
+    "consumerGroup",
+    "pendingEntriesCount",
+    "lagCount",
+    "activationLagCount",
+    "streamLength",
+];
+
+impl Family {
+    /// The family that a key belongs to alone, among KEDA's.
+    pub(super) fn of_keda_key(key: &str) -> Option<Self> {
+        if REDIS.contains(&key) {
+            Some(Self::Redis)
+        } else if STREAMS.contains(&key) {
+            Some(Self::RedisStreams)
+        } else {
+            None
+        }
+    }
+
+    /// Every key of KEDA's families.
+    pub(super) fn keda_keys() -> impl Iterator<Item = &'static str> {
+        REDIS.iter().chain(STREAMS).copied()
+    }
+
+    /// In words, for people.
+    #[must_use]
+    pub fn describe(self) -> &'static str {
+        match self {
+            Self::Own => "penstock's own keys",
+            Self::Redis => "KEDA's redis trigger",
+            Self::RedisStreams => "KEDA's redis-streams trigger",
+        }
+    }
+}
+
+/// A trigger in penstock's vocabulary, each value with the key that the user wrote.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    fields: BTreeMap<String, Entry>,
+    /// Whether names are taken as they are, as KEDA's own triggers do.
+    pub(super) literal: bool,
+}
+
+impl Fields {
+    /// A trigger that is in penstock's vocabulary already.
+    pub(super) fn own(metadata: &Metadata) -> Self {
+        let fields = metadata.entries().map(|(key, entry)| (key.to_owned(), entry.clone()));
+        Self { fields: fields.collect(), literal: false }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Entry> {
+        self.fields.get(key)
+    }
+
+    fn word(&mut self, key: &str, value: &str) {
+        let entry = Entry { spelled: key.to_owned(), value: value.to_owned() };
+        self.fields.insert(key.to_owned(), entry);
+    }
+
+    fn rename(&mut self, metadata: &Metadata, from: &str, to: &str) {
+        if let Some(entry) = metadata.get(from) {
+            self.fields.insert(to.to_owned(), entry.clone());
+        }
+    }
+}
+
+/// KEDA's `redis`: one key of any type, `listLength` per replica.
+pub(super) fn from_redis(metadata: &Metadata, problems: &mut Problems) -> Fields {
+    let mut fields = Fields { literal: true, ..Fields::default() };
+    fields.word("layout", "keys");
+    fields.word("signal", "backlog");
+    fields.rename(metadata, "listName", "waiting");
+    fields.rename(metadata, "listLength", "target");
+    fields.rename(metadata, "activationListLength", "activation");
+    if metadata.get("listName").is_none() {
+        problems.add("listName", "is required by the keys of KEDA's redis trigger");
+    }
+    fields
+}
+
+/// KEDA's `redis-streams`: with a group its lag (`lagCount`) or its pending entries, without one
+/// the length of the stream, whatever else is given. A `lagCount` of 0 is none, as in KEDA.
+pub(super) fn from_streams(metadata: &Metadata, problems: &mut Problems) -> Fields {
+    let mut fields = Fields { literal: true, ..Fields::default() };
+    let has = |key: &str| metadata.get(key).is_some();
+    let lag = metadata.get("lagCount").is_some_and(|entry| entry.value.trim() != "0");
+    if has("consumerGroup") {
+        fields.word("layout", "stream");
+        fields.rename(metadata, "stream", "queue");
+        fields.rename(metadata, "consumerGroup", "group");
+        let (signal, target) =
+            if lag { ("waiting", "lagCount") } else { ("in-flight", "pendingEntriesCount") };
+        fields.word("signal", signal);
+        fields.rename(metadata, target, "target");
+    } else {
+        fields.word("layout", "keys");
+        fields.word("signal", "backlog");
+        fields.rename(metadata, "stream", "waiting");
+        fields.rename(metadata, "streamLength", "target");
+    }
+    fields.rename(metadata, "activationLagCount", "activation");
+    if !has("stream") {
+        problems.add("stream", "is required by the keys of KEDA's redis-streams trigger");
+    }
+    fields
+}

@@ -1,0 +1,53 @@
+//! The name of a trigger's one metric, derived from its metadata alone.
+//!
+//! It is apart because the wire forces its shape: KEDA does not normalise external names, the HPA
+//! puts them into a URL path, and every call must give the same one.
+
+use crate::{layouts::Plan, signals::Signal};
+
+/// Bytes that the queue part of a name may have; the whole stays well below 128.
+const QUEUE_BYTES: usize = 64;
+
+/// `penstock-<layout>-<queues>-<signal>`, legal as a URL path segment: letters, digits, `-`, `_`
+/// and `.` only, whatever the keys are called.
+#[must_use]
+pub fn metric_name(layout: &str, plan: &Plan, signal: Signal) -> String {
+    let keys: Vec<String> =
+        plan.reads().iter().flat_map(|read| read.keys().map(ToString::to_string)).collect();
+    let mut queues = slug(&keys.join("-"));
+    queues.truncate(QUEUE_BYTES);
+    format!("penstock-{}-{}-{}", slug(layout), queues, signal.kind().name())
+}
+
+fn slug(text: &str) -> String {
+    let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    text.chars().map(|c| if legal(c) { c } else { '-' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layouts::{Members, Part, Read, States};
+    use proptest::prelude::*;
+
+    fn name(key: &str) -> String {
+        let read = Read::Size { key: key.into(), members: Members::All };
+        let plan = Plan::new(States { waiting: vec![(read, Part::Size)], ..States::default() });
+        metric_name("keys", &plan, Signal::Backlog)
+    }
+
+    #[test]
+    fn a_plain_queue_stays_readable() {
+        assert_eq!(name("emails"), "penstock-keys-emails-backlog");
+        assert_eq!(name("a/b%c:d"), "penstock-keys-a-b-c-d-backlog");
+    }
+
+    proptest! {
+        #[test]
+        fn every_key_gives_a_legal_path_segment(key in "\\PC{1,200}") {
+            let name = name(&key);
+            prop_assert!(name.len() <= 128);
+            prop_assert!(name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)));
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What one trigger of a ScaledObject or ScaledJob asks for, parsed once from its metadata.
+//!
+//! A [`Trigger`] is valid by existing. It is pure: it knows layouts and signals, and nothing of
+//! connections, Redis, gRPC or time.
+
+mod arguments;
+mod family;
+mod metric_name;
+mod names;
+mod parse;
+mod problem;
+mod threshold;
+
+use std::{fmt, time::Duration};
+
+pub use family::Family;
+pub use problem::{Problem, Problems, shown};
+pub use threshold::{Activation, Target, ThresholdError};
+
+use crate::{
+    layouts::{Answer, Count, Counts, Misfit, Plan},
+    signals::Signal,
+};
+
+/// One trigger. Equal triggers give equal answers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Trigger {
+    /// The name of the connection that it reads from.
+    pub connection: String,
+    /// The database, where the trigger names one; else the connection's own.
+    pub database: Option<u32>,
+    /// The name of its layout.
+    pub layout: String,
+    /// What is read and how it adds up.
+    pub plan: Plan,
+    /// The number made of the counts.
+    pub signal: Signal,
+    /// Jobs per replica.
+    pub target: Target,
+    /// What wakes the workload.
+    pub activation: Activation,
+    /// The trigger's own stale budget, which can only shorten the connection's.
+    pub stale_for: Option<Duration>,
+    /// The name of its metric.
+    pub metric_name: String,
+    /// Queue names with an unescaped `*`, `?` or `[`, which only a connection that scans may use.
+    pub globs: Vec<String>,
+    /// The vocabulary it was written in.
+    pub family: Family,
+}
+
+/// What KEDA is told about a trigger.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Verdict {
+    /// The metric's value.
+    pub value: Count,
+    /// Whether the workload should run at all.
+    pub active: bool,
+    /// What both were made of.
+    pub counts: Counts,
+}
+
+impl Trigger {
+    /// What these answers, one for each read of the plan, mean for this trigger.
+    ///
+    /// # Errors
+    /// [`Misfit`] when what Redis holds is not what the layout says.
+    pub fn verdict(&self, answers: &[&Answer]) -> Result<Verdict, Misfit> {
+        self.plan.counts(answers).map(|counts| self.weigh(counts))
+    }
+
+    /// What these counts mean: active ⇔ in flight > 0, or waiting + due > activation, for every
+    /// signal.
+    #[must_use]
+    pub fn weigh(&self, counts: Counts) -> Verdict {
+        Verdict {
+            value: self.signal.kind().value(&counts),
+            active: counts.in_flight.is_some() || counts.ready().get() > self.activation.get(),
+            counts,
+        }
+    }
+}
+
+impl fmt::Display for Trigger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reads: Vec<String> = self.plan.reads().iter().map(ToString::to_string).collect();
+        write!(f, "{} of {} on {}", self.signal.kind().name(), reads.join(", "), self.connection)
+    }
+}
+
+#[cfg(test)]
+mod tests;

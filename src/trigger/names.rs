@@ -1,0 +1,169 @@
+//! Queue names as a trigger writes them: comma-separated, with `\,` for a comma in a name.
+//!
+//! They are apart because this small grammar has rules of its own: escapes, globs, bounds.
+
+use std::fmt;
+
+use crate::{layouts::Name, limits};
+
+use super::problem::shown;
+
+/// One name of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// The name without its escapes.
+    pub name: Name,
+    /// Whether it holds an unescaped `*`, `?` or `[`.
+    pub glob: bool,
+}
+
+/// Why a text is no name or list of names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameError {
+    /// Nothing stands where a name should.
+    Empty,
+    /// A NUL or other control character.
+    Control(String),
+    /// More than [`limits::NAME_BYTES`].
+    Long(String),
+    /// The list names something twice, which would count it twice.
+    Twice(String),
+}
+
+impl fmt::Display for NameError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("has an empty name; names are separated by one comma each"),
+            Self::Control(name) => {
+                write!(f, "`{name}` has a control character, which no name may have")
+            }
+            Self::Long(name) => {
+                write!(f, "`{name}` is longer than {} bytes", limits::NAME_BYTES)
+            }
+            Self::Twice(name) => write!(f, "names `{name}` twice, which would count it twice"),
+        }
+    }
+}
+
+/// Reads a comma-separated list. Spaces around a name are no part of it; `\,`, `\*`, `\?`, `\[`,
+/// `\ ` and `\\` are the characters themselves.
+///
+/// # Errors
+/// Every [`NameError`] of the list.
+pub fn parse_list(text: &str) -> Result<Vec<Listed>, Vec<NameError>> {
+    let mut names: Vec<Listed> = Vec::new();
+    let mut errors = Vec::new();
+    for raw in split(text) {
+        match parse_listed(&raw) {
+            Ok(listed) if names.contains(&listed) => {
+                errors.push(NameError::Twice(shown(&listed.name.to_string())));
+            }
+            Ok(listed) => names.push(listed),
+            Err(error) => errors.push(error),
+        }
+    }
+    if errors.is_empty() { Ok(names) } else { Err(errors) }
+}
+
+/// Takes a whole text as one name: commas, stars and backslashes are themselves.
+///
+/// # Errors
+/// [`NameError`] when it is empty, too long or has a control character.
+pub fn parse_literal(text: &str) -> Result<Name, NameError> {
+    if text.is_empty() {
+        Err(NameError::Empty)
+    } else if text.chars().any(char::is_control) {
+        Err(NameError::Control(shown(text)))
+    } else if text.len() > limits::NAME_BYTES {
+        Err(NameError::Long(shown(text)))
+    } else {
+        Ok(Name::from(text))
+    }
+}
+
+/// One character of a name, and whether a backslash stood before it.
+type Marked = (char, bool);
+
+fn split(text: &str) -> Vec<Vec<Marked>> {
+    let mut names = vec![Vec::new()];
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        let escaped =
+            (c == '\\').then(|| chars.next_if(|next| r",*?[ \".contains(*next))).flatten();
+        let last = names.last_mut().expect("the list starts with one name and only grows");
+        match (c, escaped) {
+            (_, Some(next)) => last.push((next, true)),
+            (',', None) => names.push(Vec::new()),
+            (c, None) => last.push((c, false)),
+        }
+    }
+    names
+}
+
+fn parse_listed(raw: &[Marked]) -> Result<Listed, NameError> {
+    let is_margin = |(c, escaped): &Marked| c.is_whitespace() && !c.is_control() && !escaped;
+    let start = raw.iter().take_while(|marked| is_margin(marked)).count();
+    let end = raw.len() - raw[start..].iter().rev().take_while(|marked| is_margin(marked)).count();
+    let marked = &raw[start..end];
+    let text: String = marked.iter().map(|(c, _)| *c).collect();
+    let glob = marked.iter().any(|(c, escaped)| !escaped && "*?[".contains(*c));
+    parse_literal(&text).map(|name| Listed { name, glob })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn names(text: &str) -> Vec<String> {
+        parse_list(text).unwrap().iter().map(|listed| listed.name.to_string()).collect()
+    }
+
+    #[test]
+    fn commas_separate_and_can_be_escaped() {
+        assert_eq!(names("a,b"), ["a", "b"]);
+        assert_eq!(names(" a , b "), ["a", "b"]);
+        assert_eq!(names(r"a\,b"), ["a,b"]);
+        assert_eq!(names(r"a\ "), ["a "]);
+        assert_eq!(names(r"a\\,b"), [r"a\", "b"]);
+        assert_eq!(names(r"a\b"), [r"a\b"]);
+    }
+
+    #[test]
+    fn an_unescaped_star_is_a_glob_and_an_escaped_one_is_a_star() {
+        let globs = |text: &str| parse_list(text).unwrap()[0].glob;
+        assert!(globs("a*") && globs("a?") && globs("[ab]"));
+        assert!(!globs(r"a\*") && !globs("a]") && !globs("{a}:b"));
+    }
+
+    #[test]
+    fn what_is_no_name_is_told_for_each_name() {
+        assert_eq!(parse_list("a,,b,"), Err(vec![NameError::Empty, NameError::Empty]));
+        assert_eq!(parse_list("a\0"), Err(vec![NameError::Control("a\\u{0}".to_owned())]));
+        assert_eq!(parse_list("a\n"), Err(vec![NameError::Control("a\\n".to_owned())]));
+        assert_eq!(parse_list("a,a"), Err(vec![NameError::Twice("a".to_owned())]));
+        let long = "x".repeat(limits::NAME_BYTES + 1);
+        assert!(matches!(parse_list(&long).unwrap_err()[..], [NameError::Long(_)]));
+    }
+
+    proptest! {
+        #[test]
+        fn any_names_survive_being_escaped(
+            wanted in prop::collection::btree_set("[^\\p{C}]{1,12}", 1..5),
+        ) {
+            let escape = |name: &String| -> String {
+                name.chars().flat_map(|c| {
+                    let special = r",*?[ \".contains(c);
+                    special.then_some('\\').into_iter().chain([c])
+                }).collect()
+            };
+            prop_assume!(wanted.iter().all(|name| name.trim() == name.trim_matches(' ')));
+            let text = wanted.iter().map(escape).collect::<Vec<_>>().join(",");
+            let listed = parse_list(&text).unwrap();
+            prop_assert!(listed.iter().all(|listed| !listed.glob));
+            let got: Vec<&[u8]> = listed.iter().map(|listed| listed.name.as_bytes()).collect();
+            let wanted: Vec<&[u8]> = wanted.iter().map(|name| name.as_bytes()).collect();
+            prop_assert_eq!(got, wanted);
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Metadata in, trigger or every problem out, in one step.
+//!
+//! It is apart from the trigger because it is all about what people write: families, aliases,
+//! misspellings.
+
+use crate::{
+    layouts::{Arguments, Layout, Registry},
+    limits,
+    metadata::{Entry, Irregularity, Metadata, plain_key},
+    signals::{KINDS, Signal},
+    time,
+};
+
+use super::{
+    Activation, Family, Problems, Target, Trigger,
+    arguments::ArgumentReader,
+    family::{self, COMMON, Fields, IGNORED, OWN, REFUSED},
+    metric_name::metric_name,
+    names,
+    problem::shown,
+};
+
+const DEFAULT_CONNECTION: &str = "default";
+const DEFAULT_LAYOUT: &str = "keys";
+
+impl Trigger {
+    /// Parses a trigger from the map that KEDA sends.
+    ///
+    /// # Errors
+    /// [`Problems`] with everything that is wrong, never with a value of an unknown or refused key.
+    pub fn parse<I>(map: I, registry: &Registry) -> Result<Self, Problems>
+    where
+        I: IntoIterator<Item = (String, String)>,
+        I::IntoIter: ExactSizeIterator,
+    {
+        let (metadata, irregularities) = Metadata::collect(map);
+        let mut problems = Problems::default();
+        for irregularity in irregularities {
+            irregular(irregularity, &mut problems);
+        }
+        let trigger = Parser { metadata: &metadata, registry, problems: &mut problems }.parse();
+        match trigger {
+            Some(trigger) if problems.is_empty() => Ok(trigger),
+            _ => Err(problems),
+        }
+    }
+}
+
+fn irregular(irregularity: Irregularity, problems: &mut Problems) {
+    match irregularity {
+        Irregularity::TooManyEntries(entries) => problems.add(
+            "metadata",
+            format!("has {entries} entries, at most {} are allowed", limits::METADATA_ENTRIES),
+        ),
+        Irregularity::LongKey(key) => problems
+            .add(&key, format!("the key is longer than {} bytes", limits::METADATA_KEY_BYTES)),
+        Irregularity::LongValue(key) => problems
+            .add(&key, format!("the value is longer than {} bytes", limits::METADATA_VALUE_BYTES)),
+        Irregularity::Twice(key) => {
+            problems.add(&key, "is given both with and without FromEnv; keep one");
+        }
+    }
+}
+
+struct Parser<'a> {
+    metadata: &'a Metadata,
+    registry: &'a Registry,
+    problems: &'a mut Problems,
+}
+
+impl<'a> Parser<'a> {
+    fn parse(mut self) -> Option<Trigger> {
+        let family = self.family();
+        let fields = match family {
+            Family::Own => Fields::own(self.metadata),
+            Family::Redis => family::from_redis(self.metadata, self.problems),
+            Family::RedisStreams => family::from_streams(self.metadata, self.problems),
+        };
+        let layout = self.layout(&fields);
+        self.refuse_keys(layout);
+        let connection = self.connection();
+        let database = self.database();
+        let stale_for = self.stale_for();
+        let signal = self.signal(&fields);
+        let target = self.target(&fields, signal);
+        let activation = self.activation(&fields);
+        let layout = layout?;
+        let (arguments, globs) = self.arguments(layout, &fields);
+        let plan = layout.plan(&arguments);
+        let (signal, target, activation) = (signal?, target?, activation?);
+        Some(Trigger {
+            metric_name: metric_name(layout.name(), &plan, signal),
+            connection,
+            database: database?,
+            layout: layout.name().to_owned(),
+            plan,
+            signal,
+            target,
+            activation,
+            stale_for: stale_for?,
+            globs,
+            family,
+        })
+    }
+
+    /// The family of the trigger; every key that belongs to another one is a problem.
+    fn family(&mut self) -> Family {
+        let is_own = |key: &str| OWN.contains(&key) || self.registry.has_parameter(key);
+        let of_key =
+            |key: &str| Family::of_keda_key(key).or_else(|| is_own(key).then_some(Family::Own));
+        let keys: Vec<(&str, Family)> = (self.metadata.entries())
+            .filter_map(|(key, entry)| Some((entry.spelled.as_str(), of_key(key)?)))
+            .collect();
+        let has = |wanted: &Family| keys.iter().any(|(_, family)| family == wanted);
+        let families = [Family::Own, Family::Redis, Family::RedisStreams];
+        let chosen = families.into_iter().find(has).unwrap_or(Family::Own);
+        for (key, family) in keys.iter().filter(|(_, family)| *family != chosen) {
+            let (theirs, ours) = (family.describe(), chosen.describe());
+            self.problems
+                .add(key, format!("belongs to {theirs}, other keys to {ours}; use one set"));
+        }
+        chosen
+    }
+
+    fn layout(&mut self, fields: &Fields) -> Option<&'a Layout> {
+        let name = fields.get("layout").map_or(DEFAULT_LAYOUT, |entry| entry.value.as_str());
+        let layout = self.registry.get(name);
+        if layout.is_none() {
+            let known: Vec<&str> = self.registry.layouts().map(Layout::name).collect();
+            self.problems.add("layout", one_of(name, &known));
+        }
+        layout
+    }
+
+    /// Every key that means nothing here, or must not be given here, is a problem. Their values
+    /// are never shown: KEDA may have resolved a secret into them.
+    fn refuse_keys(&mut self, layout: Option<&Layout>) {
+        for (key, entry) in self.metadata.entries() {
+            let of_layout = layout.is_some_and(|layout| layout.parameter(key).is_some());
+            let known = COMMON.contains(&key) || OWN.contains(&key) || IGNORED.contains(&key);
+            if known || of_layout || Family::of_keda_key(key).is_some() {
+                continue;
+            }
+            let what = if REFUSED.contains(&key) || key.starts_with("sentinel") {
+                "belongs to the connection, which the administrator configures; remove it and name \
+                 the connection with `redis`"
+                    .to_owned()
+            } else if self.registry.has_parameter(key) {
+                match layout {
+                    Some(layout) => format!("is no key of the layout `{}`", layout.name()),
+                    None => continue,
+                }
+            } else {
+                unknown(key, self.registry)
+            };
+            self.problems.add(&entry.spelled, what);
+        }
+    }
+
+    fn connection(&mut self) -> String {
+        let Some(entry) = self.metadata.get("redis") else {
+            return DEFAULT_CONNECTION.to_owned();
+        };
+        if let Err(error) = names::parse_literal(&entry.value) {
+            self.problems.add(&entry.spelled, error.to_string());
+        }
+        entry.value.clone()
+    }
+
+    /// The outer `None` is a problem, the inner one "not given".
+    fn database(&mut self) -> Option<Option<u32>> {
+        let given = ["database", "databaseIndex"].map(|key| self.metadata.get(key));
+        let entry = match given {
+            [Some(_), Some(second)] => {
+                self.problems.add(&second.spelled, "is the same key as `database`; keep one");
+                return None;
+            }
+            [None, None] => return Some(None),
+            [Some(entry), None] | [None, Some(entry)] => entry,
+        };
+        let number = entry.value.trim().parse().ok().filter(|number| *number <= DATABASE_MAX);
+        if number.is_none() {
+            let what = format!(
+                "`{}` is no database, a number from 0 to {DATABASE_MAX}",
+                shown(&entry.value)
+            );
+            self.problems.add(&entry.spelled, what);
+        }
+        number.map(Some)
+    }
+
+    /// The outer `None` is a problem, the inner one "not given".
+    fn stale_for(&mut self) -> Option<Option<std::time::Duration>> {
+        let Some(entry) = self.metadata.get("staleFor") else { return Some(None) };
+        match time::parse_duration(&entry.value) {
+            Ok(duration) => Some(Some(duration)),
+            Err(error) => {
+                self.problems.add(&entry.spelled, format!("`{}` {error}", shown(&entry.value)));
+                None
+            }
+        }
+    }
+
+    fn signal(&mut self, fields: &Fields) -> Option<Signal> {
+        let Some(entry) = fields.get("signal") else { return Some(Signal::Backlog) };
+        let signal = Signal::named(&entry.value);
+        if signal.is_none() {
+            let known: Vec<&str> = KINDS.iter().map(|signal| signal.kind().name()).collect();
+            self.problems.add(&entry.spelled, one_of(&entry.value, &known));
+        }
+        signal
+    }
+
+    fn target(&mut self, fields: &Fields, signal: Option<Signal>) -> Option<Target> {
+        let Some(entry) = fields.get("target") else {
+            let default = signal?.kind().default_target().and_then(Target::new);
+            if default.is_none() {
+                self.problems.add("target", "is required by this signal");
+            }
+            return default;
+        };
+        let target = Target::parse(&entry.value);
+        target.map_err(|error| self.refuse_value(entry, &error.to_string())).ok()
+    }
+
+    fn activation(&mut self, fields: &Fields) -> Option<Activation> {
+        let Some(entry) = fields.get("activation") else { return Some(Activation::default()) };
+        let activation = Activation::parse(&entry.value);
+        activation.map_err(|error| self.refuse_value(entry, &error.to_string())).ok()
+    }
+
+    fn refuse_value(&mut self, entry: &Entry, allowed: &str) {
+        self.problems.add(&entry.spelled, format!("`{}` {allowed}", shown(&entry.value)));
+    }
+
+    /// The layout's arguments, and the names among them that are globs.
+    fn arguments(&mut self, layout: &Layout, fields: &Fields) -> (Arguments, Vec<String>) {
+        let mut reader = ArgumentReader::new(fields, self.problems);
+        for (name, parameter) in layout.parameters() {
+            reader.read(name, parameter);
+        }
+        reader.finish(layout)
+    }
+}
+
+/// Redis allows more databases than anybody has; the connection decides which may be used.
+const DATABASE_MAX: u32 = 65_535;
+
+fn one_of(value: &str, known: &[&str]) -> String {
+    let nearest = nearest(value, known.iter().copied());
+    let hint = nearest.map(|word| format!("; did you mean `{word}`?")).unwrap_or_default();
+    format!("`{}` must be one of {}{hint}", shown(value), known.join(", "))
+}
+
+fn unknown(key: &str, registry: &Registry) -> String {
+    let mut known: Vec<&str> =
+        COMMON.iter().chain(OWN).copied().chain(Family::keda_keys()).collect();
+    for (name, parameter) in registry.layouts().flat_map(Layout::parameters) {
+        known.push(name);
+        known.extend(parameter.aliases.iter().map(String::as_str));
+    }
+    match nearest(plain_key(key), known.into_iter()) {
+        Some(word) => format!("is unknown; did you mean `{word}`?"),
+        None => "is unknown; docs/triggers.md lists every key".to_owned(),
+    }
+}
+
+/// The word most like this one, if any is like it at all.
+fn nearest<'w>(wanted: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    let wanted: String = wanted.chars().take(limits::VALUE_CHARS_SHOWN).collect();
+    let wanted = wanted.to_lowercase();
+    let likeness = |word: &&str| strsim::jaro_winkler(&wanted, &word.to_lowercase());
+    let scored = words.map(|word| (likeness(&word), word));
+    let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
+    (best.0 >= 0.75).then_some(best.1)
+}

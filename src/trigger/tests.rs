@@ -1,0 +1,196 @@
+//! What people write, and what they are told.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::layouts::{Members, Read, Registry, Unit};
+
+fn parse(pairs: &[(&str, &str)]) -> Result<Trigger, Problems> {
+    let pairs: Vec<_> =
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+    Trigger::parse(pairs, Registry::builtin())
+}
+
+fn told(pairs: &[(&str, &str)]) -> String {
+    parse(pairs).unwrap_err().to_string()
+}
+
+fn size(key: &str, members: Members) -> Read {
+    Read::Size { key: key.into(), members }
+}
+
+#[test]
+fn a_queue_is_enough() {
+    let trigger = parse(&[("scalerAddress", "penstock:9090"), ("queue", "emails")]).unwrap();
+    assert_eq!(trigger.connection, "default");
+    assert_eq!(trigger.plan.reads(), [size("emails", Members::All)]);
+    assert_eq!((trigger.signal, trigger.target.get()), (Signal::Backlog, 5.0));
+    assert_eq!(trigger.metric_name, "penstock-keys-emails-backlog");
+}
+
+#[test]
+fn every_state_and_setting_is_read() {
+    let trigger = parse(&[
+        ("redis", "jobs"),
+        ("waiting", "a,b"),
+        ("scheduled", "later"),
+        ("inFlight", "leases"),
+        ("orphans", "ignore"),
+        ("unit", "ms"),
+        ("targetFromEnv", "2.5"),
+        ("activation", "3"),
+        ("databaseIndex", "4"),
+        ("staleFor", "5s"),
+        ("signal", "waiting"),
+    ])
+    .unwrap();
+    let ms = Unit::Milliseconds;
+    let reads = [
+        size("later", Members::Due(ms)),
+        size("a", Members::All),
+        size("b", Members::All),
+        size("leases", Members::Leased(ms)),
+    ];
+    assert_eq!(trigger.plan.reads(), reads);
+    assert_eq!((trigger.target.get(), trigger.activation.get()), (2.5, 3.0));
+    assert_eq!((trigger.database, trigger.stale_for), (Some(4), Some(Duration::from_secs(5))));
+}
+
+#[test]
+fn activity_is_in_flight_or_more_ready_than_the_activation_for_every_signal() {
+    for signal in ["backlog", "waiting", "in-flight"] {
+        let trigger = parse(&[("queue", "q"), ("signal", signal), ("activation", "2")]).unwrap();
+        let active = |waiting: u64, due: u64, in_flight: u64| {
+            let (waiting, due) = (waiting.into(), due.into());
+            trigger.weigh(Counts { waiting, due, in_flight: in_flight.into() }).active
+        };
+        assert!(!active(2, 0, 0) && !active(1, 1, 0) && active(2, 1, 0) && active(0, 0, 1));
+    }
+}
+
+#[test]
+fn kedas_redis_trigger_is_understood_as_it_is() {
+    let trigger = parse(&[
+        ("scalerAddress", "penstock:9090"),
+        ("listName", "a,b*"),
+        ("listLength", "7"),
+        ("activationListLength", "2"),
+        ("databaseIndex", "3"),
+        ("enableTLS", "false"),
+    ])
+    .unwrap();
+    assert_eq!(trigger.plan.reads(), [size("a,b*", Members::All)]);
+    assert_eq!((trigger.target.get(), trigger.activation.get()), (7.0, 2.0));
+    assert_eq!((trigger.family, trigger.signal), (Family::Redis, Signal::Backlog));
+    assert!(trigger.globs.is_empty(), "KEDA takes the name as it is");
+    assert_eq!(parse(&[("listName", "q")]).unwrap().target.get(), 5.0);
+}
+
+#[test]
+fn kedas_streams_trigger_gives_the_number_that_keda_gives() {
+    let group = [("stream", "s"), ("consumerGroup", "g")];
+    let group_read = Read::Group { key: "s".into(), group: "g".into() };
+    let pending = parse(&[&group[..], &[("pendingEntriesCount", "9")]].concat()).unwrap();
+    assert_eq!(pending.plan.reads(), [group_read]);
+    assert_eq!((pending.signal, pending.target.get()), (Signal::InFlight, 9.0));
+    let lag = [("lagCount", "4"), ("activationLagCount", "3"), ("pendingEntriesCount", "9")];
+    let lag = parse(&[&group[..], &lag].concat()).unwrap();
+    assert_eq!((lag.signal, lag.target.get()), (Signal::Waiting, 4.0));
+    assert_eq!(lag.activation.get(), 3.0);
+    let length = parse(&[("stream", "s"), ("streamLength", "8")]).unwrap();
+    assert_eq!(length.plan.reads(), [size("s", Members::All)]);
+    assert_eq!(length.target.get(), 8.0);
+    assert_eq!(parse(&group).unwrap().target.get(), 5.0);
+}
+
+#[test]
+fn keys_of_two_families_are_a_problem() {
+    let told = told(&[("listName", "q"), ("queue", "q"), ("stream", "s")]);
+    assert!(told.contains("listName: belongs to KEDA's redis trigger"), "{told}");
+    assert!(told.contains("stream: belongs to KEDA's redis-streams trigger"), "{told}");
+}
+
+#[test]
+fn a_misspelled_key_is_told_with_the_nearest_one() {
+    for (wrong, near) in [
+        ("tagret", "target"),
+        ("listLenght", "listLength"),
+        ("in_flight", "inFlight"),
+        ("Queue", "queue"),
+        ("consumergroup", "consumerGroup"),
+        ("activatonFromEnv", "activation"),
+    ] {
+        let told = told(&[("queue", "q"), (wrong, "secret")]);
+        assert!(told.contains(&format!("{wrong}: is unknown; did you mean `{near}`?")), "{told}");
+        assert!(!told.contains("secret"), "{told}");
+    }
+    assert!(told(&[("queue", "q"), ("zzz", "1")]).contains("zzz: is unknown; docs/"));
+}
+
+#[test]
+fn what_belongs_to_the_connection_is_refused_by_name_and_never_shown() {
+    for key in ["address", "hosts", "passwordFromEnv", "username", "sentinelPassword", "sentinelX"]
+    {
+        let told = told(&[("queue", "q"), (key, "hunter2")]);
+        assert!(told.contains(&format!("{key}: belongs to the connection")), "{told}");
+        assert!(!told.contains("hunter2"), "{told}");
+    }
+}
+
+#[test]
+fn all_problems_come_at_once() {
+    let told = told(&[
+        ("target", "0"),
+        ("activation", "many"),
+        ("signal", "backlogg"),
+        ("staleFor", "soon"),
+        ("database", "-1"),
+        ("orphans", "wake"),
+        ("group", "g"),
+    ]);
+    for part in [
+        "target: `0` must be a plain decimal number from 0.001",
+        "activation: `many` must be",
+        "signal: `backlogg` must be one of backlog, waiting, in-flight; did you mean `backlog`?",
+        "staleFor: `soon` must be a duration",
+        "database: `-1` is no database",
+        "orphans: `wake` must be one of count, ignore",
+        "group: is no key of the layout `keys`",
+        "queue: is required, unless one of `waiting`, `scheduled`, `inFlight` is given",
+    ] {
+        assert!(told.contains(part), "{part} is not in: {told}");
+    }
+}
+
+#[test]
+fn a_key_that_would_count_twice_is_told() {
+    let told = told(&[("waiting", "a"), ("inFlight", "b,a")]);
+    assert!(told.contains("names `a`, which `inFlight` names too"), "{told}");
+    assert!(self::told(&[("queue", "a"), ("waiting", "b")]).contains("is the same key as"));
+}
+
+#[test]
+fn bounds_are_told() {
+    let keys = (0..65).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    assert!(told(&[("queue", &keys)]).contains("names 65 keys, at most 64 are allowed"));
+    assert!(told(&[("queue", "a\0b")]).contains("control character"));
+    assert!(told(&[("layout", "celry"), ("queue", "q")]).contains("must be one of keys, stream"));
+}
+
+#[test]
+fn globs_are_noted_for_the_connection_to_judge() {
+    assert_eq!(parse(&[("queue", r"jobs:*,plain,a\*")]).unwrap().globs, ["jobs:*"]);
+}
+
+proptest! {
+    #[test]
+    fn no_metadata_makes_the_parser_panic_or_show_an_unknown_value(
+        map in prop::collection::btree_map("[a-zA-Z]{1,12}|queue|target|listName|stream|layout", "\\PC{0,20}", 0..8),
+    ) {
+        let secret = "S3CR3T-VALUE";
+        let pairs: Vec<_> = map.into_iter().chain([("passwordx".to_owned(), secret.to_owned())]).collect();
+        let problems = Trigger::parse(pairs, Registry::builtin()).unwrap_err();
+        prop_assert!(!problems.to_string().contains(secret));
+        prop_assert!(!problems.is_empty());
+    }
+}
