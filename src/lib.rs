@@ -10,7 +10,9 @@ pub mod secret;
 pub mod time;
 
 // L1
+pub mod hpa;
 pub mod metadata;
+pub mod telemetry;
 
 // L2: the two extension folders. Pure.
 pub mod layouts;
@@ -18,3 +20,6 @@ pub mod signals;
 
 // L3: what a trigger asks for. Pure.
 pub mod trigger;
+
+// L4
+pub mod sampling;

@@ -11,7 +11,7 @@ const QUEUE_BYTES: usize = 64;
 /// `penstock-<layout>-<queues>-<signal>`, legal as a URL path segment: letters, digits, `-`, `_`
 /// and `.` only, whatever the keys are called.
 #[must_use]
-pub fn metric_name(layout: &str, plan: &Plan, signal: Signal) -> String {
+pub(super) fn metric_name(layout: &str, plan: &Plan, signal: Signal) -> String {
     let keys: Vec<String> =
         plan.reads().iter().flat_map(|read| read.keys().map(ToString::to_string)).collect();
     let mut queues = slug(&keys.join("-"));

@@ -10,16 +10,16 @@ use super::problem::shown;
 
 /// One name of a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
+pub(super) struct Listed {
     /// The name without its escapes.
-    pub name: Name,
+    pub(super) name: Name,
     /// Whether it holds an unescaped `*`, `?` or `[`.
-    pub glob: bool,
+    pub(super) glob: bool,
 }
 
 /// Why a text is no name or list of names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NameError {
+pub(super) enum NameError {
     /// Nothing stands where a name should.
     Empty,
     /// A NUL or other control character.
@@ -50,7 +50,7 @@ impl fmt::Display for NameError {
 ///
 /// # Errors
 /// Every [`NameError`] of the list.
-pub fn parse_list(text: &str) -> Result<Vec<Listed>, Vec<NameError>> {
+pub(super) fn parse_list(text: &str) -> Result<Vec<Listed>, Vec<NameError>> {
     let mut names: Vec<Listed> = Vec::new();
     let mut errors = Vec::new();
     for raw in split(text) {
@@ -69,7 +69,7 @@ pub fn parse_list(text: &str) -> Result<Vec<Listed>, Vec<NameError>> {
 ///
 /// # Errors
 /// [`NameError`] when it is empty, too long or has a control character.
-pub fn parse_literal(text: &str) -> Result<Name, NameError> {
+pub(super) fn parse_literal(text: &str) -> Result<Name, NameError> {
     if text.is_empty() {
         Err(NameError::Empty)
     } else if text.chars().any(char::is_control) {

@@ -1,0 +1,217 @@
+//! What the state says about one subject: whether its reads are settled, what may be said, and
+//! what is news.
+//!
+//! Pure, and apart from `state.rs` because that one is about what happens next, and this one about
+//! what is true.
+
+use crate::{
+    layouts::{Answer, Misfit},
+    limits,
+    time::Instant,
+    trigger::Verdict,
+};
+
+use super::{
+    cache::{ReadId, Slot},
+    observation::{Held, Observation, Why, hold},
+    state::{Edge, LinkState, State},
+    subscriptions::SubscriptionId,
+};
+
+impl State {
+    /// Whether a call that came at `asked_at` can be answered: each read is fresh, or was sent or
+    /// failed after the call came, or there is no link to wait for.
+    pub(super) fn is_settled(&self, id: SubscriptionId, asked_at: Instant, now: Instant) -> bool {
+        if matches!(self.link, LinkState::Down(_)) {
+            return true;
+        }
+        let is_settled = |slot: &Slot| {
+            let read_since = slot.known.as_ref().is_some_and(|known| known.read_at >= asked_at);
+            let failed_since = slot.fault.as_ref().is_some_and(|(_, at)| *at >= asked_at);
+            slot.is_fresh(now) || read_since || failed_since
+        };
+        self.slots(id).all(is_settled) && (self.is_coherent(id) || self.has_fault(id))
+    }
+
+    /// What may be said about a subject now, whatever is under way.
+    pub(super) fn observe(&self, id: SubscriptionId, now: Instant) -> Observation {
+        if let Some(why) = self.why_not(id) {
+            return self.held(id, why, now);
+        }
+        match self.judge(id) {
+            Some(Ok(verdict)) => Observation::Fresh(verdict),
+            Some(Err(misfit)) => Observation::Misfit(misfit),
+            None => self.held(id, Why::NotYetRead, now),
+        }
+    }
+
+    /// The last known value, as the stale policy allows it.
+    pub(super) fn held(&self, id: SubscriptionId, why: Why, now: Instant) -> Observation {
+        let subscription = self.subscriptions.get(id);
+        let own = subscription.subject.trigger.stale_for.unwrap_or(self.hold_stale);
+        let held = subscription.held.map(|held| Held {
+            true_until: self
+                .true_until(id)
+                .map_or(held.true_until, |until| until.max(held.true_until)),
+            ..held
+        });
+        hold(held, why, own.min(self.hold_stale), now)
+    }
+
+    /// Takes note of what a finished batch means for a subject: wakes its calls, tells its streams
+    /// and plans its next reads.
+    pub(super) fn settle(&mut self, id: SubscriptionId, now: Instant) {
+        if self.is_coherent(id) {
+            let observation = self.observe(id, now);
+            self.remember(id, &observation);
+            self.tell(id, observation);
+        }
+        self.subscriptions.get_mut(id).wake();
+        if self.subscriptions.get(id).is_wanted() {
+            self.plan_reads(id, now);
+        }
+    }
+
+    /// Keeps a fresh value as the one to hold, and notes the edge if the subject became active.
+    pub(super) fn remember(&mut self, id: SubscriptionId, observation: &Observation) {
+        let (Observation::Fresh(verdict), Some(true_until)) = (observation, self.true_until(id))
+        else {
+            return;
+        };
+        let subscription = self.subscriptions.get_mut(id);
+        let was_active = subscription.held.is_some_and(|held| held.verdict.active);
+        subscription.held = Some(Held { verdict: *verdict, true_until });
+        if verdict.active && !was_active {
+            let subject = subscription.subject.clone();
+            self.edges.push(Edge { subject, verdict: *verdict });
+        }
+    }
+
+    /// Tells the open streams of a subject what is news to them.
+    fn tell(&self, id: SubscriptionId, observation: Observation) {
+        if let Some(news) = &self.subscriptions.get(id).news {
+            news.send_if_modified(|last| {
+                let is_news = !is_same_news(last, &observation);
+                if is_news {
+                    *last = observation;
+                }
+                is_news
+            });
+        }
+    }
+
+    /// Every call and stream looks again, after the link or everything changed.
+    pub(super) fn look_again(&mut self, now: Instant) {
+        for id in self.subscriptions.ids() {
+            let observation = self.observe(id, now);
+            if !matches!(observation, Observation::Fresh(_)) {
+                self.tell(id, observation);
+            }
+            if self.subscriptions.get(id).is_wanted() {
+                self.plan_reads(id, now);
+            }
+            self.subscriptions.get_mut(id).wake();
+        }
+    }
+
+    /// Plans the reads of a subject that are not fresh, each no sooner than its floor allows.
+    pub(super) fn plan_reads(&mut self, id: SubscriptionId, now: Instant) {
+        let awaited = self.subscriptions.get(id).is_awaited();
+        for read in self.subscriptions.get(id).reads.clone() {
+            let slot = self.cache.slot(read);
+            if slot.fault.is_some() && !awaited {
+                let again = slot.asked_at.map_or(now, |asked_at| asked_at + limits::SAMPLE_MAX_AGE);
+                self.schedule.plan(read, again.max(now));
+            } else if !slot.is_fresh(now) {
+                self.schedule.plan(read, floor(slot, now));
+            } else if let Some(expiry) = slot.expires_at() {
+                self.schedule.plan(read, expiry);
+            }
+        }
+    }
+
+    /// Plans a read that changed, if a stream or a call wants it.
+    pub(super) fn plan_if_wanted(&mut self, read: ReadId, now: Instant) -> bool {
+        let users = self.subscriptions.users(read);
+        let wanted = users.iter().any(|user| self.subscriptions.get(*user).is_wanted());
+        if wanted {
+            self.schedule.plan(read, floor(self.cache.slot(read), now));
+        }
+        wanted
+    }
+
+    /// Marks everything dirty; what was clean was true until `proved_at` where changes were
+    /// announced.
+    pub(super) fn suspect_all(&mut self, proved_at: Option<Instant>) {
+        self.cache.suspect_all(proved_at);
+    }
+
+    /// Until when a link that announces changes has announced them all.
+    pub(super) fn announced_until(&self) -> Option<Instant> {
+        match &self.link {
+            LinkState::Up { tracked: true, proved_at, .. } => Some(*proved_at),
+            LinkState::Up { .. } | LinkState::Connecting | LinkState::Down(_) => None,
+        }
+    }
+
+    fn slots(&self, id: SubscriptionId) -> impl Iterator<Item = &Slot> {
+        self.subscriptions.get(id).reads.iter().map(|read| self.cache.slot(*read))
+    }
+
+    fn has_fault(&self, id: SubscriptionId) -> bool {
+        self.slots(id).any(|slot| slot.fault.is_some())
+    }
+
+    /// Why nothing fresh can be said, if so.
+    fn why_not(&self, id: SubscriptionId) -> Option<Why> {
+        match &self.link {
+            LinkState::Down(fault) => return Some(Why::Fault(fault.clone())),
+            LinkState::Connecting => return Some(Why::NotYetRead),
+            LinkState::Up { .. } => {}
+        }
+        let fault = self.slots(id).find_map(|slot| slot.fault.as_ref());
+        fault.map(|(fault, _)| Why::Fault(fault.clone()))
+    }
+
+    /// Whether no job can hide between the answers: none of them is both older than another one
+    /// and no longer true. A job that moved on would be missing from the newer answer, and not yet
+    /// be in the older one.
+    fn is_coherent(&self, id: SubscriptionId) -> bool {
+        let read_at = |slot: &Slot| slot.known.as_ref().map(|known| known.read_at);
+        let newest = self.slots(id).filter_map(read_at).max();
+        self.slots(id).all(|slot| !slot.dirty || read_at(slot) == newest)
+    }
+
+    /// Until when all answers are known to have been true.
+    fn true_until(&self, id: SubscriptionId) -> Option<Instant> {
+        let announced = self.announced_until();
+        let until = |slot: &Slot| {
+            let known = slot.known.as_ref()?;
+            let clean = announced.filter(|_| !slot.dirty);
+            Some(clean.map_or(known.true_until, |proved| known.true_until.max(proved)))
+        };
+        self.slots(id).map(until).min().flatten()
+    }
+
+    /// What the answers mean, if every read has one.
+    fn judge(&self, id: SubscriptionId) -> Option<Result<Verdict, Misfit>> {
+        let answers: Option<Vec<&Answer>> =
+            self.slots(id).map(|slot| slot.known.as_ref().map(|known| &known.answer)).collect();
+        Some(self.subscriptions.get(id).subject.trigger.verdict(&answers?))
+    }
+}
+
+/// When a read may be sent again at the earliest.
+fn floor(slot: &Slot, now: Instant) -> Instant {
+    slot.asked_at.map_or(now, |asked_at| now.max(asked_at + limits::REFRESH_FLOOR))
+}
+
+/// Whether a stream need not be told: the age of a held value is no news.
+fn is_same_news(last: &Observation, new: &Observation) -> bool {
+    match (last, new) {
+        (Observation::Stale { verdict: one, .. }, Observation::Stale { verdict: other, .. }) => {
+            one == other
+        }
+        (one, other) => one == other,
+    }
+}

@@ -1,0 +1,229 @@
+//! Keeps what is known of Redis true, and tells it to calls and streams.
+//!
+//! One [`Sampler`] stands for one link (a connection and a database). It knows triggers, reads and
+//! answers, and nothing of gRPC, commands or sockets: those are its siblings' and its
+//! [`Source`]'s.
+
+mod batch;
+mod cache;
+mod judgement;
+mod observation;
+mod schedule;
+mod source;
+mod state;
+mod subscriptions;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use std::{
+    fmt,
+    future::Future,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout_at,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::info;
+
+pub use observation::{Observation, Why};
+pub use source::{Change, Changes, Fault, Link, Source};
+pub use subscriptions::{Subject, TooManyTriggers};
+
+use crate::{
+    limits,
+    telemetry::{LinkMetrics, ObservationState},
+    time::Instant,
+};
+use state::{Ask, Edge, State};
+use subscriptions::SubscriptionId;
+
+/// What a call gets of its deadline for waiting; the rest is for answering.
+const WAIT: Duration = limits::CALL_DEADLINE.saturating_sub(Duration::from_millis(50));
+
+/// The handle by which calls and streams ask about one link. Cheap to clone.
+#[derive(Clone)]
+pub struct Sampler(Arc<Shared>);
+
+struct Shared {
+    name: String,
+    state: Mutex<State>,
+    wake: Notify,
+    epoch: AtomicU64,
+    metrics: LinkMetrics,
+}
+
+impl Sampler {
+    /// A sampler that knows nothing yet. `name` is how the log calls the link.
+    #[must_use]
+    pub fn new(name: String, hold_stale: Duration, metrics: LinkMetrics) -> Self {
+        Self(Arc::new(Shared {
+            name,
+            state: Mutex::new(State::new(hold_stale, Instant::now())),
+            wake: Notify::new(),
+            epoch: AtomicU64::new(0),
+            metrics,
+        }))
+    }
+
+    /// Serves this sampler from a source until `stop` is cancelled.
+    pub fn run<S: Source>(
+        &self,
+        source: S,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<S> {
+        worker::run(self.clone(), source, stop)
+    }
+
+    /// What may be said about a subject now, within [`limits::CALL_DEADLINE`] whatever Redis does.
+    ///
+    /// # Errors
+    /// [`TooManyTriggers`] when the subject is new and the limit is reached.
+    pub async fn current(&self, subject: &Subject) -> Result<Observation, TooManyTriggers> {
+        let asked_at = Instant::now();
+        let mut waited = false;
+        let observation = loop {
+            match self.with_state(|state, now| state.ask(subject, asked_at, now))? {
+                Ask::Ready(observation) => break observation,
+                Ask::Wait(signal) => {
+                    waited = true;
+                    self.0.wake.notify_one();
+                    if timeout_at(asked_at + WAIT, signal).await.is_err() {
+                        break self.with_state(|state, now| state.observe_late(subject, now));
+                    }
+                }
+            }
+        };
+        if !waited {
+            self.0.metrics.from_memory();
+        }
+        self.0.metrics.observation(kind(&observation));
+        Ok(observation)
+    }
+
+    /// Opens a stream of observations of a subject; it ends when the [`Watch`] is dropped.
+    ///
+    /// # Errors
+    /// [`TooManyTriggers`] when the subject is new and the limit is reached.
+    pub fn watch(&self, subject: &Subject) -> Result<Watch, TooManyTriggers> {
+        let (id, news) = self.with_state(|state, now| state.open(subject, now))?;
+        self.0.wake.notify_one();
+        Ok(Watch { sampler: self.clone(), id, news })
+    }
+
+    /// Begins a new link; what older links still report is not heard any more.
+    fn begin_epoch(&self) -> u64 {
+        self.0.epoch.fetch_add(1, Ordering::SeqCst) + 1
+    }
+
+    /// Notes what a link reports.
+    fn changed(&self, epoch: u64, change: &Change) {
+        if epoch != self.0.epoch.load(Ordering::SeqCst) {
+            return;
+        }
+        if *change != Change::LinkLost {
+            self.0.metrics.invalidation();
+        }
+        if self.with_state(|state, now| state.changed(change, now)) {
+            self.0.wake.notify_one();
+        }
+    }
+
+    /// Does something short with the state, then logs the edges that came of it.
+    fn with_state<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let (result, edges) = {
+            let mut state = self.lock();
+            let result = act(&mut state, Instant::now());
+            (result, state.take_edges())
+        };
+        for edge in edges {
+            self.log(&edge);
+        }
+        result
+    }
+
+    fn log(&self, Edge { subject, verdict }: &Edge) {
+        self.0.metrics.activation();
+        info!(
+            namespace = subject.namespace,
+            name = subject.name,
+            trigger = %subject.trigger,
+            waiting = verdict.counts.waiting.get(),
+            due = verdict.counts.due.get(),
+            in_flight = verdict.counts.in_flight.get(),
+            value = verdict.value.get(),
+            activation = subject.trigger.activation.get(),
+            "became active"
+        );
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic elsewhere must not take every call with it: the state's methods leave nothing
+        // half done that an answer could be made of.
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn metrics(&self) -> &LinkMetrics {
+        &self.0.metrics
+    }
+
+    async fn woken(&self) {
+        self.0.wake.notified().await;
+    }
+}
+
+impl fmt::Display for Sampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.name)
+    }
+}
+
+impl fmt::Debug for Sampler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Sampler({})", self.0.name)
+    }
+}
+
+fn kind(observation: &Observation) -> ObservationState {
+    match observation {
+        Observation::Fresh(_) => ObservationState::Fresh,
+        Observation::Stale { .. } => ObservationState::Stale,
+        Observation::Unavailable(_) => ObservationState::Unavailable,
+        Observation::Misfit(_) => ObservationState::Misfit,
+    }
+}
+
+/// A stream's view of one subject.
+#[derive(Debug)]
+pub struct Watch {
+    sampler: Sampler,
+    id: SubscriptionId,
+    news: watch::Receiver<Observation>,
+}
+
+impl Watch {
+    /// What may be said now; the next [`Watch::changed`] comes only for something newer.
+    pub fn observation(&mut self) -> Observation {
+        self.news.borrow_and_update().clone()
+    }
+
+    /// Comes when there is something new. Never comes again once the sampler is gone.
+    pub async fn changed(&mut self) {
+        if self.news.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.sampler.with_state(|state, now| state.close(self.id, now));
+    }
+}

@@ -1,0 +1,102 @@
+//! What the service may say now: the stale policy.
+//!
+//! Pure. Unknown is a value of its own here, and there is no path from it to a number.
+
+use std::time::Duration;
+
+use crate::{layouts::Misfit, time::Instant, trigger::Verdict};
+
+use super::source::Fault;
+
+/// Why there is no fresh value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// Nothing was ever read, and the first answer did not come in time.
+    #[error("no value is known yet")]
+    NotYetRead,
+    /// The answer did not come before the call had to be answered.
+    #[error("Redis did not answer before the call's deadline")]
+    Slow,
+    /// Redis could not be asked or did not answer.
+    #[error("{0}")]
+    Fault(Fault),
+}
+
+/// What may be said about a trigger.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Observation {
+    /// Read for this call, or known to be unchanged since.
+    Fresh(Verdict),
+    /// The last known value, held within the stale budget.
+    Stale {
+        /// The value.
+        verdict: Verdict,
+        /// How long ago it was last known to be true.
+        age: Duration,
+        /// Why there is no fresher one.
+        why: Why,
+    },
+    /// Nothing may be said.
+    Unavailable(Why),
+    /// What Redis holds is not what the layout says.
+    Misfit(Misfit),
+}
+
+impl Observation {
+    /// The verdict, if anything may be said.
+    #[must_use]
+    pub fn verdict(&self) -> Option<&Verdict> {
+        match self {
+            Self::Fresh(verdict) | Self::Stale { verdict, .. } => Some(verdict),
+            Self::Unavailable(_) | Self::Misfit(_) => None,
+        }
+    }
+}
+
+/// The last value that was known, and until when it was known to be true.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Held {
+    /// The value.
+    pub verdict: Verdict,
+    /// The last moment at which it was known to be true.
+    pub true_until: Instant,
+}
+
+/// The stale policy: the last known value for as long as the budget lasts, then nothing. A value
+/// never known has no budget.
+#[must_use]
+pub fn hold(held: Option<Held>, why: Why, budget: Duration, now: Instant) -> Observation {
+    let Some(held) = held else { return Observation::Unavailable(why) };
+    let age = now.saturating_duration_since(held.true_until);
+    if age <= budget {
+        Observation::Stale { verdict: held.verdict, age, why }
+    } else {
+        Observation::Unavailable(why)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layouts::Counts;
+
+    fn held(true_until: Instant) -> Held {
+        let counts = Counts { waiting: 7.into(), ..Counts::default() };
+        Held { verdict: Verdict { value: 7.into(), active: true, counts }, true_until }
+    }
+
+    #[test]
+    fn the_last_known_value_is_held_for_the_budget_and_not_longer() {
+        let start = Instant::now();
+        let budget = Duration::from_secs(30);
+        let at = |s| hold(Some(held(start)), Why::Slow, budget, start + Duration::from_secs(s));
+        assert!(matches!(at(30), Observation::Stale { verdict, .. } if verdict.active));
+        assert_eq!(at(31), Observation::Unavailable(Why::Slow));
+    }
+
+    #[test]
+    fn a_value_never_known_has_no_budget() {
+        let observation = hold(None, Why::NotYetRead, Duration::MAX, Instant::now());
+        assert_eq!(observation, Observation::Unavailable(Why::NotYetRead));
+    }
+}

@@ -1,0 +1,100 @@
+//! The one seam between the sampler and Redis: what a source of answers must do, and no more.
+//!
+//! It is apart so that tests and simulations can put a model in Redis's place. It knows reads and
+//! answers, and nothing of commands, pools or sockets.
+
+use std::{fmt, future::Future, sync::Arc};
+
+use crate::layouts::{Answer, Name, Read};
+
+/// Why Redis could not be asked, or did not answer. None of these is ever a number.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// No connection could be made, or it broke.
+    #[error("Redis cannot be reached: {0}")]
+    Unreachable(String),
+    /// No answer came in time.
+    #[error("Redis did not answer in time")]
+    Timeout,
+    /// Redis is up and not ready: it loads its data, or has lost its master.
+    #[error("Redis is not ready: {0}")]
+    NotReady(String),
+    /// Redis refuses this user the connection, the command or the key.
+    #[error("Redis refuses: {0}")]
+    Refused(String),
+    /// The password or the setting that names it cannot be read.
+    #[error("the credentials cannot be read: {0}")]
+    Credentials(String),
+    /// Redis answered what this question cannot have as an answer.
+    #[error("Redis answered what was not expected: {0}")]
+    Unexpected(String),
+}
+
+/// Something that Redis announced, or that can no longer be announced.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A key changed.
+    Key(Name),
+    /// Anything may have changed.
+    Everything,
+    /// The link is gone: nothing will be announced on it any more.
+    LinkLost,
+}
+
+/// Where a link reports changes. Reporting is short and never blocks, so that it may be done from
+/// the task that drives a connection.
+#[derive(Clone)]
+pub struct Changes(Arc<dyn Fn(Change) + Send + Sync>);
+
+impl Changes {
+    /// Reports go to this function.
+    pub fn new(report: impl Fn(Change) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(report))
+    }
+
+    /// Reports a change.
+    pub fn report(&self, change: Change) {
+        (self.0)(change);
+    }
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Changes")
+    }
+}
+
+/// A Redis that can be connected to.
+pub trait Source: Send + Sync + 'static {
+    /// What a connection gives.
+    type Link: Link;
+
+    /// Connects, authenticates and turns the announcement of changes on where there is any. Every
+    /// change from then on goes to `changes`.
+    ///
+    /// # Errors
+    /// [`Fault`] when any of it fails; the caller bounds the time.
+    fn connect(&self, changes: Changes) -> impl Future<Output = Result<Self::Link, Fault>> + Send;
+}
+
+/// A connection to Redis, held by one worker.
+pub trait Link: Send {
+    /// Whether changes are announced on it.
+    fn tracked(&self) -> bool;
+
+    /// Answers reads in their order, in few round trips. One answer for each read.
+    ///
+    /// # Errors
+    /// An outer [`Fault`] when the link is of no more use; an inner one for a read that failed
+    /// alone. The caller bounds the time and drops the link when it runs out.
+    fn read(
+        &mut self,
+        reads: &[Read],
+    ) -> impl Future<Output = Result<Vec<Result<Answer, Fault>>, Fault>> + Send;
+
+    /// Proves that the link is alive, and with it that no earlier announcement is outstanding.
+    ///
+    /// # Errors
+    /// [`Fault`] when it is not.
+    fn prove(&mut self) -> impl Future<Output = Result<(), Fault>> + Send;
+}

@@ -1,0 +1,314 @@
+//! The sampler's state: cache, schedule and subscriptions joined, and the state of the link.
+//!
+//! Pure: every method takes the time. It decides what is read next, what a call may be answered
+//! with, and what is news to a stream. It does not wait, and does not know what a socket is.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::{oneshot, watch};
+
+use crate::{
+    layouts::{Answer, Read},
+    limits,
+    time::Instant,
+    trigger::Verdict,
+};
+
+use super::{
+    batch,
+    cache::{Cache, ReadId},
+    observation::{Observation, Why},
+    schedule::Schedule,
+    source::{Change, Fault},
+    subscriptions::{Subject, SubscriptionId, Subscriptions, TooManyTriggers},
+};
+
+/// The link to Redis as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkState {
+    /// The first attempt to connect is under way.
+    Connecting,
+    /// Reads can be sent.
+    Up {
+        /// Whether changes are announced.
+        tracked: bool,
+        /// When the link last answered.
+        proved_at: Instant,
+        /// Whether it broke without the worker having noticed yet.
+        broken: bool,
+    },
+    /// No link; the worker tries again.
+    Down(Fault),
+}
+
+/// What a call is to do.
+#[derive(Debug)]
+pub enum Ask {
+    /// Answer this.
+    Ready(Observation),
+    /// Look again after this signal.
+    Wait(oneshot::Receiver<()>),
+}
+
+/// What the worker is to do.
+#[derive(Debug, PartialEq)]
+pub enum Step {
+    /// Send these reads, in this order.
+    Read(Vec<(ReadId, Read)>),
+    /// Prove the link.
+    Prove,
+    /// Give the link up.
+    Reconnect(Fault),
+    /// Nothing before this moment, unless something new comes in.
+    Wait(Instant),
+}
+
+/// A subject that became active, with what it was made of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Edge {
+    /// Whom it is about.
+    pub subject: Arc<Subject>,
+    /// What was seen.
+    pub verdict: Verdict,
+}
+
+/// Everything that the sampler of one link knows.
+#[derive(Debug)]
+pub struct State {
+    pub(super) cache: Cache,
+    pub(super) schedule: Schedule,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) link: LinkState,
+    pub(super) hold_stale: Duration,
+    pub(super) edges: Vec<Edge>,
+    sweep_at: Instant,
+}
+
+/// How often subscriptions are looked through for those to forget.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+impl State {
+    /// Nothing known, nobody interested, no link; with the connection's stale budget.
+    #[must_use]
+    pub fn new(hold_stale: Duration, now: Instant) -> Self {
+        Self {
+            cache: Cache::default(),
+            schedule: Schedule::default(),
+            subscriptions: Subscriptions::default(),
+            link: LinkState::Connecting,
+            hold_stale,
+            edges: Vec::new(),
+            sweep_at: now + SWEEP_INTERVAL,
+        }
+    }
+
+    /// How many triggers are remembered.
+    #[must_use]
+    pub fn triggers(&self) -> usize {
+        self.subscriptions.count()
+    }
+
+    /// What a call that came at `asked_at` is to do now.
+    ///
+    /// # Errors
+    /// [`TooManyTriggers`] when the subject is new and the limit is reached.
+    pub fn ask(
+        &mut self,
+        subject: &Subject,
+        asked_at: Instant,
+        now: Instant,
+    ) -> Result<Ask, TooManyTriggers> {
+        let id = self.subscribe(subject, now)?;
+        self.subscriptions.get_mut(id).last_asked = now;
+        if self.is_settled(id, asked_at, now) {
+            let observation = self.observe(id, now);
+            self.remember(id, &observation);
+            return Ok(Ask::Ready(observation));
+        }
+        let signal = self.subscriptions.get_mut(id).wait();
+        self.plan_reads(id, now);
+        Ok(Ask::Wait(signal))
+    }
+
+    /// What a call must be answered with whose deadline has come.
+    #[must_use]
+    pub fn observe_late(&mut self, subject: &Subject, now: Instant) -> Observation {
+        let Some(id) = self.subscriptions.find(subject) else {
+            return Observation::Unavailable(Why::NotYetRead);
+        };
+        match self.observe(id, now) {
+            Observation::Fresh(_) => self.held(id, Why::Slow, now),
+            other => other,
+        }
+    }
+
+    /// Opens a stream on a subject.
+    ///
+    /// # Errors
+    /// [`TooManyTriggers`] when the subject is new and the limit is reached.
+    pub fn open(
+        &mut self,
+        subject: &Subject,
+        now: Instant,
+    ) -> Result<(SubscriptionId, watch::Receiver<Observation>), TooManyTriggers> {
+        let id = self.subscribe(subject, now)?;
+        let current = if self.is_settled(id, now, now) {
+            self.observe(id, now)
+        } else {
+            Observation::Unavailable(Why::NotYetRead)
+        };
+        let subscription = self.subscriptions.get_mut(id);
+        subscription.streams += 1;
+        let news = subscription.news.get_or_insert_with(|| watch::Sender::new(current));
+        let receiver = news.subscribe();
+        self.plan_reads(id, now);
+        Ok((id, receiver))
+    }
+
+    /// Notes that a stream ended.
+    pub fn close(&mut self, id: SubscriptionId, now: Instant) {
+        let subscription = self.subscriptions.get_mut(id);
+        subscription.streams -= 1;
+        subscription.last_asked = now;
+        if subscription.streams == 0 {
+            subscription.news = None;
+        }
+    }
+
+    /// What the worker is to do next.
+    pub fn next(&mut self, now: Instant) -> Step {
+        if now >= self.sweep_at {
+            self.forget(now);
+        }
+        let (tracked, proved_at) = match &self.link {
+            LinkState::Up { broken: true, .. } => {
+                return Step::Reconnect(Fault::Unreachable("the connection was closed".to_owned()));
+            }
+            LinkState::Up { tracked, proved_at, .. } => (*tracked, *proved_at),
+            LinkState::Connecting | LinkState::Down(_) => return Step::Wait(self.sweep_at),
+        };
+        let known = (&self.cache, &self.subscriptions);
+        let batch = batch::take(&mut self.schedule, known, tracked, now);
+        if !batch.is_empty() {
+            let begin = |id: ReadId| {
+                self.cache.begin(id, now);
+                (id, self.cache.slot(id).read.clone())
+            };
+            return Step::Read(batch.into_iter().map(begin).collect());
+        }
+        let prove_at = proved_at + limits::PROOF_INTERVAL;
+        if now >= prove_at {
+            return Step::Prove;
+        }
+        let due = self.schedule.next().unwrap_or(prove_at);
+        Step::Wait(due.min(prove_at).min(self.sweep_at))
+    }
+
+    /// Stores what became of a batch and tells the streams what is news to them.
+    pub fn finish(
+        &mut self,
+        batch: Vec<(ReadId, Read)>,
+        replies: Vec<Result<Answer, Fault>>,
+        now: Instant,
+    ) {
+        if let LinkState::Up { proved_at, .. } = &mut self.link {
+            *proved_at = now;
+        }
+        let mut touched = Vec::new();
+        for ((id, read), reply) in batch.into_iter().zip(replies) {
+            self.cache.finish(id, &read, reply, now);
+            touched.extend_from_slice(self.subscriptions.users(id));
+        }
+        touched.sort_unstable();
+        touched.dedup();
+        for id in touched {
+            self.settle(id, now);
+        }
+    }
+
+    /// Takes the edges that were seen since the last time.
+    pub fn take_edges(&mut self) -> Vec<Edge> {
+        std::mem::take(&mut self.edges)
+    }
+
+    /// Notes that the link answered.
+    pub fn proved(&mut self, now: Instant) {
+        if let LinkState::Up { proved_at, .. } = &mut self.link {
+            *proved_at = now;
+        }
+    }
+
+    /// Notes a new link. Everything is suspect, since nothing was announced in between.
+    pub fn link_up(&mut self, tracked: bool, now: Instant) {
+        self.suspect_all(None);
+        self.link = LinkState::Up { tracked, proved_at: now, broken: false };
+        self.look_again(now);
+    }
+
+    /// Notes that there is no link, and why.
+    pub fn link_down(&mut self, fault: Fault, now: Instant) {
+        self.suspect_all(self.announced_until());
+        self.link = LinkState::Down(fault);
+        self.look_again(now);
+    }
+
+    /// Notes what Redis announced. Returns whether the worker has to look.
+    pub fn changed(&mut self, change: &Change, now: Instant) -> bool {
+        match change {
+            Change::Key(key) => {
+                let reads = self.cache.changed(key, now);
+                reads
+                    .into_iter()
+                    .fold(false, |wanted, read| self.plan_if_wanted(read, now) || wanted)
+            }
+            Change::Everything => {
+                self.suspect_all(self.announced_until());
+                self.look_again(now);
+                true
+            }
+            Change::LinkLost => {
+                self.suspect_all(self.announced_until());
+                if let LinkState::Up { broken, .. } = &mut self.link {
+                    *broken = true;
+                }
+                true
+            }
+        }
+    }
+
+    fn subscribe(
+        &mut self,
+        subject: &Subject,
+        now: Instant,
+    ) -> Result<SubscriptionId, TooManyTriggers> {
+        if let Some(id) = self.subscriptions.find(subject) {
+            return Ok(id);
+        }
+        if self.subscriptions.is_full() {
+            self.forget(now);
+        }
+        let reads = subject.trigger.plan.reads();
+        let reads: Box<[ReadId]> = reads.iter().map(|read| self.cache.acquire(read)).collect();
+        let added = self.subscriptions.add(Arc::new(subject.clone()), reads.clone(), now);
+        if added.is_err() {
+            self.release(&reads);
+        }
+        added
+    }
+
+    fn forget(&mut self, now: Instant) {
+        self.sweep_at = now + SWEEP_INTERVAL;
+        for id in self.subscriptions.forgotten(now) {
+            let reads = self.subscriptions.remove(id);
+            self.release(&reads);
+        }
+    }
+
+    fn release(&mut self, reads: &[ReadId]) {
+        for read in reads {
+            if self.cache.release(*read) {
+                self.schedule.cancel(*read);
+            }
+        }
+    }
+}

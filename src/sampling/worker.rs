@@ -1,0 +1,166 @@
+//! The async shell of one link: connects, reads what the state says is due, and reconnects.
+//!
+//! It is apart from the state so that everything that decides is pure. It holds one connection at
+//! a time and does not know what a command is.
+
+use std::{fmt, time::Duration};
+
+use tokio::time::{sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    limits,
+    telemetry::{ConnectOutcome, ReadResult},
+    time::Instant,
+};
+
+use super::{
+    Sampler,
+    source::{Change, Changes, Fault, Link, Source},
+    state::Step,
+};
+
+/// Serves one sampler from one source until it is told to stop.
+pub async fn run<S: Source>(sampler: Sampler, source: S, stop: CancellationToken) {
+    let work = async {
+        let mut outage = Outage::default();
+        loop {
+            match connect(&sampler, &source).await {
+                Ok(mut link) => {
+                    outage.end(&sampler, link.tracked());
+                    let fault = serve(&sampler, &mut link).await;
+                    lose(&sampler, &fault, &mut outage);
+                }
+                Err(fault) => {
+                    sampler.metrics().connect(ConnectOutcome::Failed, false);
+                    lose(&sampler, &fault, &mut outage);
+                }
+            }
+            sleep(outage.pause()).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
+async fn connect<S: Source>(sampler: &Sampler, source: &S) -> Result<S::Link, Fault> {
+    let epoch = sampler.begin_epoch();
+    let reporter = sampler.clone();
+    let changes = Changes::new(move |change: Change| reporter.changed(epoch, &change));
+    let link = timeout(limits::CONNECT_DEADLINE, source.connect(changes)).await;
+    let link = link.unwrap_or(Err(Fault::Timeout))?;
+    sampler.metrics().connect(ConnectOutcome::Ok, link.tracked());
+    sampler.with_state(|state, now| state.link_up(link.tracked(), now));
+    Ok(link)
+}
+
+/// Does what is due until the link breaks.
+async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
+    loop {
+        let (step, triggers) = sampler.with_state(|state, now| (state.next(now), state.triggers()));
+        sampler.metrics().triggers(triggers);
+        let result = match step {
+            Step::Read(batch) => read(sampler, link, batch).await,
+            Step::Prove => {
+                let proof = timeout(limits::COMMAND_DEADLINE, link.prove()).await;
+                let proof = proof.unwrap_or(Err(Fault::Timeout));
+                sampler.with_state(|state, now| state.proved(now));
+                proof
+            }
+            Step::Reconnect(fault) => Err(fault),
+            Step::Wait(until) => {
+                tokio::select! {
+                    () = sampler.woken() => {}
+                    () = sleep_until(until) => {}
+                }
+                Ok(())
+            }
+        };
+        if let Err(fault) = result {
+            return fault;
+        }
+    }
+}
+
+async fn read<L: Link>(
+    sampler: &Sampler,
+    link: &mut L,
+    batch: Vec<(usize, crate::layouts::Read)>,
+) -> Result<(), Fault> {
+    let reads: Vec<_> = batch.iter().map(|(_, read)| read.clone()).collect();
+    let number = u64::try_from(reads.len()).unwrap_or(u64::MAX);
+    sampler.metrics().batch();
+    let replies = timeout(limits::COMMAND_DEADLINE, link.read(&reads)).await;
+    let replies = match replies.unwrap_or(Err(Fault::Timeout)) {
+        Ok(replies) if replies.len() == reads.len() => replies,
+        Ok(_) => return Err(Fault::Unexpected("another number of answers than reads".to_owned())),
+        Err(fault) => {
+            sampler.metrics().reads(ReadResult::Failed, number);
+            return Err(fault);
+        }
+    };
+    let failed = replies.iter().filter(|reply| reply.is_err()).count();
+    let failed = u64::try_from(failed).unwrap_or(u64::MAX);
+    sampler.metrics().reads(ReadResult::Failed, failed);
+    sampler.metrics().reads(ReadResult::Ok, number - failed);
+    sampler.with_state(|state, now| state.finish(batch, replies, now));
+    Ok(())
+}
+
+fn lose(sampler: &Sampler, fault: &Fault, outage: &mut Outage) {
+    sampler.metrics().lost();
+    sampler.with_state(|state, now| state.link_down(fault.clone(), now));
+    outage.note(sampler, fault);
+}
+
+/// How long Redis has been away, so that it is logged once and tried with growing pauses.
+#[derive(Default)]
+struct Outage {
+    since: Option<Instant>,
+    attempts: u32,
+    told: Option<String>,
+    connected_before: bool,
+}
+
+impl Outage {
+    fn note(&mut self, sampler: &Sampler, fault: &Fault) {
+        self.since.get_or_insert_with(Instant::now);
+        self.attempts += 1;
+        let reason = fault.to_string();
+        if self.told.as_ref() != Some(&reason) {
+            warn!(connection = %sampler, %reason, "Redis cannot be read; known values are held for the stale budget");
+            self.told = Some(reason);
+        }
+    }
+
+    fn end(&mut self, sampler: &Sampler, tracked: bool) {
+        let away = self.since.take().filter(|_| self.connected_before).map(|since| since.elapsed());
+        info!(connection = %sampler, tracked, away = ?Away(away), "connected to Redis");
+        if !tracked {
+            warn!(connection = %sampler, "this Redis announces no changes; reads are polled instead");
+        }
+        *self = Self { connected_before: true, ..Self::default() };
+    }
+
+    /// Doubling from the first pause to the longest, each less a random half of itself, so that
+    /// replicas do not come back in step.
+    fn pause(&self) -> Duration {
+        let (first, longest) = limits::RECONNECT_PAUSES;
+        let doubled = first * 2u32.saturating_pow(self.attempts.saturating_sub(1).min(16));
+        doubled.min(longest).mul_f64(1.0 - 0.5 * fastrand::f64())
+    }
+}
+
+struct Away(Option<Duration>);
+
+impl fmt::Debug for Away {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(duration) => write!(f, "{duration:.1?}"),
+            None => f.write_str("none"),
+        }
+    }
+}

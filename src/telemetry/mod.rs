@@ -1,0 +1,12 @@
+//! What penstock tells about itself: metrics, and how its log is written.
+//!
+//! It is apart so that every metric is declared in one file and no label can grow without bound.
+
+mod logging;
+mod metrics;
+
+pub use logging::{LogFormat, LoggingError, init_logging};
+pub use metrics::{
+    Code, ConnectOutcome, Link, LinkMetrics, Method, Metrics, ObservationState, PushKind,
+    ReadResult,
+};
