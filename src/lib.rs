@@ -1,17 +1,19 @@
 //! penstock: a KEDA external scaler that tells, truthfully and at once, how much work waits, is due
 //! and is in flight in Redis.
 //!
-//! The modules are listed in the order of their levels; each uses only levels above it in this
-//! list and its own, which `tests/levels.rs` enforces. `docs/architecture.md` draws the picture.
+//! The modules stand in the order of their levels; each uses only levels above it in this list and
+//! its own, which `tests/levels.rs` enforces. `docs/architecture.md` draws the picture.
 
-// L0: bounds, the clock, secrets.
+// L0: bounds, secrets, the clock.
 pub mod limits;
 pub mod secret;
 pub mod time;
 
-// L1
+// L1: the metadata map, readiness, telemetry, the tasks of the process, and the model of KEDA.
 pub mod hpa;
 pub mod metadata;
+pub mod readiness;
+pub mod supervise;
 pub mod telemetry;
 
 // L2: the two extension folders. Pure.
@@ -21,5 +23,14 @@ pub mod signals;
 // L3: what a trigger asks for. Pure.
 pub mod trigger;
 
-// L4
+// L4: what the administrator configured, and what is known of Redis.
+pub mod config;
 pub mod sampling;
+
+// L5: the outside: Redis, gRPC, HTTP.
+pub mod grpc;
+pub mod http;
+pub mod redis;
+
+// L6: the command line, which wires and prints.
+pub mod cli;

@@ -1,3 +1,7 @@
-//! The binary. All of it is in the library's `cli`.
+//! The binary; all of it is in the library's [`cli`](penstock::cli).
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    penstock::cli::run()
+}

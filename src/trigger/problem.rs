@@ -4,7 +4,7 @@
 //! It is apart because the gRPC status, `check` and `probe` show the same problems in different
 //! forms. It never holds a value that could be a secret: who makes a problem decides what it shows.
 
-use std::fmt::{self, Write};
+use std::fmt;
 
 use crate::limits;
 
@@ -44,30 +44,28 @@ impl Problems {
         self.0.iter()
     }
 
-    /// One line: the first `in_full` problems with what is wrong, the next ones by key alone, and
-    /// how many more there are beyond [`limits::PROBLEMS_LISTED`].
+    /// One line: the first `in_full` problems with what is wrong, the next ones up to `listed` by
+    /// key alone, and how many more there are.
     #[must_use]
-    pub fn summary(&self, in_full: usize) -> String {
-        let listed = self.0.len().min(limits::PROBLEMS_LISTED);
+    pub fn summary(&self, in_full: usize, listed: usize) -> String {
+        let listed = self.0.len().min(listed);
         let (full, named) = self.0[..listed].split_at(in_full.min(listed));
-        let mut line = full.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let mut parts: Vec<String> = full.iter().map(ToString::to_string).collect();
         if !named.is_empty() {
-            let keys = named.iter().map(|problem| problem.key.as_str()).collect::<Vec<_>>();
-            let lead = if line.is_empty() { "problems with: " } else { "; also wrong: " };
-            line += lead;
-            line += &keys.join(", ");
+            let keys: Vec<&str> = named.iter().map(|problem| problem.key.as_str()).collect();
+            parts.push(format!("also wrong: {}", keys.join(", ")));
         }
         let more = self.0.len() - listed;
         if more > 0 {
-            write!(line, "; and {more} more").expect("writing to a string does not fail");
+            parts.push(format!("and {more} more"));
         }
-        line
+        parts.join("; ")
     }
 }
 
 impl fmt::Display for Problems {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.summary(limits::PROBLEMS_LISTED))
+        f.write_str(&self.summary(limits::PROBLEMS_LISTED, limits::PROBLEMS_LISTED))
     }
 }
 
@@ -99,8 +97,8 @@ mod tests {
 
     #[test]
     fn a_summary_names_every_key_up_to_twenty_and_then_the_rest_as_a_number() {
-        assert_eq!(problems(2).summary(20), "k0: is wrong; k1: is wrong");
-        assert_eq!(problems(3).summary(1), "k0: is wrong; also wrong: k1, k2");
+        assert_eq!(problems(2).summary(20, 20), "k0: is wrong; k1: is wrong");
+        assert_eq!(problems(3).summary(1, 20), "k0: is wrong; also wrong: k1, k2");
         let many = problems(23).to_string();
         assert!(many.ends_with("k19: is wrong; and 3 more"), "{many}");
     }

@@ -1,0 +1,108 @@
+//! `penstock serve`: configuration in, a running service out.
+//!
+//! This is where everything is wired: which source serves which sampler, which sampler answers for
+//! which connection, and in what order it all ends.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use anyhow::Context;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+
+use crate::{
+    config::{Config, Connection},
+    grpc::{Listener, Route, Routes, Service, Timing},
+    http::AdminListener,
+    limits,
+    readiness::Readiness,
+    redis::RedisSource,
+    sampling::Sampler,
+    supervise::{Stage, Supervisor},
+    telemetry::{Link, Metrics},
+};
+
+/// A service that is bound and not yet running.
+pub(super) struct Serving {
+    pub(super) listener: Listener,
+    pub(super) admin: AdminListener,
+    pub(super) supervisor: Supervisor,
+    metrics: Arc<Metrics>,
+    routes: Routes,
+    push_inactive: bool,
+}
+
+impl Serving {
+    /// Binds the sockets and starts a sampler for every database of every connection. Redis need
+    /// not be there.
+    pub(super) async fn start(config: Config) -> anyhow::Result<Self> {
+        let listener = Listener::bind(config.server.listen).await?;
+        let admin = AdminListener::bind(config.server.admin_listen).await?;
+        let metrics = Metrics::new();
+        let mut supervisor = Supervisor::default();
+        let mut routes = BTreeMap::new();
+        for (name, connection) in config.connections {
+            routes.insert(name, route(connection, &metrics, &mut supervisor));
+        }
+        let routes = Routes::new(routes);
+        let push_inactive = config.server.push_inactive;
+        Ok(Self { listener, admin, supervisor, metrics, routes, push_inactive })
+    }
+
+    /// Serves until `until` comes, then drains.
+    pub(super) async fn run(self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Self { listener, admin, mut supervisor, metrics, routes, push_inactive } = self;
+        let readiness = Readiness::default();
+        let (drain, stop) = (supervisor.drain(), supervisor.stop());
+        let timing = Timing { stream_max_age: limits::STREAM_MAX_AGE, push_inactive };
+        let service = Service::new(routes, Arc::clone(&metrics), timing, drain.clone());
+        let ready = readiness.clone();
+        supervisor.spawn(Stage::Front, "gRPC", async move {
+            Ok(listener.serve(service, ready, drain).await?)
+        });
+        supervisor.spawn(Stage::Back, "admin HTTP", async move {
+            Ok(admin.serve(metrics, readiness, stop).await?)
+        });
+        Ok(supervisor.run(until).await?)
+    }
+}
+
+fn route(connection: Connection, metrics: &Arc<Metrics>, supervisor: &mut Supervisor) -> Route {
+    let databases = connection.access.databases().to_vec();
+    let access = connection.access.clone();
+    let samplers = databases.iter().map(|database| {
+        let link = Link { connection: connection.name.clone(), database: *database };
+        let name = if databases.len() == 1 {
+            connection.name.clone()
+        } else {
+            format!("{}/{database}", connection.name)
+        };
+        let sampler = Sampler::new(name.clone(), connection.hold_stale, metrics.link(link));
+        let source = RedisSource::new(connection.clone(), *database);
+        let work = sampler.run(source, supervisor.stop());
+        supervisor.spawn(Stage::Back, format!("sampler of {name}"), async move {
+            work.await;
+            Ok(())
+        });
+        (*database, sampler)
+    });
+    Route { samplers: samplers.collect(), access }
+}
+
+/// Serves until SIGTERM or SIGINT.
+pub(super) async fn serve(config: Config) -> anyhow::Result<()> {
+    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for SIGINT")?;
+    let serving = Serving::start(config).await?;
+    let asked = async {
+        tokio::select! {
+            _ = terminate.recv() => info!("SIGTERM"),
+            _ = interrupt.recv() => info!("SIGINT"),
+        }
+    };
+    let ended = serving.run(asked).await;
+    match &ended {
+        Ok(()) => info!("drained"),
+        Err(reason) => error!(%reason, "stopped"),
+    }
+    ended
+}

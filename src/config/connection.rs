@@ -1,0 +1,283 @@
+//! One Redis by name: where it is, who we are to it, how long its last values hold, who may use it.
+//!
+//! It is apart from the file and the environment because a connection is made of all of them. It
+//! does not connect: it knows no Redis client.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use crate::{limits, secret::Secret, time};
+
+use super::{
+    Scope,
+    access::Access,
+    address::{Address, Location},
+    file::{FileError, read_file},
+    problem::{ConfigProblems, Spot},
+    raw::{Given, RawConnection},
+};
+
+/// A Redis that the administrator configured by name.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The name by which triggers ask for it.
+    pub name: String,
+    /// Host name or IP address, an IPv6 address without brackets.
+    pub host: String,
+    /// TCP port, 1 to 65535.
+    pub port: u16,
+    /// The ACL user; without one Redis takes the password for its user `default`.
+    pub username: Option<String>,
+    /// How the password is come by.
+    pub password: Password,
+    /// The database of triggers that name none.
+    pub database: u32,
+    /// How long the last known value is held while Redis cannot be read.
+    pub hold_stale: Duration,
+    /// Who may use it and what they may read.
+    pub access: Access,
+}
+
+/// How a password is come by.
+#[derive(Debug, Clone)]
+pub enum Password {
+    /// There is none.
+    None,
+    /// It was given as it is, by URL or environment.
+    Fixed(Secret),
+    /// It is in this file, which is read again at each use, so that it can be rotated.
+    File(PathBuf),
+}
+
+/// Why there is no password. It names the file and never what is in it.
+#[derive(Debug, thiserror::Error)]
+pub enum PasswordError {
+    /// The file cannot be read as text.
+    #[error("password file {} {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        error: FileError,
+    },
+    /// The file has nothing in it.
+    #[error("password file {} is empty", path.display())]
+    Empty {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+impl Password {
+    /// The password as it is now. The line end that most editors leave at the end of a file is no
+    /// part of it.
+    ///
+    /// # Errors
+    /// [`PasswordError`] when the file cannot be read, is longer than [`limits::FILE_BYTES`], is no
+    /// text or is empty.
+    pub fn read(&self) -> Result<Option<Secret>, PasswordError> {
+        let path = match self {
+            Self::None => return Ok(None),
+            Self::Fixed(secret) => return Ok(Some(secret.clone())),
+            Self::File(path) => path,
+        };
+        let text =
+            read_file(path).map_err(|error| PasswordError::File { path: path.clone(), error })?;
+        let line = text.strip_suffix('\n').unwrap_or(&text);
+        let line = line.strip_suffix('\r').unwrap_or(line);
+        if line.is_empty() {
+            return Err(PasswordError::Empty { path: path.clone() });
+        }
+        Ok(Some(Secret::new(line)))
+    }
+}
+
+/// What one source (flags, environment or file) says of where a connection is and who we are to
+/// it. No `Debug`: a URL may hold a password.
+#[derive(Default)]
+pub(super) struct Draft {
+    pub(super) url: Option<Given<String>>,
+    pub(super) username: Option<Given<String>>,
+    pub(super) passwords: Vec<Given<Password>>,
+}
+
+/// A draft whose URL is read.
+struct Layer {
+    /// The outer `None` is "not given", the inner one "given, and a problem".
+    address: Option<Option<Address>>,
+    username: Option<Given<String>>,
+    password: Option<Password>,
+}
+
+impl Draft {
+    /// What the file says. A password from a variable is looked up here.
+    pub(super) fn of_file(
+        raw: &mut RawConnection,
+        scope: Scope<'_>,
+        problems: &mut ConfigProblems,
+    ) -> Self {
+        let file = raw.password_file.take().map(|Given { spot, value }| {
+            if value.is_empty() {
+                problems.add(&spot, "is empty; remove it or name a file");
+            }
+            Given { spot, value: Password::File(value.into()) }
+        });
+        let variable = raw.password_env.take().and_then(|Given { spot, value }| {
+            let password = scope.password_env(&value, &spot, problems)?;
+            Some(Given { spot, value: password })
+        });
+        let passwords = file.into_iter().chain(variable).collect();
+        Self { url: raw.url.take(), username: raw.username.take(), passwords }
+    }
+
+    fn settle(self, problems: &mut ConfigProblems) -> Layer {
+        let Self { url, username, passwords } = self;
+        if let Some(username) = username.as_ref().filter(|username| username.value.is_empty()) {
+            problems.add(&username.spot, "is empty; remove it or name a user");
+        }
+        let mut layer = Layer { address: None, username, password: None };
+        if let Some(Given { spot, value }) = url {
+            match Location::parse(&value) {
+                Ok(location) => layer.take(location, &spot, problems),
+                Err(error) => {
+                    problems.add(&spot, error.to_string());
+                    layer.address = Some(None);
+                }
+            }
+        }
+        for Given { spot, value } in passwords {
+            if layer.password.is_some() {
+                problems.add(&spot, "is a second password beside another one; keep one");
+            }
+            layer.password = Some(value);
+        }
+        layer
+    }
+}
+
+impl Layer {
+    fn take(&mut self, location: Location, spot: &Spot, problems: &mut ConfigProblems) {
+        self.address = Some(Some(location.address));
+        self.password = location.password.map(Password::Fixed);
+        let Some(value) = location.username else { return };
+        if let Some(username) = &self.username {
+            problems.add(&username.spot, "is a second user beside the URL's; keep one");
+        }
+        self.username = Some(Given { spot: spot.clone(), value });
+    }
+}
+
+/// Makes one connection of its drafts, the most important first: each of address, user and
+/// password comes from the first that has it.
+pub(super) fn settle(
+    (name, spot): (&str, &Spot),
+    drafts: Vec<Draft>,
+    raw: RawConnection,
+    scope: Scope<'_>,
+    problems: &mut ConfigProblems,
+) -> Option<Connection> {
+    let layers: Vec<Layer> = drafts.into_iter().map(|draft| draft.settle(problems)).collect();
+    let (mut address, mut username, mut password) = (None, None, None);
+    for layer in layers {
+        address = address.or(layer.address);
+        username = username.or(layer.username);
+        password = password.or(layer.password);
+    }
+    let address = address.unwrap_or_else(|| scope.missing_url(name, spot, problems));
+    if let (Some(username), None, false) = (&username, &password, problems.concern(spot)) {
+        scope.missing_password(name, &username.spot, problems);
+    }
+    let hold_stale = hold_stale(raw.hold_stale, problems);
+    let database = address.as_ref().map_or(0, |address| address.database);
+    let access = raw.access.settle(database, problems);
+    let Address { host, port, database } = address?;
+    Some(Connection {
+        name: name.to_owned(),
+        host,
+        port,
+        username: username.map(|username| username.value),
+        password: password.unwrap_or(Password::None),
+        database,
+        hold_stale,
+        access,
+    })
+}
+
+fn hold_stale(given: Option<Given<String>>, problems: &mut ConfigProblems) -> Duration {
+    let Some(Given { spot, value }) = given else { return limits::HOLD_STALE };
+    match time::parse_duration(&value) {
+        Ok(duration) if duration <= limits::HOLD_STALE_MAX => duration,
+        Ok(_) => {
+            let hours = limits::HOLD_STALE_MAX.as_secs() / 3600;
+            problems.add(&spot, format!("must be at most {hours}h"));
+            limits::HOLD_STALE
+        }
+        Err(error) => {
+            problems.add(&spot, error.to_string());
+            limits::HOLD_STALE
+        }
+    }
+}
+
+/// Whether a text can name a connection: 1 to 63 of `a-z`, `0-9` and `-`, the first no `-`.
+pub(super) fn is_name(text: &str) -> bool {
+    let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    (1..=63).contains(&text.len()) && text.bytes().all(legal) && !text.starts_with('-')
+}
+
+impl Scope<'_> {
+    /// The password in a variable that the file names. Without an environment nobody can say.
+    fn password_env(
+        self,
+        variable: &str,
+        spot: &Spot,
+        problems: &mut ConfigProblems,
+    ) -> Option<Password> {
+        let environment: &BTreeMap<String, String> = match self {
+            Self::FileAlone => return None,
+            Self::Everything(environment) => environment,
+        };
+        let secret = environment.get(variable).filter(|secret| !secret.is_empty());
+        if secret.is_none() {
+            // The name is not repeated: somebody may have put the password there.
+            problems.add(spot, "names an environment variable that is not set");
+        }
+        secret.map(|secret| Password::Fixed(Secret::new(secret)))
+    }
+
+    fn missing_url(
+        self,
+        name: &str,
+        spot: &Spot,
+        problems: &mut ConfigProblems,
+    ) -> Option<Address> {
+        match self {
+            Self::FileAlone => {
+                Some(Address { host: super::URL_NOT_GIVEN.to_owned(), port: 6379, database: 0 })
+            }
+            // What is wrong with the URL was said already.
+            Self::Everything(_) if problems.concern(spot) => None,
+            Self::Everything(_) => {
+                let variable = name.to_ascii_uppercase().replace('-', "_");
+                let what = format!(
+                    "has no URL; give `url` in its section of the file, \
+                     PENSTOCK_REDIS_{variable}_URL or --redis {name}=URL"
+                );
+                problems.add(spot, what);
+                None
+            }
+        }
+    }
+
+    fn missing_password(self, name: &str, spot: &Spot, problems: &mut ConfigProblems) {
+        match self {
+            Self::FileAlone => {}
+            Self::Everything(_) => {
+                let what = format!(
+                    "names a user for the connection `{name}` without any password; write a \
+                     password without a user as redis://:PASSWORD@host"
+                );
+                problems.add(spot, what);
+            }
+        }
+    }
+}

@@ -1,0 +1,276 @@
+//! Patterns in the syntax that Redis users know from KEYS and ACLs: `*`, `?`, `[abc]`, `[^a]`,
+//! `[a-z]` and `\x`, over bytes (Redis 7.0, `src/util.c`, `stringmatchlen`).
+//!
+//! They are apart because matching must stay cheap whatever a tenant names, which Redis's own
+//! matcher once was not (CVE-2022-36021): this one takes at most pattern × name steps. What Redis
+//! tolerates in a broken pattern is refused here, since it rarely means what was written.
+
+use crate::{limits, trigger::shown};
+
+/// One pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Glob {
+    text: String,
+    steps: Vec<Step>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Step {
+    /// `*`: any bytes, also none.
+    Many,
+    /// `?`: any one byte.
+    One,
+    /// This byte.
+    Byte(u8),
+    /// A byte within one of these ranges, or within none if `inverted`.
+    Class { inverted: bool, ranges: Vec<(u8, u8)> },
+}
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum GlobError {
+    #[error("is an empty pattern, which matches nothing")]
+    Empty,
+    #[error("is longer than {} bytes", limits::NAME_BYTES)]
+    Long,
+    #[error("has a `[` that no `]` closes; `\\[` is a literal `[`")]
+    Unclosed,
+    #[error("has a class without members; `\\[` is a literal `[`")]
+    EmptyClass,
+    #[error("ends with a backslash; `\\\\` is a literal one")]
+    Backslash,
+}
+
+impl Glob {
+    /// Reads a pattern.
+    pub(super) fn parse(text: &str) -> Result<Self, GlobError> {
+        if text.is_empty() {
+            return Err(GlobError::Empty);
+        }
+        if text.len() > limits::NAME_BYTES {
+            return Err(GlobError::Long);
+        }
+        let mut steps = Vec::new();
+        let mut bytes = text.bytes();
+        while let Some(byte) = bytes.next() {
+            let step = match byte {
+                b'*' => Step::Many,
+                b'?' => Step::One,
+                b'[' => parse_class(&mut bytes)?,
+                b'\\' => Step::Byte(bytes.next().ok_or(GlobError::Backslash)?),
+                _ => Step::Byte(byte),
+            };
+            if step != Step::Many || steps.last() != Some(&Step::Many) {
+                steps.push(step);
+            }
+        }
+        Ok(Self { text: text.to_owned(), steps })
+    }
+
+    /// Whether the whole name matches. Only the last star is ever tried again, since an earlier
+    /// one could not do better: at most pattern × name steps.
+    pub(super) fn matches(&self, name: &[u8]) -> bool {
+        let (mut at, mut step) = (0, 0);
+        let mut last_star: Option<(usize, usize)> = None;
+        while at < name.len() {
+            let taken = self.steps.get(step).map(|step| (step, step.takes(name[at])));
+            match (taken, last_star) {
+                (Some((Step::Many, _)), _) => {
+                    step += 1;
+                    last_star = Some((step, at));
+                }
+                (Some((Step::One | Step::Byte(_) | Step::Class { .. }, true)), _) => {
+                    step += 1;
+                    at += 1;
+                }
+                (_, Some((after_star, from))) => {
+                    (step, at) = (after_star, from + 1);
+                    last_star = Some((after_star, at));
+                }
+                (_, None) => return false,
+            }
+        }
+        self.steps[step..].iter().all(|step| *step == Step::Many)
+    }
+
+    /// The pattern as a message may repeat it.
+    pub(super) fn shown(&self) -> String {
+        shown(&self.text)
+    }
+}
+
+impl Step {
+    fn takes(&self, byte: u8) -> bool {
+        match self {
+            Self::Many => false,
+            Self::One => true,
+            Self::Byte(own) => *own == byte,
+            Self::Class { inverted, ranges } => {
+                ranges.iter().any(|(low, high)| (*low..=*high).contains(&byte)) != *inverted
+            }
+        }
+    }
+}
+
+/// What follows a `[`, to its `]`. As in Redis a range may be written either way round, a `]`
+/// closes also as the first member, and within a range nothing is special.
+fn parse_class(bytes: &mut std::str::Bytes<'_>) -> Result<Step, GlobError> {
+    let inverted = bytes.clone().next() == Some(b'^');
+    if inverted {
+        bytes.next();
+    }
+    let mut ranges = Vec::new();
+    loop {
+        let byte = bytes.next().ok_or(GlobError::Unclosed)?;
+        let mut ahead = bytes.clone();
+        let range = match (byte, ahead.next(), ahead.next()) {
+            (b'\\', Some(escaped), _) => {
+                bytes.next();
+                (escaped, escaped)
+            }
+            (b']', _, _) if ranges.is_empty() => return Err(GlobError::EmptyClass),
+            (b']', _, _) => return Ok(Step::Class { inverted, ranges }),
+            (low, Some(b'-'), Some(high)) => {
+                *bytes = ahead;
+                (low.min(high), low.max(high))
+            }
+            (byte, _, _) => (byte, byte),
+        };
+        ranges.push(range);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn matches(pattern: &str, name: &str) -> bool {
+        Glob::parse(pattern).unwrap().matches(name.as_bytes())
+    }
+
+    #[test]
+    fn each_sign_means_what_it_means_in_redis() {
+        for (pattern, yes, no) in [
+            ("emails", "emails", "emails2"),
+            ("team-*", "team-", "steam-a"),
+            ("*:wait", "bull:a:wait", "bull:a:waiting"),
+            ("a?c", "abc", "ac"),
+            ("a*b*c", "a-b-b-c", "a-c-b"),
+            ("[abc]", "b", "d"),
+            ("[^abc]", "d", "b"),
+            ("[a-c]x", "bx", "dx"),
+            ("[c-a]x", "bx", "dx"),
+            (r"[\]]", "]", "a"),
+            (r"a\*", "a*", "ab"),
+            (r"\\", r"\", "a"),
+            ("*", "", "no such name"),
+        ] {
+            assert!(matches(pattern, yes), "{pattern} must match {yes}");
+            assert!(pattern == "*" || !matches(pattern, no), "{pattern} must not match {no}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_works_on_bytes() {
+        assert!(Glob::parse("a?b").unwrap().matches(b"a\xffb"));
+        assert!(!matches("?", "é") && matches("??", "é"));
+    }
+
+    #[test]
+    fn a_broken_pattern_is_refused() {
+        for (pattern, error) in [
+            ("", GlobError::Empty),
+            ("[ab", GlobError::Unclosed),
+            ("[a-]", GlobError::Unclosed),
+            ("[", GlobError::Unclosed),
+            (r"[\]", GlobError::Unclosed),
+            ("[]", GlobError::EmptyClass),
+            ("[^]", GlobError::EmptyClass),
+            (r"a\", GlobError::Backslash),
+        ] {
+            assert_eq!(Glob::parse(pattern), Err(error), "{pattern}");
+        }
+        assert_eq!(Glob::parse(&"a".repeat(1025)), Err(GlobError::Long));
+    }
+
+    #[test]
+    fn a_hostile_pattern_takes_no_exponential_time() {
+        let pattern = Glob::parse(&"*a".repeat(limits::NAME_BYTES / 2)).unwrap();
+        assert!(!pattern.matches(&b"a".repeat(limits::NAME_BYTES / 2 - 1)));
+        assert!(!Glob::parse("*a*a*a*a*a*a*a*b").unwrap().matches(&b"a".repeat(1024)));
+    }
+
+    /// Redis's own matcher, sentence for sentence, for patterns that parse.
+    fn redis(pattern: &[u8], name: &[u8]) -> bool {
+        match (pattern, name) {
+            ([], _) => name.is_empty(),
+            ([b'*', rest @ ..], _) => (0..=name.len()).any(|from| redis(rest, &name[from..])),
+            (_, []) => false,
+            ([b'?', rest @ ..], [_, tail @ ..]) => redis(rest, tail),
+            ([b'\\', byte, rest @ ..], [first, tail @ ..]) => byte == first && redis(rest, tail),
+            ([b'[', rest @ ..], [first, tail @ ..]) => {
+                let inverted = rest[0] == b'^';
+                let mut rest = if inverted { &rest[1..] } else { rest };
+                let mut found = false;
+                loop {
+                    match rest {
+                        [b'\\', byte, after @ ..] => {
+                            found |= byte == first;
+                            rest = after;
+                        }
+                        [b']', after @ ..] => break found != inverted && redis(after, tail),
+                        [low, b'-', high, after @ ..] => {
+                            found |= (low.min(high)..=low.max(high)).contains(&first);
+                            rest = after;
+                        }
+                        [byte, after @ ..] => {
+                            found |= byte == first;
+                            rest = after;
+                        }
+                        [] => unreachable!("the pattern parsed, so it is closed"),
+                    }
+                }
+            }
+            ([byte, rest @ ..], [first, tail @ ..]) => byte == first && redis(rest, tail),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn every_pattern_matches_what_redis_matches(
+            pattern in r"([ab*?^\-\]]|\[\^?[abc\-\\\]]{1,4}\]|\\[*?ab]){0,8}",
+            names in prop::collection::vec("[abc*?\\-\\]^]{0,8}", 1..8),
+        ) {
+            if let Ok(glob) = Glob::parse(&pattern) {
+                for name in names {
+                    let theirs = redis(pattern.as_bytes(), name.as_bytes());
+                    prop_assert_eq!(glob.matches(name.as_bytes()), theirs, "{} {}", pattern, name);
+                }
+            }
+        }
+
+        #[test]
+        fn no_text_makes_the_parser_or_the_matcher_panic(
+            pattern in "\\PC{0,20}",
+            name in prop::collection::vec(any::<u8>(), 0..20),
+        ) {
+            if let Ok(glob) = Glob::parse(&pattern) {
+                glob.matches(&name);
+            }
+        }
+
+        #[test]
+        fn an_escaped_name_matches_itself_alone(name in "[^\\p{C}]{1,12}", other in "[^\\p{C}]{1,12}") {
+            let escaped: String = name.chars().flat_map(|c| ['\\', c]).collect();
+            let multibyte = name.chars().any(|c| c.len_utf8() > 1);
+            let escaped = if multibyte { name.replace(['*', '?', '[', '\\'], "x") } else { escaped };
+            let name = if multibyte { escaped.clone() } else { name };
+            let glob = Glob::parse(&escaped).unwrap();
+            prop_assert!(glob.matches(name.as_bytes()));
+            prop_assert_eq!(glob.matches(other.as_bytes()), other == name);
+        }
+    }
+}

@@ -1,0 +1,213 @@
+//! The TOML file as it is written: every key in its place and of its type, and no other key.
+//!
+//! It is apart because it knows the file's shape and nothing of what a setting means. It walks the
+//! parsed table rather than deriving `Deserialize`: serde stops at the first key that is unknown
+//! or of a wrong type and repeats its value, which here may be a password.
+
+use std::collections::BTreeMap;
+
+use toml::{Table, Value};
+
+use super::{
+    access::RawAccess,
+    problem::{ConfigProblems, Spot},
+};
+
+/// A setting and where it stands. No `Debug`: it may be a password.
+#[derive(Clone)]
+pub(super) struct Given<T> {
+    pub(super) spot: Spot,
+    pub(super) value: T,
+}
+
+/// A whole file. No `Debug`: a URL may hold a password.
+#[derive(Default)]
+pub(super) struct RawFile {
+    pub(super) server: RawServer,
+    pub(super) connections: BTreeMap<String, Given<RawConnection>>,
+}
+
+/// The section `[server]`.
+#[derive(Default)]
+pub(super) struct RawServer {
+    pub(super) listen: Option<Given<String>>,
+    pub(super) admin_listen: Option<Given<String>>,
+    pub(super) push_inactive: Option<Given<bool>>,
+}
+
+/// One section `[redis.NAME]`.
+#[derive(Default)]
+pub(super) struct RawConnection {
+    pub(super) url: Option<Given<String>>,
+    pub(super) username: Option<Given<String>>,
+    pub(super) password_file: Option<Given<String>>,
+    pub(super) password_env: Option<Given<String>>,
+    pub(super) hold_stale: Option<Given<String>>,
+    pub(super) access: RawAccess,
+}
+
+/// Why a known key is refused: by name, in words for who wrote it.
+type Refused = &'static [(&'static str, &'static str)];
+
+const NOT_YET_IN_FILE: Refused = &[("layouts", "layouts of your own are not in this release")];
+const NOT_YET_IN_SERVER: Refused = &[(
+    "tls",
+    "TLS is not in this release; let a mesh or a network policy guard the way from KEDA",
+)];
+const REFUSED_IN_CONNECTION: Refused = &[
+    (
+        "password",
+        "a password is never written here; use password_file, password_env or a variable \
+         PENSTOCK_REDIS_NAME_PASSWORD",
+    ),
+    ("tls", "TLS to Redis is not in this release"),
+    ("sentinel", "Sentinel is not in this release; give the one master as `url`"),
+    ("cluster", "Cluster is not in this release; give one server as `url`"),
+];
+
+impl RawFile {
+    /// Reads a file; what is wrong with one key leaves that key out. `None` if it is no TOML at all.
+    pub(super) fn parse(text: &str, place: &Spot, problems: &mut ConfigProblems) -> Option<Self> {
+        let table: Table =
+            toml::from_str(text).map_err(|error| problems.add(place, syntax(text, &error))).ok()?;
+        let mut file = Section { table, spot: place.clone(), known: vec![], problems };
+        let server = file.section("server").map(RawServer::read).unwrap_or_default();
+        let redis_spot = file.spot.key("redis");
+        let mut connections = BTreeMap::new();
+        if let Some(mut redis) = file.section("redis") {
+            let names: Vec<String> = redis.table.keys().cloned().collect();
+            for name in names {
+                let connection = redis.section(&name).map(RawConnection::read).unwrap_or_default();
+                let spot = redis_spot.key(&name);
+                connections.insert(name, Given { spot, value: connection });
+            }
+        }
+        file.finish(NOT_YET_IN_FILE);
+        Some(Self { server, connections })
+    }
+}
+
+impl RawServer {
+    fn read(mut section: Section<'_>) -> Self {
+        let server = Self {
+            listen: section.text("listen"),
+            admin_listen: section.text("admin_listen"),
+            push_inactive: section.flag("push_inactive"),
+        };
+        section.finish(NOT_YET_IN_SERVER);
+        server
+    }
+}
+
+impl RawConnection {
+    fn read(mut section: Section<'_>) -> Self {
+        let connection = Self {
+            url: section.text("url"),
+            username: section.text("username"),
+            password_file: section.text("password_file"),
+            password_env: section.text("password_env"),
+            hold_stale: section.text("hold_stale"),
+            access: RawAccess {
+                namespaces: section.list("namespaces", "strings", |value| match_text(value)),
+                keys: section.list("keys", "strings", |value| match_text(value)),
+                databases: section.list("databases", "whole numbers", Value::as_integer),
+                scan: section.flag("scan"),
+            },
+        };
+        section.finish(REFUSED_IN_CONNECTION);
+        connection
+    }
+}
+
+fn match_text(value: &Value) -> Option<String> {
+    value.as_str().map(str::to_owned)
+}
+
+/// One table on its way to being read: what is left at the end is unknown.
+struct Section<'p> {
+    table: Table,
+    spot: Spot,
+    known: Vec<&'static str>,
+    problems: &'p mut ConfigProblems,
+}
+
+impl Section<'_> {
+    fn text(&mut self, key: &'static str) -> Option<Given<String>> {
+        self.given(key, "a string in quotes", match_text)
+    }
+
+    fn flag(&mut self, key: &'static str) -> Option<Given<bool>> {
+        self.given(key, "true or false", Value::as_bool)
+    }
+
+    fn list<T>(
+        &mut self,
+        key: &'static str,
+        of: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<Given<Vec<T>>> {
+        let read_all = |value: &Value| value.as_array()?.iter().map(&read).collect();
+        self.given(key, &format!("a list of {of} in brackets"), read_all)
+    }
+
+    /// The value of a key, if `read` finds it to be of its type.
+    fn given<T>(
+        &mut self,
+        key: &'static str,
+        expected: &str,
+        read: impl Fn(&Value) -> Option<T>,
+    ) -> Option<Given<T>> {
+        self.known.push(key);
+        let value = self.table.remove(key)?;
+        let spot = self.spot.key(key);
+        let read = read(&value);
+        if read.is_none() {
+            self.problems.add(&spot, format!("must be {expected}"));
+        }
+        read.map(|value| Given { spot, value })
+    }
+
+    fn section(&mut self, key: &str) -> Option<Section<'_>> {
+        let spot = self.spot.key(key);
+        let table = match self.table.remove(key)? {
+            Value::Table(table) => table,
+            Value::String(_)
+            | Value::Integer(_)
+            | Value::Float(_)
+            | Value::Boolean(_)
+            | Value::Datetime(_)
+            | Value::Array(_) => {
+                self.problems.add(&spot, "must be a section of keys");
+                return None;
+            }
+        };
+        Some(Section { table, spot, known: vec![], problems: &mut *self.problems })
+    }
+
+    fn finish(self, refused: Refused) {
+        for key in self.table.keys() {
+            let why = refused.iter().find(|(name, _)| name == key);
+            let what = why.map_or_else(
+                || format!("is unknown; known here: {}", self.known_here()),
+                |(_, why)| (*why).to_owned(),
+            );
+            self.problems.add(&self.spot.key(key), what);
+        }
+    }
+
+    fn known_here(&self) -> String {
+        if self.known.is_empty() { "server, redis".to_owned() } else { self.known.join(", ") }
+    }
+}
+
+/// What the parser found, with line and column. Its `Display` would show the line itself; its
+/// message is made of fixed sentences.
+fn syntax(text: &str, error: &toml::de::Error) -> String {
+    let message = error.message();
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return message.to_owned();
+    };
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!("line {line}, column {column}: {message}")
+}

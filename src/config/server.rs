@@ -1,0 +1,66 @@
+//! Where the server listens and how it pushes.
+//!
+//! It is apart from the connections because it has nothing to do with Redis. It does not know what
+//! is served.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use super::{
+    Settings,
+    problem::ConfigProblems,
+    raw::{Given, RawServer},
+};
+
+/// The server's own settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// Where KEDA calls (gRPC); port 9090 on every interface by default.
+    pub listen: SocketAddr,
+    /// Where probes and metrics are served (HTTP); port 9091 on every interface by default.
+    pub admin_listen: SocketAddr,
+    /// Whether streams also tell that a workload became inactive; KEDA up to 2.17 acts on it.
+    pub push_inactive: bool,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            listen: every_interface(9090),
+            admin_listen: every_interface(9091),
+            push_inactive: false,
+        }
+    }
+}
+
+impl Server {
+    /// The settings of flags, then file, then defaults.
+    pub(super) fn settle(raw: RawServer, flags: &Settings, problems: &mut ConfigProblems) -> Self {
+        let default = Self::default();
+        let admin_spot = raw.admin_listen.as_ref().map(|given| given.spot.clone());
+        let listen = address(raw.listen, problems);
+        let admin_listen = address(raw.admin_listen, problems);
+        let server = Self {
+            listen: flags.listen.or(listen).unwrap_or(default.listen),
+            admin_listen: flags.admin_listen.or(admin_listen).unwrap_or(default.admin_listen),
+            push_inactive: raw.push_inactive.is_some_and(|given| given.value),
+        };
+        if server.listen == server.admin_listen && server.listen.port() != 0 {
+            let spot = admin_spot.unwrap_or_else(|| super::Spot::new("--admin-listen"));
+            problems.add(&spot, "is the same address as `listen`; give each its own port");
+        }
+        server
+    }
+}
+
+fn every_interface(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
+}
+
+fn address(given: Option<Given<String>>, problems: &mut ConfigProblems) -> Option<SocketAddr> {
+    let Given { spot, value } = given?;
+    let address = value.trim().parse().ok();
+    if address.is_none() {
+        problems.add(&spot, "must be an IP address and a port, such as 0.0.0.0:9090 or [::]:9090");
+    }
+    address
+}

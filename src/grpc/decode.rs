@@ -1,0 +1,43 @@
+//! Requests as subjects: which trigger of which object is asked about.
+//!
+//! It is apart from the service because everything a peer sends is untrusted until it is a subject.
+
+use std::sync::Arc;
+
+use crate::{
+    layouts::Registry,
+    limits,
+    sampling::Subject,
+    trigger::{Problems, Trigger},
+};
+
+use super::proto::{GetMetricsRequest, ScaledObjectRef};
+
+/// The subject of a request.
+pub(super) fn subject(reference: ScaledObjectRef) -> Result<Subject, Problems> {
+    let ScaledObjectRef { name, namespace, scaler_metadata } = reference;
+    let mut problems = Problems::default();
+    for (key, value) in [("name", &name), ("namespace", &namespace)] {
+        if value.len() > limits::OBJECT_NAME_BYTES {
+            let most = limits::OBJECT_NAME_BYTES;
+            problems.add(key, format!("of the object is longer than {most} bytes"));
+        } else if value.chars().any(char::is_control) {
+            problems.add(key, "of the object has a control character");
+        }
+    }
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let trigger = Trigger::parse(scaler_metadata, Registry::builtin())?;
+    Ok(Subject { namespace, name, trigger: Arc::new(trigger) })
+}
+
+/// The subject of a request for a metric, and the name by which the metric is asked for.
+pub(super) fn metric(request: GetMetricsRequest) -> Result<(Subject, String), Problems> {
+    let Some(reference) = request.scaled_object_ref else {
+        let mut problems = Problems::default();
+        problems.add("scaledObjectRef", "is required");
+        return Err(problems);
+    };
+    Ok((subject(reference)?, request.metric_name))
+}

@@ -1,0 +1,27 @@
+//! The gRPC side: KEDA's protocol in, observations out.
+//!
+//! The only folder that names tonic and prost. It translates and decides nothing about jobs: what
+//! is true comes from the sampler, what a trigger means from the trigger.
+
+mod decode;
+mod encode;
+mod health;
+mod pulse;
+mod routes;
+mod server;
+mod service;
+mod status;
+mod stream;
+
+pub use routes::{Route, Routes};
+pub use server::{Listener, ServerError};
+pub use service::{Service, Timing};
+
+/// The code that `build.rs` makes of `proto/externalscaler.proto`.
+mod proto {
+    tonic::include_proto!("externalscaler");
+
+    /// The encoded descriptors, for reflection.
+    pub(super) const DESCRIPTORS: &[u8] =
+        include_bytes!(concat!(env!("OUT_DIR"), "/externalscaler.bin"));
+}

@@ -1,0 +1,168 @@
+//! When `true` is pushed: on every edge at once, then twice more, under a budget for all streams.
+//!
+//! Pure: time is an argument. KEDA drops an event that comes before the ScaledObject's metric names
+//! are known, hence the repeats; it patches the object for each event at 20 per second at most,
+//! hence the budget (KEDA 2.20, `pkg/scaling/scale_handler.go`, `cmd/operator/main.go`).
+
+use std::time::Duration;
+
+use crate::{limits, telemetry::PushKind, time::Instant};
+
+/// The state of one stream's pushes.
+#[derive(Debug, Default)]
+pub(super) struct Pulse {
+    last: Option<bool>,
+    /// The next repeat: its number, and when it is due.
+    repeat: Option<(usize, Instant)>,
+    push_inactive: bool,
+}
+
+impl Pulse {
+    /// Nothing sent yet. `push_inactive` says whether `false` is sent on edges too.
+    pub(super) fn new(push_inactive: bool) -> Self {
+        Self { push_inactive, ..Self::default() }
+    }
+
+    /// What is to be sent now that the activity is this. `jitter` is from [0, 1).
+    pub(super) fn observe(
+        &mut self,
+        active: bool,
+        now: Instant,
+        jitter: f64,
+    ) -> Option<(bool, PushKind)> {
+        let last = self.last.replace(active);
+        match (last, active) {
+            (None, true) => {
+                self.plan_repeat(0, now, jitter);
+                Some((true, PushKind::First))
+            }
+            (None, false) => Some((false, PushKind::First)),
+            (Some(false), true) => {
+                self.plan_repeat(0, now, jitter);
+                Some((true, PushKind::Activated))
+            }
+            (Some(true), false) => {
+                self.repeat = None;
+                self.push_inactive.then_some((false, PushKind::Deactivated))
+            }
+            (Some(true), true) | (Some(false), false) => None,
+        }
+    }
+
+    /// When the next repeat is due.
+    pub(super) fn repeat_at(&self) -> Option<Instant> {
+        self.repeat.map(|(_, at)| at)
+    }
+
+    /// Sends the repeat that is due.
+    pub(super) fn repeated(&mut self, now: Instant, jitter: f64) {
+        if let Some((number, _)) = self.repeat.take() {
+            self.plan_repeat(number + 1, now, jitter);
+        }
+    }
+
+    /// Puts the repeat off.
+    pub(super) fn defer(&mut self, until: Instant) {
+        if let Some((_, at)) = &mut self.repeat {
+            *at = until;
+        }
+    }
+
+    fn plan_repeat(&mut self, number: usize, now: Instant, jitter: f64) {
+        let pause = limits::REPEAT_PAUSES.get(number);
+        self.repeat = pause.map(|pause| (number, now + pause.mul_f64(0.8 + 0.4 * jitter)));
+    }
+}
+
+/// What all streams together may send: a bucket that refills at [`limits::PUSH_RATE`].
+#[derive(Debug)]
+pub(super) struct Budget {
+    tokens: f64,
+    at: Instant,
+}
+
+impl Budget {
+    /// A full budget.
+    pub(super) fn new(now: Instant) -> Self {
+        Self { tokens: f64::from(limits::PUSH_BURST), at: now }
+    }
+
+    /// Pays for an edge, which never waits; repeats then wait the longer.
+    pub(super) fn pay(&mut self, now: Instant) {
+        self.refill(now);
+        self.tokens = (self.tokens - 1.0).max(-f64::from(limits::PUSH_BURST));
+    }
+
+    /// Pays for a repeat.
+    ///
+    /// # Errors
+    /// When to try again, if the budget is spent.
+    pub(super) fn pay_for_repeat(&mut self, now: Instant) -> Result<(), Instant> {
+        self.refill(now);
+        if self.tokens >= 1.0 {
+            self.tokens -= 1.0;
+            Ok(())
+        } else {
+            let missing = (1.0 - self.tokens) / f64::from(limits::PUSH_RATE);
+            Err(now + Duration::from_secs_f64(missing))
+        }
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        let refilled = self.tokens + passed * f64::from(limits::PUSH_RATE);
+        self.tokens = refilled.min(f64::from(limits::PUSH_BURST));
+        self.at = now;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pushes(steps: &[(u64, bool)], push_inactive: bool) -> Vec<(u64, bool)> {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(push_inactive);
+        let mut sent = Vec::new();
+        for second in 0..120 {
+            let now = start + Duration::from_secs(second);
+            if pulse.repeat_at().is_some_and(|at| at <= now) {
+                pulse.repeated(now, 0.5);
+                sent.push((second, true));
+            }
+            for (_, active) in steps.iter().filter(|(at, _)| *at == second) {
+                sent.extend(pulse.observe(*active, now, 0.5).map(|(result, _)| (second, result)));
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn an_edge_is_sent_at_once_and_twice_more_and_never_on_a_ticker() {
+        let sent = pushes(&[(0, false), (10, true)], false);
+        assert_eq!(sent, [(0, false), (10, true), (15, true), (35, true)]);
+    }
+
+    #[test]
+    fn a_workload_that_became_inactive_is_not_repeated_and_false_is_not_pushed() {
+        assert_eq!(pushes(&[(0, false), (10, true), (12, false)], false), [(0, false), (10, true)]);
+        assert_eq!(pushes(&[(0, true), (2, false)], true), [(0, true), (2, false)]);
+    }
+
+    #[test]
+    fn an_active_workload_is_told_first_and_repeated_as_an_edge() {
+        assert_eq!(pushes(&[(0, true)], false), [(0, true), (5, true), (25, true)]);
+    }
+
+    #[test]
+    fn repeats_wait_for_the_budget_and_edges_do_not() {
+        let now = Instant::now();
+        let mut budget = Budget::new(now);
+        for _ in 0..1000 {
+            budget.pay(now);
+        }
+        let again = budget.pay_for_repeat(now).unwrap_err();
+        assert!(again <= now + Duration::from_secs(3), "the debt is bounded");
+        assert_eq!(budget.pay_for_repeat(again + Duration::from_millis(1)), Ok(()));
+    }
+}

@@ -1,0 +1,211 @@
+//! The five methods of KEDA's protocol.
+//!
+//! Each is a translation: the request to a subject, the sampler's observation to an answer or a
+//! refusal. Every call holds a token, so that a drain knows when the last one has ended.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
+use tonic::{Request, Response, Status};
+
+use crate::{
+    limits,
+    sampling::{Observation, Sampler, Subject},
+    telemetry::{Code, Method, Metrics},
+    time::Instant,
+    trigger::Verdict,
+};
+
+use super::{
+    decode, encode,
+    proto::{
+        GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse,
+        ScaledObjectRef, external_scaler_server::ExternalScaler,
+    },
+    pulse::Budget,
+    routes::Routes,
+    status::Refusal,
+    stream::{self, Lease, Responses},
+};
+
+/// How streams behave.
+#[derive(Debug, Clone, Copy)]
+pub struct Timing {
+    /// The age at which a stream ends with OK, before its jitter of a tenth.
+    pub stream_max_age: Duration,
+    /// Whether `false` is pushed when a workload becomes inactive (KEDA ≤ 2.17 acts on it).
+    pub push_inactive: bool,
+}
+
+/// The service.
+#[derive(Clone)]
+pub struct Service(Arc<Shared>);
+
+struct Shared {
+    routes: Routes,
+    metrics: Arc<Metrics>,
+    timing: Timing,
+    budget: Arc<Mutex<Budget>>,
+    /// As many clones of it as streams are open, and one.
+    open: Arc<()>,
+    calls: TaskTracker,
+    drain: CancellationToken,
+}
+
+impl Service {
+    /// A service of these routes. Its streams end with OK when `drain` is cancelled.
+    #[must_use]
+    pub fn new(
+        routes: Routes,
+        metrics: Arc<Metrics>,
+        timing: Timing,
+        drain: CancellationToken,
+    ) -> Self {
+        Self(Arc::new(Shared {
+            routes,
+            metrics,
+            timing,
+            budget: Arc::new(Mutex::new(Budget::new(Instant::now()))),
+            open: Arc::default(),
+            calls: TaskTracker::new(),
+            drain,
+        }))
+    }
+
+    /// Comes when the last call has ended.
+    pub(super) async fn ended(&self) {
+        self.0.calls.close();
+        self.0.calls.wait().await;
+    }
+
+    /// The sampler that answers for a subject.
+    fn sampler(&self, subject: &Subject) -> Result<&Sampler, Refusal> {
+        Ok(self.0.routes.find(&subject.namespace, &subject.trigger)?)
+    }
+
+    /// What KEDA may be told about a subject now.
+    async fn verdict(&self, subject: &Subject) -> Result<Verdict, Refusal> {
+        match self.sampler(subject)?.current(subject).await? {
+            Observation::Fresh(verdict) | Observation::Stale { verdict, .. } => Ok(verdict),
+            Observation::Unavailable(why) => Err(Refusal::Unavailable(why)),
+            Observation::Misfit(misfit) => Err(Refusal::Misfit(misfit)),
+        }
+    }
+
+    fn call(&self) -> TaskTrackerToken {
+        self.0.calls.token()
+    }
+
+    fn lease(&self, method: Method) -> Result<Lease, Refusal> {
+        let open = Arc::clone(&self.0.open);
+        if Arc::strong_count(&open) > limits::STREAMS + 1 {
+            return Err(Refusal::Streams);
+        }
+        self.0.metrics.streams(method, 1);
+        let age = self.0.timing.stream_max_age.mul_f64(0.9 + 0.2 * fastrand::f64());
+        Ok(Lease {
+            metrics: Arc::clone(&self.0.metrics),
+            method,
+            _call: self.call(),
+            _open: open,
+            drain: self.0.drain.clone(),
+            ends_at: Instant::now() + age,
+        })
+    }
+
+    /// Counts an answer and makes a response or a status of it.
+    fn respond<T>(
+        &self,
+        method: Method,
+        answer: Result<T, Refusal>,
+    ) -> Result<Response<T>, Status> {
+        let code = answer.as_ref().err().map_or(Code::Ok, Refusal::code);
+        self.0.metrics.rpc(method, code);
+        answer.map(Response::new).map_err(Status::from)
+    }
+
+    async fn is_active(&self, reference: ScaledObjectRef) -> Result<IsActiveResponse, Refusal> {
+        let subject = decode::subject(reference)?;
+        let verdict = self.verdict(&subject).await?;
+        Ok(encode::activity(verdict.active))
+    }
+
+    async fn metrics(&self, request: GetMetricsRequest) -> Result<GetMetricsResponse, Refusal> {
+        let (subject, metric_name) = decode::metric(request)?;
+        let verdict = self.verdict(&subject).await?;
+        Ok(encode::value(&verdict, metric_name))
+    }
+
+    fn spec(&self, reference: ScaledObjectRef) -> Result<GetMetricSpecResponse, Refusal> {
+        let subject = decode::subject(reference)?;
+        self.sampler(&subject)?;
+        Ok(encode::spec(&subject.trigger))
+    }
+
+    fn activity(&self, reference: ScaledObjectRef) -> Result<Responses<IsActiveResponse>, Refusal> {
+        let subject = decode::subject(reference)?;
+        let watch = self.sampler(&subject)?.watch(&subject)?;
+        let lease = self.lease(Method::StreamIsActive)?;
+        Ok(stream::activity(lease, watch, self.0.timing, Arc::clone(&self.0.budget)))
+    }
+
+    fn specs(
+        &self,
+        reference: ScaledObjectRef,
+    ) -> Result<Responses<GetMetricSpecResponse>, Refusal> {
+        let spec = self.spec(reference)?;
+        Ok(stream::spec(self.lease(Method::StreamMetricSpec)?, spec))
+    }
+}
+
+#[tonic::async_trait]
+impl ExternalScaler for Service {
+    type StreamIsActiveStream = Responses<IsActiveResponse>;
+    type StreamMetricSpecStream = Responses<GetMetricSpecResponse>;
+
+    async fn is_active(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<IsActiveResponse>, Status> {
+        let _call = self.call();
+        let answer = self.is_active(request.into_inner()).await;
+        self.respond(Method::IsActive, answer)
+    }
+
+    async fn stream_is_active(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<Self::StreamIsActiveStream>, Status> {
+        self.respond(Method::StreamIsActive, self.activity(request.into_inner()))
+    }
+
+    async fn get_metric_spec(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<GetMetricSpecResponse>, Status> {
+        let _call = self.call();
+        self.respond(Method::GetMetricSpec, self.spec(request.into_inner()))
+    }
+
+    async fn get_metrics(
+        &self,
+        request: Request<GetMetricsRequest>,
+    ) -> Result<Response<GetMetricsResponse>, Status> {
+        let _call = self.call();
+        let answer = self.metrics(request.into_inner()).await;
+        self.respond(Method::GetMetrics, answer)
+    }
+
+    async fn stream_metric_spec(
+        &self,
+        request: Request<ScaledObjectRef>,
+    ) -> Result<Response<Self::StreamMetricSpecStream>, Status> {
+        self.respond(Method::StreamMetricSpec, self.specs(request.into_inner()))
+    }
+}

@@ -1,0 +1,163 @@
+//! The only place that builds a gRPC status: every refusal there is, and its code, in one total
+//! match.
+//!
+//! It is apart so that the rule "which code means what" can be read in one look. INTERNAL and
+//! UNKNOWN are not in it: they would be bugs.
+
+use tonic::{Code as GrpcCode, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+
+use crate::{
+    config::Denied,
+    layouts::Misfit,
+    limits,
+    sampling::{TooManyTriggers, Why},
+    telemetry::Code,
+    trigger::Problems,
+};
+
+use super::routes::NoRoute;
+
+/// Why a call is not answered with a value.
+#[derive(Debug)]
+pub(super) enum Refusal {
+    /// The metadata is wrong.
+    Metadata(Problems),
+    /// A rule of a connection forbids it.
+    Denied(String, Denied),
+    /// What Redis holds is not what the layout says.
+    Misfit(Misfit),
+    /// Redis cannot be read, beyond the stale budget.
+    Unavailable(Why),
+    /// The connection remembers as many triggers as it may.
+    Triggers(TooManyTriggers),
+    /// As many streams are open as may be.
+    Streams,
+}
+
+impl From<Problems> for Refusal {
+    fn from(problems: Problems) -> Self {
+        Self::Metadata(problems)
+    }
+}
+
+impl From<TooManyTriggers> for Refusal {
+    fn from(limit: TooManyTriggers) -> Self {
+        Self::Triggers(limit)
+    }
+}
+
+impl From<NoRoute> for Refusal {
+    fn from(no_route: NoRoute) -> Self {
+        match no_route {
+            NoRoute::UnknownConnection(what) => {
+                let mut problems = Problems::default();
+                problems.add("redis", what);
+                Self::Metadata(problems)
+            }
+            NoRoute::Denied(connection, denied) => Self::Denied(connection, denied),
+        }
+    }
+}
+
+impl Refusal {
+    /// The label by which the metrics count it.
+    pub(super) fn code(&self) -> Code {
+        match self {
+            Self::Metadata(_) => Code::InvalidArgument,
+            Self::Denied(..) => Code::PermissionDenied,
+            Self::Misfit(_) => Code::FailedPrecondition,
+            Self::Unavailable(_) => Code::Unavailable,
+            Self::Triggers(_) | Self::Streams => Code::ResourceExhausted,
+        }
+    }
+}
+
+impl From<Refusal> for Status {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Metadata(problems) => invalid_argument(&problems),
+            Refusal::Denied(connection, denied) => {
+                let message = format!("connection `{connection}`: {denied}");
+                Self::permission_denied(cut(message))
+            }
+            Refusal::Misfit(misfit) => Self::failed_precondition(cut(misfit.to_string())),
+            Refusal::Unavailable(why) => Self::unavailable(cut(why.to_string())),
+            Refusal::Triggers(limit) => Self::resource_exhausted(limit.to_string()),
+            Refusal::Streams => Self::resource_exhausted(format!(
+                "{} streams are open, the limit of this server",
+                limits::STREAMS
+            )),
+        }
+    }
+}
+
+/// All problems in the message, and again as field violations: as many in full as fit into
+/// [`limits::STATUS_BYTES`], the next ones by key alone.
+fn invalid_argument(problems: &Problems) -> Status {
+    let most = problems.iter().len().min(limits::PROBLEMS_LISTED);
+    let by_detail = (0..=most).rev().map(|in_full| (in_full, most));
+    let by_number = (1..most).rev().map(|listed| (0, listed));
+    let candidates = by_detail.chain(by_number);
+    let mut statuses = candidates.map(|(in_full, listed)| status_of(problems, in_full, listed));
+    statuses.find(fits).unwrap_or_else(|| Status::invalid_argument("the metadata is wrong"))
+}
+
+fn status_of(problems: &Problems, in_full: usize, listed: usize) -> Status {
+    let mut details = ErrorDetails::new();
+    for (index, problem) in problems.iter().take(listed).enumerate() {
+        let what = if index < in_full { problem.what.as_str() } else { "is wrong" };
+        details.add_bad_request_violation(&problem.key, what);
+    }
+    let message = problems.summary(in_full, listed);
+    Status::with_error_details(GrpcCode::InvalidArgument, message, details)
+}
+
+fn fits(status: &Status) -> bool {
+    status.message().len() + status.details().len() <= limits::STATUS_BYTES
+}
+
+fn cut(mut message: String) -> String {
+    let longest = limits::STATUS_BYTES / 2;
+    if message.len() > longest {
+        let end = (0..=longest).rev().find(|end| message.is_char_boundary(*end));
+        message.truncate(end.unwrap_or(0));
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn problems(number: usize, length: usize) -> Problems {
+        let mut problems = Problems::default();
+        for n in 0..number {
+            problems.add(&format!("{n}{}", "é".repeat(60)), "x".repeat(length));
+        }
+        problems
+    }
+
+    #[test]
+    fn a_status_stays_within_its_bytes_and_lists_all_it_can() {
+        for (number, length) in [(1, 10), (20, 10), (64, 200), (3, 3000), (64, 5)] {
+            let status = Status::from(Refusal::from(problems(number, length)));
+            assert!(fits(&status), "{number} problems of {length}");
+            assert_eq!(status.code(), GrpcCode::InvalidArgument);
+            let violations = status.get_details_bad_request().unwrap().field_violations;
+            assert!(!violations.is_empty() && status.message().contains(&violations[0].field));
+        }
+    }
+
+    #[test]
+    fn twenty_short_problems_are_all_told_in_full() {
+        let mut problems = Problems::default();
+        for n in 0..20 {
+            problems.add(&format!("key{n}"), "is unknown; did you mean `queue`?");
+        }
+        let status = Status::from(Refusal::from(problems));
+        let violations = status.get_details_bad_request().unwrap().field_violations;
+        assert_eq!(violations.len(), 20);
+        assert!(violations.iter().all(|violation| violation.description.starts_with("is unknown")));
+    }
+}

@@ -1,0 +1,154 @@
+//! The two streams: activity, pushed on edges, and the metric spec, which never changes.
+//!
+//! They are apart from the unary calls because a stream lives long: it has an age at which it ends
+//! with OK, ends with OK on a drain, and must cost its reader's pace to nobody else. A stream is
+//! pulled by its own HTTP/2 stream, so a reader that does not read holds one message and no task.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures_util::stream::unfold;
+use tokio::time::{sleep, sleep_until};
+use tokio_stream::Stream;
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
+use tonic::Status;
+
+use crate::{
+    sampling::{Observation, Watch},
+    telemetry::{Method, Metrics, PushKind},
+    time::Instant,
+};
+
+use super::{
+    encode,
+    proto::{GetMetricSpecResponse, IsActiveResponse},
+    pulse::{Budget, Pulse},
+    service::Timing,
+};
+
+/// A stream of messages to one peer.
+pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+/// What every open stream holds until it ends.
+pub(super) struct Lease {
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) method: Method,
+    /// Holds the drain until the stream has ended.
+    pub(super) _call: TaskTrackerToken,
+    /// Counts against the limit of streams.
+    pub(super) _open: Arc<()>,
+    pub(super) drain: CancellationToken,
+    /// When the stream ends by itself.
+    pub(super) ends_at: Instant,
+}
+
+impl Lease {
+    /// Comes when the stream is to end.
+    async fn over(&self) {
+        tokio::select! {
+            () = self.drain.cancelled() => {}
+            () = sleep_until(self.ends_at) => {}
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.metrics.streams(self.method, -1);
+    }
+}
+
+/// `StreamIsActive`: the state first, then what the pulse says, until the lease is over.
+pub(super) fn activity(
+    lease: Lease,
+    watch: Watch,
+    timing: Timing,
+    budget: Arc<Mutex<Budget>>,
+) -> Responses<IsActiveResponse> {
+    let stream = Activity { lease, watch, pulse: Pulse::new(timing.push_inactive), budget };
+    Box::pin(unfold(stream, |mut stream| async move {
+        let active = stream.next().await?;
+        Some((Ok(encode::activity(active)), stream))
+    }))
+}
+
+/// `StreamMetricSpec`: the spec, which depends on the metadata alone, then nothing until the lease
+/// is over.
+pub(super) fn spec(lease: Lease, spec: GetMetricSpecResponse) -> Responses<GetMetricSpecResponse> {
+    Box::pin(unfold((lease, Some(spec)), |(lease, spec)| async move {
+        match spec {
+            Some(spec) => Some((Ok(spec), (lease, None))),
+            None => {
+                lease.over().await;
+                None
+            }
+        }
+    }))
+}
+
+struct Activity {
+    lease: Lease,
+    watch: Watch,
+    pulse: Pulse,
+    budget: Arc<Mutex<Budget>>,
+}
+
+impl Activity {
+    /// The next activity to send; `None` ends the stream with OK.
+    async fn next(&mut self) -> Option<bool> {
+        loop {
+            if let Some((active, kind)) = self.due(Instant::now()) {
+                self.lease.metrics.push(kind);
+                return Some(active);
+            }
+            let repeat_at = self.pulse.repeat_at();
+            tokio::select! {
+                biased;
+                () = self.lease.over() => return None,
+                () = self.watch.changed() => {}
+                () = until(repeat_at) => {}
+            }
+        }
+    }
+
+    /// What is to be sent now, if anything. Only what is known for sure makes an edge: a value
+    /// held through an outage is no news, and nothing unknown is ever sent.
+    fn due(&mut self, now: Instant) -> Option<(bool, PushKind)> {
+        if let Observation::Fresh(verdict) = self.watch.observation() {
+            let jitter = fastrand::f64();
+            if let Some((active, kind)) = self.pulse.observe(verdict.active, now, jitter) {
+                if active {
+                    self.with_budget(|budget| budget.pay(now));
+                }
+                return Some((active, kind));
+            }
+        }
+        if self.pulse.repeat_at().is_none_or(|at| at > now) {
+            return None;
+        }
+        match self.with_budget(|budget| budget.pay_for_repeat(now)) {
+            Ok(()) => {
+                self.pulse.repeated(now, fastrand::f64());
+                Some((true, PushKind::Repeat))
+            }
+            Err(again) => {
+                self.lease.metrics.push_deferred();
+                self.pulse.defer(again);
+                None
+            }
+        }
+    }
+
+    fn with_budget<T>(&self, act: impl FnOnce(&mut Budget) -> T) -> T {
+        act(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => sleep(at.saturating_duration_since(Instant::now())).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,101 @@
+//! The admin side: `/metrics`, `/livez` and `/readyz` over plain HTTP/1.1.
+//!
+//! It is apart from gRPC so that it can be bound to another address, and gives nothing secret.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info};
+
+use crate::{readiness::Readiness, telemetry::Metrics};
+
+/// The media type of the OpenMetrics text format.
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// A bound socket for the admin side.
+#[derive(Debug)]
+pub struct AdminListener(TcpListener);
+
+/// Why the admin side could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {error}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why not.
+        error: io::Error,
+    },
+    /// The socket failed.
+    #[error("admin HTTP: {0}")]
+    Serve(io::Error),
+}
+
+#[derive(Clone)]
+struct Shared {
+    metrics: Arc<Metrics>,
+    readiness: Readiness,
+}
+
+impl AdminListener {
+    /// Binds an address; port 0 takes a free one.
+    ///
+    /// # Errors
+    /// [`AdminError::Listen`] when it cannot be bound.
+    pub async fn bind(address: SocketAddr) -> Result<Self, AdminError> {
+        let socket = TcpListener::bind(address).await;
+        socket.map(Self).map_err(|error| AdminError::Listen { address, error })
+    }
+
+    /// Serves until `stop` is cancelled.
+    ///
+    /// # Errors
+    /// [`AdminError`] when the socket fails.
+    pub async fn serve(
+        self,
+        metrics: Arc<Metrics>,
+        readiness: Readiness,
+        stop: CancellationToken,
+    ) -> Result<(), AdminError> {
+        let address = self.0.local_addr().map_err(AdminError::Serve)?;
+        info!(%address, "serving admin HTTP");
+        let app = Router::new()
+            .route("/metrics", get(encode))
+            .route("/livez", get(|| async { "alive\n" }))
+            .route("/readyz", get(ready))
+            .with_state(Shared { metrics, readiness });
+        // An idle peer must not hold the end, so the listener is dropped and not drained.
+        let serving = axum::serve(self.0, app);
+        tokio::select! {
+            served = serving => served.map_err(AdminError::Serve),
+            () = stop.cancelled() => Ok(()),
+        }
+    }
+}
+
+async fn encode(State(shared): State<Shared>) -> Response {
+    match shared.metrics.encode() {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(reason) => {
+            error!(%reason, "the metrics cannot be encoded");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
+    if shared.readiness.is_ready() {
+        (StatusCode::OK, "ready\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    }
+}

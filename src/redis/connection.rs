@@ -1,0 +1,130 @@
+//! How a configured connection becomes a link: a pool of its own, RESP3, and tracking turned on.
+//!
+//! It is apart from the link because it is about a node and its credentials, and the link about
+//! commands. Each link has its own pool, so that what an older connection still pushes can never
+//! be taken for news of the newer one, and rotated credentials are read at every connect.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use deadpool_redis::{
+    Connection as PooledConnection, Hook, HookError, Manager, Pool, Runtime,
+    redis::{
+        self, AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+        ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, aio::SendError,
+    },
+};
+
+use crate::{
+    config::{Connection, PasswordError},
+    limits,
+    sampling::{Changes, Fault, Source},
+};
+
+use super::{error, invalidation, link::RedisLink};
+
+/// One database of one configured Redis.
+#[derive(Debug, Clone)]
+pub struct RedisSource {
+    connection: Connection,
+    database: u32,
+}
+
+impl RedisSource {
+    /// The source for a database of a connection.
+    #[must_use]
+    pub fn new(connection: Connection, database: u32) -> Self {
+        Self { connection, database }
+    }
+
+    async fn open(&self, changes: &Changes, protocol: ProtocolVersion) -> Result<RedisLink, Fault> {
+        let tracked = Arc::new(AtomicBool::new(false));
+        let pool = self.pool(changes.clone(), protocol, Arc::clone(&tracked))?;
+        let connection: PooledConnection =
+            pool.get().await.map_err(|error| error::pool_fault(&error))?;
+        Ok(RedisLink::new(connection, tracked.load(Ordering::SeqCst)))
+    }
+
+    fn pool(
+        &self,
+        changes: Changes,
+        protocol: ProtocolVersion,
+        tracked: Arc<AtomicBool>,
+    ) -> Result<Pool, Fault> {
+        let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
+        let mut config = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(limits::CONNECT_DEADLINE))
+            .set_response_timeout(Some(limits::CONNECT_DEADLINE))
+            .set_pipeline_buffer_size(limits::PIPELINE_BUFFER);
+        if protocol == ProtocolVersion::RESP3 {
+            config = config.set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
+                for change in invalidation::changes(&push) {
+                    changes.report(change);
+                }
+                Ok(())
+            });
+        }
+        let info = self.info(protocol)?;
+        let manager =
+            Manager::new_with_config(info, config).map_err(|error| error::fault(&error))?;
+        Pool::builder(manager)
+            .max_size(limits::POOL_CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .post_create(Hook::async_fn(move |connection, _| {
+                let tracked = Arc::clone(&tracked);
+                Box::pin(async move {
+                    if protocol == ProtocolVersion::RESP3 {
+                        tracked.store(track(connection).await?, Ordering::SeqCst);
+                    }
+                    Ok(())
+                })
+            }))
+            .build()
+            .map_err(|error| unreachable(&error))
+    }
+
+    fn info(&self, protocol: ProtocolVersion) -> Result<ConnectionInfo, Fault> {
+        let Connection { host, port, username, password, .. } = &self.connection;
+        let password = password
+            .read()
+            .map_err(|error: PasswordError| Fault::Credentials(error.to_string()))?;
+        let mut settings = RedisConnectionInfo::default()
+            .set_db(i64::from(self.database))
+            .set_protocol(protocol)
+            .set_lib_name("penstock", env!("CARGO_PKG_VERSION"));
+        if let Some(username) = username {
+            settings = settings.set_username(username);
+        }
+        if let Some(password) = password {
+            settings = settings.set_password(password.expose());
+        }
+        let info = ConnectionAddr::Tcp(host.clone(), *port).into_connection_info();
+        Ok(info.map_err(|error| error::fault(&error))?.set_redis_settings(settings))
+    }
+}
+
+/// Turns tracking on; `false` where the server has none or does not allow it.
+async fn track(connection: &mut redis::aio::MultiplexedConnection) -> Result<bool, HookError> {
+    let reply: Result<(), RedisError> =
+        redis::cmd("CLIENT").arg("TRACKING").arg("ON").query_async(connection).await;
+    match reply {
+        Ok(()) => Ok(true),
+        Err(error) if error.code().is_some() => Ok(false),
+        Err(error) => Err(HookError::Backend(error)),
+    }
+}
+
+impl Source for RedisSource {
+    type Link = RedisLink;
+
+    async fn connect(&self, changes: Changes) -> Result<RedisLink, Fault> {
+        match self.open(&changes, ProtocolVersion::RESP3).await {
+            // Redis < 6 and some proxies know no HELLO: without RESP3 nothing is announced, and
+            // reads are polled.
+            Err(Fault::Unexpected(_)) => self.open(&changes, ProtocolVersion::RESP2).await,
+            other => other,
+        }
+    }
+}

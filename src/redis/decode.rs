@@ -1,0 +1,200 @@
+//! Replies as answers. What cannot be one is a fault, never a number.
+//!
+//! It is apart from the encoding because it must hold against whatever a server says, in RESP2 and
+//! RESP3, old and new.
+
+use std::time::Duration;
+
+use deadpool_redis::redis::Value;
+
+use crate::{layouts::Answer, sampling::Fault, time::parse_decimal};
+
+use super::encode::StreamId;
+
+/// A number of members or entries.
+pub(super) fn count(value: &Value) -> Result<u64, Fault> {
+    match value {
+        Value::Int(number) => u64::try_from(*number).map_err(|_| unexpected("a negative length")),
+        _ => Err(unexpected("a length that is no integer")),
+    }
+}
+
+/// The name of a type.
+pub(super) fn type_name(value: &Value) -> Result<String, Fault> {
+    text(value).ok_or_else(|| unexpected("a type that is no text"))
+}
+
+/// What a string holds, by its first bytes; `None` if there is nothing in it or no string at all.
+pub(super) fn number(value: &Value) -> Result<Option<Answer>, Fault> {
+    let bytes = bytes(value).ok_or_else(|| unexpected("a string that is no string"))?;
+    if bytes.is_empty() {
+        return Ok(None);
+    }
+    let number = std::str::from_utf8(bytes).ok().and_then(|text| parse_decimal(text.trim()));
+    Ok(Some(number.map_or(Answer::NotANumber, Answer::Number)))
+}
+
+/// Redis's own time since the Unix epoch.
+pub(super) fn time(value: &Value) -> Result<Duration, Fault> {
+    let part = |value: &Value| text(value).and_then(|text| text.parse::<u64>().ok());
+    match sequence(value) {
+        Some([seconds, micros]) => {
+            let (seconds, micros) = (part(seconds), part(micros));
+            let time = seconds.zip(micros);
+            time.map(|(s, us)| Duration::from_secs(s) + Duration::from_micros(us))
+                .ok_or_else(|| unexpected("a time that is no number"))
+        }
+        _ => Err(unexpected("a time of another form")),
+    }
+}
+
+/// One consumer group as XINFO GROUPS describes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct GroupRow {
+    pub(super) pending: u64,
+    /// Absent before Redis 7, and nil where Redis cannot tell.
+    pub(super) lag: Option<u64>,
+    pub(super) last_delivered: StreamId,
+}
+
+/// The row of a group in the reply of XINFO GROUPS; `None` if the stream has no such group.
+pub(super) fn group(value: &Value, name: &[u8]) -> Result<Option<GroupRow>, Fault> {
+    let rows = sequence(value).ok_or_else(|| unexpected("groups that are no list"))?;
+    for row in rows {
+        let fields = fields(row).ok_or_else(|| unexpected("a group without fields"))?;
+        let field = |wanted: &str| {
+            fields.iter().find(|(name, _)| bytes(name) == Some(wanted.as_bytes())).map(|(_, v)| *v)
+        };
+        if field("name").and_then(bytes) != Some(name) {
+            continue;
+        }
+        let pending = field("pending").ok_or_else(|| unexpected("a group without pending"))?;
+        let last = field("last-delivered-id").and_then(text);
+        let last_delivered = last
+            .and_then(|id| StreamId::parse(&id))
+            .ok_or_else(|| unexpected("a group without last-delivered-id"))?;
+        let lag = match field("lag") {
+            None | Some(Value::Nil) => None,
+            Some(lag) => Some(count(lag)?),
+        };
+        return Ok(Some(GroupRow { pending: count(pending)?, lag, last_delivered }));
+    }
+    Ok(None)
+}
+
+/// How many entries a page of XRANGE has, and the id of the last one.
+pub(super) fn page(value: &Value) -> Result<(u64, Option<StreamId>), Fault> {
+    let entries = sequence(value).ok_or_else(|| unexpected("entries that are no list"))?;
+    let Some(last) = entries.last() else { return Ok((0, None)) };
+    let id = sequence(last)
+        .and_then(|entry| entry.first())
+        .and_then(text)
+        .and_then(|id| StreamId::parse(&id))
+        .ok_or_else(|| unexpected("an entry without an id"))?;
+    Ok((u64::try_from(entries.len()).unwrap_or(u64::MAX), Some(id)))
+}
+
+/// A map, or what RESP2 makes of one: names and values in turn.
+fn fields(value: &Value) -> Option<Vec<(&Value, &Value)>> {
+    match value {
+        Value::Map(pairs) => Some(pairs.iter().map(|(name, value)| (name, value)).collect()),
+        Value::Array(flat) if flat.len() % 2 == 0 => {
+            Some(flat.chunks_exact(2).map(|pair| (&pair[0], &pair[1])).collect())
+        }
+        _ => None,
+    }
+}
+
+fn sequence(value: &Value) -> Option<&[Value]> {
+    match value {
+        Value::Array(values) => Some(values),
+        _ => None,
+    }
+}
+
+fn bytes(value: &Value) -> Option<&[u8]> {
+    match value {
+        Value::BulkString(bytes) => Some(bytes),
+        Value::SimpleString(text) => Some(text.as_bytes()),
+        Value::VerbatimString { text, .. } => Some(text.as_bytes()),
+        _ => None,
+    }
+}
+
+fn text(value: &Value) -> Option<String> {
+    match value {
+        Value::Int(number) => Some(number.to_string()),
+        other => bytes(other).map(|bytes| String::from_utf8_lossy(bytes).into_owned()),
+    }
+}
+
+fn unexpected(what: &str) -> Fault {
+    Fault::Unexpected(what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn row(lag: Value) -> Vec<(Value, Value)> {
+        vec![
+            (bulk("name"), bulk("g")),
+            (bulk("pending"), Value::Int(2)),
+            (bulk("last-delivered-id"), bulk("5-1")),
+            (bulk("lag"), lag),
+        ]
+    }
+
+    fn flat(row: Vec<(Value, Value)>) -> Value {
+        Value::Array(row.into_iter().flat_map(|(name, value)| [name, value]).collect())
+    }
+
+    #[test]
+    fn lag_is_unknown_when_redis_answers_nil_or_nothing() {
+        for reply in [
+            Value::Map(row(Value::Nil)),
+            flat(row(Value::Nil)),
+            flat(row(Value::Nil)[..3].to_vec()),
+        ] {
+            let found = group(&Value::Array(vec![reply]), b"g").unwrap().unwrap();
+            assert_eq!((found.lag, found.pending), (None, 2));
+        }
+    }
+
+    #[test]
+    fn a_group_is_found_by_its_whole_name() {
+        let reply = Value::Array(vec![Value::Map(row(Value::Int(6)))]);
+        assert_eq!(group(&reply, b"g").unwrap().unwrap().lag, Some(6));
+        assert_eq!(group(&reply, b"G").unwrap(), None);
+        assert_eq!(group(&Value::Array(vec![]), b"g").unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_no_length_is_a_fault_and_never_a_number() {
+        for value in [Value::Nil, Value::Int(-1), bulk("3"), Value::Array(vec![]), Value::Okay] {
+            assert!(count(&value).is_err(), "{value:?}");
+        }
+    }
+
+    #[test]
+    fn a_string_is_a_number_only_if_it_is_a_plain_decimal() {
+        assert_eq!(number(&bulk("42")), Ok(Some(Answer::Number(42.0))));
+        assert_eq!(number(&bulk(" 1.5\n")), Ok(Some(Answer::Number(1.5))));
+        for text in ["-1", "nan", "inf", "1e3", "12 jobs", "\u{661}"] {
+            assert_eq!(number(&bulk(text)), Ok(Some(Answer::NotANumber)), "{text}");
+        }
+        assert_eq!(number(&bulk("")), Ok(None));
+        assert!(number(&Value::Nil).is_err());
+    }
+
+    #[test]
+    fn time_is_read_in_both_protocols() {
+        let reply = Value::Array(vec![bulk("1700000000"), bulk("250000")]);
+        assert_eq!(time(&reply), Ok(Duration::from_millis(1_700_000_000_250)));
+        assert!(time(&Value::Array(vec![bulk("x"), bulk("1")])).is_err());
+    }
+}

@@ -1,0 +1,192 @@
+//! Reads as commands. All of them only read, are tracked by Redis, and have small replies.
+//!
+//! It is apart from the decoding because this side knows what a read asks for, and that one what
+//! Redis can say.
+
+use std::time::Duration;
+
+use deadpool_redis::redis::{self, Cmd};
+
+use crate::{
+    layouts::{Members, Name, Read, Unit},
+    limits,
+};
+
+/// The type of a key, as far as it decides which command counts it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum KeyType {
+    /// A list. Most queues are, so a key of unknown type is taken for one first.
+    #[default]
+    List,
+    /// A set.
+    Set,
+    /// A sorted set.
+    SortedSet,
+    /// A hash.
+    Hash,
+    /// A stream.
+    Stream,
+    /// A string.
+    Text,
+    /// A type of a module, or of a newer Redis.
+    Other,
+}
+
+impl KeyType {
+    /// The type by the name that TYPE replies; `None` for a missing key.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            "none" => None,
+            "list" => Some(Self::List),
+            "set" => Some(Self::Set),
+            "zset" => Some(Self::SortedSet),
+            "hash" => Some(Self::Hash),
+            "stream" => Some(Self::Stream),
+            "string" => Some(Self::Text),
+            _ => Some(Self::Other),
+        }
+    }
+}
+
+/// The command that answers a read, if the key is of this type. `now` is Redis's own time, which
+/// only reads that depend on time need.
+pub(super) fn question(read: &Read, key_type: KeyType, now: Duration) -> Cmd {
+    match read {
+        Read::Size { key, members } => size(key, *members, key_type, now),
+        Read::Group { key, .. } => of_key("XINFO", &["GROUPS"], key),
+    }
+}
+
+/// TIME
+pub(super) fn time() -> Cmd {
+    redis::cmd("TIME")
+}
+
+/// TYPE key
+pub(super) fn type_of(key: &Name) -> Cmd {
+    of_key("TYPE", &[], key)
+}
+
+/// EXISTS key
+pub(super) fn exists(key: &Name) -> Cmd {
+    of_key("EXISTS", &[], key)
+}
+
+/// XLEN key
+pub(super) fn length(key: &Name) -> Cmd {
+    of_key("XLEN", &[], key)
+}
+
+/// XRANGE key from + COUNT n: the entries from an id on, one page.
+pub(super) fn entries_from(key: &Name, from: StreamId) -> Cmd {
+    let mut command = of_key("XRANGE", &[], key);
+    command.arg(from.to_string()).arg("+").arg("COUNT").arg(limits::COUNTED_PAGE);
+    command
+}
+
+fn size(key: &Name, members: Members, key_type: KeyType, now: Duration) -> Cmd {
+    match (key_type, members) {
+        (KeyType::List, _) => of_key("LLEN", &[], key),
+        (KeyType::Set, _) => of_key("SCARD", &[], key),
+        (KeyType::SortedSet, Members::All) => of_key("ZCARD", &[], key),
+        (KeyType::SortedSet, Members::Due(unit)) => {
+            // Scores were written with clients' clocks: a job counts as due a grace early.
+            let until = score(now + limits::CLOCK_GRACE, unit);
+            let mut command = of_key("ZCOUNT", &[], key);
+            command.arg("-inf").arg(until);
+            command
+        }
+        (KeyType::SortedSet, Members::Leased(unit)) => {
+            // And a lease as held a grace longer.
+            let after = score(now.saturating_sub(limits::CLOCK_GRACE), unit);
+            let mut command = of_key("ZCOUNT", &[], key);
+            command.arg(format!("({after}")).arg("+inf");
+            command
+        }
+        (KeyType::Hash, _) => of_key("HLEN", &[], key),
+        (KeyType::Stream, _) => of_key("XLEN", &[], key),
+        (KeyType::Text, _) => {
+            // GET would bring along whatever somebody put there.
+            let mut command = of_key("GETRANGE", &[], key);
+            command.arg(0).arg(limits::NUMBER_BYTES);
+            command
+        }
+        (KeyType::Other, _) => type_of(key),
+    }
+}
+
+fn score(at: Duration, unit: Unit) -> String {
+    match unit {
+        Unit::Seconds => format!("{}.{:06}", at.as_secs(), at.subsec_micros()),
+        Unit::Milliseconds => format!("{}.{:03}", at.as_millis(), at.subsec_micros() % 1000),
+    }
+}
+
+fn of_key(command: &str, words: &[&str], key: &Name) -> Cmd {
+    let mut command = redis::cmd(command);
+    for word in words {
+        command.arg(word);
+    }
+    command.arg(key.as_bytes());
+    command
+}
+
+/// The id of a stream entry: milliseconds and a sequence number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct StreamId {
+    ms: u64,
+    sequence: u64,
+}
+
+impl StreamId {
+    /// Reads `ms-sequence`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (ms, sequence) = text.split_once('-')?;
+        Some(Self { ms: ms.parse().ok()?, sequence: sequence.parse().ok()? })
+    }
+
+    /// The next possible id; `None` after the last one. (Exclusive ranges came with Redis 6.2.)
+    pub(super) fn next(self) -> Option<Self> {
+        match self.sequence.checked_add(1) {
+            Some(sequence) => Some(Self { sequence, ..self }),
+            None => Some(Self { ms: self.ms.checked_add(1)?, sequence: 0 }),
+        }
+    }
+}
+
+impl std::fmt::Display for StreamId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}-{}", self.ms, self.sequence)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn typed(command: &Cmd) -> String {
+        String::from_utf8_lossy(&command.get_packed_command())
+            .split("\r\n")
+            .filter(|part| !part.starts_with(['*', '$']) && !part.is_empty())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn what_is_due_and_what_is_leased_is_compared_with_redis_time_and_a_grace() {
+        let now = Duration::from_micros(1_700_000_000_250_500);
+        let ask = |members| typed(&size(&"z".into(), members, KeyType::SortedSet, now));
+        assert_eq!(ask(Members::Due(Unit::Seconds)), "ZCOUNT z -inf 1700000001.250500");
+        assert_eq!(ask(Members::Due(Unit::Milliseconds)), "ZCOUNT z -inf 1700000001250.500");
+        assert_eq!(ask(Members::Leased(Unit::Seconds)), "ZCOUNT z (1699999999.250500 +inf");
+    }
+
+    #[test]
+    fn the_id_after_the_last_sequence_is_in_the_next_millisecond() {
+        let next = |text: &str| StreamId::parse(text).unwrap().next().map(|id| id.to_string());
+        assert_eq!(next("5-7").as_deref(), Some("5-8"));
+        assert_eq!(next("5-18446744073709551615").as_deref(), Some("6-0"));
+        assert_eq!(next("18446744073709551615-18446744073709551615"), None);
+        assert_eq!(StreamId::parse("5"), None);
+    }
+}

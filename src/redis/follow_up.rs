@@ -1,0 +1,188 @@
+//! Answers that one command does not give: a nil lag, a group that is missing, a string that is
+//! empty, a type that must be named.
+//!
+//! It is apart from the link because these are the rare cases, each with its own few commands.
+
+use deadpool_redis::redis::Cmd;
+
+use crate::{
+    layouts::{Answer, Group, Name, Read, Waiting},
+    limits,
+    sampling::Fault,
+};
+
+use super::{
+    decode,
+    encode::{self, KeyType, StreamId},
+    error::{Refusal, fault, refusal},
+    link::{RedisLink, Reply},
+};
+
+/// What is still to be asked for one read.
+#[derive(Debug)]
+enum Question {
+    /// A string is empty: does the key exist at all?
+    Exists,
+    /// The key is no stream: what is it?
+    TypeName,
+    /// The stream has no such group: how many entries has it?
+    Length,
+    /// The lag is nil: the entries that follow the last delivered one are counted in pages.
+    Count { pending: u64, from: StreamId, counted: u64 },
+    /// They are too many to count: the length of the stream is the bound.
+    Bound { pending: u64 },
+}
+
+/// One read on its way to its answer.
+#[derive(Debug)]
+enum Progress {
+    Done(Result<Answer, Fault>),
+    Open(Name, Question),
+}
+
+/// The reads of one batch, each answered or with a question open.
+#[derive(Debug, Default)]
+pub(super) struct FollowUps(Vec<Progress>);
+
+impl FollowUps {
+    /// Takes in the first reply to a read. Replies come in the order of the reads.
+    pub(super) fn first(&mut self, index: usize, (read, guess): (&Read, KeyType), reply: &Reply) {
+        debug_assert_eq!(index, self.0.len(), "replies come in the order of the reads");
+        let progress = match read {
+            Read::Size { key, .. } => size(key, guess, reply),
+            Read::Group { key, group } => of_group(key, group, reply),
+        };
+        self.0.push(progress.unwrap_or_else(|fault| Progress::Done(Err(fault))));
+    }
+
+    /// Asks what is open until every read has its answer.
+    pub(super) async fn finish(
+        mut self,
+        link: &mut RedisLink,
+    ) -> Result<Vec<Result<Answer, Fault>>, Fault> {
+        loop {
+            let replies = link.round(self.open_commands()).await?;
+            if replies.is_empty() {
+                break;
+            }
+            let mut replies = replies.into_iter();
+            for progress in &mut self.0 {
+                if let Progress::Open(key, question) = progress {
+                    let reply = replies.next();
+                    let reply =
+                        reply.ok_or_else(|| Fault::Unexpected("too few replies".to_owned()))?;
+                    let next = proceed(key, question, &reply);
+                    *progress = next.unwrap_or_else(|fault| Progress::Done(Err(fault)));
+                }
+            }
+        }
+        let done = |progress| match progress {
+            Progress::Done(answer) => answer,
+            Progress::Open(..) => Err(Fault::Unexpected("a question stayed open".to_owned())),
+        };
+        Ok(self.0.into_iter().map(done).collect())
+    }
+
+    fn open_commands(&self) -> Vec<Cmd> {
+        let open = self.0.iter().filter_map(|progress| match progress {
+            Progress::Open(key, question) => Some((key, question)),
+            Progress::Done(_) => None,
+        });
+        let command = |(key, question): (&Name, &Question)| match question {
+            Question::Exists => encode::exists(key),
+            Question::TypeName => encode::type_of(key),
+            Question::Length | Question::Bound { .. } => encode::length(key),
+            Question::Count { from, .. } => encode::entries_from(key, *from),
+        };
+        open.map(command).collect()
+    }
+}
+
+fn size(key: &Name, guess: KeyType, reply: &Reply) -> Result<Progress, Fault> {
+    let value = match reply {
+        Ok(value) => value,
+        Err(error) => {
+            return match refusal(error) {
+                Refusal::WrongType => Ok(Progress::Open(key.clone(), Question::TypeName)),
+                Refusal::NoSuchKey => Ok(done(Answer::Missing)),
+                Refusal::Fault(fault) => Err(fault),
+            };
+        }
+    };
+    match guess {
+        KeyType::Text => match decode::number(value)? {
+            Some(answer) => Ok(done(answer)),
+            None => Ok(Progress::Open(key.clone(), Question::Exists)),
+        },
+        KeyType::Other => match decode::type_name(value)?.as_str() {
+            "none" => Ok(done(Answer::Missing)),
+            name => Ok(done(Answer::WrongType(name.to_owned()))),
+        },
+        KeyType::List | KeyType::Set | KeyType::SortedSet | KeyType::Hash | KeyType::Stream => {
+            decode::count(value).map(|members| done(Answer::Size(members)))
+        }
+    }
+}
+
+fn of_group(key: &Name, name: &Name, reply: &Reply) -> Result<Progress, Fault> {
+    let value = match reply {
+        Ok(value) => value,
+        Err(error) => {
+            return match refusal(error) {
+                Refusal::WrongType => Ok(Progress::Open(key.clone(), Question::TypeName)),
+                Refusal::NoSuchKey => Ok(done(Answer::Missing)),
+                Refusal::Fault(fault) => Err(fault),
+            };
+        }
+    };
+    let Some(row) = decode::group(value, name.as_bytes())? else {
+        return Ok(Progress::Open(key.clone(), Question::Length));
+    };
+    let pending = row.pending;
+    let group = |entries| done(Answer::Group(Group { waiting: Waiting::Exact(entries), pending }));
+    Ok(match (row.lag, row.last_delivered.next()) {
+        (Some(lag), _) => group(lag),
+        (None, Some(from)) => {
+            Progress::Open(key.clone(), Question::Count { pending, from, counted: 0 })
+        }
+        (None, None) => group(0),
+    })
+}
+
+fn proceed(key: &Name, question: &Question, reply: &Reply) -> Result<Progress, Fault> {
+    let value = reply.as_ref().map_err(fault)?;
+    let open = |question| Ok(Progress::Open(key.clone(), question));
+    match *question {
+        Question::Exists => Ok(done(match decode::count(value)? {
+            0 => Answer::Missing,
+            _ => Answer::NotANumber,
+        })),
+        Question::TypeName => match decode::type_name(value)?.as_str() {
+            "none" => Ok(done(Answer::Missing)),
+            name => Ok(done(Answer::WrongType(name.to_owned()))),
+        },
+        Question::Length => Ok(done(Answer::MissingGroup { entries: decode::count(value)? })),
+        Question::Bound { pending } => {
+            let waiting = Waiting::AtMost(decode::count(value)?);
+            Ok(done(Answer::Group(Group { waiting, pending })))
+        }
+        Question::Count { pending, counted, .. } => {
+            let (entries, last) = decode::page(value)?;
+            let counted = counted + entries;
+            match last.and_then(StreamId::next) {
+                Some(_) if counted >= limits::COUNTED_ENTRIES => open(Question::Bound { pending }),
+                Some(from) if entries >= limits::COUNTED_PAGE => {
+                    open(Question::Count { pending, from, counted })
+                }
+                _ => {
+                    let waiting = Waiting::Exact(counted);
+                    Ok(done(Answer::Group(Group { waiting, pending })))
+                }
+            }
+        }
+    }
+}
+
+fn done(answer: Answer) -> Progress {
+    Progress::Done(Ok(answer))
+}

@@ -1,0 +1,191 @@
+//! One connection to Redis, and how it answers a batch of reads in few round trips.
+//!
+//! All commands of a batch go in one pipeline in the order of the reads. A key whose type was
+//! guessed wrongly makes the whole batch go again, so that the answers keep their order; answers
+//! that need a second command (a nil lag, an empty string) get it afterwards, when it can only
+//! count a job twice. It does not know why a read is done.
+
+use std::{collections::HashMap, time::Duration};
+
+use deadpool_redis::{
+    Connection,
+    redis::{Cmd, Pipeline, RedisResult, Value},
+};
+
+use crate::{
+    layouts::{Answer, Name, Read},
+    limits,
+    sampling::{Fault, Link},
+};
+
+use super::{
+    decode,
+    encode::{self, KeyType},
+    error::{Refusal, fault, refusal},
+    follow_up::FollowUps,
+    transcript::Exchange,
+};
+
+/// How often a batch is tried while keys change their types under it.
+const ATTEMPTS: usize = 3;
+
+/// A connection that one worker holds.
+pub struct RedisLink {
+    connection: Option<Connection>,
+    tracked: bool,
+    types: HashMap<Name, KeyType>,
+    transcript: Option<Vec<Exchange>>,
+}
+
+/// A command's reply, with an error reply as an error.
+pub(super) type Reply = RedisResult<Value>;
+
+impl RedisLink {
+    pub(super) fn new(connection: Connection, tracked: bool) -> Self {
+        Self { connection: Some(connection), tracked, types: HashMap::new(), transcript: None }
+    }
+
+    /// Notes every command and reply from now on.
+    pub fn record(&mut self) {
+        self.transcript = Some(Vec::new());
+    }
+
+    /// What was noted.
+    pub fn take_transcript(&mut self) -> Vec<Exchange> {
+        self.transcript.take().unwrap_or_default()
+    }
+
+    /// Sends commands in one pipeline and returns one reply for each.
+    pub(super) async fn round(&mut self, commands: Vec<Cmd>) -> Result<Vec<Reply>, Fault> {
+        if commands.is_empty() {
+            return Ok(vec![]);
+        }
+        let connection = self
+            .connection
+            .as_mut()
+            .expect("the connection is only taken when the link is dropped");
+        let mut pipeline = Pipeline::with_capacity(commands.len());
+        pipeline.ignore_errors();
+        for command in &commands {
+            pipeline.add_command(command.clone());
+        }
+        let replies: Vec<Reply> =
+            pipeline.query_async(connection).await.map_err(|error| fault(&error))?;
+        if replies.len() != commands.len() {
+            return Err(Fault::Unexpected("another number of replies than commands".to_owned()));
+        }
+        if let Some(transcript) = &mut self.transcript {
+            let exchanges = commands.iter().zip(&replies);
+            transcript.extend(exchanges.map(|(command, reply)| Exchange::new(command, reply)));
+        }
+        Ok(replies)
+    }
+
+    /// Redis's own time, if any of the reads depends on it.
+    async fn time_for(&mut self, reads: &[Read]) -> Result<Duration, Fault> {
+        if !reads.iter().any(Read::depends_on_time) {
+            return Ok(Duration::ZERO);
+        }
+        let replies = self.round(vec![encode::time()]).await?;
+        match replies.as_slice() {
+            [Ok(value)] => decode::time(value),
+            [Err(error)] => Err(fault(error)),
+            _ => Err(Fault::Unexpected("no time".to_owned())),
+        }
+    }
+
+    fn guess(&self, read: &Read) -> KeyType {
+        match read {
+            Read::Size { key, members } => {
+                let of_unknown = match members {
+                    crate::layouts::Members::All => KeyType::List,
+                    crate::layouts::Members::Due(_) | crate::layouts::Members::Leased(_) => {
+                        KeyType::SortedSet
+                    }
+                };
+                self.types.get(key).copied().unwrap_or(of_unknown)
+            }
+            Read::Group { .. } => KeyType::Stream,
+        }
+    }
+
+    /// Asks for the types of keys that were guessed wrongly.
+    async fn learn_types(&mut self, keys: Vec<Name>) -> Result<(), Fault> {
+        let replies = self.round(keys.iter().map(encode::type_of).collect()).await?;
+        if self.types.len() + keys.len() > limits::REMEMBERED_TYPES {
+            self.types.clear();
+        }
+        for (key, reply) in keys.into_iter().zip(replies) {
+            let Ok(value) = reply else { continue };
+            match KeyType::named(&decode::type_name(&value)?) {
+                Some(key_type) => self.types.insert(key, key_type),
+                None => self.types.remove(&key),
+            };
+        }
+        Ok(())
+    }
+}
+
+impl Link for RedisLink {
+    fn tracked(&self) -> bool {
+        self.tracked
+    }
+
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Answer, Fault>>, Fault> {
+        let now = self.time_for(reads).await?;
+        for attempt in 1..=ATTEMPTS {
+            let types: Vec<KeyType> = reads.iter().map(|read| self.guess(read)).collect();
+            let questions =
+                reads.iter().zip(&types).map(|(read, guess)| encode::question(read, *guess, now));
+            let replies = self.round(questions.collect()).await?;
+            let rows = || reads.iter().zip(&types).zip(&replies);
+            let mistaken: Vec<Name> = rows()
+                .filter(|((read, guess), reply)| is_mistaken(read, **guess, reply))
+                .map(|((read, _), _)| read.keys()[0].clone())
+                .collect();
+            if !mistaken.is_empty() && attempt < ATTEMPTS {
+                self.learn_types(mistaken).await?;
+                continue;
+            }
+            let mut follow_ups = FollowUps::default();
+            for (index, ((read, guess), reply)) in rows().enumerate() {
+                follow_ups.first(index, (read, *guess), reply);
+            }
+            return follow_ups.finish(self).await;
+        }
+        Err(Fault::Unexpected("the types of the keys keep changing".to_owned()))
+    }
+
+    async fn prove(&mut self) -> Result<(), Fault> {
+        let replies = self.round(vec![deadpool_redis::redis::cmd("PING")]).await?;
+        match replies.as_slice() {
+            [Ok(_)] => Ok(()),
+            [Err(error)] => Err(fault(error)),
+            _ => Err(Fault::Unexpected("no reply to PING".to_owned())),
+        }
+    }
+}
+
+/// Whether a reply says that the key's type was guessed wrongly.
+fn is_mistaken(read: &Read, guess: KeyType, reply: &Reply) -> bool {
+    match (read, reply) {
+        (Read::Group { .. }, _) => false,
+        (Read::Size { .. }, Err(error)) => refusal(error) == Refusal::WrongType,
+        (Read::Size { .. }, Ok(value)) => {
+            let named = || decode::type_name(value).ok();
+            let other =
+                || named().is_some_and(|name| KeyType::named(&name) == Some(KeyType::Other));
+            guess == KeyType::Other && !other()
+        }
+    }
+}
+
+impl Drop for RedisLink {
+    fn drop(&mut self) {
+        // A link is given up because it is broken or its process ends, so its connection must not
+        // go back to the pool for somebody else.
+        if let Some(connection) = self.connection.take() {
+            drop(Connection::take(connection));
+        }
+    }
+}
