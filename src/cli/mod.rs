@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line talks to people")]
 
+mod probe;
 mod serve;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, process::ExitCode};
@@ -13,7 +14,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     config::{Config, Settings},
+    layouts::Registry,
     telemetry::{LogFormat, init_logging},
+    trigger::Trigger,
 };
 
 /// A KEDA external scaler for Redis: how much work waits, is due and is in flight.
@@ -35,6 +38,36 @@ enum Command {
         #[command(flatten)]
         log: Log,
     },
+    /// Read one trigger now: commands, replies, arithmetic, value, activity, replicas.
+    Probe {
+        /// The trigger's metadata, as in the ScaledObject: queue=emails target=5 …
+        #[arg(required = true, value_name = "KEY=VALUE", value_parser = pair)]
+        metadata: Vec<(String, String)>,
+        #[command(flatten)]
+        connect: Connect,
+        /// The namespace that asks.
+        #[arg(long, default_value = "default")]
+        namespace: String,
+        #[command(flatten)]
+        scaling: Scaling,
+        /// How the result is written.
+        #[arg(long, value_enum, default_value = "text")]
+        output: Format,
+    },
+}
+
+/// What the ScaledObject says beside its trigger.
+#[derive(Debug, Args)]
+struct Scaling {
+    /// The replicas that there are now.
+    #[arg(long, default_value_t = 0)]
+    replicas: u32,
+    /// minReplicaCount.
+    #[arg(long, default_value_t = 0)]
+    min: u32,
+    /// maxReplicaCount.
+    #[arg(long, default_value_t = 100)]
+    max: u32,
 }
 
 /// Where the connections come from.
@@ -121,7 +154,37 @@ async fn dispatch(command: Command) -> Outcome {
                 Err(outcome) => outcome,
             }
         }
+        Command::Probe { metadata, connect, namespace, scaling, output } => {
+            let config = match load(connect, None) {
+                Ok(config) => config,
+                Err(outcome) => return outcome,
+            };
+            let trigger = match Trigger::parse(metadata, Registry::builtin()) {
+                Ok(trigger) => trigger,
+                Err(problems) => return usage(&problems),
+            };
+            let Scaling { replicas: current, min, max } = scaling;
+            let replicas = probe::Replicas { current, min, max };
+            match probe::probe(trigger, (&config, &namespace), replicas).await {
+                Ok(probe) => show(&probe, output).map_or_else(|e| failed(&e), |()| Outcome::Ok),
+                Err(error) => failed(&error),
+            }
+        }
     }
+}
+
+fn show(probe: &probe::Probe, output: Format) -> anyhow::Result<()> {
+    match output {
+        Format::Text => print!("{}", probe.text()?),
+        Format::Json => println!("{:#}", probe.json()),
+    }
+    Ok(())
+}
+
+/// Splits `KEY=VALUE`.
+fn pair(text: &str) -> Result<(String, String), &'static str> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 /// The configuration by flag, then environment, then file, then default.

@@ -84,6 +84,7 @@ impl Listener {
             tonic_reflection::server::Builder::configure()
                 .register_encoded_file_descriptor_set(DESCRIPTORS)
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+                .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
         let scaler = ExternalScalerServer::new(service.clone())
             .max_decoding_message_size(limits::REQUEST_BYTES);

@@ -1,0 +1,205 @@
+//! `penstock probe`: one trigger now, with the commands, the replies and the arithmetic.
+//!
+//! It asks Redis by the same source that the service uses, so that what it shows is what KEDA
+//! would be told; it holds no state and keeps no connection.
+
+use std::fmt::Write;
+
+use anyhow::{Context, anyhow, bail};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::{
+    config::Config,
+    hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas},
+    layouts::{Answer, Plan, Term},
+    limits,
+    redis::{Exchange, RedisSource},
+    sampling::{Changes, Link, Source},
+    trigger::{Trigger, Verdict},
+};
+
+/// What the workload's scaling allows, as the ScaledObject would say it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Replicas {
+    pub(super) current: u32,
+    pub(super) min: u32,
+    pub(super) max: u32,
+}
+
+/// What was found out about a trigger.
+pub(super) struct Probe {
+    trigger: Trigger,
+    exchanges: Vec<Exchange>,
+    answers: Vec<Answer>,
+    verdict: Verdict,
+    replicas: Replicas,
+}
+
+/// Reads `trigger` once, as `namespace` would be allowed to.
+pub(super) async fn probe(
+    trigger: Trigger,
+    (config, namespace): (&Config, &str),
+    replicas: Replicas,
+) -> anyhow::Result<Probe> {
+    let name = &trigger.connection;
+    let connection = config.connections.get(name).ok_or_else(|| {
+        let known: Vec<&str> = config.connections.keys().map(String::as_str).collect();
+        anyhow!("redis: `{name}` is no configured connection; there is {}", known.join(", "))
+    })?;
+    let database = (connection.access.authorize(namespace, &trigger))
+        .with_context(|| format!("connection `{name}`"))?;
+    let source = RedisSource::new(connection.clone(), database);
+    let place = format!("{}:{}", connection.host, connection.port);
+    let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
+    let mut link = link.with_context(|| format!("{place} did not answer in time"))??;
+    link.record();
+    let replies = timeout(limits::COMMAND_DEADLINE, link.read(trigger.plan.reads())).await;
+    let replies = replies.with_context(|| format!("{place} did not answer in time"))??;
+    let exchanges = link.take_transcript();
+    let answers = replies.into_iter().collect::<Result<Vec<Answer>, _>>();
+    let answers = answers.with_context(|| transcript(&exchanges))?;
+    let known: Vec<&Answer> = answers.iter().collect();
+    match trigger.verdict(&known) {
+        Ok(verdict) => Ok(Probe { trigger, exchanges, answers, verdict, replicas }),
+        Err(misfit) => bail!("{}{misfit}", transcript(&exchanges)),
+    }
+}
+
+impl Probe {
+    /// For people.
+    pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
+        let Self { trigger, verdict, .. } = self;
+        let mut text = String::new();
+        writeln!(text, "trigger    {trigger} (layout {})", trigger.layout)?;
+        writeln!(text, "metric     {}, target {}", trigger.metric_name, trigger.target.get())?;
+        writeln!(text)?;
+        text += &transcript(&self.exchanges);
+        writeln!(text)?;
+        for (state, terms, count) in self.states() {
+            writeln!(text, "{state:<10} {} = {count}", self.sum(terms))?;
+        }
+        let counts = &verdict.counts;
+        let parts = format!("{} + {} + {}", counts.waiting, counts.due, counts.in_flight);
+        let signal = trigger.signal.kind();
+        writeln!(text)?;
+        writeln!(text, "value      {} = {} (of {parts})", signal.formula(), verdict.value)?;
+        writeln!(text, "active     {}", self.activity())?;
+        writeln!(text, "replicas   {}", self.advice())?;
+        Ok(text)
+    }
+
+    /// For machines.
+    pub(super) fn json(&self) -> Value {
+        let Self { trigger, verdict, .. } = self;
+        let counts = &verdict.counts;
+        let commands: Vec<Value> = (self.exchanges.iter())
+            .map(|Exchange { command, reply }| json!({"command": command, "reply": reply}))
+            .collect();
+        json!({
+            "trigger": trigger.to_string(),
+            "connection": trigger.connection,
+            "layout": trigger.layout,
+            "signal": trigger.signal.kind().name(),
+            "metricName": trigger.metric_name,
+            "target": trigger.target.get(),
+            "activation": trigger.activation.get(),
+            "commands": commands,
+            "counts": {
+                "waiting": counts.waiting.get(),
+                "due": counts.due.get(),
+                "inFlight": counts.in_flight.get(),
+            },
+            "value": verdict.value.get(),
+            "active": verdict.active,
+            "replicas": {
+                "current": self.replicas.current,
+                "keda": self.from_keda(),
+                "hpa": self.from_hpa(),
+            },
+        })
+    }
+
+    fn states(&self) -> [(&'static str, &[Term], f64); 3] {
+        let (terms, counts) = (self.trigger.plan.terms(), &self.verdict.counts);
+        [
+            ("due", &terms.scheduled, counts.due.get()),
+            ("waiting", &terms.waiting, counts.waiting.get()),
+            ("in flight", &terms.in_flight, counts.in_flight.get()),
+        ]
+    }
+
+    fn sum(&self, terms: &[Term]) -> String {
+        let answers: Vec<&Answer> = self.answers.iter().collect();
+        let plan: &Plan = &self.trigger.plan;
+        let term = |term: &Term| {
+            let count = plan.count(term, &answers).map_or(f64::NAN, crate::layouts::Count::get);
+            format!("{count} ({})", plan.reads()[term.read])
+        };
+        if terms.is_empty() {
+            return "nothing is read".to_owned();
+        }
+        terms.iter().map(term).collect::<Vec<_>>().join(" + ")
+    }
+
+    fn activity(&self) -> String {
+        let (counts, activation) = (&self.verdict.counts, self.trigger.activation.get());
+        if counts.in_flight.is_some() {
+            format!("yes: {} in flight", counts.in_flight)
+        } else {
+            let ready = counts.ready();
+            let (answer, relation) = if self.verdict.active { ("yes", ">") } else { ("no", "≤") };
+            format!("{answer}: waiting + due = {ready} {relation} activation {activation}, nothing in flight")
+        }
+    }
+
+    /// What KEDA itself sets: it only wakes a workload that is at zero.
+    fn from_keda(&self) -> u32 {
+        match (self.replicas.current, self.verdict.active) {
+            (0, true) => self.replicas.min.max(1),
+            (current, _) => current,
+        }
+    }
+
+    /// What the HPA asks for from there; `None` while it is off, at zero replicas.
+    fn from_hpa(&self) -> Option<u32> {
+        let replicas = self.from_keda();
+        if replicas == 0 {
+            return None;
+        }
+        let target = Target::try_from(self.trigger.target.get()).ok()?;
+        let value = MetricValue::from(self.verdict.value.get());
+        let wanted = desired_replicas(Load { value, target, replicas: StatusReplicas(replicas) });
+        Some(wanted.clamp(self.replicas.min.max(1), self.replicas.max.max(1)))
+    }
+
+    fn advice(&self) -> String {
+        let Replicas { current, min, max } = self.replicas;
+        let keda = self.from_keda();
+        let value = self.verdict.value;
+        let target = self.trigger.target.get();
+        match self.from_hpa() {
+            None => format!("{current}: inactive, so KEDA leaves it there"),
+            Some(hpa) => {
+                let lead = if keda == current {
+                    format!("{current} now")
+                } else {
+                    format!("{current} now, KEDA wakes it to {keda}")
+                };
+                let tail = if self.verdict.active {
+                    ""
+                } else {
+                    "; inactive, so KEDA scales it in after the cooldown"
+                };
+                format!(
+                    "{lead}, the HPA asks for {hpa} (⌈{value} / {target}⌉ within {} and {max}, ±10 % tolerated){tail}",
+                    min.max(1)
+                )
+            }
+        }
+    }
+}
+
+fn transcript(exchanges: &[Exchange]) -> String {
+    exchanges.iter().map(|Exchange { command, reply }| format!("  > {command}\n  < {reply}\n")).collect()
+}
