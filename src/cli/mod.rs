@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line talks to people")]
 
+mod demo;
 mod probe;
 mod serve;
 
@@ -38,6 +39,8 @@ enum Command {
         #[command(flatten)]
         log: Log,
     },
+    /// See it work without Kubernetes: 0 → N → 0 replicas on a Redis of its own.
+    Demo(demo::DemoArgs),
     /// Read one trigger now: commands, replies, arithmetic, value, activity, replicas.
     Probe {
         /// The trigger's metadata, as in the ScaledObject: queue=emails target=5 …
@@ -153,6 +156,9 @@ async fn dispatch(command: Command) -> Outcome {
                 }
                 Err(outcome) => outcome,
             }
+        }
+        Command::Demo(args) => {
+            demo::demo(args).await.map_or_else(|error| failed(&error), |()| Outcome::Ok)
         }
         Command::Probe { metadata, connect, namespace, scaling, output } => {
             let config = match load(connect, None) {

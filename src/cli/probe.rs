@@ -149,7 +149,9 @@ impl Probe {
         } else {
             let ready = counts.ready();
             let (answer, relation) = if self.verdict.active { ("yes", ">") } else { ("no", "≤") };
-            format!("{answer}: waiting + due = {ready} {relation} activation {activation}, nothing in flight")
+            format!(
+                "{answer}: waiting + due = {ready} {relation} activation {activation}, nothing in flight"
+            )
         }
     }
 
@@ -201,5 +203,8 @@ impl Probe {
 }
 
 fn transcript(exchanges: &[Exchange]) -> String {
-    exchanges.iter().map(|Exchange { command, reply }| format!("  > {command}\n  < {reply}\n")).collect()
+    exchanges
+        .iter()
+        .map(|Exchange { command, reply }| format!("  > {command}\n  < {reply}\n"))
+        .collect()
 }

@@ -4,15 +4,12 @@
 //! triggers and patterns, and nothing of Redis or of what a caller makes of a denial.
 
 use crate::{
+    layouts::Read,
     limits,
     trigger::{Trigger, shown},
 };
 
-use super::{
-    glob::Glob,
-    problem::{ConfigProblems, Spot},
-    raw::Given,
-};
+use super::{glob::Glob, problem::ConfigProblems, raw::Given};
 
 /// Patterns that one denial repeats.
 const PATTERNS_SHOWN: usize = 8;
@@ -106,7 +103,7 @@ impl Access {
         if let Some(name) = trigger.globs.first() {
             return Err(Denied::Scan { name: shown(name) });
         }
-        let mut keys = trigger.plan.reads().iter().flat_map(crate::layouts::Read::keys);
+        let mut keys = trigger.plan.reads().iter().flat_map(Read::keys);
         let is_allowed = |key: &[u8]| self.keys.iter().any(|glob| glob.matches(key));
         match keys.find(|key| !is_allowed(key.as_bytes())) {
             Some(key) => {
@@ -195,7 +192,7 @@ fn databases(given: Option<Given<Vec<i64>>>, own: u32, problems: &mut ConfigProb
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layouts::Registry;
+    use crate::{config::problem::Spot, layouts::Registry};
 
     fn given<T>(value: T) -> Option<Given<T>> {
         Some(Given { spot: Spot::new("test"), value })

@@ -3,7 +3,7 @@
 //! It is apart from the file and the environment because a connection is made of all of them. It
 //! does not connect: it knows no Redis client.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use crate::{limits, secret::Secret, time};
 
@@ -11,7 +11,7 @@ use super::{
     Scope,
     access::Access,
     address::{Address, Location},
-    file::{FileError, read_file},
+    password::Password,
     problem::{ConfigProblems, Spot},
     raw::{Given, RawConnection},
 };
@@ -37,60 +37,6 @@ pub struct Connection {
     pub access: Access,
 }
 
-/// How a password is come by.
-#[derive(Debug, Clone)]
-pub enum Password {
-    /// There is none.
-    None,
-    /// It was given as it is, by URL or environment.
-    Fixed(Secret),
-    /// It is in this file, which is read again at each use, so that it can be rotated.
-    File(PathBuf),
-}
-
-/// Why there is no password. It names the file and never what is in it.
-#[derive(Debug, thiserror::Error)]
-pub enum PasswordError {
-    /// The file cannot be read as text.
-    #[error("password file {} {error}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        error: FileError,
-    },
-    /// The file has nothing in it.
-    #[error("password file {} is empty", path.display())]
-    Empty {
-        /// The file.
-        path: PathBuf,
-    },
-}
-
-impl Password {
-    /// The password as it is now. The line end that most editors leave at the end of a file is no
-    /// part of it.
-    ///
-    /// # Errors
-    /// [`PasswordError`] when the file cannot be read, is longer than [`limits::FILE_BYTES`], is no
-    /// text or is empty.
-    pub fn read(&self) -> Result<Option<Secret>, PasswordError> {
-        let path = match self {
-            Self::None => return Ok(None),
-            Self::Fixed(secret) => return Ok(Some(secret.clone())),
-            Self::File(path) => path,
-        };
-        let text =
-            read_file(path).map_err(|error| PasswordError::File { path: path.clone(), error })?;
-        let line = text.strip_suffix('\n').unwrap_or(&text);
-        let line = line.strip_suffix('\r').unwrap_or(line);
-        if line.is_empty() {
-            return Err(PasswordError::Empty { path: path.clone() });
-        }
-        Ok(Some(Secret::new(line)))
-    }
-}
-
 /// What one source (flags, environment or file) says of where a connection is and who we are to
 /// it. No `Debug`: a URL may hold a password.
 #[derive(Default)]
@@ -105,7 +51,7 @@ struct Layer {
     /// The outer `None` is "not given", the inner one "given, and a problem".
     address: Option<Option<Address>>,
     username: Option<Given<String>>,
-    password: Option<Password>,
+    password: Option<Given<Password>>,
 }
 
 impl Draft {
@@ -144,11 +90,12 @@ impl Draft {
                 }
             }
         }
-        for Given { spot, value } in passwords {
+        for password in passwords {
             if layer.password.is_some() {
-                problems.add(&spot, "is a second password beside another one; keep one");
+                let what = "is a second password beside another one; keep one";
+                problems.add(&password.spot, what);
             }
-            layer.password = Some(value);
+            layer.password = Some(password);
         }
         layer
     }
@@ -157,7 +104,10 @@ impl Draft {
 impl Layer {
     fn take(&mut self, location: Location, spot: &Spot, problems: &mut ConfigProblems) {
         self.address = Some(Some(location.address));
-        self.password = location.password.map(Password::Fixed);
+        self.password = location.password.map(|secret| {
+            let value = Password::Fixed(secret);
+            Given { spot: spot.clone(), value }
+        });
         let Some(value) = location.username else { return };
         if let Some(username) = &self.username {
             problems.add(&username.spot, "is a second user beside the URL's; keep one");
@@ -186,6 +136,9 @@ pub(super) fn settle(
     if let (Some(username), None, false) = (&username, &password, problems.concern(spot)) {
         scope.missing_password(name, &username.spot, problems);
     }
+    if let Some(password) = &password {
+        scope.try_password(password, problems);
+    }
     let hold_stale = hold_stale(raw.hold_stale, problems);
     let database = address.as_ref().map_or(0, |address| address.database);
     let access = raw.access.settle(database, problems);
@@ -195,7 +148,7 @@ pub(super) fn settle(
         host,
         port,
         username: username.map(|username| username.value),
-        password: password.unwrap_or(Password::None),
+        password: password.map_or(Password::None, |password| password.value),
         database,
         hold_stale,
         access,
@@ -242,6 +195,19 @@ impl Scope<'_> {
             problems.add(spot, "names an environment variable that is not set");
         }
         secret.map(|secret| Password::Fixed(Secret::new(secret)))
+    }
+
+    /// A wrong path is told now and not by an outage. The file may be on another machine when
+    /// the configuration is read alone.
+    fn try_password(self, password: &Given<Password>, problems: &mut ConfigProblems) {
+        let Given { spot, value } = password;
+        let error = match self {
+            Self::FileAlone => None,
+            Self::Everything(_) => value.read().err(),
+        };
+        if let Some(error) = error.filter(|_| !problems.concern(spot)) {
+            problems.add(spot, error.to_string());
+        }
     }
 
     fn missing_url(

@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use crate::secret::Secret;
 
 use super::{
-    connection::{Draft, Password},
+    connection::Draft,
+    password::Password,
     problem::{ConfigProblems, Spot},
     raw::Given,
 };

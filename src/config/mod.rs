@@ -10,6 +10,7 @@ mod connection;
 mod environment;
 mod file;
 mod glob;
+mod password;
 mod problem;
 mod raw;
 mod server;
@@ -21,8 +22,9 @@ use std::{
 };
 
 pub use access::{Access, Denied};
-pub use connection::{Connection, Password, PasswordError};
+pub use connection::Connection;
 pub use file::{FileError, read_file, read_text};
+pub use password::{Password, PasswordError};
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use server::Server;
 
@@ -130,9 +132,6 @@ impl Config {
                         PENSTOCK_REDIS, or as [redis.default] in a file named by --config";
             problems.add(&Spot::new("--redis"), what);
         }
-        if reads_everything {
-            try_passwords(&connections, &mut problems);
-        }
         if problems.is_empty() { Ok(Self { server, connections }) } else { Err(problems) }
     }
 }
@@ -203,14 +202,6 @@ fn connections(
         problems.add(&Spot::new("redis"), what);
     }
     connections
-}
-
-fn try_passwords(connections: &BTreeMap<String, Connection>, problems: &mut ConfigProblems) {
-    for (name, connection) in connections {
-        if let Err(error) = connection.password.read() {
-            problems.add(&Spot::new("redis").key(name), error.to_string());
-        }
-    }
 }
 
 #[cfg(test)]

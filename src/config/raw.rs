@@ -108,8 +108,8 @@ impl RawConnection {
             password_env: section.text("password_env"),
             hold_stale: section.text("hold_stale"),
             access: RawAccess {
-                namespaces: section.list("namespaces", "strings", |value| match_text(value)),
-                keys: section.list("keys", "strings", |value| match_text(value)),
+                namespaces: section.list("namespaces", "strings", match_text),
+                keys: section.list("keys", "strings", match_text),
                 databases: section.list("databases", "whole numbers", Value::as_integer),
                 scan: section.flag("scan"),
             },

@@ -3,6 +3,7 @@
 //! The only folder that names tonic and prost. It translates and decides nothing about jobs: what
 //! is true comes from the sampler, what a trigger means from the trigger.
 
+mod client;
 mod decode;
 mod encode;
 mod health;
@@ -13,6 +14,7 @@ mod service;
 mod status;
 mod stream;
 
+pub use client::{CallError, KedaClient, Polled, Pushes};
 pub use routes::{Route, Routes};
 pub use server::{Listener, ServerError};
 pub use service::{Service, Timing};

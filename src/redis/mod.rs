@@ -5,6 +5,7 @@
 
 mod connection;
 mod decode;
+mod demo;
 mod encode;
 mod error;
 mod follow_up;
@@ -13,5 +14,6 @@ mod link;
 mod transcript;
 
 pub use connection::RedisSource;
+pub use demo::{Job, Jobs, JobsError, Lengths};
 pub use link::RedisLink;
 pub use transcript::Exchange;

@@ -1,0 +1,133 @@
+//! KEDA, workers and jobs in one process: what `penstock demo` shows, without Kubernetes.
+//!
+//! A real Redis and a real service, called over gRPC as KEDA 2.20 calls it; only the cluster is
+//! pretended, by [`crate::hpa`] and a fleet of worker tasks. It prints nothing: it keeps a
+//! [`Board`] that the command line draws.
+
+mod board;
+mod fleet;
+mod keda;
+mod server;
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::sleep};
+
+pub use board::{Board, Event};
+pub use server::{RedisServer, ServerError};
+
+use crate::{
+    grpc::CallError,
+    hpa::InvalidSpec,
+    redis::{Jobs, JobsError},
+    time::Instant,
+};
+
+/// The queue that the demo's jobs wait in.
+pub const QUEUE: &str = "demo:jobs";
+
+/// How much the demo does, and how fast.
+#[derive(Debug, Clone, Copy)]
+pub struct Load {
+    /// By how much KEDA's and the HPA's clocks run faster than a real cluster's.
+    pub speed: f64,
+    /// Jobs that are enqueued.
+    pub jobs: usize,
+    /// How long one job runs, in real time.
+    pub job_time: Duration,
+    /// Jobs per replica.
+    pub target: f64,
+    /// The most workers.
+    pub max_replicas: u32,
+}
+
+/// Why the demo could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum DemoError {
+    /// Redis failed.
+    #[error(transparent)]
+    Jobs(#[from] JobsError),
+    /// The service cannot be called.
+    #[error("the service: {0}")]
+    Call(#[from] CallError),
+    /// KEDA or the API server would refuse the ScaledObject.
+    #[error("the ScaledObject: {0}")]
+    Spec(#[from] InvalidSpec),
+    /// A number is out of its range.
+    #[error("{0}")]
+    Range(String),
+}
+
+/// The board, shared by everything that writes on it.
+#[derive(Clone)]
+pub struct Shared(Arc<Mutex<Board>>);
+
+impl Shared {
+    /// A board that nothing is written on yet.
+    #[must_use]
+    pub fn new(load: Load) -> Self {
+        Self(Arc::new(Mutex::new(Board::new(load, Instant::now()))))
+    }
+
+    /// The board, for a moment.
+    #[must_use]
+    pub fn board(&self) -> MutexGuard<'_, Board> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
+/// Plays the demo against a service at `scaler` and the Redis at `redis`, until the workers are back
+/// at zero with all jobs done.
+///
+/// # Errors
+/// [`DemoError`] when Redis or the service fails in a way that ends the demo.
+pub async fn play(
+    shared: &Shared,
+    load: Load,
+    (scaler, redis): (&str, &str),
+) -> Result<(), DemoError> {
+    let jobs = Jobs::connect(redis, QUEUE).await?;
+    let (wanted, replicas) = watch::channel(0);
+    let keda = keda::Keda::connect(shared.clone(), load, scaler, jobs.in_flight_key()).await?;
+    tokio::select! {
+        ended = keda.run(wanted) => ended,
+        ended = fleet::run(shared.clone(), load, jobs.clone(), replicas) => ended,
+        ended = measure(shared, jobs.clone()) => ended,
+        ended = produce(shared, load, jobs) => ended,
+    }
+}
+
+/// Enqueues a few jobs, then the rest in one burst.
+async fn produce(shared: &Shared, load: Load, mut jobs: Jobs) -> Result<(), DemoError> {
+    sleep(Duration::from_secs(2)).await;
+    let names: Vec<String> = (1..=load.jobs).map(|number| format!("job-{number}")).collect();
+    let (first, rest) = names.split_at(load.jobs.min(3));
+    for (names, pause) in [(first, Duration::from_secs(2)), (rest, Duration::ZERO)] {
+        if names.is_empty() {
+            continue;
+        }
+        shared.board().enqueued(names.len(), Instant::now());
+        jobs.enqueue(names).await?;
+        sleep(pause).await;
+    }
+    std::future::pending().await
+}
+
+/// Keeps the lengths of the lists on the board.
+async fn measure(shared: &Shared, mut jobs: Jobs) -> Result<(), DemoError> {
+    loop {
+        let lengths = jobs.lengths().await?;
+        shared.board().lengths = lengths;
+        sleep(Duration::from_millis(50)).await;
+    }
+}

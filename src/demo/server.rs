@@ -1,0 +1,91 @@
+//! A redis-server of the demo's own: on a free port, without a disk, gone with the demo.
+//!
+//! It is apart because it is about a process and not about jobs.
+
+use std::{io, net::TcpListener, path::Path, process::Stdio, time::Duration};
+
+use tokio::{
+    net::TcpStream,
+    process::{Child, Command},
+    time::{sleep, timeout},
+};
+
+/// How long the server may take to listen.
+const START: Duration = Duration::from_secs(10);
+/// Ports that are tried, since another process may take one first.
+const ATTEMPTS: usize = 5;
+
+/// A running server; it ends when this is dropped.
+#[derive(Debug)]
+pub struct RedisServer {
+    _process: Child,
+    port: u16,
+}
+
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The program cannot be started.
+    #[error(
+        "cannot start {program}: {error}; name a redis-server or valkey-server with --redis-server"
+    )]
+    Start {
+        /// The program.
+        program: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// It ended, or did not listen in time.
+    #[error("{0} did not listen on a free port of 127.0.0.1")]
+    NotListening(String),
+}
+
+impl RedisServer {
+    /// Starts a program that is a Redis or Valkey server.
+    ///
+    /// # Errors
+    /// [`ServerError`] when it does not run.
+    pub async fn start(program: &Path) -> Result<Self, ServerError> {
+        for _ in 0..ATTEMPTS {
+            let start =
+                |error| ServerError::Start { program: program.display().to_string(), error };
+            let port = free_port().map_err(start)?;
+            let mut process = Command::new(program)
+                .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+                .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .kill_on_drop(true)
+                .spawn()
+                .map_err(start)?;
+            if listens(&mut process, port).await {
+                return Ok(Self { _process: process, port });
+            }
+        }
+        Err(ServerError::NotListening(program.display().to_string()))
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+}
+
+fn free_port() -> io::Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Whether the process comes to listen before it ends or the time is over.
+async fn listens(process: &mut Child, port: u16) -> bool {
+    let connects = async {
+        while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        connected = timeout(START, connects) => connected.is_ok(),
+        _ = process.wait() => false,
+    }
+}
