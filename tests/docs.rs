@@ -1,0 +1,75 @@
+//! What the documentation says is what the code does: the table of wrong triggers, the list of
+//! dependencies, and the lists of layouts and signals.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use penstock::{layouts::Registry, signals::KINDS, trigger::Trigger};
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+}
+
+/// The rows of the table of wrong triggers: the metadata and the answer.
+fn wrong_triggers() -> Vec<(String, String)> {
+    let text = read("docs/triggers.md");
+    let table = text.split("| metadata | answer |").nth(1).unwrap();
+    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    rows.map(|row| {
+        let (metadata, answer) = row.trim_matches(&['|', ' '][..]).split_once(" | ").unwrap();
+        (metadata.trim_matches('`').to_owned(), answer.trim_matches('`').trim_matches(' ').to_owned())
+    })
+    .map(|(metadata, answer)| (metadata, answer.trim_start_matches("`` ").to_owned()))
+    .collect()
+}
+
+#[test]
+fn every_row_of_the_table_of_wrong_triggers_is_what_a_trigger_is_told() {
+    let rows = wrong_triggers();
+    assert!(rows.len() > 20, "the table was read");
+    for (metadata, answer) in rows {
+        let pairs: Vec<(String, String)> = metadata
+            .split(' ')
+            .map(|pair| pair.split_once('=').unwrap())
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .collect();
+        let problems = Trigger::parse(pairs, Registry::builtin()).unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(told.contains(&answer), "{metadata}\n documented: {answer}\n told: {told:#?}");
+    }
+}
+
+#[test]
+fn every_layout_parameter_and_signal_is_documented() {
+    let text = read("docs/triggers.md");
+    for layout in Registry::builtin().layouts() {
+        assert!(text.contains(&format!("## Layout `{}`", layout.name())));
+        for (name, parameter) in layout.parameters() {
+            assert!(text.contains(&format!("`{name}`")), "{}.{name}", layout.name());
+            for alias in &parameter.aliases {
+                assert!(text.contains(&format!("`{alias}`")), "{}.{alias}", layout.name());
+            }
+        }
+    }
+    for signal in KINDS {
+        assert!(text.contains(&format!("| `{}` | {} |", signal.kind().name(), signal.kind().formula())));
+    }
+}
+
+#[test]
+fn every_direct_dependency_has_its_reason() {
+    let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
+    let reasons = read("docs/dependencies.md");
+    let sections = ["dependencies", "build-dependencies", "dev-dependencies"];
+    let tables = sections.iter().filter_map(|section| manifest.get(*section)?.as_table());
+    let crates: BTreeSet<&String> = tables.flat_map(toml::Table::keys).collect();
+    for name in crates {
+        assert!(reasons.contains(&format!("`{name}`")), "docs/dependencies.md does not say why {name}");
+    }
+}
+
+#[test]
+fn the_readme_is_short_and_names_the_two_commands() {
+    let readme = read("README.md");
+    assert!(readme.lines().count() < 150);
+    assert!(readme.contains("make demo") && readme.contains("make test"));
+}
