@@ -3,7 +3,7 @@
 //! It is apart from the trigger because it knows only the map's own rules (how many entries, how
 //! long, the suffix `FromEnv`) and nothing of what a key means.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry as MapEntry};
 
 use crate::limits;
 
@@ -61,11 +61,13 @@ impl Metadata {
             } else if value.len() > limits::METADATA_VALUE_BYTES {
                 wrong.push(Irregularity::LongValue(spelled));
             } else {
-                let key = plain_key(&spelled).to_owned();
-                if metadata.entries.contains_key(&key) {
-                    wrong.push(Irregularity::Twice(key));
-                } else {
-                    metadata.entries.insert(key, Entry { spelled, value });
+                match metadata.entries.entry(plain_key(&spelled).to_owned()) {
+                    MapEntry::Occupied(taken) => {
+                        wrong.push(Irregularity::Twice(taken.key().clone()))
+                    }
+                    MapEntry::Vacant(place) => {
+                        place.insert(Entry { spelled, value });
+                    }
                 }
             }
         }

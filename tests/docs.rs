@@ -1,6 +1,8 @@
 //! What the documentation says is what the code does: the table of wrong triggers, the list of
 //! dependencies, and the lists of layouts and signals.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at what it cannot use")]
+
 use std::{collections::BTreeSet, fs, path::Path};
 
 use penstock::{layouts::Registry, signals::KINDS, trigger::Trigger};
@@ -16,7 +18,10 @@ fn wrong_triggers() -> Vec<(String, String)> {
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
     rows.map(|row| {
         let (metadata, answer) = row.trim_matches(&['|', ' '][..]).split_once(" | ").unwrap();
-        (metadata.trim_matches('`').to_owned(), answer.trim_matches('`').trim_matches(' ').to_owned())
+        (
+            metadata.trim_matches('`').to_owned(),
+            answer.trim_matches('`').trim_matches(' ').to_owned(),
+        )
     })
     .map(|(metadata, answer)| (metadata, answer.trim_start_matches("`` ").to_owned()))
     .collect()
@@ -51,7 +56,11 @@ fn every_layout_parameter_and_signal_is_documented() {
         }
     }
     for signal in KINDS {
-        assert!(text.contains(&format!("| `{}` | {} |", signal.kind().name(), signal.kind().formula())));
+        assert!(text.contains(&format!(
+            "| `{}` | {} |",
+            signal.kind().name(),
+            signal.kind().formula()
+        )));
     }
 }
 
@@ -63,7 +72,10 @@ fn every_direct_dependency_has_its_reason() {
     let tables = sections.iter().filter_map(|section| manifest.get(*section)?.as_table());
     let crates: BTreeSet<&String> = tables.flat_map(toml::Table::keys).collect();
     for name in crates {
-        assert!(reasons.contains(&format!("`{name}`")), "docs/dependencies.md does not say why {name}");
+        assert!(
+            reasons.contains(&format!("`{name}`")),
+            "docs/dependencies.md does not say why {name}"
+        );
     }
 }
 

@@ -201,10 +201,6 @@ fn load(connect: Connect, listen: Option<Listen>) -> Result<Config, Outcome> {
     Config::load(&settings).map_err(|problems| usage(&problems))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the command line hands the environment to the config"
-)]
 fn environment() -> BTreeMap<String, String> {
     let text = |(name, value): (std::ffi::OsString, std::ffi::OsString)| {
         Some((name.into_string().ok()?, value.into_string().ok()?))

@@ -114,8 +114,8 @@ impl Probe {
             "active": verdict.active,
             "replicas": {
                 "current": self.replicas.current,
-                "keda": self.from_keda(),
-                "hpa": self.from_hpa(),
+                "keda": self.keda_sets(),
+                "hpa": self.hpa_wants(),
             },
         })
     }
@@ -156,7 +156,7 @@ impl Probe {
     }
 
     /// What KEDA itself sets: it only wakes a workload that is at zero.
-    fn from_keda(&self) -> u32 {
+    fn keda_sets(&self) -> u32 {
         match (self.replicas.current, self.verdict.active) {
             (0, true) => self.replicas.min.max(1),
             (current, _) => current,
@@ -164,8 +164,8 @@ impl Probe {
     }
 
     /// What the HPA asks for from there; `None` while it is off, at zero replicas.
-    fn from_hpa(&self) -> Option<u32> {
-        let replicas = self.from_keda();
+    fn hpa_wants(&self) -> Option<u32> {
+        let replicas = self.keda_sets();
         if replicas == 0 {
             return None;
         }
@@ -177,10 +177,10 @@ impl Probe {
 
     fn advice(&self) -> String {
         let Replicas { current, min, max } = self.replicas;
-        let keda = self.from_keda();
+        let keda = self.keda_sets();
         let value = self.verdict.value;
         let target = self.trigger.target.get();
-        match self.from_hpa() {
+        match self.hpa_wants() {
             None => format!("{current}: inactive, so KEDA leaves it there"),
             Some(hpa) => {
                 let lead = if keda == current {

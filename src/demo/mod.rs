@@ -74,7 +74,6 @@ impl Shared {
     }
 
     /// The board, for a moment.
-    #[must_use]
     pub fn board(&self) -> MutexGuard<'_, Board> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

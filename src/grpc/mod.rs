@@ -21,6 +21,13 @@ pub use service::{Service, Timing};
 
 /// The code that `build.rs` makes of `proto/externalscaler.proto`.
 mod proto {
+    #![expect(
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::too_many_lines,
+        reason = "tonic's generated code is not written by hand"
+    )]
+
     tonic::include_proto!("externalscaler");
 
     /// The encoded descriptors, for reflection.

@@ -136,10 +136,11 @@ impl State {
         let Some(id) = self.subscriptions.find(subject) else {
             return Observation::Unavailable(Why::NotYetRead);
         };
-        match self.observe(id, now) {
-            Observation::Fresh(_) => self.held(id, Why::Slow, now),
-            other => other,
+        let observation = self.observe(id, now);
+        if matches!(observation, Observation::Fresh(_)) {
+            return self.held(id, Why::Slow, now);
         }
+        observation
     }
 
     /// Opens a stream on a subject.
@@ -256,10 +257,11 @@ impl State {
     pub fn changed(&mut self, change: &Change, now: Instant) -> bool {
         match change {
             Change::Key(key) => {
-                let reads = self.cache.changed(key, now);
-                reads
-                    .into_iter()
-                    .fold(false, |wanted, read| self.plan_if_wanted(read, now) || wanted)
+                let mut wanted = false;
+                for read in self.cache.changed(key, now) {
+                    wanted |= self.plan_if_wanted(read, now);
+                }
+                wanted
             }
             Change::Everything => {
                 self.suspect_all(self.announced_until());
