@@ -5,16 +5,22 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line talks to people")]
 
+pub mod check;
 mod demo;
 mod probe;
 mod serve;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    config::{Config, Settings},
+    config::{self, Config, Settings},
     layouts::Registry,
     telemetry::{LogFormat, init_logging},
     trigger::Trigger,
@@ -38,6 +44,15 @@ enum Command {
         listen: Listen,
         #[command(flatten)]
         log: Log,
+    },
+    /// Check ScaledObjects, ScaledJobs (YAML) and the server's configuration (TOML), offline.
+    Check {
+        /// The files; - is standard input.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Check the triggers against the connections of this configuration too.
+        #[arg(long, value_name = "FILE", env = "PENSTOCK_CONFIG")]
+        config: Option<PathBuf>,
     },
     /// See it work without Kubernetes: 0 → N → 0 replicas on a Redis of its own.
     Demo(demo::DemoArgs),
@@ -157,6 +172,7 @@ async fn dispatch(command: Command) -> Outcome {
                 Err(outcome) => outcome,
             }
         }
+        Command::Check { files, config } => check(&files, config.as_deref()),
         Command::Demo(args) => {
             demo::demo(args).await.map_or_else(|error| failed(&error), |()| Outcome::Ok)
         }
@@ -177,6 +193,20 @@ async fn dispatch(command: Command) -> Outcome {
             }
         }
     }
+}
+
+fn check(files: &[PathBuf], config: Option<&Path>) -> Outcome {
+    let read = |path: &Path| {
+        let text = config::read_file(path).map_err(|error| usage(&error))?;
+        Config::parse(&text, &path.display().to_string()).map_err(|problems| usage(&problems))
+    };
+    let config = match config.map(read).transpose() {
+        Ok(config) => config,
+        Err(outcome) => return outcome,
+    };
+    let report = check::check(files, config.as_ref());
+    print!("{report}");
+    if report.problems() == 0 { Outcome::Ok } else { Outcome::Failed }
 }
 
 fn show(probe: &probe::Probe, output: Format) -> anyhow::Result<()> {

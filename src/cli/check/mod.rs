@@ -1,0 +1,115 @@
+//! `penstock check`: would these manifests and configurations work, without a cluster or a Redis.
+//!
+//! It is apart from the command line because it is a function of files that gives a report: it
+//! prints nothing and ends nothing. What a trigger may be it asks the server's own parser and
+//! rules.
+
+mod manifest;
+mod metadata;
+mod object;
+mod report;
+mod trigger;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+pub use report::{Finding, Report, Severity};
+
+use crate::config::{Config, read_file, read_text};
+use report::Desk;
+
+/// What a file is read as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Manifest,
+    Config,
+}
+
+/// Checks files: manifests (`.yaml`, `.yml`, `.json`, and `-` for standard input) and server
+/// configurations (`.toml`). With a configuration, also whether it lets each trigger read what it
+/// names.
+#[must_use]
+pub fn check(files: &[PathBuf], config: Option<&Config>) -> Report {
+    let mut report = Report::default();
+    for path in files {
+        let mut desk = report.file(&path.display().to_string());
+        let Some(format) = format_of(path) else {
+            desk.problem("", "is neither .yaml, .yml, .json nor .toml");
+            continue;
+        };
+        let text = if is_stdin(path) { read_text(io::stdin().lock()) } else { read_file(path) };
+        match text {
+            Ok(text) => check_text(&text, format, config, &mut desk),
+            Err(error) => desk.problem("", error.to_string()),
+        }
+    }
+    report
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
+}
+
+fn format_of(path: &Path) -> Option<Format> {
+    if is_stdin(path) {
+        return Some(Format::Manifest);
+    }
+    let extension = path.extension()?.to_str()?.to_ascii_lowercase();
+    match extension.as_str() {
+        "yaml" | "yml" | "json" => Some(Format::Manifest),
+        "toml" => Some(Format::Config),
+        _ => None,
+    }
+}
+
+fn check_text(text: &str, format: Format, config: Option<&Config>, desk: &mut Desk<'_>) {
+    match format {
+        Format::Manifest => check_manifest(text, config, desk),
+        Format::Config => check_config(text, desk),
+    }
+}
+
+fn check_manifest(text: &str, config: Option<&Config>, desk: &mut Desk<'_>) {
+    let (mut objects, mut concerned, mut broken) = (0, 0, false);
+    for (index, document) in manifest::documents(text).into_iter().enumerate() {
+        let mut desk = desk.document(index + 1);
+        match document {
+            Err(error) => {
+                broken = true;
+                desk.problem("", error.message);
+            }
+            Ok(document) => {
+                for object in manifest::objects(&document) {
+                    objects += 1;
+                    let of_ours = object::check(&object, config, &mut desk.object(&object.title));
+                    concerned += usize::from(of_ours);
+                }
+            }
+        }
+    }
+    if objects == 0 && !broken {
+        desk.note("", "has no ScaledObject or ScaledJob of keda.sh/v1alpha1");
+    } else if concerned == 0 && !broken {
+        desk.note("", "has no trigger of type external or external-push");
+    }
+}
+
+fn check_config(text: &str, desk: &mut Desk<'_>) {
+    match Config::parse(text, "") {
+        Err(problems) => {
+            for problem in problems.iter() {
+                desk.problem(&problem.path, &problem.what);
+            }
+        }
+        Ok(config) if config.connections.is_empty() => {
+            let what = "has no connection; --redis or PENSTOCK_REDIS must give one to the server";
+            desk.note("redis", what);
+        }
+        Ok(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! One ScaledObject or ScaledJob: its triggers, and what penstock cannot see on the wire.
+//!
+//! It is apart from the triggers because some of what goes wrong is in the object around them
+//! (`keda-wire-contract.md` C5 to C7). It does not know what a trigger's keys mean.
+
+use serde_json::Value;
+
+use crate::{config::Config, trigger::shown};
+
+use super::{
+    manifest::{Kind, Object},
+    metadata,
+    report::Desk,
+    trigger::TriggerCheck,
+};
+
+/// Checks the triggers of an object that are ours; says whether there was any, or one that could
+/// be.
+pub(super) fn check(object: &Object<'_>, config: Option<&Config>, desk: &mut Desk<'_>) -> bool {
+    let Some(triggers) = object.spec.get("triggers").and_then(Value::as_array) else {
+        desk.problem("spec.triggers", "must be a list of triggers");
+        return true;
+    };
+    let (mut ours, mut others) = (0, 0);
+    for (index, trigger) in triggers.iter().enumerate() {
+        let path = format!("spec.triggers[{index}]");
+        let Some(kind) = trigger.get("type").and_then(Value::as_str) else {
+            desk.problem(&format!("{path}.type"), "must be a string such as external-push");
+            continue;
+        };
+        match kind {
+            "external" | "external-push" => {
+                ours += 1;
+                desk.trigger();
+                around(object.kind, (kind, trigger), &path, desk);
+                TriggerCheck { object, path: &path, config, desk }.run(trigger.get("metadata"));
+            }
+            "redis" | "redis-streams" => {
+                others += 1;
+                migrate(trigger, &path, desk);
+            }
+            _ => {}
+        }
+    }
+    if ours > 0 {
+        fallback(object, desk);
+        if config.is_some() && object.namespace.is_none() {
+            unknown_namespace(config, desk);
+        }
+    }
+    ours + others > 0
+}
+
+/// What stands beside a trigger's metadata, and what KEDA makes of it.
+fn around(kind: Kind, (name, trigger): (&str, &Value), path: &str, desk: &mut Desk<'_>) {
+    let at = |key: &str| format!("{path}.{key}");
+    match (kind, name) {
+        (Kind::ScaledObject, "external") => desk.note(
+            &at("type"),
+            "external-push starts the first replica at once instead of at the next poll",
+        ),
+        (Kind::ScaledJob, "external-push") => desk.note(
+            &at("type"),
+            "KEDA takes no push for a ScaledJob; external is the same, and pollingInterval is how \
+             long a job waits",
+        ),
+        (Kind::ScaledObject | Kind::ScaledJob, _) => {}
+    }
+    match (kind, trigger.get("metricType").and_then(Value::as_str)) {
+        (Kind::ScaledJob, Some("Value")) => desk.problem(
+            &at("metricType"),
+            "with Value KEDA creates no Job at all and says nothing; remove it",
+        ),
+        (Kind::ScaledObject | Kind::ScaledJob, Some("Utilization")) => {
+            desk.problem(&at("metricType"), "KEDA takes Utilization for CPU and memory alone");
+        }
+        (Kind::ScaledObject | Kind::ScaledJob, _) => {}
+    }
+    if trigger.get("authenticationRef").is_some() {
+        desk.note(
+            &at("authenticationRef"),
+            "KEDA passes no secret on to penstock: of these it uses caCert, tlsClientCert and \
+             tlsClientKey for its own connection; Redis credentials belong to penstock's config",
+        );
+    }
+}
+
+/// A trigger of KEDA's own on Redis, which could be ours.
+fn migrate(trigger: &Value, path: &str, desk: &mut Desk<'_>) {
+    let map = trigger.get("metadata").and_then(Value::as_object);
+    let mut remove = map.map(metadata::of_connection).unwrap_or_default();
+    if trigger.get("authenticationRef").is_some() {
+        remove.push("authenticationRef".to_owned());
+    }
+    if remove.is_empty() {
+        remove.push("address and credentials".to_owned());
+    }
+    let what = format!(
+        "is KEDA's own; for penstock write external-push (external in a ScaledJob), add \
+         scalerAddress and remove {}",
+        remove.join(", ")
+    );
+    desk.note(&format!("{path}.type"), what);
+}
+
+fn fallback(object: &Object<'_>, desk: &mut Desk<'_>) {
+    let replicas = object.spec.get("fallback").and_then(|fallback| fallback.get("replicas"));
+    if replicas.and_then(Value::as_u64) == Some(0) {
+        desk.note(
+            "spec.fallback.replicas",
+            "with 0 KEDA scales to zero when penstock or Redis is away, also while jobs run; \
+             without a fallback it leaves the replicas as they are",
+        );
+    }
+}
+
+/// Without a namespace in the manifest nobody can say whether it may use a connection, unless all
+/// may.
+fn unknown_namespace(config: Option<&Config>, desk: &mut Desk<'_>) {
+    let connections = config.into_iter().flat_map(|config| config.connections.values());
+    // What admits even no name at all admits every name.
+    let narrow = connections.filter(|connection| connection.access.admits("").is_err());
+    let names: Vec<String> = narrow.map(|connection| shown(&connection.name)).collect();
+    if !names.is_empty() {
+        let what = format!(
+            "is not said, so the rule `namespaces` is not checked (connections: {})",
+            names.join(", ")
+        );
+        desk.note("metadata.namespace", what);
+    }
+}

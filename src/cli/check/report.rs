@@ -1,0 +1,187 @@
+//! What `check` found, and how it reads: one line a finding, then one line of sums.
+//!
+//! It is apart because every kind of file reports alike. It knows nothing of manifests or
+//! configurations.
+
+use std::fmt;
+
+/// Whether a finding fails the check.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Severity {
+    /// It will not work.
+    Problem,
+    /// It works, and perhaps not as was meant.
+    Note,
+}
+
+/// One thing that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Whether it fails the check.
+    pub severity: Severity,
+    /// The file as it was named.
+    pub file: String,
+    /// The document in a file of several, from 1; documents with nothing in them do not count.
+    pub document: Option<usize>,
+    /// Kind and name of the object, as `ScaledObject shop/emails`.
+    pub object: Option<String>,
+    /// Where in it, as `spec.triggers[0].metadata.queue`; empty for the whole.
+    pub path: String,
+    /// What is wrong, what is allowed, what to do.
+    pub message: String,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.file)?;
+        if let Some(document) = self.document {
+            write!(f, "doc {document}")?;
+        }
+        if let Some(object) = &self.object {
+            write!(f, " {object}")?;
+        }
+        if !self.path.is_empty() {
+            write!(f, " {}", self.path)?;
+        }
+        if self.document.is_some() || self.object.is_some() || !self.path.is_empty() {
+            f.write_str(":")?;
+        }
+        match self.severity {
+            Severity::Problem => write!(f, " {}", self.message),
+            Severity::Note => write!(f, " note: {}", self.message),
+        }
+    }
+}
+
+/// Everything that was found in all files, in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Report {
+    findings: Vec<Finding>,
+    files: usize,
+    triggers: usize,
+}
+
+impl Report {
+    /// What was found.
+    pub fn findings(&self) -> impl ExactSizeIterator<Item = &Finding> {
+        self.findings.iter()
+    }
+
+    /// How many findings fail the check.
+    #[must_use]
+    pub fn problems(&self) -> usize {
+        self.count(Severity::Problem)
+    }
+
+    /// How many findings do not.
+    #[must_use]
+    pub fn notes(&self) -> usize {
+        self.count(Severity::Note)
+    }
+
+    fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+
+    /// Begins the next file.
+    pub(super) fn file(&mut self, name: &str) -> Desk<'_> {
+        self.files += 1;
+        let (file, document, object) = (on_one_line(name), None, None);
+        Desk { report: self, file, document, object }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for finding in &self.findings {
+            writeln!(f, "{finding}")?;
+        }
+        let counted = [
+            number(self.problems(), "problem"),
+            number(self.notes(), "note"),
+            number(self.triggers, "trigger"),
+            number(self.files, "file"),
+        ];
+        let [problems, notes, triggers, files] = counted;
+        writeln!(f, "{problems}, {notes}; checked {triggers} in {files}")
+    }
+}
+
+fn number(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
+fn on_one_line(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.into() };
+    text.chars().map(escaped).collect()
+}
+
+/// The place where findings of one file, document or object are written down.
+pub(super) struct Desk<'r> {
+    report: &'r mut Report,
+    file: String,
+    document: Option<usize>,
+    object: Option<String>,
+}
+
+impl Desk<'_> {
+    /// A desk for one document of the file.
+    pub(super) fn document(&mut self, number: usize) -> Desk<'_> {
+        let file = self.file.clone();
+        Desk { report: &mut *self.report, file, document: Some(number), object: None }
+    }
+
+    /// A desk for one object of the document.
+    pub(super) fn object(&mut self, name: &str) -> Desk<'_> {
+        let (file, object) = (self.file.clone(), Some(on_one_line(name)));
+        Desk { report: &mut *self.report, file, document: self.document, object }
+    }
+
+    pub(super) fn problem(&mut self, path: &str, message: impl Into<String>) {
+        self.write(Severity::Problem, path, message.into());
+    }
+
+    pub(super) fn note(&mut self, path: &str, message: impl Into<String>) {
+        self.write(Severity::Note, path, message.into());
+    }
+
+    /// Counts a trigger that was looked at.
+    pub(super) fn trigger(&mut self) {
+        self.report.triggers += 1;
+    }
+
+    fn write(&mut self, severity: Severity, path: &str, message: String) {
+        self.report.findings.push(Finding {
+            severity,
+            file: self.file.clone(),
+            document: self.document,
+            object: self.object.clone(),
+            path: path.to_owned(),
+            message: on_one_line(&message),
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_is_one_line_a_finding_and_one_of_sums() {
+        let mut report = Report::default();
+        let mut file = report.file("a\nb.yaml");
+        file.problem("", "is empty");
+        file.trigger();
+        let mut document = file.document(2);
+        document.problem("", "is broken");
+        document.object("ScaledJob x/y").note("spec.a[0]", "two\nlines");
+        let lines = [
+            "a\\nb.yaml: is empty",
+            "a\\nb.yaml:doc 2: is broken",
+            "a\\nb.yaml:doc 2 ScaledJob x/y spec.a[0]: note: two\\nlines",
+            "2 problems, 1 note; checked 1 trigger in 1 file",
+            "",
+        ];
+        assert_eq!(report.to_string(), lines.join("\n"));
+    }
+}

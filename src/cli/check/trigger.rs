@@ -1,0 +1,232 @@
+//! One trigger of ours: would penstock take it, may it read what it names, does it count what its
+//! author means.
+//!
+//! It is apart because it asks the server's own parser and rules, so that `check` and the server
+//! cannot differ. It knows nothing of YAML.
+
+use serde_json::Value;
+
+use crate::{
+    config::{Config, Connection, Denied, URL_NOT_GIVEN},
+    layouts::Registry,
+    signals::Signal,
+    trigger::{Family, Trigger, shown},
+};
+
+use super::{
+    manifest::{Kind, Object},
+    metadata::Metadata,
+    report::Desk,
+};
+
+/// What one trigger is checked against.
+pub(super) struct TriggerCheck<'a, 'd> {
+    pub(super) object: &'a Object<'a>,
+    pub(super) path: &'a str,
+    pub(super) config: Option<&'a Config>,
+    pub(super) desk: &'a mut Desk<'d>,
+}
+
+impl TriggerCheck<'_, '_> {
+    /// Checks the trigger's metadata.
+    pub(super) fn run(mut self, metadata: Option<&Value>) {
+        let path = format!("{}.metadata", self.path);
+        let Some(map) = metadata.and_then(Value::as_object) else {
+            self.desk.problem(&path, "must be a map of strings");
+            return;
+        };
+        let metadata = Metadata::collect(map, &path, self.desk);
+        self.address(&metadata);
+        self.tls(&metadata);
+        match metadata.parse(Registry::builtin()) {
+            Ok(trigger) => {
+                self.counting(&trigger, &metadata);
+                self.access(trigger, &metadata);
+            }
+            Err(problems) => {
+                for problem in problems.iter() {
+                    let of_all = problem.key == "metadata";
+                    let at = if of_all { path.clone() } else { self.at(&problem.key) };
+                    self.desk.problem(&at, &problem.what);
+                }
+            }
+        }
+    }
+
+    fn at(&self, key: &str) -> String {
+        format!("{}.metadata.{key}", self.path)
+    }
+
+    /// KEDA reads it from the metadata alone, without the suffix `FromEnv` (KEDA 2.20,
+    /// `pkg/scalers/external_scaler.go`), and hands it to gRPC as it is.
+    fn address(&mut self, metadata: &Metadata<'_>) {
+        let at = self.at("scalerAddress");
+        match metadata.get("scalerAddress") {
+            None => self.desk.problem(
+                &at,
+                "is required: where KEDA finds penstock, as penstock.penstock.svc:9090 (KEDA does \
+                 not read it from the environment)",
+            ),
+            Some(address) if !is_address(address) => self
+                .desk
+                .problem(&at, "must be host:port without a scheme, as penstock.penstock.svc:9090"),
+            Some(_) => {}
+        }
+    }
+
+    fn tls(&mut self, metadata: &Metadata<'_>) {
+        for key in ["caCert", "tlsClientCert", "tlsClientKey"] {
+            if metadata.get(key).is_some() || metadata.unknown(key).is_some() {
+                let what = "does nothing here and is sent in clear; KEDA takes it from \
+                            authenticationRef alone";
+                self.desk.note(&self.at(key), what);
+            }
+        }
+        if metadata.get("enableTLS").is_some_and(|word| word.eq_ignore_ascii_case("true")) {
+            let what = "penstock serves no TLS in this release, so something in front of it must; \
+                        for Redis the key says nothing here";
+            self.desk.note(&self.at("enableTLS"), what);
+        }
+    }
+
+    /// Whether the number is the one that is meant.
+    fn counting(&mut self, trigger: &Trigger, metadata: &Metadata<'_>) {
+        let sees_in_flight = !trigger.plan.terms().in_flight.is_empty();
+        let job = self.object.kind == Kind::ScaledJob;
+        match trigger.family {
+            Family::Redis => self.desk.note(
+                &self.at("listName"),
+                "counts what KEDA's trigger counted: jobs in flight are not among it, so a scale \
+                 to zero may cut them; to count them write queue and inFlight instead",
+            ),
+            Family::RedisStreams => self.desk.note(
+                &self.at("stream"),
+                "counts what KEDA's trigger counted, either what waits or what is in flight; for \
+                 both write layout: stream with queue and group, and no signal",
+            ),
+            Family::Own if !sees_in_flight && !job => self.desk.note(
+                &self.at("inFlight"),
+                "is not given, so jobs in flight are not seen and a scale to zero may cut them",
+            ),
+            Family::Own => {}
+        }
+        if job && metadata.unknown("signal").is_none() {
+            self.strategy(trigger.signal, sees_in_flight);
+        }
+    }
+
+    /// `default` takes the Jobs that run off the value, `accurate` and `eager` do not (KEDA 2.20,
+    /// `pkg/scaling/executor/scale_jobs.go`). A word that KEDA does not know is `default` to it.
+    fn strategy(&mut self, signal: Signal, sees_in_flight: bool) {
+        let spec = self.object.spec.get("scalingStrategy");
+        let strategy = spec.and_then(|spec| spec.get("strategy")).and_then(Value::as_str);
+        let strategy = strategy.unwrap_or("default");
+        let counts_running = match signal {
+            Signal::Backlog | Signal::InFlight => sees_in_flight,
+            Signal::Waiting => false,
+        };
+        let counts_waiting = match signal {
+            Signal::Backlog | Signal::Waiting => true,
+            Signal::InFlight => false,
+        };
+        let what = match strategy {
+            "custom" => return,
+            "accurate" | "eager" if counts_waiting && !counts_running => return,
+            "accurate" | "eager" => format!(
+                "the strategy `{strategy}` starts a Job for all of the value, so work in flight \
+                 must not be in it: use the signal waiting, or the strategy default"
+            ),
+            _ if counts_waiting && counts_running => return,
+            _ => "the strategy `default` takes running Jobs off the value, so work in flight must \
+                  be in it: use the signal backlog and say where it is, or the strategy accurate"
+                .to_owned(),
+        };
+        self.desk.note(&self.at("signal"), what);
+    }
+
+    /// Whether the configured connection lets it. What only the cluster knows is not asked.
+    fn access(&mut self, mut trigger: Trigger, metadata: &Metadata<'_>) {
+        let Some(config) = self.config else { return };
+        if let Some(key) = metadata.unknown("redis") {
+            self.unchecked(key, "the connection's rules are");
+            return;
+        }
+        let Some(connection) = config.connections.get(&trigger.connection) else {
+            let name = shown(&trigger.connection);
+            let known: Vec<&str> = config.connections.keys().map(String::as_str).collect();
+            let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+            let what = format!("`{name}` is no configured connection; known: {known}");
+            self.desk.problem(&self.at("redis"), what);
+            return;
+        };
+        let database = ["database", "databaseIndex"].iter().find_map(|key| metadata.unknown(key));
+        if let Some(key) = database {
+            self.unchecked(key, "the rule `databases` is");
+        }
+        if database.is_some() || connection.host == URL_NOT_GIVEN {
+            trigger.database = None;
+        }
+        let admitted = self.object.namespace.map_or(Ok(()), |name| connection.access.admits(name));
+        if let Err(denied) = admitted {
+            self.denied(connection, &denied, "metadata.namespace");
+        }
+        match connection.access.covers(&trigger) {
+            Ok(_) => {}
+            Err(ref denied @ Denied::Key { ref key, .. }) => {
+                match metadata.stood_in(key, Registry::builtin()) {
+                    Some(unknown) => self.unchecked(unknown, "the rule `keys` is"),
+                    None => self.denied(connection, denied, &format!("{}.metadata", self.path)),
+                }
+            }
+            Err(denied @ Denied::Database { .. }) => {
+                let mut keys = ["database", "databaseIndex"].into_iter();
+                let key = keys.find(|key| metadata.get(key).is_some());
+                self.denied(connection, &denied, &self.at(key.unwrap_or("database")));
+            }
+            Err(denied @ (Denied::Namespace { .. } | Denied::Scan { .. })) => {
+                self.denied(connection, &denied, &format!("{}.metadata", self.path));
+            }
+        }
+    }
+
+    fn unchecked(&mut self, key: &str, what: &str) {
+        let what = format!("is only known in the cluster, so {what} not checked");
+        self.desk.note(&self.at(&shown(key)), what);
+    }
+
+    fn denied(&mut self, connection: &Connection, denied: &Denied, path: &str) {
+        self.desk
+            .problem(path, format!("the connection `{}` denies it: {denied}", connection.name));
+    }
+}
+
+/// `host:port`, also with gRPC's own `dns:///` before it.
+fn is_address(text: &str) -> bool {
+    let text = text.strip_prefix("dns:///").unwrap_or(text);
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    let host_is_legal = match bare {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => {
+            let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+            !host.is_empty() && host.bytes().all(legal)
+        }
+    };
+    let digits = port.bytes().all(|b| b.is_ascii_digit());
+    host_is_legal && digits && port.parse::<u16>().is_ok_and(|port| port > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_address;
+
+    #[test]
+    fn an_address_is_a_host_and_a_port() {
+        for text in ["penstock.penstock.svc:9090", "dns:///p:1", "10.0.0.1:9090", "[::1]:9090"] {
+            assert!(is_address(text), "{text}");
+        }
+        for text in ["", "penstock", "http://p:9090", "p:", "p:0", "p:65536", ":9090", "::1:9090"] {
+            assert!(!is_address(text), "{text}");
+        }
+    }
+}
