@@ -121,9 +121,9 @@ impl Source for RedisSource {
 
     async fn connect(&self, changes: Changes) -> Result<RedisLink, Fault> {
         match self.open(&changes, ProtocolVersion::RESP3).await {
-            // Redis < 6 and some proxies know no HELLO: without RESP3 nothing is announced, and
-            // reads are polled.
-            Err(Fault::Unexpected(_)) => self.open(&changes, ProtocolVersion::RESP2).await,
+            // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
+            // nothing is announced, and reads are polled.
+            Err(Fault::Unexpected(_) | Fault::Refused(_)) => self.open(&changes, ProtocolVersion::RESP2).await,
             other => other,
         }
     }

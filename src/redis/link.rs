@@ -157,12 +157,9 @@ impl Link for RedisLink {
     }
 
     async fn prove(&mut self) -> Result<(), Fault> {
-        let replies = self.round(vec![deadpool_redis::redis::cmd("PING")]).await?;
-        match replies.as_slice() {
-            [Ok(_)] => Ok(()),
-            [Err(error)] => Err(fault(error)),
-            _ => Err(Fault::Unexpected("no reply to PING".to_owned())),
-        }
+        // Any reply will do, also that this user may not say PING: it came over this link, after
+        // everything that was announced before it.
+        self.round(vec![deadpool_redis::redis::cmd("PING")]).await.map(drop)
     }
 }
 
