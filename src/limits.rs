@@ -90,6 +90,16 @@ pub const STREAM_MAX_AGE: Duration = Duration::from_mins(30);
 pub const CONNECTION_MAX_AGE: Duration = Duration::from_mins(30);
 /// HTTP/2 keepalive: how often a silent peer is pinged, and how long it may take to answer.
 pub const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::from_secs(10));
+/// Bytes that all streams of a connection together may send ahead of us. The codec (h2 0.4.20) ends
+/// a connection with ENHANCE_YOUR_CALM when small DATA frames that nobody took yet have cost half
+/// of this, at 256 bytes a frame: with hyper's own 1 MiB that is a burst of some 2,700 calls whose
+/// DATA frame is not their last, which is how tonic and many proxies send (grpc-go marks it).
+pub const CONNECTION_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
+
+/// Streams of a connection that their peer may cancel before we have seen them. Beyond it the codec
+/// ends the connection, and with it every push stream; its own 20 are soon reached when the process
+/// got no CPU for a moment and KEDA gave up on the calls of a fleet.
+pub const CANCELLED_UNSEEN: usize = 10_000;
 /// From SIGTERM to exit, at most.
 pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// After the last call of ours has ended: how long its bytes may take to leave.

@@ -91,6 +91,8 @@ impl Listener {
         let (interval, patience) = limits::KEEPALIVE;
         let router = Server::builder()
             .max_concurrent_streams(None)
+            .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+            .http2_max_pending_accept_reset_streams(Some(limits::CANCELLED_UNSEEN))
             .max_connection_age(limits::CONNECTION_MAX_AGE)
             .http2_keepalive_interval(Some(interval))
             .http2_keepalive_timeout(Some(patience))

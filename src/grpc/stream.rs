@@ -67,7 +67,8 @@ pub(super) fn activity(
     timing: Timing,
     budget: Arc<Mutex<Budget>>,
 ) -> Responses<IsActiveResponse> {
-    let stream = Activity { lease, watch, pulse: Pulse::new(timing.push_inactive), budget };
+    let pulse = Pulse::new(timing.push_inactive);
+    let stream = Activity { lease, watch, is_known: false, pulse, budget };
     Box::pin(unfold(stream, |mut stream| async move {
         let active = stream.next().await?;
         Some((Ok(encode::activity(active)), stream))
@@ -91,6 +92,8 @@ pub(super) fn spec(lease: Lease, spec: GetMetricSpecResponse) -> Responses<GetMe
 struct Activity {
     lease: Lease,
     watch: Watch,
+    /// Whether the state was known for sure at the last look.
+    is_known: bool,
     pulse: Pulse,
     budget: Arc<Mutex<Budget>>,
 }
@@ -103,7 +106,8 @@ impl Activity {
                 self.lease.metrics.push(kind);
                 return Some(active);
             }
-            let repeat_at = self.pulse.repeat_at();
+            // A repeat that is due while nothing is known waits for the news, not for the clock.
+            let repeat_at = self.pulse.repeat_at().filter(|_| self.is_known);
             tokio::select! {
                 biased;
                 () = self.lease.over() => return None,
@@ -113,17 +117,18 @@ impl Activity {
         }
     }
 
-    /// What is to be sent now, if anything. Only what is known for sure makes an edge: a value
-    /// held through an outage is no news, and nothing unknown is ever sent.
+    /// What is to be sent now, if anything. Only what is known for sure makes an edge or a repeat:
+    /// a value held through an outage is no news, and nothing unknown is ever sent.
     fn due(&mut self, now: Instant) -> Option<(bool, PushKind)> {
-        if let Observation::Fresh(verdict) = self.watch.observation() {
-            let jitter = fastrand::f64();
-            if let Some((active, kind)) = self.pulse.observe(verdict.active, now, jitter) {
-                if active {
-                    self.with_budget(|budget| budget.pay(now));
-                }
-                return Some((active, kind));
+        let observation = self.watch.observation();
+        self.is_known = matches!(observation, Observation::Fresh(_));
+        let Observation::Fresh(verdict) = observation else { return None };
+        let jitter = fastrand::f64();
+        if let Some((active, kind)) = self.pulse.observe(verdict.active, now, jitter) {
+            if active {
+                self.with_budget(|budget| budget.pay(now));
             }
+            return Some((active, kind));
         }
         if self.pulse.repeat_at().is_none_or(|at| at > now) {
             return None;

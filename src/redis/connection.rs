@@ -20,7 +20,7 @@ use deadpool_redis::{
 use crate::{
     config::{Connection, PasswordError},
     limits,
-    sampling::{Changes, Fault, Source},
+    sampling::{Changes, Fault, Link, Source},
 };
 
 use super::{error, invalidation, link::RedisLink};
@@ -44,7 +44,10 @@ impl RedisSource {
         let pool = self.pool(changes.clone(), protocol, Arc::clone(&tracked))?;
         let connection: PooledConnection =
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
-        Ok(RedisLink::new(connection, tracked.load(Ordering::SeqCst)))
+        let mut link = RedisLink::new(connection, tracked.load(Ordering::SeqCst));
+        // A server may take connections long before it is ready to answer.
+        link.prove().await?;
+        Ok(link)
     }
 
     fn pool(
@@ -120,10 +123,23 @@ impl Source for RedisSource {
     type Link = RedisLink;
 
     async fn connect(&self, changes: Changes) -> Result<RedisLink, Fault> {
-        match self.open(&changes, ProtocolVersion::RESP3).await {
+        let heard = Arc::new(AtomicBool::new(true));
+        let report = (changes.clone(), Arc::clone(&heard));
+        let tracked = Changes::new(move |change| {
+            let (changes, heard) = &report;
+            if heard.load(Ordering::SeqCst) {
+                changes.report(change);
+            }
+        });
+        let link = self.open(&tracked, ProtocolVersion::RESP3).await;
+        // What a failed attempt still reports is not about the link that follows it.
+        heard.store(link.is_ok(), Ordering::SeqCst);
+        match link {
             // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
             // nothing is announced, and reads are polled.
-            Err(Fault::Unexpected(_) | Fault::Refused(_)) => self.open(&changes, ProtocolVersion::RESP2).await,
+            Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
+                self.open(&changes, ProtocolVersion::RESP2).await
+            }
             other => other,
         }
     }

@@ -157,9 +157,22 @@ impl Link for RedisLink {
     }
 
     async fn prove(&mut self) -> Result<(), Fault> {
+        let replies = self.round(vec![deadpool_redis::redis::cmd("PING")]).await?;
         // Any reply will do, also that this user may not say PING: it came over this link, after
-        // everything that was announced before it.
-        self.round(vec![deadpool_redis::redis::cmd("PING")]).await.map(drop)
+        // everything that was announced before it. But a server that is not ready, such as a
+        // replica without its master, does not hear of the changes that it should announce.
+        let error = replies.first().and_then(|reply| reply.as_ref().err());
+        match error.map(fault) {
+            Some(Fault::NotReady(why)) => Err(Fault::NotReady(why)),
+            Some(
+                Fault::Unreachable(_)
+                | Fault::Timeout
+                | Fault::Refused(_)
+                | Fault::Credentials(_)
+                | Fault::Unexpected(_),
+            )
+            | None => Ok(()),
+        }
     }
 }
 

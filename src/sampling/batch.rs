@@ -3,6 +3,8 @@
 //! Pure. A trigger's reads go together and along the flow (scheduled, waiting, in flight), so that
 //! a job which moves meanwhile is counted twice rather than missed. It does not know commands.
 
+use std::collections::BTreeSet;
+
 use crate::{limits, time::Instant};
 
 use super::{
@@ -19,39 +21,54 @@ pub fn take(
     tracked: bool,
     now: Instant,
 ) -> Vec<ReadId> {
-    let mut batch = Batch::default();
+    let mut members = BTreeSet::new();
     for id in schedule.take_due(now, limits::BATCH_READS) {
-        if batch.reads.len() >= limits::BATCH_READS {
+        if members.len() >= limits::BATCH_READS {
             schedule.plan(id, now);
             continue;
         }
         for user in subscriptions.users(id) {
-            let subscription = subscriptions.get(*user);
-            if !subscription.is_wanted() || batch.reads.len() >= limits::BATCH_READS {
+            let subscription = subscriptions.get(user);
+            if !subscription.is_wanted() || members.len() >= limits::BATCH_READS {
                 continue;
             }
-            let stale =
-                |read: &&ReadId| **read == id || !tracked || !cache.slot(**read).is_fresh(now);
-            subscription.reads.iter().filter(stale).for_each(|read| batch.add(*read));
+            let all = !tracked || subscription.scattered;
+            let stale = |read: &&ReadId| **read == id || all || !cache.slot(**read).is_fresh(now);
+            members.extend(subscription.reads.iter().filter(stale));
         }
     }
-    for id in &batch.reads {
+    for id in &members {
         schedule.cancel(*id);
     }
-    batch.reads
+    along_the_flow(&members, subscriptions)
 }
 
-#[derive(Default)]
-struct Batch {
+/// Orders reads so that each comes after those before it in the plan of any trigger that uses it.
+/// Triggers that contradict each other get one of their orders.
+fn along_the_flow(members: &BTreeSet<ReadId>, subscriptions: &Subscriptions) -> Vec<ReadId> {
+    let mut order = Order { members, subscriptions, seen: BTreeSet::new(), reads: Vec::new() };
+    members.iter().for_each(|id| order.place(*id));
+    order.reads
+}
+
+struct Order<'a> {
+    members: &'a BTreeSet<ReadId>,
+    subscriptions: &'a Subscriptions,
+    seen: BTreeSet<ReadId>,
     reads: Vec<ReadId>,
-    members: std::collections::HashSet<ReadId>,
 }
 
-impl Batch {
-    fn add(&mut self, id: ReadId) {
-        if self.members.insert(id) {
-            self.reads.push(id);
+impl Order<'_> {
+    /// Places what comes before a read, then the read. Its depth is that of the batch at most.
+    fn place(&mut self, id: ReadId) {
+        if !self.members.contains(&id) || !self.seen.insert(id) {
+            return;
         }
+        for user in self.subscriptions.users(id) {
+            let reads = &self.subscriptions.get(user).reads;
+            reads.iter().take_while(|read| **read != id).for_each(|read| self.place(*read));
+        }
+        self.reads.push(id);
     }
 }
 
@@ -113,12 +130,42 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_follows_the_flow_of_every_trigger_that_shares_its_reads() {
+        let mut world = World::new();
+        let flows = [("c", "d"), ("b", "c"), ("a", "c"), ("a", "b"), ("b", "d")];
+        let ids = flows.map(|(waiting, in_flight)| world.subscribe(waiting, in_flight));
+        world.subscriptions.get_mut(ids[4]).streams = 0;
+        for due in [[0, 1], [1, 0], [2, 3], [3, 2], [0, 3]] {
+            for (subscription, read) in due.iter().flat_map(|n| [(*n, 1), (*n, 0)]) {
+                let read = world.subscriptions.get(ids[subscription]).reads[read];
+                world.schedule.plan(read, world.now);
+            }
+            let batch = world.take(true);
+            let place = |read: &ReadId| batch.iter().position(|id| id == read);
+            for id in ids {
+                let places: Vec<_> =
+                    world.subscriptions.get(id).reads.iter().filter_map(place).collect();
+                assert!(places.is_sorted(), "{places:?} of {batch:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn triggers_that_contradict_each_other_are_all_read() {
+        let mut world = World::new();
+        let ids = [world.subscribe("a", "b"), world.subscribe("b", "a")];
+        let reads = world.subscriptions.get(ids[0]).reads.clone();
+        world.schedule.plan(reads[0], world.now);
+        assert_eq!(world.take(true).len(), 2);
+    }
+
+    #[test]
     fn what_is_known_to_be_unchanged_stays_behind_only_where_changes_are_announced() {
         let mut world = World::new();
         let id = world.subscribe("waiting", "doing");
         let reads = world.subscriptions.get(id).reads.clone();
         let waiting = world.cache.slot(reads[0]).read.clone();
-        world.cache.begin(reads[0], world.now);
+        world.cache.begin(reads[0], true, world.now);
         world.cache.finish(reads[0], &waiting, Ok(crate::layouts::Answer::Size(1)), world.now);
         world.schedule.plan(reads[1], world.now);
         assert_eq!(world.take(true), [reads[1]]);

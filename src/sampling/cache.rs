@@ -29,6 +29,9 @@ pub struct Known {
     pub read_at: Instant,
     /// Until when it is known to have been true; never before `read_at`.
     pub true_until: Instant,
+    /// Whether the mark of its read no longer speaks for it: it was already dirty, or nothing is
+    /// announced, when the read was sent anew. Only the next answer takes its place.
+    pub superseded: bool,
 }
 
 /// What is known of one read.
@@ -54,14 +57,21 @@ impl Slot {
         self.known.as_ref().map(|known| known.read_at + limits::SAMPLE_MAX_AGE)
     }
 
+    /// Whether no change of the answer is known. A read on its way vouches for no older answer.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        !self.dirty && self.known.as_ref().is_some_and(|known| !known.superseded)
+    }
+
     /// Whether the answer may be given as it is.
     #[must_use]
     pub fn is_fresh(&self, now: Instant) -> bool {
-        !self.dirty && self.fault.is_none() && self.expires_at().is_some_and(|expiry| now < expiry)
+        let is_young = self.expires_at().is_some_and(|expiry| now < expiry);
+        self.holds() && self.fault.is_none() && is_young
     }
 
     fn soil(&mut self, true_until: Instant) {
-        if !self.dirty
+        if self.holds()
             && let Some(known) = &mut self.known
         {
             known.true_until = known.true_until.max(true_until);
@@ -127,9 +137,13 @@ impl Cache {
         &self.slots[id]
     }
 
-    /// Marks a read clean; to be called before it is sent.
-    pub fn begin(&mut self, id: ReadId, now: Instant) {
+    /// Marks a read clean; to be called before it is sent. `announced` tells whether a change of
+    /// the last answer would have been announced.
+    pub fn begin(&mut self, id: ReadId, announced: bool, now: Instant) {
         let slot = &mut self.slots[id];
+        if let Some(known) = &mut slot.known {
+            known.superseded |= slot.dirty || !announced;
+        }
         slot.dirty = false;
         slot.asked_at = Some(now);
     }
@@ -140,7 +154,8 @@ impl Cache {
         let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.read == *read) else { return };
         match (reply, slot.asked_at) {
             (Ok(answer), Some(read_at)) => {
-                slot.known = Some(Known { answer, read_at, true_until: read_at });
+                slot.known =
+                    Some(Known { answer, read_at, true_until: read_at, superseded: false });
                 slot.fault = None;
             }
             (Ok(_), None) => {}
@@ -196,7 +211,7 @@ mod tests {
     #[test]
     fn a_change_between_the_sending_and_the_reply_leaves_the_read_dirty() {
         let (mut cache, id, start) = cache();
-        cache.begin(id, start);
+        cache.begin(id, true, start);
         assert_eq!(cache.changed(&"q".into(), after(start, 1)), [id]);
         cache.finish(id, &size("q"), Ok(Answer::Size(3)), after(start, 2));
         assert!(cache.slot(id).dirty, "a successful reply never clears the mark");
@@ -206,10 +221,10 @@ mod tests {
     #[test]
     fn a_failed_read_leaves_its_key_dirty_and_keeps_the_last_answer() {
         let (mut cache, id, start) = cache();
-        cache.begin(id, start);
+        cache.begin(id, true, start);
         cache.finish(id, &size("q"), Ok(Answer::Size(3)), start);
         assert!(cache.slot(id).is_fresh(after(start, 1)));
-        cache.begin(id, after(start, 5));
+        cache.begin(id, true, after(start, 5));
         cache.finish(id, &size("q"), Err(Fault::Timeout), after(start, 9));
         let slot = cache.slot(id);
         assert!(slot.dirty && slot.fault.is_some());
@@ -217,9 +232,24 @@ mod tests {
     }
 
     #[test]
+    fn while_a_read_is_on_its_way_an_answer_that_was_dirty_stays_so() {
+        let (mut cache, id, start) = cache();
+        cache.begin(id, true, start);
+        cache.finish(id, &size("q"), Ok(Answer::Size(3)), start);
+        cache.begin(id, true, after(start, 2));
+        assert!(cache.slot(id).is_fresh(after(start, 3)), "a change would have been announced");
+        cache.changed(&"q".into(), after(start, 4));
+        cache.begin(id, true, after(start, 5));
+        assert!(!cache.slot(id).is_fresh(after(start, 6)));
+        cache.changed(&"q".into(), after(start, 7));
+        cache.finish(id, &size("q"), Err(Fault::Timeout), after(start, 8));
+        assert_eq!(cache.slot(id).known.as_ref().unwrap().true_until, after(start, 4));
+    }
+
+    #[test]
     fn an_abandoned_read_is_not_taken_for_an_answer() {
         let (mut cache, id, start) = cache();
-        cache.begin(id, start);
+        cache.begin(id, true, start);
         cache.suspect_all(None);
         assert!(cache.slot(id).dirty && cache.slot(id).known.is_none());
     }
@@ -227,7 +257,7 @@ mod tests {
     #[test]
     fn what_was_clean_was_true_until_the_link_was_last_proved() {
         let (mut cache, id, start) = cache();
-        cache.begin(id, start);
+        cache.begin(id, true, start);
         cache.finish(id, &size("q"), Ok(Answer::Size(3)), start);
         cache.suspect_all(Some(after(start, 700)));
         cache.suspect_all(Some(after(start, 900)));
@@ -237,7 +267,7 @@ mod tests {
     #[test]
     fn an_answer_for_a_forgotten_read_goes_nowhere() {
         let (mut cache, id, start) = cache();
-        cache.begin(id, start);
+        cache.begin(id, true, start);
         assert!(cache.release(id));
         let other = cache.acquire(&size("other"));
         assert_eq!(other, id, "the place is given again");

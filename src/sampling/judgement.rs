@@ -22,15 +22,20 @@ impl State {
     /// Whether a call that came at `asked_at` can be answered: each read is fresh, or was sent or
     /// failed after the call came, or there is no link to wait for.
     pub(super) fn is_settled(&self, id: SubscriptionId, asked_at: Instant, now: Instant) -> bool {
+        self.settled_until(id, now) >= Some(asked_at)
+    }
+
+    /// The last moment at which a call may have come that can be answered now.
+    fn settled_until(&self, id: SubscriptionId, now: Instant) -> Option<Instant> {
         if matches!(self.link, LinkState::Down(_)) {
-            return true;
+            return Some(now);
         }
-        let is_settled = |slot: &Slot| {
-            let read_since = slot.known.as_ref().is_some_and(|known| known.read_at >= asked_at);
-            let failed_since = slot.fault.as_ref().is_some_and(|(_, at)| *at >= asked_at);
-            slot.is_fresh(now) || read_since || failed_since
+        let until = |slot: &Slot| {
+            let failed_at = slot.fault.as_ref().map(|(_, at)| *at);
+            if slot.is_fresh(now) { Some(now) } else { read_at(slot).max(failed_at) }
         };
-        self.slots(id).all(is_settled) && (self.is_coherent(id) || self.has_fault(id))
+        let is_whole = self.is_coherent(id) || self.has_fault(id);
+        self.slots(id).map(until).min().flatten().filter(|_| is_whole)
     }
 
     /// What may be said about a subject now, whatever is under way.
@@ -49,24 +54,28 @@ impl State {
     pub(super) fn held(&self, id: SubscriptionId, why: Why, now: Instant) -> Observation {
         let subscription = self.subscriptions.get(id);
         let own = subscription.subject.trigger.stale_for.unwrap_or(self.hold_stale);
+        // What was read since vouches for its own answers and not for this value.
         let held = subscription.held.map(|held| Held {
             true_until: self
                 .true_until(id)
+                .filter(|_| self.newest(id) == Some(held.read_at))
                 .map_or(held.true_until, |until| until.max(held.true_until)),
             ..held
         });
         hold(held, why, own.min(self.hold_stale), now)
     }
 
-    /// Takes note of what a finished batch means for a subject: wakes its calls, tells its streams
-    /// and plans its next reads.
+    /// Takes note of what a finished batch means for a subject: answers its calls, tells its
+    /// streams and plans its next reads.
     pub(super) fn settle(&mut self, id: SubscriptionId, now: Instant) {
-        if self.is_coherent(id) {
+        let scattered = !self.is_coherent(id);
+        self.subscriptions.get_mut(id).scattered = scattered;
+        if !scattered || self.has_fault(id) {
             let observation = self.observe(id, now);
             self.remember(id, &observation);
             self.tell(id, observation);
         }
-        self.subscriptions.get_mut(id).wake();
+        self.answer(id, now);
         if self.subscriptions.get(id).is_wanted() {
             self.plan_reads(id, now);
         }
@@ -74,16 +83,27 @@ impl State {
 
     /// Keeps a fresh value as the one to hold, and notes the edge if the subject became active.
     pub(super) fn remember(&mut self, id: SubscriptionId, observation: &Observation) {
-        let (Observation::Fresh(verdict), Some(true_until)) = (observation, self.true_until(id))
+        let times = self.true_until(id).zip(self.newest(id));
+        let (Observation::Fresh(verdict), Some((true_until, read_at))) = (observation, times)
         else {
             return;
         };
         let subscription = self.subscriptions.get_mut(id);
         let was_active = subscription.held.is_some_and(|held| held.verdict.active);
-        subscription.held = Some(Held { verdict: *verdict, true_until });
+        subscription.held = Some(Held { verdict: *verdict, read_at, true_until });
         if verdict.active && !was_active {
             let subject = subscription.subject.clone();
             self.edges.push(Edge { subject, verdict: *verdict });
+        }
+    }
+
+    /// Answers the calls that wait for a subject and can be answered.
+    fn answer(&mut self, id: SubscriptionId, now: Instant) {
+        if self.subscriptions.get(id).is_awaited()
+            && let Some(asked_until) = self.settled_until(id, now)
+        {
+            let observation = self.observe(id, now);
+            self.subscriptions.get_mut(id).answer(&observation, asked_until);
         }
     }
 
@@ -107,22 +127,24 @@ impl State {
             if !matches!(observation, Observation::Fresh(_)) {
                 self.tell(id, observation);
             }
+            self.answer(id, now);
             if self.subscriptions.get(id).is_wanted() {
                 self.plan_reads(id, now);
             }
-            self.subscriptions.get_mut(id).wake();
         }
     }
 
-    /// Plans the reads of a subject that are not fresh, each no sooner than its floor allows.
+    /// Plans the reads of a subject that are not fresh, each no sooner than its floor allows; for a
+    /// call, also those that are fresh one by one and hide a job between them.
     pub(super) fn plan_reads(&mut self, id: SubscriptionId, now: Instant) {
         let awaited = self.subscriptions.get(id).is_awaited();
+        let anew = awaited && !self.is_coherent(id);
         for read in self.subscriptions.get(id).reads.clone() {
             let slot = self.cache.slot(read);
             if slot.fault.is_some() && !awaited {
                 let again = slot.asked_at.map_or(now, |asked_at| asked_at + limits::SAMPLE_MAX_AGE);
                 self.schedule.plan(read, again.max(now));
-            } else if !slot.is_fresh(now) {
+            } else if anew || !slot.is_fresh(now) {
                 self.schedule.plan(read, floor(slot, now));
             } else if let Some(expiry) = slot.expires_at() {
                 self.schedule.plan(read, expiry);
@@ -132,8 +154,8 @@ impl State {
 
     /// Plans a read that changed, if a stream or a call wants it.
     pub(super) fn plan_if_wanted(&mut self, read: ReadId, now: Instant) -> bool {
-        let users = self.subscriptions.users(read);
-        let wanted = users.iter().any(|user| self.subscriptions.get(*user).is_wanted());
+        let mut users = self.subscriptions.users(read);
+        let wanted = users.any(|user| self.subscriptions.get(user).is_wanted());
         if wanted {
             self.schedule.plan(read, floor(self.cache.slot(read), now));
         }
@@ -175,11 +197,18 @@ impl State {
 
     /// Whether no job can hide between the answers: none of them is both older than another one
     /// and no longer true. A job that moved on would be missing from the newer answer, and not yet
-    /// be in the older one.
+    /// be in the older one. Where nothing is announced, nobody knows what is still true, so that
+    /// no answer may be older than one before it along the flow.
     fn is_coherent(&self, id: SubscriptionId) -> bool {
-        let read_at = |slot: &Slot| slot.known.as_ref().map(|known| known.read_at);
-        let newest = self.slots(id).filter_map(read_at).max();
-        self.slots(id).all(|slot| !slot.dirty || read_at(slot) == newest)
+        let newest = self.newest(id);
+        let is_announced = self.announced_until().is_some();
+        self.slots(id).all(|slot| slot.holds() || read_at(slot) == newest)
+            && (is_announced || self.slots(id).is_sorted_by_key(read_at))
+    }
+
+    /// When the newest answer was read.
+    fn newest(&self, id: SubscriptionId) -> Option<Instant> {
+        self.slots(id).filter_map(read_at).max()
     }
 
     /// Until when all answers are known to have been true.
@@ -187,7 +216,7 @@ impl State {
         let announced = self.announced_until();
         let until = |slot: &Slot| {
             let known = slot.known.as_ref()?;
-            let clean = announced.filter(|_| !slot.dirty);
+            let clean = announced.filter(|_| slot.holds());
             Some(clean.map_or(known.true_until, |proved| known.true_until.max(proved)))
         };
         self.slots(id).map(until).min().flatten()
@@ -199,6 +228,10 @@ impl State {
             self.slots(id).map(|slot| slot.known.as_ref().map(|known| &known.answer)).collect();
         Some(self.subscriptions.get(id).subject.trigger.verdict(&answers?))
     }
+}
+
+fn read_at(slot: &Slot) -> Option<Instant> {
+    slot.known.as_ref().map(|known| known.read_at)
 }
 
 /// When a read may be sent again at the earliest.

@@ -88,22 +88,21 @@ impl Sampler {
     /// [`TooManyTriggers`] when the subject is new and the limit is reached.
     pub async fn current(&self, subject: &Subject) -> Result<Observation, TooManyTriggers> {
         let asked_at = Instant::now();
-        let mut waited = false;
-        let observation = loop {
-            match self.with_state(|state, now| state.ask(subject, asked_at, now))? {
-                Ask::Ready(observation) => break observation,
-                Ask::Wait(signal) => {
-                    waited = true;
-                    self.0.wake.notify_one();
-                    if timeout_at(asked_at + WAIT, signal).await.is_err() {
-                        break self.with_state(|state, now| state.observe_late(subject, now));
+        let observation = match self.with_state(|state, now| state.ask(subject, asked_at, now))? {
+            Ask::Ready(observation) => {
+                self.0.metrics.from_memory();
+                observation
+            }
+            Ask::Wait(answer) => {
+                self.0.wake.notify_one();
+                match timeout_at(asked_at + WAIT, answer).await {
+                    Ok(Ok(observation)) => observation,
+                    Ok(Err(_)) | Err(_) => {
+                        self.with_state(|state, now| state.observe_late(subject, now))
                     }
                 }
             }
         };
-        if !waited {
-            self.0.metrics.from_memory();
-        }
         self.0.metrics.observation(kind(&observation));
         Ok(observation)
     }
@@ -125,13 +124,15 @@ impl Sampler {
 
     /// Notes what a link reports.
     fn changed(&self, epoch: u64, change: &Change) {
-        if epoch != self.0.epoch.load(Ordering::SeqCst) {
-            return;
-        }
-        if *change != Change::LinkLost {
+        // Under the lock, so that no newer link comes up between the question and what follows.
+        let wakes = self.with_state(|state, now| {
+            let is_heard = epoch == self.0.epoch.load(Ordering::SeqCst);
+            is_heard.then(|| state.changed(change, now))
+        });
+        if wakes.is_some() && *change != Change::LinkLost {
             self.0.metrics.invalidation();
         }
-        if self.with_state(|state, now| state.changed(change, now)) {
+        if wakes == Some(true) {
             self.0.wake.notify_one();
         }
     }

@@ -58,6 +58,8 @@ impl Observation {
 pub struct Held {
     /// The value.
     pub verdict: Verdict,
+    /// When the newest of the answers that it was made of was read.
+    pub read_at: Instant,
     /// The last moment at which it was known to be true.
     pub true_until: Instant,
 }
@@ -82,7 +84,8 @@ mod tests {
 
     fn held(true_until: Instant) -> Held {
         let counts = Counts { waiting: 7.into(), ..Counts::default() };
-        Held { verdict: Verdict { value: 7.into(), active: true, counts }, true_until }
+        let verdict = Verdict { value: 7.into(), active: true, counts };
+        Held { verdict, read_at: true_until, true_until }
     }
 
     #[test]

@@ -32,7 +32,7 @@ pub enum LinkState {
     Up {
         /// Whether changes are announced.
         tracked: bool,
-        /// When the link last answered.
+        /// When what the link last answered was sent: earlier changes are announced.
         proved_at: Instant,
         /// Whether it broke without the worker having noticed yet.
         broken: bool,
@@ -46,8 +46,8 @@ pub enum LinkState {
 pub enum Ask {
     /// Answer this.
     Ready(Observation),
-    /// Look again after this signal.
-    Wait(oneshot::Receiver<()>),
+    /// The answer comes here.
+    Wait(oneshot::Receiver<Observation>),
 }
 
 /// What the worker is to do.
@@ -81,6 +81,7 @@ pub struct State {
     pub(super) link: LinkState,
     pub(super) hold_stale: Duration,
     pub(super) edges: Vec<Edge>,
+    sent_at: Instant,
     sweep_at: Instant,
 }
 
@@ -98,6 +99,7 @@ impl State {
             link: LinkState::Connecting,
             hold_stale,
             edges: Vec::new(),
+            sent_at: now,
             sweep_at: now + SWEEP_INTERVAL,
         }
     }
@@ -125,9 +127,9 @@ impl State {
             self.remember(id, &observation);
             return Ok(Ask::Ready(observation));
         }
-        let signal = self.subscriptions.get_mut(id).wait();
+        let answer = self.subscriptions.get_mut(id).wait(asked_at);
         self.plan_reads(id, now);
-        Ok(Ask::Wait(signal))
+        Ok(Ask::Wait(answer))
     }
 
     /// What a call must be answered with whose deadline has come.
@@ -178,9 +180,7 @@ impl State {
 
     /// What the worker is to do next.
     pub fn next(&mut self, now: Instant) -> Step {
-        if now >= self.sweep_at {
-            self.forget(now);
-        }
+        self.sweep(now);
         let (tracked, proved_at) = match &self.link {
             LinkState::Up { broken: true, .. } => {
                 return Step::Reconnect(Fault::Unreachable("the connection was closed".to_owned()));
@@ -191,14 +191,16 @@ impl State {
         let known = (&self.cache, &self.subscriptions);
         let batch = batch::take(&mut self.schedule, known, tracked, now);
         if !batch.is_empty() {
+            self.sent_at = now;
             let begin = |id: ReadId| {
-                self.cache.begin(id, now);
+                self.cache.begin(id, tracked, now);
                 (id, self.cache.slot(id).read.clone())
             };
             return Step::Read(batch.into_iter().map(begin).collect());
         }
         let prove_at = proved_at + limits::PROOF_INTERVAL;
         if now >= prove_at {
+            self.sent_at = now;
             return Step::Prove;
         }
         let due = self.schedule.next().unwrap_or(prove_at);
@@ -212,13 +214,11 @@ impl State {
         replies: Vec<Result<Answer, Fault>>,
         now: Instant,
     ) {
-        if let LinkState::Up { proved_at, .. } = &mut self.link {
-            *proved_at = now;
-        }
+        self.proved();
         let mut touched = Vec::new();
         for ((id, read), reply) in batch.into_iter().zip(replies) {
             self.cache.finish(id, &read, reply, now);
-            touched.extend_from_slice(self.subscriptions.users(id));
+            touched.extend(self.subscriptions.users(id));
         }
         touched.sort_unstable();
         touched.dedup();
@@ -232,10 +232,10 @@ impl State {
         std::mem::take(&mut self.edges)
     }
 
-    /// Notes that the link answered.
-    pub fn proved(&mut self, now: Instant) {
+    /// Notes that the link answered what the last step sent.
+    pub fn proved(&mut self) {
         if let LinkState::Up { proved_at, .. } = &mut self.link {
-            *proved_at = now;
+            *proved_at = self.sent_at;
         }
     }
 
@@ -250,6 +250,7 @@ impl State {
     pub fn link_down(&mut self, fault: Fault, now: Instant) {
         self.suspect_all(self.announced_until());
         self.link = LinkState::Down(fault);
+        self.sweep(now);
         self.look_again(now);
     }
 
@@ -296,6 +297,12 @@ impl State {
             self.release(&reads);
         }
         added
+    }
+
+    fn sweep(&mut self, now: Instant) {
+        if now >= self.sweep_at {
+            self.forget(now);
+        }
     }
 
     fn forget(&mut self, now: Instant) {

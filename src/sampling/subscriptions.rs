@@ -3,7 +3,10 @@
 //!
 //! Pure but for the channel ends it keeps, which never block. It does not know what is true.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use slab::Slab;
 use tokio::sync::{oneshot, watch};
@@ -38,13 +41,23 @@ pub struct Subscription {
     pub reads: Box<[ReadId]>,
     /// Streams that are open on it.
     pub streams: usize,
+    /// Whether a job could hide between its answers as the last batch left them. The next batch
+    /// then reads all of them: keys that change by turns would keep it so for ever.
+    pub scattered: bool,
     /// When it was last asked for.
     pub last_asked: Instant,
     /// The last value that was known.
     pub held: Option<Held>,
     /// Where open streams learn of changes.
     pub news: Option<watch::Sender<Observation>>,
-    waiters: Vec<oneshot::Sender<()>>,
+    waiters: Vec<Waiter>,
+}
+
+/// A call that waits for an answer.
+#[derive(Debug)]
+struct Waiter {
+    asked_at: Instant,
+    answer: oneshot::Sender<Observation>,
 }
 
 impl Subscription {
@@ -60,19 +73,19 @@ impl Subscription {
         !self.waiters.is_empty()
     }
 
-    /// A signal that comes when there is something new about it.
-    pub fn wait(&mut self) -> oneshot::Receiver<()> {
-        self.waiters.retain(|waiter| !waiter.is_closed());
-        let (sender, receiver) = oneshot::channel();
-        self.waiters.push(sender);
+    /// What a call that came at `asked_at` gets once it can be answered.
+    pub fn wait(&mut self, asked_at: Instant) -> oneshot::Receiver<Observation> {
+        self.waiters.retain(|waiter| !waiter.answer.is_closed());
+        let (answer, receiver) = oneshot::channel();
+        self.waiters.push(Waiter { asked_at, answer });
         receiver
     }
 
-    /// Lets every waiting call look again.
-    pub fn wake(&mut self) {
-        for waiter in self.waiters.drain(..) {
-            // A caller that went away needs no waking.
-            waiter.send(()).unwrap_or(());
+    /// Answers the calls that came at `asked_until` or before.
+    pub fn answer(&mut self, observation: &Observation, asked_until: Instant) {
+        for waiter in self.waiters.extract_if(.., |waiter| waiter.asked_at <= asked_until) {
+            // A caller that went away needs no answer.
+            waiter.answer.send(observation.clone()).unwrap_or(());
         }
     }
 }
@@ -82,7 +95,7 @@ impl Subscription {
 pub struct Subscriptions {
     all: Slab<Subscription>,
     ids: HashMap<Arc<Subject>, SubscriptionId>,
-    users: HashMap<ReadId, Vec<SubscriptionId>>,
+    users: HashMap<ReadId, BTreeSet<SubscriptionId>>,
 }
 
 /// The connection remembers as many triggers as it may.
@@ -114,13 +127,14 @@ impl Subscriptions {
             subject: Arc::clone(&subject),
             reads: reads.clone(),
             streams: 0,
+            scattered: false,
             last_asked: now,
             held: None,
             news: None,
             waiters: Vec::new(),
         });
         for read in reads {
-            self.users.entry(read).or_default().push(id);
+            self.users.entry(read).or_default().insert(id);
         }
         self.ids.insert(subject, id);
         Ok(id)
@@ -144,7 +158,7 @@ impl Subscriptions {
         self.ids.remove(&gone.subject);
         for read in &gone.reads {
             if let Some(users) = self.users.get_mut(read) {
-                users.retain(|user| *user != id);
+                users.remove(&id);
                 if users.is_empty() {
                     self.users.remove(read);
                 }
@@ -165,9 +179,8 @@ impl Subscriptions {
     }
 
     /// Those that use a read.
-    #[must_use]
-    pub fn users(&self, read: ReadId) -> &[SubscriptionId] {
-        self.users.get(&read).map_or(&[], Vec::as_slice)
+    pub fn users(&self, read: ReadId) -> impl Iterator<Item = SubscriptionId> {
+        self.users.get(&read).into_iter().flatten().copied()
     }
 
     /// Every subscription.
@@ -182,5 +195,28 @@ impl Subscriptions {
             !subscription.is_wanted() && now >= subscription.last_asked + limits::TRIGGER_MEMORY
         };
         self.all.iter().filter(|(_, subscription)| is_old(subscription)).map(|(id, _)| id).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layouts::Registry;
+
+    #[test]
+    fn callers_that_went_away_do_not_pile_up() {
+        let now = Instant::now();
+        let trigger = Trigger::parse([("queue".to_owned(), "q".to_owned())], Registry::builtin());
+        let (namespace, name) = ("ns".to_owned(), "object".to_owned());
+        let subject = Subject { namespace, name, trigger: Arc::new(trigger.unwrap()) };
+        let mut subscriptions = Subscriptions::default();
+        let id = subscriptions.add(Arc::new(subject), [0].into(), now).unwrap();
+        let subscription = subscriptions.get_mut(id);
+        let waiting = subscription.wait(now);
+        (0..1000).for_each(|_| drop(subscription.wait(now)));
+        assert!(subscription.waiters.len() <= 2);
+        drop(waiting);
+        let _last = subscription.wait(now);
+        assert_eq!(subscription.waiters.len(), 1);
     }
 }

@@ -44,6 +44,9 @@ pub async fn run<S: Source>(sampler: Sampler, source: S, stop: CancellationToken
         () = stop.cancelled() => {}
         () = work => {}
     }
+    // Nothing that was sent is answered any more, and no call has to wait for it.
+    let fault = Fault::Unreachable("penstock is stopping".to_owned());
+    sampler.with_state(|state, now| state.link_down(fault, now));
 }
 
 async fn connect<S: Source>(sampler: &Sampler, source: &S) -> Result<S::Link, Fault> {
@@ -66,9 +69,9 @@ async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
             Step::Read(batch) => read(sampler, link, batch).await,
             Step::Prove => {
                 let proof = timeout(limits::COMMAND_DEADLINE, link.prove()).await;
-                let proof = proof.unwrap_or(Err(Fault::Timeout));
-                sampler.with_state(|state, now| state.proved(now));
-                proof
+                proof.unwrap_or(Err(Fault::Timeout)).map(|()| {
+                    sampler.with_state(|state, _| state.proved());
+                })
             }
             Step::Reconnect(fault) => Err(fault),
             Step::Wait(until) => {
@@ -116,17 +119,23 @@ fn lose(sampler: &Sampler, fault: &Fault, outage: &mut Outage) {
     outage.note(sampler, fault);
 }
 
-/// How long Redis has been away, so that it is logged once and tried with growing pauses.
+/// How long Redis has been away, so that it is logged once and tried with growing pauses. A link
+/// that breaks again before the longest pause is over has ended nothing.
 #[derive(Default)]
 struct Outage {
     since: Option<Instant>,
     attempts: u32,
     told: Option<String>,
+    connected_at: Option<Instant>,
     connected_before: bool,
 }
 
 impl Outage {
     fn note(&mut self, sampler: &Sampler, fault: &Fault) {
+        let (_, longest) = limits::RECONNECT_PAUSES;
+        if self.connected_at.take().is_some_and(|connected_at| connected_at.elapsed() > longest) {
+            (self.attempts, self.told) = (0, None);
+        }
         self.since.get_or_insert_with(Instant::now);
         self.attempts += 1;
         let reason = fault.to_string();
@@ -142,7 +151,8 @@ impl Outage {
         if !tracked {
             warn!(connection = %sampler, "this Redis announces no changes; reads are polled instead");
         }
-        *self = Self { connected_before: true, ..Self::default() };
+        self.connected_at = Some(Instant::now());
+        self.connected_before = true;
     }
 
     /// Doubling from the first pause to the longest, each less a random half of itself, so that

@@ -1,0 +1,130 @@
+//! What the sampler may hold, and for how long. Most of it is asked of the pure state.
+
+use std::sync::LazyLock;
+
+use super::*;
+use crate::sampling::{
+    TooManyTriggers,
+    source::{Change, Fault},
+    state::{Ask, State, Step},
+};
+
+fn up() -> (State, Instant) {
+    let now = Instant::now();
+    let mut state = State::new(limits::HOLD_STALE, now);
+    state.link_up(true, now);
+    (state, now)
+}
+
+fn unique(n: usize) -> Subject {
+    static ONE: LazyLock<Subject> = LazyLock::new(|| subject(&[("queue", "q")]));
+    Subject { name: format!("object {n}"), ..ONE.clone() }
+}
+
+fn answer_all(state: &mut State, now: Instant) {
+    while let Step::Read(batch) = state.next(now) {
+        let replies = batch.iter().map(|_| Ok(crate::layouts::Answer::Size(1))).collect();
+        state.finish(batch, replies, now);
+    }
+}
+
+#[test]
+fn a_trigger_is_remembered_for_its_time_after_the_last_call_and_for_ever_while_a_stream_is_open() {
+    let (mut state, start) = up();
+    let minute = Duration::from_mins(1);
+    let (asked, watched) = (unique(1), unique(2));
+    state.ask(&asked, start, start).unwrap();
+    let (id, _news) = state.open(&watched, start).unwrap();
+    answer_all(&mut state, start);
+    state.next(start + limits::TRIGGER_MEMORY - minute);
+    assert_eq!(state.triggers(), 2);
+    state.next(start + limits::TRIGGER_MEMORY + minute);
+    assert_eq!(state.triggers(), 1, "the one with a stream");
+    let late = start + 10 * limits::TRIGGER_MEMORY;
+    state.next(late);
+    state.close(id, late);
+    state.next(late + limits::TRIGGER_MEMORY - minute);
+    assert_eq!(state.triggers(), 1, "remembered from when its stream ended");
+    state.next(late + limits::TRIGGER_MEMORY + minute);
+    assert_eq!(state.triggers(), 0);
+}
+
+#[test]
+fn triggers_are_forgotten_during_an_outage_too() {
+    let (mut state, start) = up();
+    state.ask(&unique(1), start, start).unwrap();
+    answer_all(&mut state, start);
+    let late = start + 2 * limits::TRIGGER_MEMORY;
+    state.link_down(Fault::Timeout, late);
+    assert_eq!(state.triggers(), 0);
+}
+
+#[test]
+fn the_limit_of_triggers_is_told_and_room_is_made_of_forgotten_ones() {
+    let (mut state, start) = up();
+    state.link_down(Fault::Timeout, start);
+    for n in 0..limits::TRIGGERS {
+        assert!(matches!(state.ask(&unique(n), start, start), Ok(Ask::Ready(_))));
+    }
+    let new = unique(limits::TRIGGERS);
+    assert_eq!(state.ask(&new, start, start).unwrap_err(), TooManyTriggers);
+    assert_eq!(state.open(&new, start).unwrap_err(), TooManyTriggers);
+    assert!(state.ask(&unique(5), start, start).is_ok(), "the known ones are still served");
+    let late = start + limits::TRIGGER_MEMORY;
+    assert!(state.ask(&new, late, late).is_ok());
+    assert_eq!(state.triggers(), 1);
+}
+
+#[test]
+fn the_worker_is_never_told_to_wait_for_what_is_past_unless_there_is_work() {
+    let (mut state, mut now) = up();
+    for n in 0..700 {
+        let subject = subject(&[("waiting", &format!("w{n}")), ("inFlight", "shared")]);
+        state.ask(&subject, now, now).unwrap();
+        state.open(&subject, now).unwrap();
+    }
+    let mut waits = 0;
+    for round in 0..20_000 {
+        match state.next(now) {
+            Step::Read(batch) => {
+                let fails = |n: usize| (n + round).is_multiple_of(7);
+                let reply = |n| {
+                    if fails(n) { Err(Fault::Timeout) } else { Ok(crate::layouts::Answer::Missing) }
+                };
+                let replies = (0..batch.len()).map(reply).collect();
+                now += Duration::from_micros(300);
+                state.finish(batch, replies, now);
+            }
+            Step::Prove => state.proved(),
+            Step::Reconnect(fault) => panic!("{fault}"),
+            Step::Wait(until) => {
+                assert!(until > now);
+                waits += 1;
+                now = until;
+            }
+        }
+        if round.is_multiple_of(10) {
+            state.changed(&Change::Key("shared".into()), now);
+        }
+    }
+    assert!(waits > 1000, "{waits}");
+}
+
+#[test]
+fn a_lost_link_is_given_up_at_once() {
+    let (mut state, now) = up();
+    assert!(state.changed(&Change::LinkLost, now));
+    assert!(matches!(state.next(now), Step::Reconnect(Fault::Unreachable(_))));
+}
+
+#[test]
+fn a_changed_key_that_nobody_wants_wakes_nobody() {
+    let (mut state, now) = up();
+    let subject = unique(1);
+    state.ask(&subject, now, now).unwrap();
+    answer_all(&mut state, now);
+    assert!(!state.changed(&Change::Key("q".into()), now));
+    assert!(!state.changed(&Change::Key("other".into()), now));
+    let (_, _news) = state.open(&subject, now).unwrap();
+    assert!(state.changed(&Change::Key("q".into()), now));
+}

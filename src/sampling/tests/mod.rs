@@ -1,0 +1,144 @@
+//! The sampler against a model of Redis, in paused time: what calls and streams are told, whatever
+//! Redis does meanwhile.
+
+mod bounds;
+mod calls;
+mod model;
+mod order;
+mod outages;
+mod streams;
+mod truth;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Observation, Sampler, Subject, Watch, Why};
+use crate::{layouts::Registry, limits, telemetry, trigger::Trigger};
+
+pub use model::Redis;
+
+/// A sampler that runs against a model of Redis.
+struct World {
+    redis: Redis,
+    sampler: Sampler,
+    stop: CancellationToken,
+    metrics: Arc<telemetry::Metrics>,
+    tasks: JoinSet<()>,
+}
+
+impl World {
+    /// A sampler that has not begun to connect.
+    fn new(redis: Redis) -> Self {
+        let metrics = telemetry::Metrics::new();
+        let link = telemetry::Link { connection: "default".to_owned(), database: 0 };
+        let sampler = Sampler::new("default".to_owned(), limits::HOLD_STALE, metrics.link(link));
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(sampler.run(redis.clone(), stop.clone()));
+        Self { redis, sampler, stop, metrics, tasks }
+    }
+
+    /// A sampler that is connected to a Redis that announces changes.
+    async fn tracked() -> Self {
+        Self::connected(Redis::new(true)).await
+    }
+
+    /// A sampler that is connected to a Redis that announces nothing.
+    async fn untracked() -> Self {
+        Self::connected(Redis::new(false)).await
+    }
+
+    async fn connected(redis: Redis) -> Self {
+        let world = Self::new(redis);
+        ms(20).await;
+        assert_eq!(world.redis.connects(), 1);
+        world
+    }
+
+    /// What a call is told, and it is told within its deadline.
+    async fn ask(&self, subject: &Subject) -> Observation {
+        let answer = timeout(limits::CALL_DEADLINE, self.sampler.current(subject)).await;
+        answer.expect("an answer within the call's deadline").unwrap()
+    }
+
+    fn watch(&self, subject: &Subject) -> Watch {
+        self.sampler.watch(subject).unwrap()
+    }
+
+    /// The sum of a counter or gauge over its labels.
+    fn metric(&self, name: &str) -> f64 {
+        let text = self.metrics.encode().unwrap();
+        let of_name = text.lines().filter(|line| line.starts_with(name));
+        of_name.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+}
+
+/// A trigger of an object of its own name.
+fn subject(pairs: &[(&str, &str)]) -> Subject {
+    named(&format!("{pairs:?}"), pairs)
+}
+
+fn named(name: &str, pairs: &[(&str, &str)]) -> Subject {
+    let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    let trigger = Trigger::parse(pairs.collect::<Vec<_>>(), Registry::builtin()).unwrap();
+    Subject { namespace: "ns".to_owned(), name: name.to_owned(), trigger: Arc::new(trigger) }
+}
+
+/// Lets the model's time pass; nothing is waited for in real time.
+async fn ms(ms: u64) {
+    sleep(Duration::from_millis(ms)).await;
+}
+
+async fn seconds(seconds: u64) {
+    ms(1000 * seconds).await;
+}
+
+/// The next news of a stream, which comes within this time.
+async fn news(watch: &mut Watch, within_ms: u64) -> Observation {
+    let changed = timeout(Duration::from_millis(within_ms), watch.changed()).await;
+    changed.expect("news in time");
+    watch.observation()
+}
+
+/// Waits for the news of a stream that say this.
+async fn told(watch: &mut Watch, within_ms: u64, says: impl Fn(&Observation) -> bool) {
+    let wait = async {
+        while !says(&watch.observation()) {
+            watch.changed().await;
+        }
+    };
+    timeout(Duration::from_millis(within_ms), wait).await.expect("told in time");
+}
+
+async fn is_silent(watch: &mut Watch, ms: u64) -> bool {
+    timeout(Duration::from_millis(ms), watch.changed()).await.is_err()
+}
+
+/// The value that was read for this answer, or is known to be unchanged.
+fn fresh(observation: &Observation) -> Option<f64> {
+    match observation {
+        Observation::Fresh(verdict) => Some(verdict.value.get()),
+        Observation::Stale { .. } | Observation::Unavailable(_) | Observation::Misfit(_) => None,
+    }
+}
+
+/// The value that is held, and for how long it has been.
+fn stale(observation: &Observation) -> Option<(f64, Duration)> {
+    match observation {
+        Observation::Stale { verdict, age, .. } => Some((verdict.value.get(), *age)),
+        Observation::Fresh(_) | Observation::Unavailable(_) | Observation::Misfit(_) => None,
+    }
+}
+
+fn is_unavailable(observation: &Observation) -> bool {
+    matches!(observation, Observation::Unavailable(_))
+}
+
+fn is_misfit(observation: &Observation) -> bool {
+    matches!(observation, Observation::Misfit(_))
+}

@@ -1,0 +1,307 @@
+//! A model of Redis: sizes by key, changes announced once per read as Redis does, and faults on
+//! demand. It answers the reads of a batch one after the other, so that other clients' commands
+//! come between them.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+
+use crate::{
+    layouts::{Answer, Name, Read},
+    sampling::{Change, Changes, Fault, Link, Source},
+};
+
+type Meanwhile = Box<dyn FnMut(&mut Keys, usize) + Send>;
+
+/// The model; clones are the same Redis.
+#[derive(Clone)]
+pub struct Redis {
+    server: Arc<Mutex<Server>>,
+    hung: Arc<watch::Sender<bool>>,
+}
+
+struct Server {
+    keys: Keys,
+    tracked: bool,
+    refusing: Option<Fault>,
+    failing: HashMap<Name, Fault>,
+    breaking: bool,
+    latency: Duration,
+    link: usize,
+    links: Vec<Changes>,
+    meanwhile: Option<Meanwhile>,
+    reads: Vec<(Instant, Read)>,
+    batches: Vec<usize>,
+    proofs: usize,
+}
+
+/// What Redis holds, and what it has yet to announce.
+#[derive(Default)]
+pub struct Keys {
+    answers: HashMap<Name, Answer>,
+    armed: HashSet<Name>,
+    announcements: VecDeque<Name>,
+}
+
+impl Keys {
+    /// Another client's write.
+    pub fn set(&mut self, key: &str, answer: Answer) {
+        let key = Name::from(key);
+        self.answers.insert(key.clone(), answer);
+        if self.armed.remove(&key) {
+            self.announcements.push_back(key);
+        }
+    }
+
+    /// How many members a key has.
+    pub fn size(&self, key: &str) -> u64 {
+        let answer = self.answers.get(&Name::from(key));
+        if let Some(Answer::Size(size)) = answer { *size } else { 0 }
+    }
+
+    /// Moves one member, as LMOVE does; nothing happens without one.
+    pub fn shift(&mut self, from: &str, to: &str) {
+        let (source, target) = (self.size(from), self.size(to));
+        if source > 0 {
+            self.set(from, Answer::Size(source - 1));
+            self.set(to, Answer::Size(target + 1));
+        }
+    }
+
+    fn answer(&mut self, read: &Read) -> Answer {
+        let [key] = read.keys();
+        self.armed.insert(key.clone());
+        self.answers.get(key).cloned().unwrap_or(Answer::Missing)
+    }
+}
+
+impl Redis {
+    /// An empty Redis that announces changes, or does not.
+    pub fn new(tracked: bool) -> Self {
+        let server = Server {
+            keys: Keys::default(),
+            tracked,
+            refusing: None,
+            failing: HashMap::new(),
+            breaking: false,
+            latency: Duration::from_millis(1),
+            link: 0,
+            links: vec![],
+            meanwhile: None,
+            reads: vec![],
+            batches: vec![],
+            proofs: 0,
+        };
+        Self { server: Arc::new(Mutex::new(server)), hung: Arc::new(watch::Sender::new(false)) }
+    }
+
+    fn server(&self) -> MutexGuard<'_, Server> {
+        self.server.lock().unwrap()
+    }
+
+    /// Does something to the keys and announces it, unless Redis hangs.
+    pub fn write(&self, write: impl FnOnce(&mut Keys)) {
+        write(&mut self.server().keys);
+        self.announce(usize::MAX);
+    }
+
+    /// Does something to the keys; the announcements stay on their way until [`Redis::announce`],
+    /// or until a later reply of the same connection overtakes them, which it cannot.
+    pub fn write_unheard(&self, write: impl FnOnce(&mut Keys)) {
+        write(&mut self.server().keys);
+    }
+
+    /// Sets a size.
+    pub fn size(&self, key: &str, size: u64) {
+        self.write(|keys| keys.set(key, Answer::Size(size)));
+    }
+
+    /// Delivers the oldest announcements.
+    pub fn announce(&self, number: usize) {
+        if *self.hung.borrow() {
+            return;
+        }
+        let (names, changes) = {
+            let mut server = self.server();
+            let number = number.min(server.keys.announcements.len());
+            let names: Vec<_> = server.keys.announcements.drain(..number).collect();
+            (names, server.links.last().cloned().filter(|_| server.tracked))
+        };
+        for name in names {
+            changes.iter().for_each(|changes| changes.report(Change::Key(name.clone())));
+        }
+    }
+
+    /// Reports on the link of this number, the first being 0.
+    pub fn report(&self, link: usize, change: Change) {
+        let changes = self.server().links[link].clone();
+        changes.report(change);
+    }
+
+    /// Stops answering anything, as SIGSTOP does, or goes on.
+    pub fn hang(&self, hangs: bool) {
+        self.hung.send_replace(hangs);
+        self.announce(usize::MAX);
+    }
+
+    /// Refuses connections and breaks the one there is, or is up again.
+    pub fn down(&self, is_down: bool) {
+        let fault = is_down.then(|| Fault::Unreachable("connection refused".to_owned()));
+        self.server().refusing = fault;
+        if is_down {
+            self.cut();
+        }
+    }
+
+    /// Breaks the connection.
+    pub fn cut(&self) {
+        let last = {
+            let mut server = self.server();
+            server.link += 1;
+            server.keys.armed.clear();
+            server.keys.announcements.clear();
+            server.links.last().cloned()
+        };
+        last.iter().for_each(|changes| changes.report(Change::LinkLost));
+    }
+
+    /// Accepts connections and breaks each with its first command.
+    pub fn break_at_first_command(&self) {
+        self.server().breaking = true;
+        self.cut();
+    }
+
+    /// Lets the reads of one key fail alone, or succeed again.
+    pub fn fail(&self, key: &str, fails: bool) {
+        let failing = &mut self.server().failing;
+        failing.remove(&key.into());
+        if fails {
+            failing.insert(key.into(), Fault::Refused("NOPERM".to_owned()));
+        }
+    }
+
+    /// How long a batch is on its way to Redis, and again how long the answers are back.
+    pub fn latency(&self, ms: u64) {
+        self.server().latency = Duration::from_millis(ms);
+    }
+
+    /// What other clients do before each read of a batch.
+    pub fn meanwhile(&self, act: impl FnMut(&mut Keys, usize) + Send + 'static) {
+        self.server().meanwhile = Some(Box::new(act));
+    }
+
+    /// When a key was read.
+    pub fn reads(&self, key: &str) -> Vec<Instant> {
+        let is_of_key = |read: &Read| read.keys() == [&Name::from(key)];
+        let server = self.server();
+        server.reads.iter().filter(|(_, read)| is_of_key(read)).map(|(at, _)| *at).collect()
+    }
+
+    /// How many reads each batch had.
+    pub fn batches(&self) -> Vec<usize> {
+        self.server().batches.clone()
+    }
+
+    /// How many proofs were answered.
+    pub fn proofs(&self) -> usize {
+        self.server().proofs
+    }
+
+    /// How many connections were made.
+    pub fn connects(&self) -> usize {
+        self.server().links.len()
+    }
+
+    async fn responds(&self) {
+        // The model keeps the sender, so that the wait ends with a value only.
+        drop(self.hung.subscribe().wait_for(|hung| !hung).await);
+    }
+}
+
+impl Server {
+    fn answer(&mut self, reads: &[Read]) -> Vec<Result<Answer, Fault>> {
+        self.batches.push(reads.len());
+        let mut replies = vec![];
+        for (place, read) in reads.iter().enumerate() {
+            if let Some(meanwhile) = &mut self.meanwhile {
+                meanwhile(&mut self.keys, place);
+            }
+            self.reads.push((Instant::now(), read.clone()));
+            let failure = self.failing.get(read.keys()[0]).cloned();
+            let answer = self.keys.answer(read);
+            replies.push(failure.map_or(Ok(answer), Err));
+        }
+        replies
+    }
+}
+
+impl Source for Redis {
+    type Link = Connection;
+
+    async fn connect(&self, changes: Changes) -> Result<Connection, Fault> {
+        sleep(Duration::from_millis(1)).await;
+        self.responds().await;
+        let mut server = self.server();
+        if let Some(fault) = &server.refusing {
+            return Err(fault.clone());
+        }
+        server.links.push(changes);
+        Ok(Connection { redis: self.clone(), tracked: server.tracked, number: server.link })
+    }
+}
+
+/// One connection to the model.
+pub struct Connection {
+    redis: Redis,
+    tracked: bool,
+    number: usize,
+}
+
+impl Connection {
+    fn check(&self) -> Result<(), Fault> {
+        let server = self.redis.server();
+        if server.breaking || server.link != self.number {
+            return Err(Fault::Unreachable("broken pipe".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+impl Link for Connection {
+    fn tracked(&self) -> bool {
+        self.tracked
+    }
+
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Answer, Fault>>, Fault> {
+        let latency = self.redis.server().latency;
+        sleep(latency).await;
+        self.redis.responds().await;
+        self.check()?;
+        let (replies, earlier) = {
+            let mut server = self.redis.server();
+            (server.answer(reads), server.keys.announcements.len())
+        };
+        // One connection keeps its order: what was announced before a reply comes before it.
+        self.redis.announce(earlier);
+        sleep(latency).await;
+        self.redis.responds().await;
+        self.check()?;
+        Ok(replies)
+    }
+
+    async fn prove(&mut self) -> Result<(), Fault> {
+        let latency = self.redis.server().latency;
+        sleep(latency * 2).await;
+        self.redis.responds().await;
+        self.check()?;
+        self.redis.server().proofs += 1;
+        Ok(())
+    }
+}
