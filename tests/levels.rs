@@ -101,9 +101,9 @@ fn level(module: &str) -> Option<usize> {
 
 /// The modules that lib.rs declares and no level has, or a file's own.
 fn without_level(path: &str, file: &File) -> Vec<String> {
-    let declared = file.items.iter().filter_map(|item| match item {
-        Item::Mod(module) if path == "lib.rs" => Some(module.ident.to_string()),
-        _ => None,
+    let declared = file.items.iter().filter_map(|item| {
+        let Item::Mod(module) = item else { return None };
+        (path == "lib.rs").then(|| module.ident.to_string())
     });
     let own = reader::module_of(path).into_iter().take(1);
     declared.chain(own).filter(|module| level(module).is_none()).collect()
@@ -148,7 +148,7 @@ fn judge_other(path: &str, names: &[String]) -> Option<String> {
     let is_in = |impure: &&[&str]| {
         names.len() >= impure.len() && impure.iter().zip(names).all(|(part, name)| part == name)
     };
-    let is_impure = IMPURE.iter().any(|impure| is_in(impure));
+    let is_impure = IMPURE.iter().any(is_in);
     (is_impure && is_pure(path)).then(|| format!("names {named}, and its level is pure"))
 }
 

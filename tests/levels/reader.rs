@@ -54,19 +54,18 @@ pub fn module_of(path: &str) -> Vec<String> {
 
 /// The modules in files of their own that are only compiled for tests: `#[cfg(test)] mod name;`.
 pub fn test_modules(module: &[String], file: &File) -> Vec<Vec<String>> {
-    let child = |item: &Item| match item {
-        Item::Mod(child) if child.content.is_none() && is_cfg_test(&child.attrs) => {
-            Some(module.iter().cloned().chain([child.ident.to_string()]).collect())
-        }
-        _ => None,
+    let child = |item: &Item| {
+        let Item::Mod(child) = item else { return None };
+        let is_test = child.content.is_none() && is_cfg_test(&child.attrs);
+        is_test.then(|| module.iter().cloned().chain([child.ident.to_string()]).collect())
     };
     file.items.iter().filter_map(child).collect()
 }
 
 fn is_cfg_test(attributes: &[Attribute]) -> bool {
-    attributes.iter().any(|attribute| match &attribute.meta {
-        Meta::List(list) => list.path.is_ident("cfg") && list.tokens.to_string() == "test",
-        _ => false,
+    attributes.iter().any(|attribute| {
+        let list = attribute.meta.require_list();
+        list.is_ok_and(|list| list.path.is_ident("cfg") && list.tokens.to_string() == "test")
     })
 }
 

@@ -1,0 +1,223 @@
+//! Connections: how they are named and configured, who may use them, and how penstock logs in.
+
+use std::fs;
+
+use tempfile::TempDir;
+use tonic::Code;
+
+use crate::{
+    harness::{Kind, PATIENCE, RECOVERY, Server, Setup, eventually_is, seconds},
+    on_both_servers,
+    wire::{Keda, Trigger, queue, trigger},
+};
+
+on_both_servers!(
+    a_password_comes_from_a_file_and_may_be_rotated,
+    a_wrong_password_is_unavailable_and_nowhere_to_be_read,
+    a_user_that_may_not_track_is_polled_and_the_log_says_so_once,
+    a_user_that_may_not_read_a_key_gets_no_number_for_it,
+    a_database_that_is_allowed_is_read_and_no_other,
+    the_least_rights_are_enough,
+);
+
+async fn value(keda: &Keda, trigger: &Trigger) -> Result<f64, Code> {
+    keda.value(trigger).await.map_err(|status| status.code())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rules_of_a_connection_forbid_by_name() {
+    let server = Server::start(Kind::Redis);
+    server.run("RPUSH team-a:q x\nRPUSH team-b:q x y");
+    let config = format!(
+        "[redis.default]\nurl = \"{}\"\nnamespaces = [\"jobs\", \"team-*\"]\n\
+         keys = [\"team-a:*\", \"shared\"]\n",
+        server.url()
+    );
+    let service = Setup::default().config(config).start().await;
+    let keda = service.keda().await;
+    assert_eq!(keda.value(&queue("team-a:q")).await.unwrap(), 1.0);
+    let mut elsewhere = queue("team-a:q");
+    elsewhere.namespace = "else".to_owned();
+    let database = trigger([("queue", "team-a:q"), ("database", "3")]);
+    for (asked, words) in [
+        (queue("team-b:q"), ["keys", "team-b:q", "default"]),
+        (queue("team-a:q,team-b:q"), ["keys", "team-b:q", "default"]),
+        (trigger([("queue", "team-a:q"), ("inFlight", "other")]), ["keys", "other", "default"]),
+        (elsewhere, ["namespaces", "else", "default"]),
+        (database, ["databases", "3", "default"]),
+        (queue("team-a:*"), ["scan", "team-a:*", "default"]),
+        (queue("team-a:[ab]"), ["scan", "team-a:[ab]", "default"]),
+        (queue("team-a:?"), ["scan", "team-a:?", "default"]),
+    ] {
+        for status in [
+            keda.get_metric_spec(&asked).await.unwrap_err(),
+            keda.value(&asked).await.unwrap_err(),
+            keda.is_active(&asked).await.unwrap_err(),
+            keda.stream_is_active(&asked).await.unwrap_err(),
+            keda.stream_metric_spec(&asked).await.unwrap_err(),
+        ] {
+            assert_eq!(status.code(), Code::PermissionDenied, "{asked:?}: {status}");
+            for word in words {
+                assert!(status.message().contains(word), "no {word} in: {status}");
+            }
+        }
+    }
+    // An escaped star is a name like any other.
+    assert_eq!(keda.value(&queue(r"team-a:\*")).await.unwrap(), 0.0);
+}
+
+async fn a_database_that_is_allowed_is_read_and_no_other(kind: Kind) {
+    let server = Server::start(kind);
+    let mut link = server.connect();
+    for (database, jobs) in [(0, 1), (2, 2), (5, 3)] {
+        deadpool_redis::redis::cmd("SELECT").arg(database).query::<()>(&mut link).unwrap();
+        let members: Vec<i32> = (0..jobs).collect();
+        deadpool_redis::redis::cmd("RPUSH").arg("q").arg(members).query::<()>(&mut link).unwrap();
+    }
+    let address = server.address();
+    let config = format!("[redis.default]\nurl = \"redis://{address}/5\"\ndatabases = [5, 2]\n");
+    let service = Setup::default().config(config).start().await;
+    let keda = service.keda().await;
+    let with = |key: &str, database: &str| trigger([("queue", "q"), (key, database)]);
+    assert_eq!(keda.value(&queue("q")).await.unwrap(), 3.0, "the URL's is the default");
+    assert_eq!(keda.value(&with("database", "5")).await.unwrap(), 3.0);
+    assert_eq!(keda.value(&with("database", "2")).await.unwrap(), 2.0);
+    let native = trigger([("listName", "q"), ("databaseIndex", "2")]);
+    assert_eq!(keda.value(&native).await.unwrap(), 2.0);
+    assert_eq!(value(&keda, &with("database", "0")).await, Err(Code::PermissionDenied));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_come_from_flags_environment_and_file_by_name() {
+    let (one, other) = (Server::start(Kind::Redis), Server::start(Kind::Valkey));
+    one.run("RPUSH q a");
+    other.run("RPUSH q a b");
+    let named = |name: &str| trigger([("queue", "q"), ("redis", name)]);
+    let flags = Setup::default()
+        .redis(one.url())
+        .redis(format!("other={}", other.url()))
+        .variable("PENSTOCK_REDIS_THIRD_ONE_URL", one.url())
+        .config(format!("[redis.fourth]\nurl = \"{}\"\n", other.url()));
+    let service = flags.start().await;
+    let keda = service.keda().await;
+    assert_eq!(keda.value(&queue("q")).await.unwrap(), 1.0);
+    for (name, jobs) in [("default", 1.0), ("other", 2.0), ("third-one", 1.0), ("fourth", 2.0)] {
+        assert_eq!(keda.value(&named(name)).await.unwrap(), jobs, "{name}");
+    }
+    assert_eq!(value(&keda, &named("fifth")).await, Err(Code::InvalidArgument));
+    let environment = Setup::default().variable("PENSTOCK_REDIS", other.url()).start().await;
+    assert_eq!(environment.keda().await.value(&queue("q")).await.unwrap(), 2.0);
+    // A flag comes before the environment, and that before the file.
+    let config = format!("[redis.default]\nurl = \"{}\"\n", one.url());
+    let both = Setup::default().config(config).variable("PENSTOCK_REDIS_DEFAULT_URL", other.url());
+    assert_eq!(both.start().await.keda().await.value(&queue("q")).await.unwrap(), 2.0);
+}
+
+async fn a_password_comes_from_a_file_and_may_be_rotated(kind: Kind) {
+    let server = Server::with_password(kind, "the-first-password");
+    server.run("RPUSH q a b");
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("password");
+    fs::write(&file, "the-first-password\n").unwrap();
+    let config = format!(
+        "[redis.default]\nurl = \"{}\"\npassword_file = \"{}\"\n",
+        server.url(),
+        file.display()
+    );
+    let service = Setup::default().config(config).start().await;
+    let keda = service.keda().await;
+    assert_eq!(keda.value(&queue("q")).await.unwrap(), 2.0);
+    let mut link = server.connect();
+    let mut run = |words: &[&str]| {
+        let mut command = deadpool_redis::redis::Cmd::new();
+        command.arg(words);
+        command.query::<()>(&mut link).unwrap();
+    };
+    run(&["CONFIG", "SET", "requirepass", "the-second-password"]);
+    run(&["RPUSH", "q", "c"]);
+    fs::write(&file, "the-second-password").unwrap();
+    run(&["CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes"]);
+    eventually_is(RECOVERY, Ok(3.0), async || value(&keda, &queue("q")).await).await;
+    let log = service.log().join("\n");
+    assert!(!log.contains("-password\""), "{log}");
+    assert!(!log.contains("the-first") && !log.contains("the-second"), "{log}");
+}
+
+async fn a_wrong_password_is_unavailable_and_nowhere_to_be_read(kind: Kind) {
+    let server = Server::with_password(kind, "the-right-password");
+    let address = server.address();
+    let right = format!("right=redis://:the-right-password@{address}");
+    let setup = Setup::default().redis(right);
+    let setup = setup.redis(format!("wrong=redis://:the-wr0ng-password@{address}"));
+    let setup = setup.redis(format!("none=redis://{address}")).flag("--log-level", "debug");
+    let service = setup.start().await;
+    let keda = service.keda().await;
+    let named = |name: &str| trigger([("queue", "q"), ("redis", name)]);
+    assert_eq!(keda.value(&named("right")).await.unwrap(), 0.0);
+    for name in ["wrong", "none"] {
+        let status = keda.value(&named(name)).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unavailable, "{name}: {status}");
+        let says_why = ["WRONGPASS", "NOAUTH", "refuses"];
+        assert!(says_why.iter().any(|why| status.message().contains(why)), "{name}: {status}");
+        assert!(!status.message().contains("wr0ng"), "{status}");
+    }
+    let log = service.log().join("\n");
+    assert!(!log.contains("wr0ng") && !log.contains("the-right"), "{log}");
+}
+
+async fn a_user_that_may_not_track_is_polled_and_the_log_says_so_once(kind: Kind) {
+    let server = Server::start(kind);
+    server.run("ACL SETUSER meek on >pass ~* +@all -client");
+    server.run("RPUSH q a");
+    let address = server.address();
+    let service = Setup::default().redis(format!("redis://meek:pass@{address}/0")).start().await;
+    let keda = service.keda().await;
+    let mut pushes = crate::streams::Pushes::of(&keda, &queue("idle")).await;
+    assert!(!pushes.next(RECOVERY).await);
+    assert_eq!(keda.value(&queue("q")).await.unwrap(), 1.0);
+    for jobs in [2.0, 3.0] {
+        server.run("RPUSH q b");
+        eventually_is(PATIENCE, Ok(jobs), async || value(&keda, &queue("q")).await).await;
+    }
+    server.run("RPUSH idle a");
+    assert!(pushes.next(seconds(4)).await, "streams are fed by polling");
+    let polled = "this Redis announces no changes; reads are polled instead";
+    assert_eq!(service.log_with(polled).len(), 1);
+}
+
+async fn a_user_that_may_not_read_a_key_gets_no_number_for_it(kind: Kind) {
+    let server = Server::start(kind);
+    server.run("ACL SETUSER narrow on >pass ~mine:* +@all\nRPUSH mine:q a\nRPUSH theirs:q a");
+    let address = server.address();
+    let service = Setup::default().redis(format!("redis://narrow:pass@{address}/0")).start().await;
+    let keda = service.keda().await;
+    assert_eq!(keda.value(&queue("mine:q")).await.unwrap(), 1.0);
+    let status = keda.value(&queue("theirs:q")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "{status}");
+    assert!(status.message().contains("NOPERM"), "{status}");
+    let status = keda.value(&queue("mine:q,theirs:q")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "a part of the sum is no sum: {status}");
+    server.run("RPUSH mine:q b");
+    eventually_is(PATIENCE, Ok(2.0), async || value(&keda, &queue("mine:q")).await).await;
+}
+
+/// No more than these commands: none writes, and what a newer penstock sends on top is seen here.
+async fn the_least_rights_are_enough(kind: Kind) {
+    let server = Server::start(kind);
+    server.run(
+        "ACL SETUSER least on >pass ~* resetchannels +llen +zcard +zcount +hlen +scard +exists \
+         +type +getrange +xlen +xrange +xinfo|groups +time +ping +unwatch +select \
+         +client|tracking +hello +auth",
+    );
+    server.run("RPUSH w a\nZADD s 1 a\nSADD f a\nSET n 5\nXADD x 1-0 a 1\nXGROUP CREATE x g $");
+    server.run("XADD x 2-0 a 1");
+    let address = server.address();
+    let service = Setup::default().redis(format!("redis://least:pass@{address}/0")).start().await;
+    let keda = service.keda().await;
+    let states = [("waiting", "w,n,x"), ("scheduled", "s"), ("inFlight", "f")];
+    assert_eq!(keda.value(&trigger(states)).await.unwrap(), 10.0);
+    let group = [("layout", "stream"), ("queue", "x"), ("group", "g")];
+    assert_eq!(keda.value(&trigger(group)).await.unwrap(), 1.0);
+    let none = service.log_with("this Redis announces no changes; reads are polled instead");
+    assert!(none.is_empty(), "tracking is allowed: {:?}", service.log());
+}

@@ -1,0 +1,69 @@
+//! What the tests start and ask: servers, the service, a proxy between them, and patience.
+//!
+//! It is apart from the tests because it knows how things are started and ended, and nothing of
+//! what is right.
+
+mod programs;
+mod proxy;
+mod scripted;
+mod server;
+mod service;
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+pub use programs::{penstock, python};
+pub use proxy::{Mode, Proxy};
+pub use scripted::Scripted;
+pub use server::{Kind, Server, Silent};
+pub use service::{Service, Setup};
+
+/// How long "in the end" may take on a slow, shared machine.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// The deadline that the contract gives a call is 1 s; this is with room for a slow machine.
+pub const CALL: Duration = Duration::from_millis(1500);
+/// The time within which everything is right again once Redis answers.
+pub const RECOVERY: Duration = Duration::from_millis(2500);
+/// Between two looks.
+pub const STEP: Duration = Duration::from_millis(15);
+
+/// Seconds, for short.
+pub const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Milliseconds, for short.
+pub const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// Looks until `look` finds something, and gives it. Fails with what was seen last.
+pub async fn eventually<T, E: std::fmt::Debug>(
+    within: Duration,
+    mut look: impl AsyncFnMut() -> Result<T, E>,
+) -> T {
+    let start = Instant::now();
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(seen) if start.elapsed() > within => {
+                panic!("not within {within:?}; seen last: {seen:?}")
+            }
+            Err(_) => sleep(STEP).await,
+        }
+    }
+}
+
+/// Expects a value in the end, and asserts on the time it took.
+pub async fn eventually_is<T: PartialEq + std::fmt::Debug>(
+    within: Duration,
+    expected: T,
+    mut look: impl AsyncFnMut() -> T,
+) {
+    eventually(within, async || {
+        let seen = look().await;
+        if seen == expected { Ok(()) } else { Err(format!("{seen:?}, expected {expected:?}")) }
+    })
+    .await;
+}

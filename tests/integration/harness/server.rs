@@ -1,0 +1,237 @@
+//! One Redis or Valkey of the test's own, on a port that nobody else can take.
+//!
+//! Its data is kept in an append-only file, so that it knows what it knew after a kill.
+
+use std::{
+    fs::File,
+    path::PathBuf,
+    process::{Child, Stdio},
+    time::Duration,
+};
+
+use deadpool_redis::redis::{self, Connection, FromRedisValue};
+use tempfile::TempDir;
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    time::Instant,
+};
+
+use super::programs;
+
+/// Which server it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Redis,
+    Valkey,
+}
+
+impl Kind {
+    /// The program to start.
+    pub fn program(self) -> PathBuf {
+        match self {
+            Self::Redis => programs::redis(),
+            Self::Valkey => programs::valkey(),
+        }
+    }
+}
+
+/// A port that is taken and on which nobody listens: a connection to it is refused, and a server
+/// may come and go on it (both sides set SO_REUSEADDR).
+struct Port {
+    _socket: TcpSocket,
+    number: u16,
+}
+
+impl Port {
+    fn take() -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_reuseaddr(true).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let number = socket.local_addr().unwrap().port();
+        Self { _socket: socket, number }
+    }
+}
+
+/// A server that is killed when it is dropped.
+pub struct Server {
+    kind: Kind,
+    folder: TempDir,
+    port: Port,
+    process: Option<Child>,
+    password: Option<String>,
+    arguments: Vec<String>,
+}
+
+impl Server {
+    /// Starts a server and waits until it answers.
+    pub fn start(kind: Kind) -> Self {
+        let mut server = Self::absent(kind);
+        server.run_again();
+        server
+    }
+
+    /// A server that is not there yet; its port is.
+    pub fn absent(kind: Kind) -> Self {
+        let folder = TempDir::new().unwrap();
+        Self { kind, folder, port: Port::take(), process: None, password: None, arguments: vec![] }
+    }
+
+    /// Starts a server whose default user has this password.
+    pub fn with_password(kind: Kind, password: &str) -> Self {
+        let mut server = Self::absent(kind);
+        server.password = Some(password.to_owned());
+        server.run_again();
+        server
+    }
+
+    /// Starts a server with more arguments.
+    pub fn with_arguments(kind: Kind, arguments: &[&str]) -> Self {
+        let mut server = Self::absent(kind);
+        server.arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
+        server.run_again();
+        server
+    }
+
+    /// Starts it where it was, and waits until it answers.
+    pub fn run_again(&mut self) {
+        assert!(self.process.is_none(), "it runs already");
+        let program = self.kind.program();
+        let log = File::create(self.folder.path().join("log")).unwrap();
+        let mut command = programs::bare(&program);
+        command
+            .current_dir(self.folder.path())
+            .args(["--bind", "127.0.0.1", "--port", &self.port.number.to_string()])
+            .args(["--save", "", "--appendonly", "yes", "--appendfsync", "no"])
+            .args(self.password.iter().flat_map(|password| ["--requirepass", password]))
+            .args(&self.arguments)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        let process = command.spawn();
+        self.process =
+            Some(process.unwrap_or_else(|error| panic!("{}: {error}", program.display())));
+        self.await_answer();
+    }
+
+    fn await_answer(&mut self) {
+        let start = Instant::now();
+        while !self.answers() {
+            let log = || std::fs::read_to_string(self.folder.path().join("log")).unwrap();
+            let process = self.process.as_mut().unwrap();
+            if let Some(status) = process.try_wait().unwrap() {
+                panic!("{:?} ended with {status}:\n{}", self.kind, log());
+            }
+            assert!(
+                start.elapsed() < super::PATIENCE,
+                "{:?} does not answer:\n{}",
+                self.kind,
+                log()
+            );
+            std::thread::sleep(super::STEP);
+        }
+    }
+
+    fn answers(&self) -> bool {
+        let ping = |mut link: Connection| redis::cmd("PING").query::<String>(&mut link);
+        self.try_connect().and_then(ping).is_ok_and(|pong| pong == "PONG")
+    }
+
+    /// Kills it as a crash would; its port stays taken.
+    pub fn kill(&mut self) {
+        if let Some(mut process) = self.process.take() {
+            // It may have ended by itself, which is as good.
+            drop(process.kill());
+            process.wait().unwrap();
+        }
+    }
+
+    /// Throws away what a killed server knew.
+    pub fn forget(&mut self) {
+        assert!(self.process.is_none(), "it still runs");
+        self.folder = TempDir::new().unwrap();
+    }
+
+    /// Sends it a signal: `STOP` to make it hang, `CONT` to let it go on.
+    pub fn signal(&self, name: &str) {
+        programs::signal(self.process.as_ref().unwrap().id(), name);
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port.number
+    }
+
+    /// `127.0.0.1:port`
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port.number)
+    }
+
+    /// The URL of database 0, without a password.
+    pub fn url(&self) -> String {
+        format!("redis://{}/0", self.address())
+    }
+
+    fn try_connect(&self) -> redis::RedisResult<Connection> {
+        let password = self.password.iter().map(|password| format!(":{password}@"));
+        let url = format!("redis://{}{}/0", password.collect::<String>(), self.address());
+        redis::Client::open(url)?.get_connection_with_timeout(super::PATIENCE)
+    }
+
+    /// A connection of the test's own.
+    pub fn connect(&self) -> Connection {
+        self.try_connect().unwrap()
+    }
+
+    /// Runs commands, one a line, words separated by spaces; `""` is an empty word.
+    pub fn run(&self, commands: &str) {
+        for line in commands.lines().filter(|line| !line.trim().is_empty()) {
+            self.ask::<redis::Value>(line);
+        }
+    }
+
+    /// Runs one command and gives its reply.
+    pub fn ask<T: FromRedisValue>(&self, command: &str) -> T {
+        let words = command.split_whitespace().map(|word| if word == "\"\"" { "" } else { word });
+        let words: Vec<&str> = words.collect();
+        self.ask_words(&words)
+    }
+
+    /// Runs one command of these words and gives its reply.
+    pub fn ask_words<T: FromRedisValue>(&self, words: &[&str]) -> T {
+        let mut command = redis::Cmd::new();
+        for word in words {
+            command.arg(word);
+        }
+        let reply = command.query(&mut self.connect());
+        reply.unwrap_or_else(|error| panic!("{words:?}: {error}"))
+    }
+
+    /// Its own time.
+    pub fn now(&self) -> Duration {
+        let (seconds, micros): (u64, u64) = self.ask("TIME");
+        Duration::from_secs(seconds) + Duration::from_micros(micros)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// A peer that takes connections and never says anything.
+pub struct Silent {
+    _listener: TcpListener,
+    port: u16,
+}
+
+impl Silent {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        Self { _listener: listener, port }
+    }
+
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}/0", self.port)
+    }
+}

@@ -1,0 +1,214 @@
+//! Redis in every other bad state: connections that are killed all the time, a tracking table that
+//! overflows, no room for clients, replicas without their master, and answers that are no answers.
+
+use tokio::time::{Instant, sleep};
+use tonic::Code;
+
+use crate::{
+    harness::{
+        CALL, Kind, PATIENCE, RECOVERY, Scripted, Server, Service, Setup, eventually_is, millis,
+        seconds,
+    },
+    on_both_servers,
+    streams::Pushes,
+    wire::{Keda, queue, trigger},
+};
+
+on_both_servers!(
+    connections_that_are_killed_all_the_time_never_make_a_wrong_number,
+    a_tracking_table_that_overflows_loses_nothing,
+    a_server_that_takes_no_more_clients_is_unavailable_and_then_right,
+    a_replica_that_lost_its_master_is_unavailable,
+    a_cluster_that_is_not_read_yet_is_unavailable_and_says_so,
+    a_server_without_hello_is_polled,
+    a_slow_server_is_waited_for_within_the_deadline_of_a_call,
+);
+
+async fn value(keda: &Keda, name: &str) -> Result<f64, Code> {
+    keda.value(&queue(name)).await.map_err(|status| status.code())
+}
+
+async fn connections_that_are_killed_all_the_time_never_make_a_wrong_number(kind: Kind) {
+    let server = Server::start(kind);
+    server.run("RPUSH q a b c");
+    let service = Service::of(&server).await;
+    let keda = service.keda().await;
+    let mut idle = Pushes::of(&keda, &queue("idle")).await;
+    assert!(!idle.next(RECOVERY).await);
+    assert_eq!(value(&keda, "q").await, Ok(3.0));
+    let start = Instant::now();
+    while start.elapsed() < seconds(3) {
+        server.run("CLIENT KILL TYPE normal");
+        for _ in 0..10 {
+            assert_eq!(value(&keda, "q").await, Ok(3.0), "held, or read again");
+            assert!(keda.is_active(&queue("q")).await.unwrap());
+            sleep(millis(5)).await;
+        }
+    }
+    // A change that comes together with the loss of the link is not lost with it.
+    for jobs in 4..8 {
+        server.run("CLIENT KILL TYPE normal\nRPUSH q d");
+        eventually_is(RECOVERY, Ok(f64::from(jobs)), async || value(&keda, "q").await).await;
+    }
+    server.run("RPUSH idle a\nCLIENT KILL TYPE normal");
+    assert!(idle.next(RECOVERY).await);
+}
+
+async fn a_tracking_table_that_overflows_loses_nothing(kind: Kind) {
+    let server = Server::start(kind);
+    server.run("CONFIG SET tracking-table-max-keys 1");
+    let service = Service::of(&server).await;
+    let keda = service.keda().await;
+    let mut streams = Vec::new();
+    for number in 0..20 {
+        let mut pushes = Pushes::of(&keda, &queue(&format!("q{number}"))).await;
+        assert!(!pushes.next(RECOVERY).await);
+        streams.push(pushes);
+    }
+    for (number, pushes) in streams.iter_mut().enumerate() {
+        server.run(&format!("RPUSH q{number} a b"));
+        assert!(pushes.next(RECOVERY).await, "q{number}");
+        eventually_is(PATIENCE, Ok(2.0), async || value(&keda, &format!("q{number}")).await).await;
+    }
+}
+
+async fn a_server_that_takes_no_more_clients_is_unavailable_and_then_right(kind: Kind) {
+    let server = Server::start(kind);
+    let mut link = server.connect();
+    let mut set = |most: &str| {
+        let mut command = deadpool_redis::redis::cmd("CONFIG");
+        command.arg("SET").arg("maxclients").arg(most).query::<()>(&mut link).unwrap();
+    };
+    set("1");
+    let service = Service::of(&server).await;
+    let keda = service.keda().await;
+    for _ in 0..5 {
+        assert_eq!(value(&keda, "q").await, Err(Code::Unavailable));
+    }
+    set("100");
+    eventually_is(RECOVERY, Ok(0.0), async || value(&keda, "q").await).await;
+}
+
+async fn a_replica_that_lost_its_master_is_unavailable(kind: Kind) {
+    let server = Server::start(kind);
+    server.run("RPUSH q a\nCONFIG SET replica-serve-stale-data no");
+    let config = format!("[redis.default]\nurl = \"{}\"\nhold_stale = \"1s\"\n", server.url());
+    let service = Setup::default().config(config).start().await;
+    let keda = service.keda().await;
+    assert_eq!(value(&keda, "q").await, Ok(1.0));
+    server.run("REPLICAOF 127.0.0.1 1");
+    eventually_is(PATIENCE, Err(Code::Unavailable), async || value(&keda, "q").await).await;
+    for _ in 0..10 {
+        assert_eq!(value(&keda, "q").await, Err(Code::Unavailable), "once given up it stays so");
+        assert_eq!(value(&keda, "never-read").await, Err(Code::Unavailable));
+    }
+    sleep(seconds(2)).await;
+    assert!(service.log().len() < 12, "an outage floods the log: {:?}", service.log());
+    server.run("REPLICAOF NO ONE");
+    eventually_is(RECOVERY, Ok(1.0), async || value(&keda, "q").await).await;
+}
+
+async fn a_cluster_that_is_not_read_yet_is_unavailable_and_says_so(kind: Kind) {
+    let server = Server::with_arguments(kind, &["--cluster-enabled", "yes"]);
+    let service = Service::of(&server).await;
+    let keda = service.keda().await;
+    let status = keda.value(&queue("q")).await.unwrap_err();
+    assert_eq!(status.code(), Code::Unavailable, "no slot is served: {status}");
+    // Half of the slots are this node's, the one of `q` is nobody's.
+    server.run("CLUSTER ADDSLOTSRANGE 0 8191\nCONFIG SET cluster-require-full-coverage no");
+    let of_neither = async || keda.value(&queue("q")).await.unwrap_err().code();
+    eventually_is(PATIENCE, Code::Unavailable, of_neither).await;
+}
+
+async fn a_server_without_hello_is_polled(kind: Kind) {
+    let server = Server::start(kind);
+    server.run("ACL SETUSER old on >pass ~* +@all -hello -client");
+    let address = server.address();
+    let service = Setup::default().redis(format!("redis://old:pass@{address}/0")).start().await;
+    let keda = service.keda().await;
+    let mut pushes = Pushes::of(&keda, &queue("q")).await;
+    assert!(!pushes.next(RECOVERY).await);
+    server.run("XADD s 1-0 a 1\nXGROUP CREATE s g $\nXADD s 2-0 a 1\nSET n 2.5\nRPUSH q a b");
+    assert!(pushes.next(seconds(4)).await);
+    for (name, number) in [("q", 2.0), ("n", 2.5), ("missing", 0.0)] {
+        eventually_is(PATIENCE, Ok(number), async || value(&keda, name).await).await;
+    }
+    let group = trigger([("layout", "stream"), ("queue", "s"), ("group", "g")]);
+    assert_eq!(keda.value(&group).await.unwrap(), 1.0, "RESP2 has another form of groups");
+    let polled = "this Redis announces no changes; reads are polled instead";
+    assert_eq!(service.log_with(polled).len(), 1);
+}
+
+async fn a_slow_server_is_waited_for_within_the_deadline_of_a_call(kind: Kind) {
+    let server = Server::with_arguments(kind, &["--enable-debug-command", "yes"]);
+    server.run("RPUSH q a b c");
+    let service = Service::of(&server).await;
+    let keda = service.keda().await;
+    assert_eq!(value(&keda, "first").await, Ok(0.0));
+    let sleeping = tokio::task::spawn_blocking({
+        let mut link = server.connect();
+        move || {
+            let mut command = deadpool_redis::redis::cmd("DEBUG");
+            command.arg("SLEEP").arg("0.3").query::<()>(&mut link).unwrap();
+        }
+    });
+    sleep(millis(50)).await;
+    let asked = Instant::now();
+    assert_eq!(value(&keda, "q").await, Ok(3.0), "300 ms are no outage");
+    assert!(asked.elapsed() < CALL, "it took {:?}", asked.elapsed());
+    sleeping.await.unwrap();
+}
+
+/// Whatever a peer says instead of an answer is an outage, in time, and never a number.
+async fn expect_unavailable(reply: &'static [u8]) {
+    let peer = Scripted::answering(move |_| reply).await;
+    let service = Setup::default().redis(peer.url()).start().await;
+    let keda = service.keda().await;
+    let group = trigger([("layout", "stream"), ("queue", "s"), ("group", "g")]);
+    let due = trigger([("scheduled", "z")]);
+    for _ in 0..3 {
+        for asked in [&queue("q"), &group, &due] {
+            let start = Instant::now();
+            let reply = String::from_utf8_lossy(reply);
+            match keda.value(asked).await {
+                Ok(value) => panic!("{reply:?} was taken for {value}"),
+                Err(status) => {
+                    assert_eq!(status.code(), Code::Unavailable, "{reply:?}: {status}");
+                    assert!(!status.message().is_empty(), "{reply:?}");
+                }
+            }
+            assert!(start.elapsed() < CALL, "{reply:?} took {:?}", start.elapsed());
+        }
+    }
+    assert_eq!(service.get("/livez").await.0, 200);
+    assert!(service.log().len() < 200, "an outage floods the log: {} lines", service.log().len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn error_replies_are_never_numbers() {
+    let replies: [&[u8]; 8] = [
+        b"-LOADING Redis is loading the dataset in memory\r\n",
+        b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n",
+        b"-BUSY Redis is busy running a script.\r\n",
+        b"-ERR max number of clients reached\r\n",
+        b"-NOPERM this user has no permissions\r\n",
+        b"-NOAUTH Authentication required.\r\n",
+        b"-CLUSTERDOWN Hash slot not served\r\n",
+        b"-ERR unknown command\r\n",
+    ];
+    futures_util::future::join_all(replies.map(expect_unavailable)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_of_a_wrong_form_are_never_numbers() {
+    let replies: [&[u8]; 7] = [
+        b"+OK\r\n",
+        b"$-1\r\n",
+        b"_\r\n",
+        b":-5\r\n",
+        b"*1\r\n*2\r\n$4\r\nname\r\n$1\r\ng\r\n",
+        b"%1\r\n+a\r\n+b\r\n",
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ];
+    futures_util::future::join_all(replies.map(expect_unavailable)).await;
+}

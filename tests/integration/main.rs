@@ -1,0 +1,46 @@
+//! The whole of penstock from outside: the real binary, a real Redis and a real Valkey, and a
+//! client of KEDA's protocol that shares no code with the server.
+//!
+//! Every test starts what it needs on ports of its own and ends it by its process id. What a rule
+//! says about time is asserted with room for a slow machine; everything else is polled for.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "all of this is test code: it fails where it stands, and shows the log"
+)]
+
+mod harness;
+mod wire;
+
+mod access;
+mod command_line;
+mod hostile;
+mod keys;
+mod lifecycle;
+mod metadata;
+mod other_language;
+mod outage;
+mod stream_groups;
+mod streams;
+mod values;
+
+/// Makes two tests of each function: one that gets a Redis, one that gets a Valkey.
+macro_rules! on_both_servers {
+    ($($test:ident),+ $(,)?) => {
+        on_both_servers!(@on on_redis, Redis, $($test),+);
+        on_both_servers!(@on on_valkey, Valkey, $($test),+);
+    };
+    (@on $module:ident, $kind:ident, $($test:ident),+) => {
+        mod $module {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $test() {
+                    super::$test(crate::harness::Kind::$kind).await;
+                }
+            )+
+        }
+    };
+}
+use on_both_servers;
