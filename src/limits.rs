@@ -47,6 +47,8 @@ pub const REFRESH_FLOOR: Duration = Duration::from_millis(10);
 pub const SAMPLE_MAX_AGE: Duration = Duration::from_secs(1);
 /// How long one round trip to Redis may take before the link counts as broken.
 pub const COMMAND_DEADLINE: Duration = Duration::from_millis(500);
+/// How long all round trips of one batch may take.
+pub const READ_DEADLINE: Duration = Duration::from_secs(1);
 /// How long connecting, authenticating and turning tracking on may take.
 pub const CONNECT_DEADLINE: Duration = Duration::from_millis(900);
 /// The longest silence on a link before a PING proves it.
@@ -65,8 +67,11 @@ pub const REMEMBERED_TYPES: usize = 100_000;
 pub const NUMBER_BYTES: usize = 64;
 /// Entries after a group's last delivered id that are counted one by one when the lag is nil.
 pub const COUNTED_ENTRIES: u64 = 1_000;
-/// Entries that one XRANGE of that count asks for.
-pub const COUNTED_PAGE: u64 = 100;
+/// Entries that one XRANGE of that count asks for at most; the first asks for one, since entries
+/// come with their bodies.
+pub const COUNTED_PAGE: u64 = 250;
+/// Bytes of bodies that such a count may bring along, all pages together.
+pub const COUNTED_BYTES: u64 = 512 * 1024;
 /// How far a client's clock may be off from Redis's when a score is compared with now.
 pub const CLOCK_GRACE: Duration = Duration::from_secs(1);
 
@@ -107,6 +112,8 @@ pub const DRAIN_FLUSH: Duration = Duration::from_millis(300);
 
 /// Bytes of a configuration file, a manifest or a secret file.
 pub const FILE_BYTES: u64 = 4 * 1024 * 1024;
+/// The highest number of a database; Redis allows more databases than anybody has.
+pub const DATABASE_NUMBER: u32 = 65_535;
 /// Databases that one connection may open.
 pub const DATABASES: usize = 16;
 /// Connections that one server may have.

@@ -27,10 +27,22 @@ pub enum Irregularity {
     TooManyEntries(usize),
     /// A key of more than [`limits::METADATA_KEY_BYTES`]; it was not kept.
     LongKey(String),
-    /// A value of more than [`limits::METADATA_VALUE_BYTES`]; it was not kept.
+    /// A value of more than [`limits::METADATA_VALUE_BYTES`]; only its first character was kept.
     LongValue(String),
-    /// The same key came with and without the suffix `FromEnv`; the plain one was kept.
+    /// The same key came twice, or with and without the suffix `FromEnv`; the first was kept, which
+    /// is the plain one.
     Twice(String),
+}
+
+impl Irregularity {
+    /// Whether nothing of the map was kept, so that nothing else can be said of it.
+    #[must_use]
+    pub fn is_all(&self) -> bool {
+        match self {
+            Self::TooManyEntries(_) => true,
+            Self::LongKey(_) | Self::LongValue(_) | Self::Twice(_) => false,
+        }
+    }
 }
 
 /// A trigger's metadata, by key without the suffix `FromEnv`.
@@ -58,16 +70,18 @@ impl Metadata {
         for (spelled, value) in pairs {
             if spelled.len() > limits::METADATA_KEY_BYTES {
                 wrong.push(Irregularity::LongKey(spelled));
-            } else if value.len() > limits::METADATA_VALUE_BYTES {
-                wrong.push(Irregularity::LongValue(spelled));
+                continue;
+            }
+            let value = if value.len() > limits::METADATA_VALUE_BYTES {
+                wrong.push(Irregularity::LongValue(spelled.clone()));
+                value.chars().take(1).collect()
             } else {
-                match metadata.entries.entry(plain_key(&spelled).to_owned()) {
-                    MapEntry::Occupied(taken) => {
-                        wrong.push(Irregularity::Twice(taken.key().clone()))
-                    }
-                    MapEntry::Vacant(place) => {
-                        place.insert(Entry { spelled, value });
-                    }
+                value
+            };
+            match metadata.entries.entry(plain_key(&spelled).to_owned()) {
+                MapEntry::Occupied(taken) => wrong.push(Irregularity::Twice(taken.key().clone())),
+                MapEntry::Vacant(place) => {
+                    place.insert(Entry { spelled, value });
                 }
             }
         }

@@ -16,6 +16,7 @@ use crate::{
     config::{Config, Settings},
     demo::{self, Board, Load, RedisServer, Shared},
     time::{self, Instant},
+    trigger::Target,
 };
 
 use super::serve::Serving;
@@ -37,7 +38,7 @@ pub(super) struct DemoArgs {
     #[arg(long, default_value = "1s", value_parser = time::parse_duration)]
     job_time: Duration,
     /// Jobs per replica.
-    #[arg(long, default_value_t = 2.0)]
+    #[arg(long, default_value_t = 2.0, value_parser = target)]
     target: f64,
     /// The most workers.
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -53,6 +54,10 @@ pub(super) struct DemoArgs {
 fn speed(text: &str) -> Result<f64, String> {
     let speed = time::parse_decimal(text).filter(|speed| (0.1..=100.0).contains(speed));
     speed.ok_or_else(|| "must be a number from 0.1 to 100".to_owned())
+}
+
+fn target(text: &str) -> Result<f64, String> {
+    Target::parse(text).map(Target::get).map_err(|error| error.to_string())
 }
 
 /// Plays the demo and prints its summary; an error if it did not show what it should.

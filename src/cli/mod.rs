@@ -186,6 +186,9 @@ async fn dispatch(command: Command) -> Outcome {
                 Err(problems) => return usage(&problems),
             };
             let Scaling { replicas: current, min, max } = scaling;
+            if max < min.max(1) {
+                return usage(&format!("--max {max} must be at least 1 and at least --min {min}"));
+            }
             let replicas = probe::Replicas { current, min, max };
             match probe::probe(trigger, (&config, &namespace), replicas).await {
                 Ok(probe) => show(&probe, output).map_or_else(|e| failed(&e), |()| Outcome::Ok),
@@ -197,7 +200,8 @@ async fn dispatch(command: Command) -> Outcome {
 
 fn check(files: &[PathBuf], config: Option<&Path>) -> Outcome {
     let read = |path: &Path| {
-        let text = config::read_file(path).map_err(|error| usage(&error))?;
+        let unread = |error| usage(&format!("{}: {error}", path.display()));
+        let text = config::read_file(path).map_err(unread)?;
         Config::parse(&text, &path.display().to_string()).map_err(|problems| usage(&problems))
     };
     let config = match config.map(read).transpose() {

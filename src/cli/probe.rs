@@ -54,11 +54,11 @@ pub(super) async fn probe(
     let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
     let mut link = link.with_context(|| format!("{place} did not answer in time"))??;
     link.record();
-    let replies = timeout(limits::COMMAND_DEADLINE, link.read(trigger.plan.reads())).await;
+    let replies = timeout(limits::READ_DEADLINE, link.read(trigger.plan.reads())).await;
     let replies = replies.with_context(|| format!("{place} did not answer in time"))??;
     let exchanges = link.take_transcript();
     let answers = replies.into_iter().collect::<Result<Vec<Answer>, _>>();
-    let answers = answers.with_context(|| transcript(&exchanges))?;
+    let answers = answers.map_err(|fault| anyhow!("{}{fault}", transcript(&exchanges)))?;
     let known: Vec<&Answer> = answers.iter().collect();
     match trigger.verdict(&known) {
         Ok(verdict) => Ok(Probe { trigger, exchanges, answers, verdict, replicas }),

@@ -5,7 +5,7 @@
 
 use crate::{
     layouts::Read,
-    limits,
+    limits::{self, DATABASE_NUMBER},
     trigger::{Trigger, shown},
 };
 
@@ -165,18 +165,15 @@ fn globs(given: Option<Given<Vec<String>>>, problems: &mut ConfigProblems) -> Ve
     globs
 }
 
-/// The largest number of a database that a trigger or a connection may name.
-pub(super) const DATABASE_MAX: u32 = 65_535;
-
 fn databases(given: Option<Given<Vec<i64>>>, own: u32, problems: &mut ConfigProblems) -> Vec<u32> {
     let mut databases = vec![own];
     let Some(Given { spot, value: numbers }) = given else { return databases };
     for (index, number) in numbers.into_iter().enumerate() {
-        match u32::try_from(number).ok().filter(|number| *number <= DATABASE_MAX) {
+        match u32::try_from(number).ok().filter(|number| *number <= DATABASE_NUMBER) {
             Some(number) if databases.contains(&number) => {}
             Some(number) => databases.push(number),
             None => {
-                let what = format!("{number} is no database, a number from 0 to {DATABASE_MAX}");
+                let what = format!("{number} is no database, a number from 0 to {DATABASE_NUMBER}");
                 problems.add(&spot.item(index), what);
             }
         }

@@ -8,7 +8,7 @@ use url::Url;
 
 use crate::secret::Secret;
 
-use super::access::DATABASE_MAX;
+use crate::limits::DATABASE_NUMBER;
 
 const DEFAULT_PORT: u16 = 6379;
 
@@ -54,7 +54,7 @@ pub(super) enum AddressError {
     Host,
     #[error("has port 0")]
     Port,
-    #[error("must end in /N, N being a database from 0 to {DATABASE_MAX}")]
+    #[error("must end in /N, N being a database from 0 to {DATABASE_NUMBER}")]
     Database,
     #[error("has a query (`?…`), and none is known; write a `?` in a password as %3F")]
     Query,
@@ -137,7 +137,7 @@ fn database(path: &str) -> Option<u32> {
     }
     let digits = number.bytes().all(|b| b.is_ascii_digit());
     let number = digits.then(|| number.parse().ok()).flatten();
-    number.filter(|number| *number <= DATABASE_MAX)
+    number.filter(|number| *number <= DATABASE_NUMBER)
 }
 
 /// Decodes `%40` and its like; a percent sign without two hexadecimal digits is itself.

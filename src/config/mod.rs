@@ -28,13 +28,11 @@ pub use password::{Password, PasswordError};
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use server::Server;
 
-use crate::limits;
+use crate::{limits, trigger::DEFAULT_CONNECTION};
 use connection::Draft;
 use problem::Spot;
 use raw::{Given, RawConnection, RawFile};
 
-/// The connection of a `--redis URL` that names none, and of triggers that name none.
-pub const DEFAULT_CONNECTION: &str = "default";
 /// The host of a connection whose URL is not in the file, when the file is read alone. It can
 /// never be resolved (RFC 6761).
 pub const URL_NOT_GIVEN: &str = "url-not-given.invalid";

@@ -14,6 +14,8 @@ pub(super) struct Pulse {
     last: Option<bool>,
     /// The next repeat: its number, and when it is due.
     repeat: Option<(usize, Instant)>,
+    /// Whether that moment is a place in the budget's timetable.
+    booked: bool,
     push_inactive: bool,
 }
 
@@ -54,65 +56,62 @@ impl Pulse {
         self.repeat.map(|(_, at)| at)
     }
 
-    /// Sends the repeat that is due.
+    /// Whether the repeat that is due has its place in the timetable already.
+    pub(super) fn is_booked(&self) -> bool {
+        self.booked
+    }
+
+    /// Notes that the repeat was sent, and plans the next one.
     pub(super) fn repeated(&mut self, now: Instant, jitter: f64) {
         if let Some((number, _)) = self.repeat.take() {
             self.plan_repeat(number + 1, now, jitter);
         }
     }
 
-    /// Puts the repeat off.
+    /// Puts the repeat off to its place in the timetable.
     pub(super) fn defer(&mut self, until: Instant) {
         if let Some((_, at)) = &mut self.repeat {
-            *at = until;
+            (*at, self.booked) = (until, true);
         }
     }
 
     fn plan_repeat(&mut self, number: usize, now: Instant, jitter: f64) {
         let pause = limits::REPEAT_PAUSES.get(number);
+        self.booked = false;
         self.repeat = pause.map(|pause| (number, now + pause.mul_f64(0.8 + 0.4 * jitter)));
     }
 }
 
-/// What all streams together may send: a bucket that refills at [`limits::PUSH_RATE`].
+/// What all streams together may send: [`limits::PUSH_RATE`] a second, with a burst. Each message
+/// takes a place in one timetable, so that repeats which have to wait are due one after another.
 #[derive(Debug)]
 pub(super) struct Budget {
-    tokens: f64,
-    at: Instant,
+    /// When the timetable is empty again.
+    booked_until: Instant,
 }
 
 impl Budget {
-    /// A full budget.
+    /// An empty timetable.
     pub(super) fn new(now: Instant) -> Self {
-        Self { tokens: f64::from(limits::PUSH_BURST), at: now }
+        Self { booked_until: now }
     }
 
-    /// Pays for an edge, which never waits; repeats then wait the longer.
+    /// Books an edge, which never waits; repeats then wait the longer, up to a bound.
     pub(super) fn pay(&mut self, now: Instant) {
-        self.refill(now);
-        self.tokens = (self.tokens - 1.0).max(-f64::from(limits::PUSH_BURST));
+        let bound = now + 2 * limits::PUSH_BURST * self.interval();
+        self.booked_until =
+            (self.booked_until.max(now) + self.interval()).min(bound.max(self.booked_until));
     }
 
-    /// Pays for a repeat.
-    ///
-    /// # Errors
-    /// When to try again, if the budget is spent.
-    pub(super) fn pay_for_repeat(&mut self, now: Instant) -> Result<(), Instant> {
-        self.refill(now);
-        if self.tokens >= 1.0 {
-            self.tokens -= 1.0;
-            Ok(())
-        } else {
-            let missing = (1.0 - self.tokens) / f64::from(limits::PUSH_RATE);
-            Err(now + Duration::from_secs_f64(missing))
-        }
+    /// Books a repeat and tells when it may be sent: now, or later if more than the burst is booked.
+    pub(super) fn book(&mut self, now: Instant) -> Instant {
+        self.booked_until = self.booked_until.max(now) + self.interval();
+        let burst = limits::PUSH_BURST * self.interval();
+        self.booked_until.checked_sub(burst).map_or(now, |at| at.max(now))
     }
 
-    fn refill(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.at).as_secs_f64();
-        let refilled = self.tokens + passed * f64::from(limits::PUSH_RATE);
-        self.tokens = refilled.min(f64::from(limits::PUSH_BURST));
-        self.at = now;
+    fn interval(&self) -> Duration {
+        Duration::from_secs(1) / limits::PUSH_RATE
     }
 }
 
@@ -155,14 +154,18 @@ mod tests {
     }
 
     #[test]
-    fn repeats_wait_for_the_budget_and_edges_do_not() {
+    fn repeats_wait_for_the_budget_one_after_another_and_edges_do_not() {
         let now = Instant::now();
         let mut budget = Budget::new(now);
         for _ in 0..1000 {
             budget.pay(now);
         }
-        let again = budget.pay_for_repeat(now).unwrap_err();
-        assert!(again <= now + Duration::from_secs(3), "the debt is bounded");
-        assert_eq!(budget.pay_for_repeat(again + Duration::from_millis(1)), Ok(()));
+        let first = budget.book(now);
+        assert!(now < first && first <= now + Duration::from_secs(3), "the debt is bounded");
+        let booked: Vec<Instant> = (0..100).map(|_| budget.book(now)).collect();
+        let interval = Duration::from_secs(1) / limits::PUSH_RATE;
+        assert!(booked.windows(2).all(|pair| pair[1] == pair[0] + interval));
+        let later = booked[99] + limits::PUSH_BURST * interval;
+        assert_eq!(budget.book(later), later, "the timetable empties with time");
     }
 }

@@ -133,17 +133,16 @@ impl Activity {
         if self.pulse.repeat_at().is_none_or(|at| at > now) {
             return None;
         }
-        match self.with_budget(|budget| budget.pay_for_repeat(now)) {
-            Ok(()) => {
-                self.pulse.repeated(now, fastrand::f64());
-                Some((true, PushKind::Repeat))
-            }
-            Err(again) => {
+        if !self.pulse.is_booked() {
+            let at = self.with_budget(|budget| budget.book(now));
+            if at > now {
                 self.lease.metrics.push_deferred();
-                self.pulse.defer(again);
-                None
+                self.pulse.defer(at);
+                return None;
             }
         }
+        self.pulse.repeated(now, jitter);
+        Some((true, PushKind::Repeat))
     }
 
     fn with_budget<T>(&self, act: impl FnOnce(&mut Budget) -> T) -> T {

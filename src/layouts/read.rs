@@ -113,6 +113,18 @@ impl Read {
     }
 }
 
+impl Read {
+    /// Whether Redis announces every change of the answer. It does not announce that time passes,
+    /// nor XREADGROUP, XACK and XGROUP (measured on Redis 7.0 and Valkey 9.1).
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        match self {
+            Self::Size { .. } => !self.depends_on_time(),
+            Self::Group { .. } => false,
+        }
+    }
+}
+
 impl fmt::Display for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -23,20 +23,24 @@ use crate::{
     sampling::{Changes, Fault, Link, Source},
 };
 
-use super::{error, invalidation, link::RedisLink};
+use super::{
+    error, invalidation,
+    link::{KnownTypes, RedisLink},
+};
 
 /// One database of one configured Redis.
 #[derive(Debug, Clone)]
 pub struct RedisSource {
     connection: Connection,
     database: u32,
+    types: KnownTypes,
 }
 
 impl RedisSource {
     /// The source for a database of a connection.
     #[must_use]
     pub fn new(connection: Connection, database: u32) -> Self {
-        Self { connection, database }
+        Self { connection, database, types: KnownTypes::default() }
     }
 
     async fn open(&self, changes: &Changes, protocol: ProtocolVersion) -> Result<RedisLink, Fault> {
@@ -44,7 +48,8 @@ impl RedisSource {
         let pool = self.pool(changes.clone(), protocol, Arc::clone(&tracked))?;
         let connection: PooledConnection =
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
-        let mut link = RedisLink::new(connection, tracked.load(Ordering::SeqCst));
+        let tracked = tracked.load(Ordering::SeqCst);
+        let mut link = RedisLink::new(connection, tracked, self.types.clone());
         // A server may take connections long before it is ready to answer.
         link.prove().await?;
         Ok(link)
@@ -108,13 +113,14 @@ impl RedisSource {
     }
 }
 
-/// Turns tracking on; `false` where the server has none or does not allow it.
+/// Turns tracking on; `false` where the server has none or does not allow it. A server that is only
+/// busy or loading has it, so that the connection has to be tried again.
 async fn track(connection: &mut redis::aio::MultiplexedConnection) -> Result<bool, HookError> {
     let reply: Result<(), RedisError> =
         redis::cmd("CLIENT").arg("TRACKING").arg("ON").query_async(connection).await;
     match reply {
         Ok(()) => Ok(true),
-        Err(error) if error.code().is_some() => Ok(false),
+        Err(error) if matches!(error.code(), Some("ERR" | "NOPERM")) => Ok(false),
         Err(error) => Err(HookError::Backend(error)),
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use deadpool_redis::redis::Value;
 
-use crate::{layouts::Answer, sampling::Fault, time::parse_decimal};
+use crate::{layouts::Answer, limits, sampling::Fault, time::parse_decimal};
 
 use super::encode::StreamId;
 
@@ -34,6 +34,9 @@ pub(super) fn number(value: &Value) -> Result<Option<Answer>, Fault> {
     let bytes = bytes(value).ok_or_else(|| unexpected("a string that is no string"))?;
     if bytes.is_empty() {
         return Ok(None);
+    }
+    if bytes.len() > limits::NUMBER_BYTES {
+        return Ok(Some(Answer::NotANumber));
     }
     let number = std::str::from_utf8(bytes).ok().and_then(|text| parse_decimal(text.trim()));
     Ok(Some(number.map_or(Answer::NotANumber, Answer::Number)))
@@ -87,16 +90,37 @@ pub(super) fn group(value: &Value, name: &[u8]) -> Result<Option<GroupRow>, Faul
     Ok(None)
 }
 
-/// How many entries a page of XRANGE has, and the id of the last one.
-pub(super) fn page(value: &Value) -> Result<(u64, Option<StreamId>), Fault> {
+/// One page of XRANGE.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Page {
+    pub(super) entries: u64,
+    /// Bytes of the entries' fields and values.
+    pub(super) bytes: u64,
+    /// The id of the last entry; `None` for an empty page.
+    pub(super) last: Option<StreamId>,
+}
+
+/// How much a page of XRANGE holds.
+pub(super) fn page(value: &Value) -> Result<Page, Fault> {
     let entries = sequence(value).ok_or_else(|| unexpected("entries that are no list"))?;
-    let Some(last) = entries.last() else { return Ok((0, None)) };
+    let Some(last) = entries.last() else { return Ok(Page { entries: 0, bytes: 0, last: None }) };
     let id = sequence(last)
         .and_then(|entry| entry.first())
         .and_then(text)
         .and_then(|id| StreamId::parse(&id))
         .ok_or_else(|| unexpected("an entry without an id"))?;
-    Ok((u64::try_from(entries.len()).unwrap_or(u64::MAX), Some(id)))
+    let bytes = u64::try_from(size(value)).unwrap_or(u64::MAX);
+    let entries = u64::try_from(entries.len()).unwrap_or(u64::MAX);
+    Ok(Page { entries, bytes, last: Some(id) })
+}
+
+/// Bytes of all strings in a reply.
+fn size(value: &Value) -> usize {
+    match value {
+        Value::Array(values) => values.iter().map(size).sum(),
+        Value::Map(pairs) => pairs.iter().map(|(name, value)| size(name) + size(value)).sum(),
+        other => bytes(other).map_or(0, <[u8]>::len),
+    }
 }
 
 /// A map, or what RESP2 makes of one: names and values in turn.

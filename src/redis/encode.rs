@@ -1,4 +1,5 @@
-//! Reads as commands. All of them only read, are tracked by Redis, and have small replies.
+//! Reads as commands. All of them only read, and all are tracked by Redis. Their replies are small,
+//! but for pages of stream entries, which are bounded by their bytes.
 //!
 //! It is apart from the decoding because this side knows what a read asks for, and that one what
 //! Redis can say.
@@ -78,9 +79,9 @@ pub(super) fn length(key: &Name) -> Cmd {
 }
 
 /// XRANGE key from + COUNT n: the entries from an id on, one page.
-pub(super) fn entries_from(key: &Name, from: StreamId) -> Cmd {
+pub(super) fn entries_from(key: &Name, from: StreamId, count: u64) -> Cmd {
     let mut command = of_key("XRANGE", &[], key);
-    command.arg(from.to_string()).arg("+").arg("COUNT").arg(limits::COUNTED_PAGE);
+    command.arg(from.to_string()).arg("+").arg("COUNT").arg(count);
     command
 }
 
@@ -106,7 +107,8 @@ fn size(key: &Name, members: Members, key_type: KeyType, now: Duration) -> Cmd {
         (KeyType::Hash, _) => of_key("HLEN", &[], key),
         (KeyType::Stream, _) => of_key("XLEN", &[], key),
         (KeyType::Text, _) => {
-            // GET would bring along whatever somebody put there.
+            // GET would bring along whatever somebody put there; the byte beyond tells that there
+            // is more.
             let mut command = of_key("GETRANGE", &[], key);
             command.arg(0).arg(limits::NUMBER_BYTES);
             command

@@ -4,7 +4,7 @@
 //! It is apart so that no error can be taken for an answer by accident.
 
 use deadpool_redis::{
-    PoolError,
+    HookError, PoolError,
     redis::{ErrorKind, RedisError},
 };
 
@@ -68,7 +68,8 @@ pub(super) fn pool_fault(error: &PoolError) -> Fault {
         PoolError::Backend(error) => fault(error),
         PoolError::Closed => Fault::Unreachable("the pool is closed".to_owned()),
         PoolError::NoRuntimeSpecified => Fault::Unreachable("the pool has no runtime".to_owned()),
-        PoolError::PostCreateHook(error) => Fault::Unreachable(cut(&error.to_string())),
+        PoolError::PostCreateHook(HookError::Backend(error)) => fault(error),
+        PoolError::PostCreateHook(HookError::Message(message)) => Fault::Unreachable(cut(message)),
     }
 }
 

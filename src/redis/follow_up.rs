@@ -28,9 +28,32 @@ enum Question {
     /// The stream has no such group: how many entries has it?
     Length,
     /// The lag is nil: the entries that follow the last delivered one are counted in pages.
-    Count { pending: u64, from: StreamId, counted: u64 },
+    Count { pending: u64, from: StreamId, counted: Counted },
     /// They are too many to count: the length of the stream is the bound.
     Bound { pending: u64 },
+}
+
+/// How far the entries of a stream are counted.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counted {
+    entries: u64,
+    bytes: u64,
+}
+
+impl Counted {
+    /// How many entries to ask for next: one at first, since entries come with their bodies, then
+    /// as many as are likely to stay within the bytes. Never more than decide the question.
+    fn next_page(self) -> u64 {
+        let Some(average) = self.bytes.checked_div(self.entries) else { return 1 };
+        let left = limits::COUNTED_BYTES.saturating_sub(self.bytes);
+        let fitting = (left / average.max(1)).clamp(1, limits::COUNTED_PAGE);
+        fitting.min((limits::COUNTED_ENTRIES + 1).saturating_sub(self.entries).max(1))
+    }
+
+    /// Whether counting on would cost too much.
+    fn is_enough(self) -> bool {
+        self.entries > limits::COUNTED_ENTRIES || self.bytes >= limits::COUNTED_BYTES
+    }
 }
 
 /// One read on its way to its answer.
@@ -92,7 +115,9 @@ impl FollowUps {
             Question::Exists => encode::exists(key),
             Question::TypeName => encode::type_of(key),
             Question::Length | Question::Bound { .. } => encode::length(key),
-            Question::Count { from, .. } => encode::entries_from(key, *from),
+            Question::Count { from, counted, .. } => {
+                encode::entries_from(key, *from, counted.next_page())
+            }
         };
         open.map(command).collect()
     }
@@ -104,7 +129,7 @@ fn size(key: &Name, guess: KeyType, reply: &Reply) -> Result<Progress, Fault> {
         Err(error) => {
             return match refusal(error) {
                 Refusal::WrongType => Ok(Progress::Open(key.clone(), Question::TypeName)),
-                Refusal::NoSuchKey => Ok(done(Answer::Missing)),
+                Refusal::NoSuchKey => Err(fault(error)),
                 Refusal::Fault(fault) => Err(fault),
             };
         }
@@ -142,9 +167,10 @@ fn of_group(key: &Name, name: &Name, reply: &Reply) -> Result<Progress, Fault> {
     let group = |entries| done(Answer::Group(Group { waiting: Waiting::Exact(entries), pending }));
     Ok(match (row.lag, row.last_delivered.next()) {
         (Some(lag), _) => group(lag),
-        (None, Some(from)) => {
-            Progress::Open(key.clone(), Question::Count { pending, from, counted: 0 })
-        }
+        (None, Some(from)) => Progress::Open(
+            key.clone(),
+            Question::Count { pending, from, counted: Counted::default() },
+        ),
         (None, None) => group(0),
     })
 }
@@ -167,15 +193,20 @@ fn proceed(key: &Name, question: &Question, reply: &Reply) -> Result<Progress, F
             Ok(done(Answer::Group(Group { waiting, pending })))
         }
         Question::Count { pending, counted, .. } => {
-            let (entries, last) = decode::page(value)?;
-            let counted = counted + entries;
-            match last.and_then(StreamId::next) {
-                Some(_) if counted >= limits::COUNTED_ENTRIES => open(Question::Bound { pending }),
-                Some(from) if entries >= limits::COUNTED_PAGE => {
-                    open(Question::Count { pending, from, counted })
-                }
+            let page = decode::page(value)?;
+            let asked_for = counted.next_page();
+            let counted = Counted {
+                entries: counted.entries + page.entries,
+                bytes: counted.bytes.saturating_add(page.bytes),
+            };
+            match page.last.and_then(StreamId::next) {
+                Some(from) if page.entries >= asked_for => open(if counted.is_enough() {
+                    Question::Bound { pending }
+                } else {
+                    Question::Count { pending, from, counted }
+                }),
                 _ => {
-                    let waiting = Waiting::Exact(counted);
+                    let waiting = Waiting::Exact(counted.entries);
                     Ok(done(Answer::Group(Group { waiting, pending })))
                 }
             }

@@ -5,12 +5,17 @@
 //! that need a second command (a nil lag, an empty string) get it afterwards, when it can only
 //! count a job twice. It does not know why a read is done.
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use deadpool_redis::{
     Connection,
     redis::{Cmd, Pipeline, RedisResult, Value},
 };
+use tokio::time::timeout;
 
 use crate::{
     layouts::{Answer, Name, Read},
@@ -33,16 +38,27 @@ const ATTEMPTS: usize = 3;
 pub struct RedisLink {
     connection: Option<Connection>,
     tracked: bool,
-    types: HashMap<Name, KeyType>,
+    types: KnownTypes,
     transcript: Option<Vec<Exchange>>,
+}
+
+/// The types of keys that are no lists, as far as they were learned. They outlive a link, so that a
+/// slow network does not have to learn them anew at every reconnect.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KnownTypes(Arc<Mutex<HashMap<Name, KeyType>>>);
+
+impl KnownTypes {
+    fn map(&self) -> MutexGuard<'_, HashMap<Name, KeyType>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A command's reply, with an error reply as an error.
 pub(super) type Reply = RedisResult<Value>;
 
 impl RedisLink {
-    pub(super) fn new(connection: Connection, tracked: bool) -> Self {
-        Self { connection: Some(connection), tracked, types: HashMap::new(), transcript: None }
+    pub(super) fn new(connection: Connection, tracked: bool, types: KnownTypes) -> Self {
+        Self { connection: Some(connection), tracked, types, transcript: None }
     }
 
     /// Notes every command and reply from now on.
@@ -69,8 +85,9 @@ impl RedisLink {
         for command in &commands {
             pipeline.add_command(command.clone());
         }
-        let replies: Vec<Reply> =
-            pipeline.query_async(connection).await.map_err(|error| fault(&error))?;
+        let replies = timeout(limits::COMMAND_DEADLINE, pipeline.query_async(connection)).await;
+        let replies: Result<Vec<Reply>, _> = replies.map_err(|_| Fault::Timeout)?;
+        let replies = replies.map_err(|error| fault(&error))?;
         if replies.len() != commands.len() {
             return Err(Fault::Unexpected("another number of replies than commands".to_owned()));
         }
@@ -81,17 +98,14 @@ impl RedisLink {
         Ok(replies)
     }
 
-    /// Redis's own time, if any of the reads depends on it.
-    async fn time_for(&mut self, reads: &[Read]) -> Result<Duration, Fault> {
-        if !reads.iter().any(Read::depends_on_time) {
-            return Ok(Duration::ZERO);
-        }
+    /// Redis's own time. The inner fault is that this user may not ask for it.
+    async fn time(&mut self) -> Result<Result<Duration, Fault>, Fault> {
         let replies = self.round(vec![encode::time()]).await?;
-        match replies.as_slice() {
+        Ok(match replies.as_slice() {
             [Ok(value)] => decode::time(value),
             [Err(error)] => Err(fault(error)),
             _ => Err(Fault::Unexpected("no time".to_owned())),
-        }
+        })
     }
 
     fn guess(&self, read: &Read) -> KeyType {
@@ -103,7 +117,7 @@ impl RedisLink {
                         KeyType::SortedSet
                     }
                 };
-                self.types.get(key).copied().unwrap_or(of_unknown)
+                self.types.map().get(key).copied().unwrap_or(of_unknown)
             }
             Read::Group { .. } => KeyType::Stream,
         }
@@ -112,27 +126,26 @@ impl RedisLink {
     /// Asks for the types of keys that were guessed wrongly.
     async fn learn_types(&mut self, keys: Vec<Name>) -> Result<(), Fault> {
         let replies = self.round(keys.iter().map(encode::type_of).collect()).await?;
-        if self.types.len() + keys.len() > limits::REMEMBERED_TYPES {
-            self.types.clear();
+        let mut types = self.types.map();
+        if types.len() + keys.len() > limits::REMEMBERED_TYPES {
+            types.clear();
         }
         for (key, reply) in keys.into_iter().zip(replies) {
             let Ok(value) = reply else { continue };
             match KeyType::named(&decode::type_name(&value)?) {
-                Some(key_type) => self.types.insert(key, key_type),
-                None => self.types.remove(&key),
+                Some(key_type) => types.insert(key, key_type),
+                None => types.remove(&key),
             };
         }
         Ok(())
     }
-}
 
-impl Link for RedisLink {
-    fn tracked(&self) -> bool {
-        self.tracked
-    }
-
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Answer, Fault>>, Fault> {
-        let now = self.time_for(reads).await?;
+    /// Answers reads in their order. `now` is Redis's own time.
+    async fn answer(
+        &mut self,
+        reads: &[Read],
+        now: Duration,
+    ) -> Result<Vec<Result<Answer, Fault>>, Fault> {
         for attempt in 1..=ATTEMPTS {
             let types: Vec<KeyType> = reads.iter().map(|read| self.guess(read)).collect();
             let questions =
@@ -154,6 +167,32 @@ impl Link for RedisLink {
             return follow_ups.finish(self).await;
         }
         Err(Fault::Unexpected("the types of the keys keep changing".to_owned()))
+    }
+}
+
+impl Link for RedisLink {
+    fn tracked(&self) -> bool {
+        self.tracked
+    }
+
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Answer, Fault>>, Fault> {
+        if !reads.iter().any(Read::depends_on_time) {
+            return self.answer(reads, Duration::ZERO).await;
+        }
+        match self.time().await? {
+            Ok(now) => self.answer(reads, now).await,
+            Err(fault) => {
+                // Only what depends on the time fails with it.
+                let timeless = |read: &&Read| !read.depends_on_time();
+                let others: Vec<Read> = reads.iter().filter(timeless).cloned().collect();
+                let mut answers = self.answer(&others, Duration::ZERO).await?.into_iter();
+                let mut next = || answers.next().unwrap_or_else(|| Err(fault.clone()));
+                let each = reads
+                    .iter()
+                    .map(|read| if read.depends_on_time() { Err(fault.clone()) } else { next() });
+                Ok(each.collect())
+            }
+        }
     }
 
     async fn prove(&mut self) -> Result<(), Fault> {

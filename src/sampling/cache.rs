@@ -72,6 +72,7 @@ impl Slot {
 
     fn soil(&mut self, true_until: Instant) {
         if self.holds()
+            && self.read.is_announced()
             && let Some(known) = &mut self.known
         {
             known.true_until = known.true_until.max(true_until);

@@ -216,7 +216,7 @@ impl State {
         let announced = self.announced_until();
         let until = |slot: &Slot| {
             let known = slot.known.as_ref()?;
-            let clean = announced.filter(|_| slot.holds());
+            let clean = announced.filter(|_| slot.holds() && slot.read.is_announced());
             Some(clean.map_or(known.true_until, |proved| known.true_until.max(proved)))
         };
         self.slots(id).map(until).min().flatten()

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    layouts::Read,
     limits,
     telemetry::{ConnectOutcome, ReadResult},
     time::Instant,
@@ -62,11 +63,12 @@ async fn connect<S: Source>(sampler: &Sampler, source: &S) -> Result<S::Link, Fa
 
 /// Does what is due until the link breaks.
 async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
+    let mut trouble = Trouble::default();
     loop {
         let (step, triggers) = sampler.with_state(|state, now| (state.next(now), state.triggers()));
         sampler.metrics().triggers(triggers);
         let result = match step {
-            Step::Read(batch) => read(sampler, link, batch).await,
+            Step::Read(batch) => read(sampler, link, batch, &mut trouble).await,
             Step::Prove => {
                 let proof = timeout(limits::COMMAND_DEADLINE, link.prove()).await;
                 proof.unwrap_or(Err(Fault::Timeout)).map(|()| {
@@ -91,12 +93,13 @@ async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
 async fn read<L: Link>(
     sampler: &Sampler,
     link: &mut L,
-    batch: Vec<(usize, crate::layouts::Read)>,
+    batch: Vec<(usize, Read)>,
+    trouble: &mut Trouble,
 ) -> Result<(), Fault> {
     let reads: Vec<_> = batch.iter().map(|(_, read)| read.clone()).collect();
     let number = u64::try_from(reads.len()).unwrap_or(u64::MAX);
     sampler.metrics().batch();
-    let replies = timeout(limits::COMMAND_DEADLINE, link.read(&reads)).await;
+    let replies = timeout(limits::READ_DEADLINE, link.read(&reads)).await;
     let replies = match replies.unwrap_or(Err(Fault::Timeout)) {
         Ok(replies) if replies.len() == reads.len() => replies,
         Ok(_) => return Err(Fault::Unexpected("another number of answers than reads".to_owned())),
@@ -105,6 +108,7 @@ async fn read<L: Link>(
             return Err(fault);
         }
     };
+    trouble.note(sampler, replies.iter().find_map(|reply| reply.as_ref().err()));
     let failed = replies.iter().filter(|reply| reply.is_err()).count();
     let failed = u64::try_from(failed).unwrap_or(u64::MAX);
     sampler.metrics().reads(ReadResult::Failed, failed);
@@ -161,6 +165,31 @@ impl Outage {
         let (first, longest) = limits::RECONNECT_PAUSES;
         let doubled = first * 2u32.saturating_pow(self.attempts.saturating_sub(1).min(16));
         doubled.min(longest).mul_f64(1.0 - 0.5 * fastrand::f64())
+    }
+}
+
+/// Reads that fail on a link that is up, so that each reason is logged once.
+#[derive(Default)]
+struct Trouble {
+    told: Option<String>,
+    last: Option<Instant>,
+}
+
+impl Trouble {
+    /// Notes the first fault of a batch. Batches without one end the trouble only after a while,
+    /// since they may be about other keys.
+    fn note(&mut self, sampler: &Sampler, fault: Option<&Fault>) {
+        if let Some(fault) = fault {
+            let reason = fault.to_string();
+            self.last = Some(Instant::now());
+            if self.told.as_ref() != Some(&reason) {
+                warn!(connection = %sampler, %reason, "a read failed; its last value is held for the stale budget");
+                self.told = Some(reason);
+            }
+        } else if self.last.is_some_and(|last| last.elapsed() > 3 * limits::SAMPLE_MAX_AGE) {
+            info!(connection = %sampler, "no read has failed for a while");
+            *self = Self::default();
+        }
     }
 }
 

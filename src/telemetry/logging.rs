@@ -4,7 +4,9 @@
 
 use std::io::{self, IsTerminal};
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    EnvFilter, filter::LevelFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 /// The form of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +35,13 @@ pub enum LoggingError {
 /// # Errors
 /// [`LoggingError`] when the level is unknown or a log is set up already.
 pub fn init_logging(format: LogFormat, level: &str) -> Result<(), LoggingError> {
-    let filter = EnvFilter::try_new(level).map_err(|_| LoggingError::Level(level.to_owned()))?;
+    let refused = || LoggingError::Level(level.to_owned());
+    // The filter takes a bare word that is no level for the name of a target, and logs nothing.
+    let is_no_level = level.is_empty() || level.parse::<LevelFilter>().is_err();
+    if !level.contains(['=', ',']) && is_no_level {
+        return Err(refused());
+    }
+    let filter = EnvFilter::builder().parse(level).map_err(|_| refused())?;
     let registry = tracing_subscriber::registry().with(filter);
     let layer = fmt::layer().with_writer(io::stderr).with_target(false);
     let result = match format {
@@ -43,4 +51,17 @@ pub fn init_logging(format: LogFormat, level: &str) -> Result<(), LoggingError> 
         }
     };
     result.map_err(|_| LoggingError::Already)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_that_is_none_is_refused_and_never_silences_the_log() {
+        for level in ["verbose", "", "penstock", "info,,x=nonsense"] {
+            let refused = init_logging(LogFormat::Text, level);
+            assert!(matches!(refused, Err(LoggingError::Level(_))), "{level}");
+        }
+    }
 }

@@ -102,7 +102,7 @@ impl<'a> ArgumentReader<'a> {
                 self.count_once(&names, entry);
                 Some(Argument::Names(names))
             }
-            ParameterKind::Name => match names::parse_literal(&entry.value) {
+            ParameterKind::Name => match names::parse_literal(self.as_meant(&entry.value)) {
                 Ok(name) => Some(Argument::Names(vec![name])),
                 Err(error) => {
                     self.refuse(entry, &[error]);
@@ -119,6 +119,11 @@ impl<'a> ArgumentReader<'a> {
                 chosen.cloned().map(Argument::Choice)
             }
         }
+    }
+
+    /// Spaces around a name are no part of it, except to KEDA's own triggers.
+    fn as_meant<'v>(&self, value: &'v str) -> &'v str {
+        if self.fields.literal { value } else { value.trim_matches(' ') }
     }
 
     fn listed(&mut self, entry: &Entry) -> Option<Vec<Name>> {

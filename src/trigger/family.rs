@@ -6,9 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::metadata::{Entry, Metadata};
+use crate::{
+    metadata::{Entry, Metadata},
+    time::parse_decimal,
+};
 
-use super::problem::Problems;
+use super::problem::{Problems, shown};
 
 /// Whose keys a trigger uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -130,7 +133,8 @@ pub(super) fn from_redis(metadata: &Metadata, problems: &mut Problems) -> Fields
 pub(super) fn from_streams(metadata: &Metadata, problems: &mut Problems) -> Fields {
     let mut fields = Fields { literal: true, ..Fields::default() };
     let has = |key: &str| metadata.get(key).is_some();
-    let lag = metadata.get("lagCount").is_some_and(|entry| entry.value.trim() != "0");
+    let is_zero = |entry: &Entry| parse_decimal(entry.value.trim()) == Some(0.0);
+    let lag = metadata.get("lagCount").is_some_and(|entry| !is_zero(entry));
     if has("consumerGroup") {
         fields.word("layout", "stream");
         fields.rename(metadata, "stream", "queue");
@@ -144,6 +148,14 @@ pub(super) fn from_streams(metadata: &Metadata, problems: &mut Problems) -> Fiel
         fields.word("signal", "backlog");
         fields.rename(metadata, "stream", "waiting");
         fields.rename(metadata, "streamLength", "target");
+    }
+    // KEDA reads all of its numbers, also those that then do not matter.
+    for key in ["lagCount", "pendingEntriesCount", "streamLength"] {
+        let entry = metadata.get(key).filter(|entry| entry.value.trim().parse::<i64>().is_err());
+        if let Some(entry) = entry.filter(|entry| fields.get("target") != Some(entry)) {
+            let value = shown(&entry.value);
+            problems.add(&entry.spelled, format!("`{value}` must be a whole number, as for KEDA"));
+        }
     }
     fields.rename(metadata, "activationLagCount", "activation");
     if !has("stream") {

@@ -33,7 +33,7 @@ pub(super) enum NameError {
 impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Empty => f.write_str("has an empty name; names are separated by one comma each"),
+            Self::Empty => f.write_str("has an empty name"),
             Self::Control(name) => {
                 write!(f, "`{name}` has a control character, which no name may have")
             }

@@ -5,7 +5,7 @@
 
 use crate::{
     layouts::{Arguments, Layout, Registry},
-    limits,
+    limits::{self, DATABASE_NUMBER},
     metadata::{Entry, Irregularity, Metadata, plain_key},
     signals::{KINDS, Signal},
     time,
@@ -20,7 +20,8 @@ use super::{
     problem::shown,
 };
 
-const DEFAULT_CONNECTION: &str = "default";
+/// The connection of a trigger that names none, and of a `--redis` without a name.
+pub const DEFAULT_CONNECTION: &str = "default";
 const DEFAULT_LAYOUT: &str = "keys";
 
 impl Trigger {
@@ -35,8 +36,12 @@ impl Trigger {
     {
         let (metadata, irregularities) = Metadata::collect(map);
         let mut problems = Problems::default();
+        let kept_nothing = irregularities.iter().any(Irregularity::is_all);
         for irregularity in irregularities {
             irregular(irregularity, &mut problems);
+        }
+        if kept_nothing {
+            return Err(problems);
         }
         let trigger = Parser { metadata: &metadata, registry, problems: &mut problems }.parse();
         match trigger {
@@ -57,7 +62,7 @@ fn irregular(irregularity: Irregularity, problems: &mut Problems) {
         Irregularity::LongValue(key) => problems
             .add(&key, format!("the value is longer than {} bytes", limits::METADATA_VALUE_BYTES)),
         Irregularity::Twice(key) => {
-            problems.add(&key, "is given both with and without FromEnv; keep one");
+            problems.add(&key, "is given twice, or with and without FromEnv; keep one");
         }
     }
 }
@@ -178,10 +183,11 @@ impl<'a> Parser<'a> {
             [None, None] => return Some(None),
             [Some(entry), None] | [None, Some(entry)] => entry,
         };
-        let number = entry.value.trim().parse().ok().filter(|number| *number <= DATABASE_MAX);
+        let digits = Some(entry.value.trim()).filter(|text| !text.starts_with('+'));
+        let number = digits.and_then(|text| text.parse().ok()).filter(|n| *n <= DATABASE_NUMBER);
         if number.is_none() {
             let what = format!(
-                "`{}` is no database, a number from 0 to {DATABASE_MAX}",
+                "`{}` is no database, a number from 0 to {DATABASE_NUMBER}",
                 shown(&entry.value)
             );
             self.problems.add(&entry.spelled, what);
@@ -242,9 +248,6 @@ impl<'a> Parser<'a> {
         reader.finish(layout)
     }
 }
-
-/// Redis allows more databases than anybody has; the connection decides which may be used.
-const DATABASE_MAX: u32 = 65_535;
 
 fn one_of(value: &str, known: &[&str]) -> String {
     let nearest = nearest(value, known.iter().copied());

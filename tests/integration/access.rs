@@ -16,6 +16,7 @@ on_both_servers!(
     a_wrong_password_is_unavailable_and_nowhere_to_be_read,
     a_user_that_may_not_track_is_polled_and_the_log_says_so_once,
     a_user_that_may_not_read_a_key_gets_no_number_for_it,
+    a_right_that_is_taken_away_is_an_outage_however_often_it_is_asked,
     a_database_that_is_allowed_is_read_and_no_other,
     the_least_rights_are_enough,
 );
@@ -199,6 +200,25 @@ async fn a_user_that_may_not_read_a_key_gets_no_number_for_it(kind: Kind) {
     assert_eq!(status.code(), Code::Unavailable, "a part of the sum is no sum: {status}");
     server.run("RPUSH mine:q b");
     eventually_is(PATIENCE, Ok(2.0), async || value(&keda, &queue("mine:q")).await).await;
+}
+
+async fn a_right_that_is_taken_away_is_an_outage_however_often_it_is_asked(kind: Kind) {
+    let server = Server::start(kind);
+    server.run("ACL SETUSER meek on >pass ~* +@all\nRPUSH q a b");
+    let url = format!("redis://meek:pass@{}/0", server.address());
+    let config = format!("[redis.default]\nurl = \"{url}\"\nhold_stale = \"1s\"\n");
+    let service = Setup::default().config(config).start().await;
+    let keda = service.keda().await;
+    assert_eq!(keda.value(&queue("q")).await.unwrap(), 2.0);
+    server.run("ACL SETUSER meek -llen");
+    // The link is well and every read fails: asking must not keep the old value alive.
+    eventually_is(seconds(5), Err(Code::Unavailable), async || value(&keda, &queue("q")).await)
+        .await;
+    for _ in 0..20 {
+        assert_eq!(value(&keda, &queue("q")).await, Err(Code::Unavailable));
+    }
+    server.run("ACL SETUSER meek +llen\nRPUSH q c");
+    eventually_is(RECOVERY, Ok(3.0), async || value(&keda, &queue("q")).await).await;
 }
 
 /// No more than these commands: none writes, and what a newer penstock sends on top is seen here.

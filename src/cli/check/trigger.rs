@@ -41,6 +41,7 @@ impl TriggerCheck<'_, '_> {
         match metadata.parse(Registry::builtin()) {
             Ok(trigger) => {
                 self.counting(&trigger, &metadata);
+                self.globs(&trigger);
                 self.access(trigger, &metadata);
             }
             Err(problems) => {
@@ -144,6 +145,15 @@ impl TriggerCheck<'_, '_> {
         self.desk.note(&self.at("signal"), what);
     }
 
+    /// A glob in a queue name is refused by every connection of this release, so that no
+    /// configuration is needed to say so.
+    fn globs(&mut self, trigger: &Trigger) {
+        for name in &trigger.globs {
+            let denied = Denied::Scan { name: name.clone() };
+            self.desk.problem(&format!("{}.metadata", self.path), denied.to_string());
+        }
+    }
+
     /// Whether the configured connection lets it. What only the cluster knows is not asked.
     fn access(&mut self, mut trigger: Trigger, metadata: &Metadata<'_>) {
         let Some(config) = self.config else { return };
@@ -183,7 +193,9 @@ impl TriggerCheck<'_, '_> {
                 let key = keys.find(|key| metadata.get(key).is_some());
                 self.denied(connection, &denied, &self.at(key.unwrap_or("database")));
             }
-            Err(denied @ (Denied::Namespace { .. } | Denied::Scan { .. })) => {
+            // Told already, with or without a configuration.
+            Err(Denied::Scan { .. }) => {}
+            Err(denied @ Denied::Namespace { .. }) => {
                 self.denied(connection, &denied, &format!("{}.metadata", self.path));
             }
         }
