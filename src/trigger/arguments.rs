@@ -48,7 +48,10 @@ impl<'a> ArgumentReader<'a> {
                 ParameterKind::Choice { default, .. } => {
                     self.arguments.set(name, Argument::Choice(default.clone()));
                 }
-                ParameterKind::Keys | ParameterKind::Name if parameter.required => {
+                // What is missing from KEDA's own keys was told in their words.
+                ParameterKind::Keys | ParameterKind::Name
+                    if parameter.required && !self.fields.literal =>
+                {
                     let what = format!(
                         "is required. {} For example `{}`",
                         parameter.doc, parameter.example
@@ -68,7 +71,10 @@ impl<'a> ArgumentReader<'a> {
     /// What the layout was given, and the names among it that are globs.
     pub(super) fn finish(self, layout: &Layout) -> (Arguments, Vec<String>) {
         let needs = layout.needs();
-        if !needs.is_empty() && !needs.iter().any(|need| self.given.contains(need)) {
+        if !self.fields.literal
+            && !needs.is_empty()
+            && !needs.iter().any(|need| self.given.contains(need))
+        {
             let lead = layout.parameter(&needs[0]).and_then(|parameter| parameter.aliases.first());
             let others = needs.join("`, `");
             self.problems.add(

@@ -104,6 +104,22 @@ fn kedas_streams_trigger_gives_the_number_that_keda_gives() {
 }
 
 #[test]
+fn what_kedas_keys_lack_is_told_once_and_in_their_words() {
+    let redis = told(&[("listLength", "5")]);
+    assert_eq!(redis, "listName: is required by the keys of KEDA's redis trigger");
+    let streams = told(&[("consumerGroup", "g"), ("pendingEntriesCount", "many")]);
+    assert!(streams.starts_with("stream: is required by the keys"), "{streams}");
+    assert!(!streams.contains("queue") && streams.contains("pendingEntriesCount"), "{streams}");
+    let beside = told(&[
+        ("stream", "s"),
+        ("consumerGroup", "g"),
+        ("lagCount", "3"),
+        ("pendingEntriesCount", "junk"),
+    ]);
+    assert_eq!(beside, "pendingEntriesCount: `junk` must be a whole number, as for KEDA");
+}
+
+#[test]
 fn keys_of_two_families_are_a_problem() {
     let told = told(&[("listName", "q"), ("queue", "q"), ("stream", "s")]);
     assert!(told.contains("listName: belongs to KEDA's redis trigger"), "{told}");
