@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::{
-    io::AsyncReadExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     time::{Instant, timeout},
 };
@@ -14,7 +14,7 @@ use tonic_health::pb::{
 use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::{
-    harness::{CALL, Kind, PATIENCE, Server, Service, Setup, millis, seconds},
+    harness::{CALL, Kind, PATIENCE, Server, Service, Setup, eventually_is, millis, seconds},
     wire::{Keda, queue, trigger},
 };
 
@@ -43,9 +43,12 @@ async fn readiness_and_health_do_not_depend_on_redis() {
         server.run_again();
         assert_eq!(keda.value(&queue("q")).await.unwrap_or_default(), 0.0);
         server.kill();
-        // Long enough for the link to be known as broken.
-        let gone = keda.value(&trigger([("queue", "q"), ("staleFor", "0")])).await;
-        assert_eq!(gone.unwrap_err().code(), Code::Unavailable);
+        // Until the link is known to be broken.
+        let unheld = trigger([("queue", "q"), ("staleFor", "0")]);
+        eventually_is(PATIENCE, Err(Code::Unavailable), async || {
+            keda.value(&unheld).await.map_err(|status| status.code())
+        })
+        .await;
     }
     assert_eq!(service.get("/nowhere").await.0, 404);
 }
@@ -112,6 +115,8 @@ async fn ends_by(signal: &str) {
     let mut service = Service::of(&server).await;
     let keda = service.keda().await;
     let mut idle = TcpStream::connect(service.grpc()).await.unwrap();
+    let mut half = TcpStream::connect(service.admin()).await.unwrap();
+    half.write_all(b"GET /metr").await.unwrap();
     let other = service.keda().await;
     let watches = ["", SERVICE].map(|name| {
         let request = HealthCheckRequest { service: name.to_owned() };

@@ -118,7 +118,8 @@ impl Service {
         &self.addresses.as_ref().unwrap().0
     }
 
-    fn admin(&self) -> &str {
+    /// Where probes and metrics are served.
+    pub fn admin(&self) -> &str {
         &self.addresses.as_ref().unwrap().1
     }
 
