@@ -74,18 +74,17 @@ pub(super) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     let scaler = serving.listener.address().to_string();
     println!("Redis at {}, penstock at {scaler}", redis.url());
     let shared = Shared::new(load);
+    let mut screen = Screen::new();
     let url = redis.url();
     let played = tokio::select! {
         played = demo::play(&shared, load, (&scaler, &url)) => played.map_err(anyhow::Error::from),
         ended = serving.run(std::future::pending()) => ended,
-        drawn = draw(&shared) => drawn,
+        drawn = screen.run(&shared) => drawn,
         () = sleep(args.give_up) => Err(anyhow::anyhow!("gave up after {:?}", args.give_up)),
         _ = signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
     };
     let mut board = shared.board();
-    for event in board.take_events() {
-        println!("{event}");
-    }
+    screen.draw(&mut board)?;
     println!();
     for line in board.summary() {
         println!("{line}");
@@ -108,47 +107,56 @@ fn config(redis: &RedisServer) -> anyhow::Result<Config> {
     Ok(Config::load(&settings)?)
 }
 
-/// Draws for as long as it is polled.
-async fn draw(shared: &Shared) -> anyhow::Result<()> {
-    let term = Term::buffered_stdout();
-    if !term.is_term() {
-        return lines(shared).await;
-    }
-    let mut height = 0;
-    loop {
-        let picture = {
-            let mut board = shared.board();
-            board.take_events();
-            board.picture(Instant::now())
-        };
-        let width = usize::from(term.size().1).max(20);
-        term.clear_last_lines(height)?;
-        for line in &picture {
-            let fitting: String = line.chars().take(width - 1).collect();
-            term.write_line(&fitting)?;
-        }
-        term.flush()?;
-        height = picture.len();
-        sleep(FRAME).await;
-    }
+/// Where the demo is drawn: in place on a terminal, line by line elsewhere.
+struct Screen {
+    term: Term,
+    /// Lines of the last picture, which the next one replaces.
+    height: usize,
+    last_line: String,
+    told: Instant,
 }
 
-async fn lines(shared: &Shared) -> anyhow::Result<()> {
-    let mut last = String::new();
-    let mut told = Instant::now();
-    loop {
-        let (events, line) = {
-            let mut board: std::sync::MutexGuard<'_, Board> = shared.board();
-            (board.take_events(), board.line())
-        };
+impl Screen {
+    fn new() -> Self {
+        let (term, last_line) = (Term::buffered_stdout(), String::new());
+        Self { term, height: 0, last_line, told: Instant::now() }
+    }
+
+    /// Draws for as long as it is polled.
+    async fn run(&mut self, shared: &Shared) -> anyhow::Result<()> {
+        loop {
+            self.draw(&mut shared.board())?;
+            sleep(FRAME).await;
+        }
+    }
+
+    fn draw(&mut self, board: &mut Board) -> anyhow::Result<()> {
+        let events = board.take_events();
+        if self.term.is_term() {
+            return self.picture(&board.picture(Instant::now()));
+        }
         for event in events {
             println!("{event}");
         }
-        if line != last && told.elapsed() >= LINE {
+        let line = board.line();
+        if line != self.last_line && self.told.elapsed() >= LINE {
             println!("          {line}");
-            last = line;
-            told = Instant::now();
+            (self.last_line, self.told) = (line, Instant::now());
         }
-        sleep(FRAME).await;
+        Ok(())
+    }
+
+    fn picture(&mut self, picture: &[String]) -> anyhow::Result<()> {
+        let (rows, columns) = self.term.size();
+        let (rows, columns) = (usize::from(rows).max(2), usize::from(columns).max(2));
+        self.term.clear_last_lines(self.height.min(rows - 1))?;
+        let visible = &picture[..picture.len().min(rows - 1)];
+        for line in visible {
+            let fitting: String = line.chars().take(columns - 1).collect();
+            self.term.write_line(&fitting)?;
+        }
+        self.term.flush()?;
+        self.height = visible.len();
+        Ok(())
     }
 }
