@@ -79,11 +79,14 @@ impl Probe {
         for (state, terms, count) in self.states() {
             writeln!(text, "{state:<10} {} = {count}", self.sum(terms))?;
         }
+        let formula = trigger.signal.kind().formula();
         let counts = &verdict.counts;
-        let parts = format!("{} + {} + {}", counts.waiting, counts.due, counts.in_flight);
-        let signal = trigger.signal.kind();
+        let filled_in = formula
+            .replace("in flight", &counts.in_flight.to_string())
+            .replace("waiting", &counts.waiting.to_string())
+            .replace("due", &counts.due.to_string());
         writeln!(text)?;
-        writeln!(text, "value      {} = {} (of {parts})", signal.formula(), verdict.value)?;
+        writeln!(text, "value      {formula} = {filled_in} = {}", verdict.value)?;
         writeln!(text, "active     {}", self.activity())?;
         writeln!(text, "replicas   {}", self.advice())?;
         Ok(text)
