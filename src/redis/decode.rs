@@ -217,6 +217,9 @@ mod tests {
             assert_eq!(number(&bulk(text)), Ok(Some(Answer::NotANumber)), "{text}");
         }
         assert_eq!(number(&bulk("")), Ok(None));
+        let (longest, longer) = ("0".repeat(64), "0".repeat(65));
+        assert_eq!(number(&bulk(&longest)), Ok(Some(Answer::Number(0.0))));
+        assert_eq!(number(&bulk(&longer)), Ok(Some(Answer::NotANumber)), "more may follow");
         assert!(number(&Value::Nil).is_err());
     }
 

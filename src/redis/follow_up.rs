@@ -217,3 +217,56 @@ fn proceed(key: &Name, question: &Question, reply: &Reply) -> Result<Progress, F
 fn done(answer: Answer) -> Progress {
     Progress::Done(Ok(answer))
 }
+
+#[cfg(test)]
+mod tests {
+    use deadpool_redis::redis::{RedisError, Value, make_extension_error};
+
+    use super::*;
+
+    fn refused(code: &str, detail: &str) -> Reply {
+        let error: RedisError = make_extension_error(code.to_owned(), Some(detail.to_owned()));
+        Err(error)
+    }
+
+    fn answer(progress: Result<Progress, Fault>) -> Option<Answer> {
+        match progress {
+            Ok(Progress::Done(answer)) => answer.ok(),
+            Ok(Progress::Open(..)) | Err(_) => None,
+        }
+    }
+
+    #[test]
+    fn only_a_group_takes_no_such_key_for_an_answer() {
+        let reply = refused("ERR", "no such key");
+        assert_eq!(answer(of_group(&"s".into(), &"g".into(), &reply)), Some(Answer::Missing));
+        assert_eq!(answer(size(&"k".into(), KeyType::List, &reply)), None);
+    }
+
+    #[test]
+    fn no_reply_that_is_no_length_becomes_a_size() {
+        for value in [Value::Nil, Value::Int(-1), Value::Okay, Value::Array(vec![])] {
+            let progress = size(&"k".into(), KeyType::List, &Ok(value));
+            assert!(matches!(progress, Err(Fault::Unexpected(_))));
+        }
+    }
+
+    #[test]
+    fn entries_are_counted_one_at_first_and_never_more_than_decide_the_question() {
+        let page = |entries, bytes| Counted { entries, bytes }.next_page();
+        assert_eq!(page(0, 0), 1);
+        assert_eq!(page(1, 100), limits::COUNTED_PAGE);
+        assert_eq!(page(1, limits::COUNTED_BYTES / 4), 3);
+        assert_eq!(page(1, limits::COUNTED_BYTES), 1);
+        assert_eq!(page(limits::COUNTED_ENTRIES - 1, 1000), 2);
+        assert_eq!(page(limits::COUNTED_ENTRIES, 1000), 1);
+    }
+
+    #[test]
+    fn counting_ends_with_the_entries_or_the_bytes() {
+        let is_enough = |entries, bytes| Counted { entries, bytes }.is_enough();
+        assert!(!is_enough(limits::COUNTED_ENTRIES, 1000));
+        assert!(is_enough(limits::COUNTED_ENTRIES + 1, 1000));
+        assert!(is_enough(2, limits::COUNTED_BYTES));
+    }
+}

@@ -19,6 +19,7 @@ on_both_servers!(
     a_right_that_is_taken_away_is_an_outage_however_often_it_is_asked,
     a_database_that_is_allowed_is_read_and_no_other,
     the_least_rights_are_enough,
+    a_right_that_one_trigger_lacks_is_no_outage_for_the_others,
 );
 
 async fn value(keda: &Keda, trigger: &Trigger) -> Result<f64, Code> {
@@ -240,4 +241,23 @@ async fn the_least_rights_are_enough(kind: Kind) {
     assert_eq!(keda.value(&trigger(group)).await.unwrap(), 1.0);
     let none = service.log_with("this Redis announces no changes; reads are polled instead");
     assert!(none.is_empty(), "tracking is allowed: {:?}", service.log());
+}
+
+async fn a_right_that_one_trigger_lacks_is_no_outage_for_the_others(kind: Kind) {
+    let server = Server::start(kind);
+    server.run("ACL SETUSER timeless on >pass ~* resetchannels +@all -time");
+    server.run("RPUSH w a\nZADD s 1 a");
+    let address = server.address();
+    let service =
+        Setup::default().redis(format!("redis://timeless:pass@{address}/0")).start().await;
+    let keda = service.keda().await;
+    let timed = trigger([("scheduled", "s")]);
+    assert_eq!(value(&keda, &timed).await, Err(Code::Unavailable));
+    // Both are read in one batch from here on.
+    let plain = queue("w");
+    let (one, other) = tokio::join!(value(&keda, &plain), value(&keda, &timed));
+    assert_eq!((one, other), (Ok(1.0), Err(Code::Unavailable)));
+    assert_eq!(service.log_with("connected to Redis").len(), 1, "the link stayed up");
+    let told = "a read failed; its last value is held for the stale budget";
+    assert_eq!(service.log_with(told).len(), 1, "and the reason is told once");
 }

@@ -128,3 +128,35 @@ async fn the_demo_scales_from_zero_and_back_and_cuts_no_job(kind: Kind) {
     let replicas = line("replicas").trim_start_matches("replicas").trim();
     assert!(replicas.starts_with("0 → 1") && replicas.ends_with("→ 0"), "{said}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_meant_is_a_usage_error_and_no_panic() {
+    let redis = "redis://127.0.0.1:1";
+    for (arguments, word) in [
+        (vec!["probe", "queue=q", "--redis", redis, "--min", "5", "--max", "0"], "--max"),
+        (vec!["probe", "queue", "--redis", redis], "KEY=VALUE"),
+        (vec!["probe", "queue=q", "--redis", "http://h"], "--redis"),
+        (vec!["serve", "--redis", redis, "--log-level", "verbose"], "verbose"),
+        (vec!["serve"], "--redis"),
+        (vec!["demo", "--target", "0"], "target"),
+        (vec!["demo", "--speed", "0"], "speed"),
+        (vec!["check", "--config", "/nowhere/penstock.toml", "x.yaml"], "/nowhere/penstock.toml"),
+    ] {
+        let (code, said, complained) = run(arguments.clone()).await;
+        assert_eq!(code, 2, "{arguments:?}: {said}{complained}");
+        assert!(complained.contains(word), "{arguments:?}: {complained}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_glob_that_every_server_refuses_fails_the_check_without_a_configuration() {
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("glob.yaml");
+    let manifest = "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: emails}\n\
+                    spec:\n  triggers:\n    - type: external-push\n      metadata: \
+                    {scalerAddress: 'penstock:9090', queue: 'emails:*'}\n";
+    fs::write(&file, manifest).unwrap();
+    let (code, said, complained) = run(["check", &file.display().to_string()]).await;
+    assert_eq!(code, 1, "{said}{complained}");
+    assert!(said.contains("emails:*") && said.contains("scan"), "{said}");
+}
