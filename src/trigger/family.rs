@@ -28,7 +28,7 @@ pub enum Family {
 pub(super) const IGNORED: &[&str] =
     &["scalerAddress", "enableTLS", "unsafeSsl", "caCert", "tlsClientCert", "tlsClientKey"];
 /// Keys of the connection, which the administrator configures; never taken from a trigger.
-pub(super) const REFUSED: &[&str] = &[
+const REFUSED: &[&str] = &[
     "address",
     "addresses",
     "host",
@@ -54,6 +54,13 @@ const STREAMS: &[&str] = &[
     "activationLagCount",
     "streamLength",
 ];
+
+/// Whether a key, without its suffix `FromEnv`, belongs to the connection. Its value is never taken
+/// from a trigger, and never shown.
+#[must_use]
+pub fn belongs_to_connection(key: &str) -> bool {
+    REFUSED.contains(&key) || key.starts_with("sentinel")
+}
 
 impl Family {
     /// The family that a key belongs to alone, among KEDA's.

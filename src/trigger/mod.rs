@@ -13,7 +13,7 @@ mod threshold;
 
 use std::{fmt, time::Duration};
 
-pub use family::Family;
+pub use family::{Family, belongs_to_connection};
 pub use parse::DEFAULT_CONNECTION;
 pub use problem::{Problem, Problems, shown};
 pub use threshold::{Activation, Target, ThresholdError};

@@ -14,7 +14,7 @@ use crate::{
 use super::{
     Activation, Family, Problems, Target, Trigger,
     arguments::ArgumentReader,
-    family::{self, COMMON, Fields, IGNORED, OWN, REFUSED},
+    family::{self, COMMON, Fields, IGNORED, OWN, belongs_to_connection},
     metric_name::metric_name,
     names,
     problem::shown,
@@ -146,7 +146,7 @@ impl<'a> Parser<'a> {
             if known || of_layout || Family::of_keda_key(key).is_some() {
                 continue;
             }
-            let what = if REFUSED.contains(&key) || key.starts_with("sentinel") {
+            let what = if belongs_to_connection(key) {
                 "belongs to the connection, which the administrator configures; remove it and name \
                  the connection with `redis`"
                     .to_owned()

@@ -4,15 +4,13 @@
 //! environment variable where KEDA sends its value, so a value that would be valid stands in. It
 //! does not know what a trigger means.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Map, Value};
 
 use crate::{
     layouts::{Layout, ParameterKind, Registry},
     metadata::plain_key,
     signals::KINDS,
-    trigger::{Problems, Trigger, shown},
+    trigger::{Problems, Trigger, belongs_to_connection, shown},
 };
 
 use super::report::Desk;
@@ -124,22 +122,9 @@ fn sample(key: &str, layout: Option<&Layout>) -> String {
 
 /// Keys of KEDA's own Redis triggers that belong to the connection, among those of a map.
 pub(super) fn of_connection(map: &Map<String, Value>) -> Vec<String> {
-    let known: BTreeSet<&str> = [
-        "address",
-        "addresses",
-        "host",
-        "hosts",
-        "port",
-        "ports",
-        "username",
-        "password",
-        "enableTLS",
-        "unsafeSsl",
-    ]
-    .into();
     let is_theirs = |key: &&String| {
         let plain = plain_key(key);
-        known.contains(plain) || plain.starts_with("sentinel")
+        belongs_to_connection(plain) || matches!(plain, "enableTLS" | "unsafeSsl")
     };
     map.keys().filter(is_theirs).map(|key| shown(key)).collect()
 }
