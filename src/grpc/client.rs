@@ -89,7 +89,8 @@ impl KedaClient {
             metric_name: spec.metric_name.clone(),
         };
         let metrics = self.client.get_metrics(request).await.map_err(call)?.into_inner();
-        let value = metrics.metric_values.first().map_or(0.0, |value| value.metric_value_float);
+        let value = metrics.metric_values.first().map(|value| value.metric_value_float);
+        let value = value.ok_or_else(|| CallError::Call("no metric value".to_owned()))?;
         let activity = self.client.is_active(self.reference.clone()).await.map_err(call)?;
         Ok(Polled {
             metric_name: spec.metric_name,
