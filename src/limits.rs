@@ -41,18 +41,28 @@ pub const TRIGGER_MEMORY: Duration = Duration::from_mins(10);
 
 /// Reads that one pipeline carries.
 pub const BATCH_READS: usize = 256;
-/// The shortest time between two reads of the same question.
-pub const REFRESH_FLOOR: Duration = Duration::from_millis(10);
-/// How old a sample may grow before it is read again while somebody watches or asks.
+/// The shortest time between two reads of the same question: a key that changes all the time is read
+/// 83 times a second.
+pub const REFRESH_FLOOR: Duration = Duration::from_millis(12);
+/// How old a sample may grow whose changes are not announced before it is read again while somebody
+/// watches or asks.
 pub const SAMPLE_MAX_AGE: Duration = Duration::from_secs(1);
+/// How old a sample may grow whose changes are announced, give or take a tenth. It is for what nothing
+/// announces: SWAPDB, XGROUP on an idle group, and whatever we do not know of.
+pub const SAFETY_MAX_AGE: Duration = Duration::from_mins(10);
+/// By how much Redis's clock may run away from ours before what was to change at a time is read again.
+pub const CLOCK_DRIFT: Duration = Duration::from_millis(50);
+/// The longest activity window that a trigger may have.
+pub const ACTIVITY_WINDOW_MAX: Duration = Duration::from_hours(24);
 /// How long one round trip to Redis may take before the link counts as broken.
 pub const COMMAND_DEADLINE: Duration = Duration::from_millis(500);
 /// How long all round trips of one batch may take.
 pub const READ_DEADLINE: Duration = Duration::from_secs(1);
 /// How long connecting, authenticating and turning tracking on may take.
 pub const CONNECT_DEADLINE: Duration = Duration::from_millis(900);
-/// The longest silence on a link before a PING proves it.
-pub const PROOF_INTERVAL: Duration = Duration::from_secs(1);
+/// The longest silence on a link before a PING proves it. With the deadline of that PING, this is how
+/// old what is taken for unchanged can be on a link that broke without a word: less than a second.
+pub const PROOF_INTERVAL: Duration = Duration::from_millis(400);
 /// The first and the longest pause between two attempts to connect.
 pub const RECONNECT_PAUSES: (Duration, Duration) =
     (Duration::from_millis(50), Duration::from_secs(1));

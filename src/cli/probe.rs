@@ -57,7 +57,8 @@ pub(super) async fn probe(
     let replies = timeout(limits::READ_DEADLINE, link.read(trigger.plan.reads())).await;
     let replies = replies.with_context(|| format!("{place} did not answer in time"))??;
     let exchanges = link.take_transcript();
-    let answers = replies.into_iter().collect::<Result<Vec<Answer>, _>>();
+    let answers = replies.into_iter().map(|reply| reply.map(|reply| reply.answer));
+    let answers = answers.collect::<Result<Vec<Answer>, _>>();
     let answers = answers.map_err(|fault| anyhow!("{}{fault}", transcript(&exchanges)))?;
     let known: Vec<&Answer> = answers.iter().collect();
     match trigger.verdict(&known) {

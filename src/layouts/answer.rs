@@ -27,6 +27,24 @@ pub enum Answer {
     },
 }
 
+impl Answer {
+    /// Whether the next change of it may come without an announcement by Redis. XREADGROUP, XACK
+    /// and XGROUP announce nothing; XADD does, so that a group with nothing to give and nothing
+    /// pending changes only by it (measured on Redis 7.0 and Valkey 9.1).
+    #[must_use]
+    pub fn changes_silently(&self) -> bool {
+        match self {
+            Self::Group(group) => group.waiting.entries() > 0 || group.pending > 0,
+            Self::MissingGroup { .. } => true,
+            Self::Missing
+            | Self::Size(_)
+            | Self::Number(_)
+            | Self::NotANumber
+            | Self::WrongType(_) => false,
+        }
+    }
+}
+
 /// The state of one consumer group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Group {
@@ -83,4 +101,20 @@ pub enum Misfit {
         /// The group.
         group: Name,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_idle_group_is_announced() {
+        let group = |waiting, pending| {
+            Answer::Group(Group { waiting: Waiting::Exact(waiting), pending }).changes_silently()
+        };
+        assert!(!group(0, 0));
+        assert!(group(1, 0) && group(0, 1));
+        assert!(Answer::MissingGroup { entries: 0 }.changes_silently());
+        assert!(!Answer::Missing.changes_silently() && !Answer::Size(7).changes_silently());
+    }
 }

@@ -4,17 +4,18 @@
 //! data, equal reads are one read, and a read names every key it touches. It does not know which
 //! commands answer it.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
-/// A Redis key, group or member: bytes, since frameworks use bytes that are no text.
+/// A Redis key, group or member: bytes, since frameworks use bytes that are no text. Clones share
+/// them.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Name(Box<[u8]>);
+pub struct Name(Arc<[u8]>);
 
 impl Name {
     /// A name of these bytes.
     #[must_use]
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
-        Self(bytes.into().into_boxed_slice())
+        Self(bytes.into().into())
     }
 
     /// The bytes, as Redis knows them.
@@ -108,18 +109,6 @@ impl Read {
     pub fn depends_on_time(&self) -> bool {
         match self {
             Self::Size { members, .. } => !matches!(members, Members::All),
-            Self::Group { .. } => false,
-        }
-    }
-}
-
-impl Read {
-    /// Whether Redis announces every change of the answer. It does not announce that time passes,
-    /// nor XREADGROUP, XACK and XGROUP (measured on Redis 7.0 and Valkey 9.1).
-    #[must_use]
-    pub fn is_announced(&self) -> bool {
-        match self {
-            Self::Size { .. } => !self.depends_on_time(),
             Self::Group { .. } => false,
         }
     }

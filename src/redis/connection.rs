@@ -51,7 +51,7 @@ impl RedisSource {
         let tracked = tracked.load(Ordering::SeqCst);
         let mut link = RedisLink::new(connection, tracked, self.types.clone());
         // A server may take connections long before it is ready to answer.
-        link.prove().await?;
+        link.prove(false).await?;
         Ok(link)
     }
 

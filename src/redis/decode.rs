@@ -12,9 +12,17 @@ use std::time::Duration;
 
 use deadpool_redis::redis::Value;
 
-use crate::{layouts::Answer, limits, sampling::Fault, time::parse_decimal};
+use crate::{
+    layouts::{Answer, Members, Read, Unit},
+    limits,
+    sampling::{Fault, Lasts},
+    time::parse_decimal,
+};
 
-use super::encode::StreamId;
+use super::{
+    encode::{StreamId, bound},
+    link::Response,
+};
 
 /// A number of members or entries.
 pub(super) fn count(value: &Value) -> Result<u64, Fault> {
@@ -54,6 +62,36 @@ pub(super) fn time(value: &Value) -> Result<Duration, Fault> {
         }
         _ => Err(unexpected("a time of another form")),
     }
+}
+
+/// How long the count of a sorted set's members lasts, by the reply that names the next score after
+/// the bound at Redis's time `now`.
+pub(super) fn lasts(response: &Response, read: &Read, now: Duration) -> Lasts {
+    let Read::Size { members, .. } = read else { return Lasts::Unknown };
+    let per_second = match members {
+        Members::Due(Unit::Seconds) | Members::Leased(Unit::Seconds) => 1.0,
+        Members::Due(Unit::Milliseconds) | Members::Leased(Unit::Milliseconds) => 1_000.0,
+        Members::All => return Lasts::UntilAnnounced,
+    };
+    let Ok(value) = response else { return Lasts::Unknown };
+    let score = match sequence(value) {
+        Some([]) => return Lasts::UntilAnnounced,
+        // RESP3 pairs a member with its score, RESP2 lists both.
+        Some([pair] | [_, pair]) => number_of(sequence(pair).and_then(<[_]>::last).unwrap_or(pair)),
+        _ => None,
+    };
+    let Some(score) = score else { return Lasts::Unknown };
+    let seconds = score / per_second - bound(*members, now).as_secs_f64();
+    // What lies beyond all time is as good as never.
+    Duration::try_from_secs_f64(seconds.max(0.0)).map_or(Lasts::UntilAnnounced, Lasts::For)
+}
+
+fn number_of(value: &Value) -> Option<f64> {
+    match value {
+        Value::Double(number) => Some(*number),
+        other => text(other)?.parse().ok(),
+    }
+    .filter(|number| !number.is_nan())
 }
 
 /// One consumer group as XINFO GROUPS describes it.
@@ -228,5 +266,22 @@ mod tests {
         let reply = Value::Array(vec![bulk("1700000000"), bulk("250000")]);
         assert_eq!(time(&reply), Ok(Duration::from_millis(1_700_000_000_250)));
         assert!(time(&Value::Array(vec![bulk("x"), bulk("1")])).is_err());
+    }
+
+    #[test]
+    fn a_count_of_due_jobs_lasts_until_the_next_one_falls_due() {
+        let now = Duration::from_secs(1_000);
+        let read = |members| Read::Size { key: "z".into(), members };
+        let (due, leased) = (Members::Due(Unit::Seconds), Members::Leased(Unit::Milliseconds));
+        let resp3 = |score| Value::Array(vec![Value::Array(vec![bulk("m"), Value::Double(score)])]);
+        let lasts = |reply, members| super::lasts(&Ok(reply), &read(members), now);
+        assert_eq!(lasts(resp3(1_005.5), due), Lasts::For(Duration::from_millis(4_500)));
+        assert_eq!(lasts(resp3(1_005_500.0), leased), Lasts::For(Duration::from_millis(6_500)));
+        let resp2 = Value::Array(vec![bulk("m"), bulk("1005.5")]);
+        assert_eq!(lasts(resp2, due), Lasts::For(Duration::from_millis(4_500)));
+        assert_eq!(lasts(resp3(f64::INFINITY), due), Lasts::UntilAnnounced);
+        assert_eq!(lasts(Value::Array(vec![]), due), Lasts::UntilAnnounced);
+        assert_eq!(lasts(Value::Nil, due), Lasts::Unknown);
+        assert_eq!(lasts(Value::Array(vec![bulk("m"), bulk("x")]), due), Lasts::Unknown);
     }
 }

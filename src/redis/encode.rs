@@ -91,17 +91,13 @@ fn size(key: &Name, members: Members, key_type: KeyType, now: Duration) -> Cmd {
         (KeyType::Set, _) => of_key("SCARD", &[], key),
         (KeyType::SortedSet, Members::All) => of_key("ZCARD", &[], key),
         (KeyType::SortedSet, Members::Due(unit)) => {
-            // Scores were written with clients' clocks: a job counts as due a grace early.
-            let until = score(now + limits::CLOCK_GRACE, unit);
             let mut command = of_key("ZCOUNT", &[], key);
-            command.arg("-inf").arg(until);
+            command.arg("-inf").arg(score(bound(members, now), unit));
             command
         }
         (KeyType::SortedSet, Members::Leased(unit)) => {
-            // And a lease as held a grace longer.
-            let after = score(now.saturating_sub(limits::CLOCK_GRACE), unit);
             let mut command = of_key("ZCOUNT", &[], key);
-            command.arg(format!("({after}")).arg("+inf");
+            command.arg(format!("({}", score(bound(members, now), unit))).arg("+inf");
             command
         }
         (KeyType::Hash, _) => of_key("HLEN", &[], key),
@@ -114,6 +110,32 @@ fn size(key: &Name, members: Members, key_type: KeyType, now: Duration) -> Cmd {
             command
         }
         (KeyType::Other, _) => type_of(key),
+    }
+}
+
+/// The member after the bound, with its score: the next one to fall due, or the next lease to run
+/// out. Of the member itself nothing is wanted, but Redis gives no score without it.
+pub(super) fn next_score(read: &Read, now: Duration) -> Cmd {
+    let (key, members) = match read {
+        Read::Size { key, members } => (key, *members),
+        Read::Group { key, .. } => (key, Members::All),
+    };
+    let mut command = of_key("ZRANGEBYSCORE", &[], key);
+    let after = match members {
+        Members::Due(unit) | Members::Leased(unit) => score(bound(members, now), unit),
+        Members::All => "+inf".to_owned(),
+    };
+    command.arg(format!("({after}")).arg("+inf").arg("WITHSCORES").arg("LIMIT").arg(0).arg(1);
+    command
+}
+
+/// The time that scores are compared with. They were written with clients' clocks: a job counts as
+/// due a grace early, and a lease as held a grace longer.
+pub(super) fn bound(members: Members, now: Duration) -> Duration {
+    match members {
+        Members::Due(_) => now + limits::CLOCK_GRACE,
+        Members::Leased(_) => now.saturating_sub(limits::CLOCK_GRACE),
+        Members::All => now,
     }
 }
 
@@ -181,6 +203,11 @@ mod tests {
         assert_eq!(ask(Members::Due(Unit::Seconds)), "ZCOUNT z -inf 1700000001.250500");
         assert_eq!(ask(Members::Due(Unit::Milliseconds)), "ZCOUNT z -inf 1700000001250.500");
         assert_eq!(ask(Members::Leased(Unit::Seconds)), "ZCOUNT z (1699999999.250500 +inf");
+        let next = |members| typed(&next_score(&Read::Size { key: "z".into(), members }, now));
+        assert_eq!(
+            next(Members::Due(Unit::Seconds)),
+            "ZRANGEBYSCORE z (1700000001.250500 +inf WITHSCORES LIMIT 0 1"
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use super::{
     decode,
     encode::{self, KeyType, StreamId},
     error::{Refusal, fault, refusal},
-    link::{RedisLink, Reply},
+    link::{RedisLink, Response},
 };
 
 /// What is still to be asked for one read.
@@ -69,7 +69,12 @@ pub(super) struct FollowUps(Vec<Progress>);
 
 impl FollowUps {
     /// Takes in the first reply to a read. Replies come in the order of the reads.
-    pub(super) fn first(&mut self, index: usize, (read, guess): (&Read, KeyType), reply: &Reply) {
+    pub(super) fn first(
+        &mut self,
+        index: usize,
+        (read, guess): (&Read, KeyType),
+        reply: &Response,
+    ) {
         debug_assert_eq!(index, self.0.len(), "replies come in the order of the reads");
         let progress = match read {
             Read::Size { key, .. } => size(key, guess, reply),
@@ -123,7 +128,7 @@ impl FollowUps {
     }
 }
 
-fn size(key: &Name, guess: KeyType, reply: &Reply) -> Result<Progress, Fault> {
+fn size(key: &Name, guess: KeyType, reply: &Response) -> Result<Progress, Fault> {
     let value = match reply {
         Ok(value) => value,
         Err(error) => {
@@ -149,7 +154,7 @@ fn size(key: &Name, guess: KeyType, reply: &Reply) -> Result<Progress, Fault> {
     }
 }
 
-fn of_group(key: &Name, name: &Name, reply: &Reply) -> Result<Progress, Fault> {
+fn of_group(key: &Name, name: &Name, reply: &Response) -> Result<Progress, Fault> {
     let value = match reply {
         Ok(value) => value,
         Err(error) => {
@@ -175,7 +180,7 @@ fn of_group(key: &Name, name: &Name, reply: &Reply) -> Result<Progress, Fault> {
     })
 }
 
-fn proceed(key: &Name, question: &Question, reply: &Reply) -> Result<Progress, Fault> {
+fn proceed(key: &Name, question: &Question, reply: &Response) -> Result<Progress, Fault> {
     let value = reply.as_ref().map_err(fault)?;
     let open = |question| Ok(Progress::Open(key.clone(), question));
     match *question {
@@ -224,7 +229,7 @@ mod tests {
 
     use super::*;
 
-    fn refused(code: &str, detail: &str) -> Reply {
+    fn refused(code: &str, detail: &str) -> Response {
         let error: RedisError = make_extension_error(code.to_owned(), Some(detail.to_owned()));
         Err(error)
     }

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 use crate::{
     layouts::{Answer, Name, Read},
     limits,
-    sampling::{Fault, Link},
+    sampling::{Fault, Lasts, Link, Reply},
 };
 
 use super::{
@@ -53,8 +53,8 @@ impl KnownTypes {
     }
 }
 
-/// A command's reply, with an error reply as an error.
-pub(super) type Reply = RedisResult<Value>;
+/// What a command got: a reply, or an error reply as an error.
+pub(super) type Response = RedisResult<Value>;
 
 impl RedisLink {
     pub(super) fn new(connection: Connection, tracked: bool, types: KnownTypes) -> Self {
@@ -72,7 +72,7 @@ impl RedisLink {
     }
 
     /// Sends commands in one pipeline and returns one reply for each.
-    pub(super) async fn round(&mut self, commands: Vec<Cmd>) -> Result<Vec<Reply>, Fault> {
+    pub(super) async fn round(&mut self, commands: Vec<Cmd>) -> Result<Vec<Response>, Fault> {
         if commands.is_empty() {
             return Ok(vec![]);
         }
@@ -86,7 +86,7 @@ impl RedisLink {
             pipeline.add_command(command.clone());
         }
         let replies = timeout(limits::COMMAND_DEADLINE, pipeline.query_async(connection)).await;
-        let replies: Result<Vec<Reply>, _> = replies.map_err(|_| Fault::Timeout)?;
+        let replies: Result<Vec<Response>, _> = replies.map_err(|_| Fault::Timeout)?;
         let replies = replies.map_err(|error| fault(&error))?;
         if replies.len() != commands.len() {
             return Err(Fault::Unexpected("another number of replies than commands".to_owned()));
@@ -145,12 +145,18 @@ impl RedisLink {
         &mut self,
         reads: &[Read],
         now: Duration,
-    ) -> Result<Vec<Result<Answer, Fault>>, Fault> {
+    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         for attempt in 1..=ATTEMPTS {
             let types: Vec<KeyType> = reads.iter().map(|read| self.guess(read)).collect();
-            let questions =
-                reads.iter().zip(&types).map(|(read, guess)| encode::question(read, *guess, now));
-            let replies = self.round(questions.collect()).await?;
+            let typed = || reads.iter().zip(types.iter().copied());
+            let questions = typed().map(|(read, guess)| encode::question(read, guess, now));
+            // Where nothing is announced, everything is read again soon anyway.
+            let timed: Vec<usize> = (0..reads.len())
+                .filter(|place| self.tracked && depends_on_time(&reads[*place], types[*place]))
+                .collect();
+            let nexts = timed.iter().map(|place| encode::next_score(&reads[*place], now));
+            let mut replies = self.round(questions.chain(nexts).collect()).await?;
+            let nexts = replies.split_off(reads.len());
             let rows = || reads.iter().zip(&types).zip(&replies);
             let mistaken: Vec<Name> = rows()
                 .filter(|((read, guess), reply)| is_mistaken(read, **guess, reply))
@@ -164,7 +170,15 @@ impl RedisLink {
             for (index, ((read, guess), reply)) in rows().enumerate() {
                 follow_ups.first(index, (read, *guess), reply);
             }
-            return follow_ups.finish(self).await;
+            let answers = follow_ups.finish(self).await?;
+            let mut replies: Vec<_> =
+                answers.into_iter().map(|answer| answer.map(until_announced)).collect();
+            for (place, next) in timed.into_iter().zip(&nexts) {
+                if let Ok(reply) = &mut replies[place] {
+                    reply.lasts = decode::lasts(next, &reads[place], now);
+                }
+            }
+            return Ok(replies);
         }
         Err(Fault::Unexpected("the types of the keys keep changing".to_owned()))
     }
@@ -175,7 +189,7 @@ impl Link for RedisLink {
         self.tracked
     }
 
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Answer, Fault>>, Fault> {
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         if !reads.iter().any(Read::depends_on_time) {
             return self.answer(reads, Duration::ZERO).await;
         }
@@ -195,8 +209,10 @@ impl Link for RedisLink {
         }
     }
 
-    async fn prove(&mut self) -> Result<(), Fault> {
-        let replies = self.round(vec![deadpool_redis::redis::cmd("PING")]).await?;
+    async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
+        let mut commands = vec![deadpool_redis::redis::cmd("PING")];
+        commands.extend(clock.then(encode::time));
+        let replies = self.round(commands).await?;
         // Any reply will do, also that this user may not say PING: it came over this link, after
         // everything that was announced before it. But a server that is not ready, such as a
         // replica without its master, does not hear of the changes that it should announce.
@@ -210,13 +226,28 @@ impl Link for RedisLink {
                 | Fault::Credentials(_)
                 | Fault::Unexpected(_),
             )
-            | None => Ok(()),
+            | None => {
+                let time = replies.get(1).and_then(|reply| reply.as_ref().ok());
+                Ok(time.and_then(|time| decode::time(time).ok()))
+            }
         }
     }
 }
 
+/// Whether the answer to a read changes by time passing alone: only members of sorted sets have a
+/// time.
+fn depends_on_time(read: &Read, key_type: KeyType) -> bool {
+    key_type == KeyType::SortedSet && read.depends_on_time()
+}
+
+/// An answer that time alone does not change.
+fn until_announced(answer: Answer) -> Reply {
+    let lasts = if answer.changes_silently() { Lasts::Unknown } else { Lasts::UntilAnnounced };
+    Reply { answer, lasts }
+}
+
 /// Whether a reply says that the key's type was guessed wrongly.
-fn is_mistaken(read: &Read, guess: KeyType, reply: &Reply) -> bool {
+fn is_mistaken(read: &Read, guess: KeyType, reply: &Response) -> bool {
     match (read, reply) {
         (Read::Group { .. }, _) => false,
         (Read::Size { .. }, Err(error)) => refusal(error) == Refusal::WrongType,

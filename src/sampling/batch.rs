@@ -79,7 +79,7 @@ mod tests {
     use super::*;
     use crate::{
         layouts::Registry,
-        sampling::{Subject, subscriptions::SubscriptionId},
+        sampling::{Lasts, Reply, Subject, subscriptions::SubscriptionId},
         trigger::Trigger,
     };
 
@@ -165,8 +165,10 @@ mod tests {
         let id = world.subscribe("waiting", "doing");
         let reads = world.subscriptions.get(id).reads.clone();
         let waiting = world.cache.slot(reads[0]).read.clone();
-        world.cache.begin(reads[0], true, world.now);
-        world.cache.finish(reads[0], &waiting, Ok(crate::layouts::Answer::Size(1)), world.now);
+        let answer = crate::layouts::Answer::Size(1);
+        let reply = Reply { answer, lasts: Lasts::UntilAnnounced };
+        world.cache.begin(reads[0], world.now);
+        world.cache.finish(reads[0], &waiting, Ok(reply), world.now);
         world.schedule.plan(reads[1], world.now);
         assert_eq!(world.take(true), [reads[1]]);
         world.schedule.plan(reads[1], world.now);

@@ -5,17 +5,18 @@
 //! a successful reply never clears the mark. Then no order of replies and announcements can lose a
 //! change. The cache does not know who wants a read, or when it is due.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use slab::Slab;
 
 use crate::{
     layouts::{Answer, Name, Read},
     limits,
+    telemetry::ReadCause,
     time::Instant,
 };
 
-use super::source::Fault;
+use super::source::{Fault, Lasts, Reply};
 
 /// A read by its place in the cache.
 pub type ReadId = usize;
@@ -29,9 +30,28 @@ pub struct Known {
     pub read_at: Instant,
     /// Until when it is known to have been true; never before `read_at`.
     pub true_until: Instant,
-    /// Whether the mark of its read no longer speaks for it: it was already dirty, or nothing is
-    /// announced, when the read was sent anew. Only the next answer takes its place.
+    /// When it has to be read again although nothing was announced.
+    pub fresh_until: Instant,
+    /// How long it lasts; [`Lasts::Unknown`] on a link that announces nothing.
+    pub lasts: Lasts,
+    /// When the change was announced for which it was read, if one was.
+    pub announced_at: Option<Instant>,
+    /// Whether the mark of its read no longer speaks for it: it was already dirty, or had outlived
+    /// itself, when the read was sent anew. Only the next answer takes its place.
     pub superseded: bool,
+}
+
+impl Known {
+    /// Until when it was true, if everything that changed it until `proved_at` was announced.
+    #[must_use]
+    pub fn true_until(&self, proved_at: Instant) -> Instant {
+        let announced = match self.lasts {
+            Lasts::UntilAnnounced => proved_at,
+            Lasts::For(_) => proved_at.min(self.fresh_until),
+            Lasts::Unknown => self.true_until,
+        };
+        self.true_until.max(announced)
+    }
 }
 
 /// What is known of one read.
@@ -41,12 +61,16 @@ pub struct Slot {
     pub read: Read,
     /// Whether the answer may have changed since the last read was sent.
     pub dirty: bool,
+    /// When the first change since the last read was sent was announced.
+    pub announced_at: Option<Instant>,
     /// When the last read was sent.
     pub asked_at: Option<Instant>,
     /// The last answer.
     pub known: Option<Known>,
     /// Why the last read failed, and when; gone with the next answer.
     pub fault: Option<(Fault, Instant)>,
+    /// When the change was announced that the last read was sent for.
+    answers: Option<Instant>,
     users: usize,
 }
 
@@ -54,7 +78,7 @@ impl Slot {
     /// When the read has to be done again although nothing was announced.
     #[must_use]
     pub fn expires_at(&self) -> Option<Instant> {
-        self.known.as_ref().map(|known| known.read_at + limits::SAMPLE_MAX_AGE)
+        self.known.as_ref().map(|known| known.fresh_until)
     }
 
     /// Whether no change of the answer is known. A read on its way vouches for no older answer.
@@ -70,12 +94,25 @@ impl Slot {
         self.holds() && self.fault.is_none() && is_young
     }
 
-    fn soil(&mut self, true_until: Instant) {
-        if self.holds()
-            && self.read.is_announced()
+    /// Why it is to be sent now.
+    fn cause(&self, now: Instant) -> ReadCause {
+        let Some(known) = &self.known else { return ReadCause::First };
+        match known.lasts {
+            _ if self.fault.is_some() => ReadCause::Retry,
+            _ if self.dirty => ReadCause::Changed,
+            Lasts::UntilAnnounced if now >= known.fresh_until => ReadCause::Safety,
+            Lasts::For(_) if now >= known.fresh_until => ReadCause::Time,
+            Lasts::UntilAnnounced | Lasts::For(_) | Lasts::Unknown => ReadCause::Cadence,
+        }
+    }
+
+    /// Marks it dirty. What was known was true until `proved_at`, if that is known.
+    fn soil(&mut self, proved_at: Option<Instant>) {
+        if let Some(proved_at) = proved_at
+            && self.holds()
             && let Some(known) = &mut self.known
         {
-            known.true_until = known.true_until.max(true_until);
+            known.true_until = known.true_until(proved_at);
         }
         self.dirty = true;
     }
@@ -87,6 +124,8 @@ pub struct Cache {
     slots: Slab<Slot>,
     ids: HashMap<Read, ReadId>,
     by_key: HashMap<Name, Vec<ReadId>>,
+    /// How many reads depend on Redis's clock.
+    timed: usize,
 }
 
 impl Cache {
@@ -99,11 +138,14 @@ impl Cache {
         let slot = Slot {
             read: read.clone(),
             dirty: true,
+            announced_at: None,
             asked_at: None,
             known: None,
             fault: None,
+            answers: None,
             users: 1,
         };
+        self.timed += usize::from(read.depends_on_time());
         let id = self.slots.insert(slot);
         self.ids.insert(read.clone(), id);
         for key in read.keys() {
@@ -120,6 +162,7 @@ impl Cache {
             return false;
         }
         let slot = self.slots.remove(id);
+        self.timed -= usize::from(slot.read.depends_on_time());
         self.ids.remove(&slot.read);
         for key in slot.read.keys() {
             if let Some(ids) = self.by_key.get_mut(key) {
@@ -138,30 +181,44 @@ impl Cache {
         &self.slots[id]
     }
 
-    /// Marks a read clean; to be called before it is sent. `announced` tells whether a change of
-    /// the last answer would have been announced.
-    pub fn begin(&mut self, id: ReadId, announced: bool, now: Instant) {
+    /// Marks a read clean and tells why it is sent; to be called before it is.
+    pub fn begin(&mut self, id: ReadId, now: Instant) -> ReadCause {
         let slot = &mut self.slots[id];
+        let cause = slot.cause(now);
         if let Some(known) = &mut slot.known {
-            known.superseded |= slot.dirty || !announced;
+            let is_over = match known.lasts {
+                Lasts::UntilAnnounced => false,
+                Lasts::For(_) => now >= known.fresh_until,
+                Lasts::Unknown => true,
+            };
+            known.superseded |= slot.dirty || is_over;
         }
         slot.dirty = false;
         slot.asked_at = Some(now);
+        slot.answers = slot.announced_at.take();
+        cause
     }
 
     /// Stores what became of a read that was begun. Nothing happens if it was forgotten meanwhile
     /// and its place given to another: the question tells.
-    pub fn finish(&mut self, id: ReadId, read: &Read, reply: Result<Answer, Fault>, now: Instant) {
+    pub fn finish(&mut self, id: ReadId, read: &Read, reply: Result<Reply, Fault>, now: Instant) {
         let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.read == *read) else { return };
         match (reply, slot.asked_at) {
-            (Ok(answer), Some(read_at)) => {
-                slot.known =
-                    Some(Known { answer, read_at, true_until: read_at, superseded: false });
-                slot.fault = None;
+            (Ok(Reply { answer, lasts }), Some(read_at)) => {
+                let known = Known {
+                    answer,
+                    read_at,
+                    true_until: read_at,
+                    fresh_until: read_at + max_age(id, lasts),
+                    lasts,
+                    announced_at: slot.answers,
+                    superseded: false,
+                };
+                (slot.known, slot.fault) = (Some(known), None);
             }
             (Ok(_), None) => {}
             (Err(fault), _) => {
-                slot.soil(slot.asked_at.unwrap_or(now));
+                slot.soil(Some(slot.asked_at.unwrap_or(now)));
                 slot.fault = Some((fault, now));
             }
         }
@@ -171,20 +228,48 @@ impl Cache {
     pub fn changed(&mut self, key: &Name, now: Instant) -> Vec<ReadId> {
         let ids = self.by_key.get(key).cloned().unwrap_or_default();
         for id in &ids {
-            self.slots[*id].soil(now);
+            let slot = &mut self.slots[*id];
+            slot.soil(Some(now));
+            slot.announced_at.get_or_insert(now);
         }
         ids
+    }
+
+    /// Redis's clock was set: what was to change at a time by that clock is to be read again.
+    pub fn clock_was_set(&mut self, now: Instant) {
+        for (_, slot) in &mut self.slots {
+            if let Some(known) = &mut slot.known
+                && let Lasts::For(_) = known.lasts
+            {
+                known.fresh_until = known.fresh_until.min(now);
+            }
+        }
+    }
+
+    /// Whether any answer depends on Redis's clock.
+    #[must_use]
+    pub fn needs_clock(&self) -> bool {
+        self.timed > 0
     }
 
     /// Marks every read dirty. What was clean was true until `proved_at` at least, if changes were
     /// announced until then.
     pub fn suspect_all(&mut self, proved_at: Option<Instant>) {
         for (_, slot) in &mut self.slots {
-            match proved_at {
-                Some(proved_at) => slot.soil(proved_at),
-                None => slot.dirty = true,
-            }
+            slot.soil(proved_at);
         }
+    }
+}
+
+/// How old an answer may grow at most. The safety re-reads of a fleet are spread by a tenth up and
+/// down, so that what was first read together is not read together for ever.
+fn max_age(id: ReadId, lasts: Lasts) -> Duration {
+    let spread = u16::try_from(id.wrapping_mul(40_503) % 1_000).unwrap_or(0);
+    let safety = limits::SAFETY_MAX_AGE.mul_f64(0.9 + 0.000_2 * f64::from(spread));
+    match lasts {
+        Lasts::UntilAnnounced => safety,
+        Lasts::For(time) => time.min(safety),
+        Lasts::Unknown => limits::SAMPLE_MAX_AGE,
     }
 }
 
@@ -197,6 +282,10 @@ mod tests {
 
     fn size(key: &str) -> Read {
         Read::Size { key: key.into(), members: Members::All }
+    }
+
+    fn size_3() -> Reply {
+        Reply { answer: Answer::Size(3), lasts: Lasts::UntilAnnounced }
     }
 
     fn after(start: Instant, ms: u64) -> Instant {
@@ -212,9 +301,9 @@ mod tests {
     #[test]
     fn a_change_between_the_sending_and_the_reply_leaves_the_read_dirty() {
         let (mut cache, id, start) = cache();
-        cache.begin(id, true, start);
+        cache.begin(id, start);
         assert_eq!(cache.changed(&"q".into(), after(start, 1)), [id]);
-        cache.finish(id, &size("q"), Ok(Answer::Size(3)), after(start, 2));
+        cache.finish(id, &size("q"), Ok(size_3()), after(start, 2));
         assert!(cache.slot(id).dirty, "a successful reply never clears the mark");
         assert!(!cache.slot(id).is_fresh(after(start, 3)));
     }
@@ -222,10 +311,10 @@ mod tests {
     #[test]
     fn a_failed_read_leaves_its_key_dirty_and_keeps_the_last_answer() {
         let (mut cache, id, start) = cache();
-        cache.begin(id, true, start);
-        cache.finish(id, &size("q"), Ok(Answer::Size(3)), start);
+        cache.begin(id, start);
+        cache.finish(id, &size("q"), Ok(size_3()), start);
         assert!(cache.slot(id).is_fresh(after(start, 1)));
-        cache.begin(id, true, after(start, 5));
+        cache.begin(id, after(start, 5));
         cache.finish(id, &size("q"), Err(Fault::Timeout), after(start, 9));
         let slot = cache.slot(id);
         assert!(slot.dirty && slot.fault.is_some());
@@ -235,12 +324,12 @@ mod tests {
     #[test]
     fn while_a_read_is_on_its_way_an_answer_that_was_dirty_stays_so() {
         let (mut cache, id, start) = cache();
-        cache.begin(id, true, start);
-        cache.finish(id, &size("q"), Ok(Answer::Size(3)), start);
-        cache.begin(id, true, after(start, 2));
+        cache.begin(id, start);
+        cache.finish(id, &size("q"), Ok(size_3()), start);
+        cache.begin(id, after(start, 2));
         assert!(cache.slot(id).is_fresh(after(start, 3)), "a change would have been announced");
         cache.changed(&"q".into(), after(start, 4));
-        cache.begin(id, true, after(start, 5));
+        cache.begin(id, after(start, 5));
         assert!(!cache.slot(id).is_fresh(after(start, 6)));
         cache.changed(&"q".into(), after(start, 7));
         cache.finish(id, &size("q"), Err(Fault::Timeout), after(start, 8));
@@ -250,7 +339,7 @@ mod tests {
     #[test]
     fn an_abandoned_read_is_not_taken_for_an_answer() {
         let (mut cache, id, start) = cache();
-        cache.begin(id, true, start);
+        cache.begin(id, start);
         cache.suspect_all(None);
         assert!(cache.slot(id).dirty && cache.slot(id).known.is_none());
     }
@@ -258,8 +347,8 @@ mod tests {
     #[test]
     fn what_was_clean_was_true_until_the_link_was_last_proved() {
         let (mut cache, id, start) = cache();
-        cache.begin(id, true, start);
-        cache.finish(id, &size("q"), Ok(Answer::Size(3)), start);
+        cache.begin(id, start);
+        cache.finish(id, &size("q"), Ok(size_3()), start);
         cache.suspect_all(Some(after(start, 700)));
         cache.suspect_all(Some(after(start, 900)));
         assert_eq!(cache.slot(id).known.as_ref().unwrap().true_until, after(start, 700));
@@ -268,14 +357,14 @@ mod tests {
     #[test]
     fn an_answer_for_a_forgotten_read_goes_nowhere() {
         let (mut cache, id, start) = cache();
-        cache.begin(id, true, start);
+        cache.begin(id, start);
         assert!(cache.release(id));
         let other = cache.acquire(&size("other"));
         assert_eq!(other, id, "the place is given again");
-        cache.finish(id, &size("q"), Ok(Answer::Size(3)), start);
+        cache.finish(id, &size("q"), Ok(size_3()), start);
         assert!(cache.slot(other).known.is_none());
         let again = cache.acquire(&size("q"));
-        cache.finish(again, &size("q"), Ok(Answer::Size(3)), start);
+        cache.finish(again, &size("q"), Ok(size_3()), start);
         assert!(cache.slot(again).known.is_none(), "nothing was sent for this place");
     }
 

@@ -4,6 +4,8 @@
 //! Pure, and apart from `state.rs` because that one is about what happens next, and this one about
 //! what is true.
 
+use std::time::Duration;
+
 use crate::{
     layouts::{Answer, Misfit},
     limits,
@@ -44,7 +46,7 @@ impl State {
             return self.held(id, why, now);
         }
         match self.judge(id) {
-            Some(Ok(verdict)) => Observation::Fresh(verdict),
+            Some(Ok(verdict)) => Observation::Fresh(self.windowed(id, verdict, now)),
             Some(Err(misfit)) => Observation::Misfit(misfit),
             None => self.held(id, Why::NotYetRead, now),
         }
@@ -76,8 +78,32 @@ impl State {
             self.tell(id, observation);
         }
         self.answer(id, now);
-        if self.subscriptions.get(id).is_wanted() {
+        let subscription = self.subscriptions.get(id);
+        if let Some(until) = subscription.active_until().filter(|until| *until > now)
+            && subscription.streams > 0
+        {
+            self.lapses.plan(id, until);
+        }
+        if subscription.is_wanted() {
             self.plan_reads(id, now);
+        }
+    }
+
+    /// Activity within the window after a change that was announced: a worker that waits in BRPOP
+    /// takes a job before anybody can count it.
+    fn windowed(&self, id: SubscriptionId, verdict: Verdict, now: Instant) -> Verdict {
+        let until = self.subscriptions.get(id).active_until();
+        Verdict { active: verdict.active || until.is_some_and(|until| now < until), ..verdict }
+    }
+
+    /// Notes an announced change for the subjects of a read that have an activity window.
+    pub(super) fn note_activity(&mut self, read: ReadId, now: Instant) {
+        let users: Vec<_> = self.subscriptions.users(read).collect();
+        for user in users {
+            let subscription = self.subscriptions.get_mut(user);
+            if subscription.subject.trigger.activity_window.is_some() {
+                subscription.last_change = Some(now);
+            }
         }
     }
 
@@ -145,7 +171,7 @@ impl State {
                 let again = slot.asked_at.map_or(now, |asked_at| asked_at + limits::SAMPLE_MAX_AGE);
                 self.schedule.plan(read, again.max(now));
             } else if anew || !slot.is_fresh(now) {
-                self.schedule.plan(read, floor(slot, now));
+                self.schedule.plan(read, self.floor(slot, now));
             } else if let Some(expiry) = slot.expires_at() {
                 self.schedule.plan(read, expiry);
             }
@@ -157,9 +183,21 @@ impl State {
         let mut users = self.subscriptions.users(read);
         let wanted = users.any(|user| self.subscriptions.get(user).is_wanted());
         if wanted {
-            self.schedule.plan(read, floor(self.cache.slot(read), now));
+            let at = self.floor(self.cache.slot(read), now);
+            self.schedule.plan(read, at);
         }
         wanted
+    }
+
+    /// When a read may be sent again at the earliest: at the next line of a grid, one
+    /// [`limits::REFRESH_FLOOR`] wide, which is the same for all reads. So those of one trigger that
+    /// change all the time are due together, however many triggers share them.
+    fn floor(&self, slot: &Slot, now: Instant) -> Instant {
+        let Some(asked_at) = slot.asked_at else { return now };
+        let width = limits::REFRESH_FLOOR.as_micros();
+        let since = asked_at.saturating_duration_since(self.started_at).as_micros();
+        let next = (since / width + 1) * width;
+        now.max(self.started_at + Duration::from_micros(u64::try_from(next).unwrap_or(u64::MAX)))
     }
 
     /// Marks everything dirty; what was clean was true until `proved_at` where changes were
@@ -216,8 +254,8 @@ impl State {
         let announced = self.announced_until();
         let until = |slot: &Slot| {
             let known = slot.known.as_ref()?;
-            let clean = announced.filter(|_| slot.holds() && slot.read.is_announced());
-            Some(clean.map_or(known.true_until, |proved| known.true_until.max(proved)))
+            let clean = announced.filter(|_| slot.holds());
+            Some(clean.map_or(known.true_until, |proved| known.true_until(proved)))
         };
         self.slots(id).map(until).min().flatten()
     }
@@ -232,11 +270,6 @@ impl State {
 
 fn read_at(slot: &Slot) -> Option<Instant> {
     slot.known.as_ref().map(|known| known.read_at)
-}
-
-/// When a read may be sent again at the earliest.
-fn floor(slot: &Slot, now: Instant) -> Instant {
-    slot.asked_at.map_or(now, |asked_at| now.max(asked_at + limits::REFRESH_FLOOR))
 }
 
 /// Whether a stream need not be told: the age of a held value is no news.

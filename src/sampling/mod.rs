@@ -6,6 +6,7 @@
 
 mod batch;
 mod cache;
+mod clock;
 mod judgement;
 mod observation;
 mod schedule;
@@ -34,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::info;
 
 pub use observation::{Observation, Why};
-pub use source::{Change, Changes, Fault, Link, Source};
+pub use source::{Change, Changes, Fault, Lasts, Link, Reply, Source};
 pub use subscriptions::{Subject, TooManyTriggers};
 
 use crate::{

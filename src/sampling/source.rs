@@ -3,9 +3,30 @@
 //! It is apart so that tests and simulations can put a model in Redis's place. It knows reads and
 //! answers, and nothing of commands, pools or sockets.
 
-use std::{fmt, future::Future, sync::Arc};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use crate::layouts::{Answer, Name, Read};
+
+/// What was replied to a read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reply {
+    /// The answer.
+    pub answer: Answer,
+    /// How long it stays true.
+    pub lasts: Lasts,
+}
+
+/// How long an answer stays true, on a link that announces changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lasts {
+    /// Until a change is announced.
+    UntilAnnounced,
+    /// This long after its read was sent, by the passing of time alone; or until a change is
+    /// announced before.
+    For(Duration),
+    /// Nobody can say: it may change without an announcement at any time.
+    Unknown,
+}
 
 /// Why Redis could not be asked, or did not answer. None of these is ever a number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -90,11 +111,15 @@ pub trait Link: Send {
     fn read(
         &mut self,
         reads: &[Read],
-    ) -> impl Future<Output = Result<Vec<Result<Answer, Fault>>, Fault>> + Send;
+    ) -> impl Future<Output = Result<Vec<Result<Reply, Fault>>, Fault>> + Send;
 
-    /// Proves that the link is alive, and with it that no earlier announcement is outstanding.
+    /// Proves that the link is alive, and with it that no earlier announcement is outstanding. With
+    /// `clock`, tells Redis's own time since the Unix epoch, if this user may know it.
     ///
     /// # Errors
-    /// [`Fault`] when it is not.
-    fn prove(&mut self) -> impl Future<Output = Result<(), Fault>> + Send;
+    /// [`Fault`] when the link is of no more use.
+    fn prove(
+        &mut self,
+        clock: bool,
+    ) -> impl Future<Output = Result<Option<Duration>, Fault>> + Send;
 }

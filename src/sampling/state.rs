@@ -7,19 +7,15 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::{
-    layouts::{Answer, Read},
-    limits,
-    time::Instant,
-    trigger::Verdict,
-};
+use crate::{layouts::Read, limits, telemetry::ReadCause, time::Instant, trigger::Verdict};
 
 use super::{
     batch,
     cache::{Cache, ReadId},
+    clock::Clock,
     observation::{Observation, Why},
     schedule::Schedule,
-    source::{Change, Fault},
+    source::{Change, Fault, Lasts, Reply},
     subscriptions::{Subject, SubscriptionId, Subscriptions, TooManyTriggers},
 };
 
@@ -54,13 +50,27 @@ pub enum Ask {
 #[derive(Debug, PartialEq)]
 pub enum Step {
     /// Send these reads, in this order.
-    Read(Vec<(ReadId, Read)>),
-    /// Prove the link.
-    Prove,
+    Read(Vec<Due>),
+    /// Prove the link, and ask for Redis's clock if so.
+    Prove {
+        /// Whether anything depends on that clock.
+        clock: bool,
+    },
     /// Give the link up.
     Reconnect(Fault),
     /// Nothing before this moment, unless something new comes in.
     Wait(Instant),
+}
+
+/// A read that is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Due {
+    /// Its place in the cache.
+    pub id: ReadId,
+    /// The question.
+    pub read: Read,
+    /// Why it is sent.
+    pub cause: ReadCause,
 }
 
 /// A subject that became active, with what it was made of.
@@ -81,12 +91,19 @@ pub struct State {
     pub(super) link: LinkState,
     pub(super) hold_stale: Duration,
     pub(super) edges: Vec<Edge>,
+    /// When each activity window ends that keeps an empty queue active for a stream.
+    pub(super) lapses: Schedule,
+    /// Where the grid of refreshes begins.
+    pub(super) started_at: Instant,
+    clock: Clock,
     sent_at: Instant,
     sweep_at: Instant,
 }
 
 /// How often subscriptions are looked through for those to forget.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+/// The shortest time between two such looks, for calls that are refused meanwhile.
+const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 
 impl State {
     /// Nothing known, nobody interested, no link; with the connection's stale budget.
@@ -99,6 +116,9 @@ impl State {
             link: LinkState::Connecting,
             hold_stale,
             edges: Vec::new(),
+            lapses: Schedule::default(),
+            started_at: now,
+            clock: Clock::default(),
             sent_at: now,
             sweep_at: now + SWEEP_INTERVAL,
         }
@@ -175,12 +195,14 @@ impl State {
         subscription.last_asked = now;
         if subscription.streams == 0 {
             subscription.news = None;
+            self.lapses.cancel(id);
         }
     }
 
     /// What the worker is to do next.
     pub fn next(&mut self, now: Instant) -> Step {
         self.sweep(now);
+        self.lapse(now);
         let (tracked, proved_at) = match &self.link {
             LinkState::Up { broken: true, .. } => {
                 return Step::Reconnect(Fault::Unreachable("the connection was closed".to_owned()));
@@ -188,36 +210,44 @@ impl State {
             LinkState::Up { tracked, proved_at, .. } => (*tracked, *proved_at),
             LinkState::Connecting | LinkState::Down(_) => return Step::Wait(self.sweep_at),
         };
+        // Batches prove the link, but not what time it is there.
+        let clock = self.cache.needs_clock();
+        let clock_at = self.clock.due_at(now);
+        if clock && now >= clock_at {
+            self.sent_at = now;
+            return Step::Prove { clock };
+        }
         let known = (&self.cache, &self.subscriptions);
         let batch = batch::take(&mut self.schedule, known, tracked, now);
         if !batch.is_empty() {
             self.sent_at = now;
             let begin = |id: ReadId| {
-                self.cache.begin(id, tracked, now);
-                (id, self.cache.slot(id).read.clone())
+                let cause = self.cache.begin(id, now);
+                Due { id, read: self.cache.slot(id).read.clone(), cause }
             };
             return Step::Read(batch.into_iter().map(begin).collect());
         }
         let prove_at = proved_at + limits::PROOF_INTERVAL;
         if now >= prove_at {
             self.sent_at = now;
-            return Step::Prove;
+            return Step::Prove { clock };
         }
-        let due = self.schedule.next().unwrap_or(prove_at);
-        Step::Wait(due.min(prove_at).min(self.sweep_at))
+        let prove_at = if clock { prove_at.min(clock_at) } else { prove_at };
+        let others = [self.schedule.next(), self.lapses.next(), Some(self.sweep_at)];
+        Step::Wait(others.into_iter().flatten().fold(prove_at, Instant::min))
     }
 
     /// Stores what became of a batch and tells the streams what is news to them.
-    pub fn finish(
-        &mut self,
-        batch: Vec<(ReadId, Read)>,
-        replies: Vec<Result<Answer, Fault>>,
-        now: Instant,
-    ) {
-        self.proved();
+    pub fn finish(&mut self, batch: Vec<Due>, replies: Vec<Result<Reply, Fault>>, now: Instant) {
+        self.answered();
+        let tracked = self.announced_until().is_some();
+        let lasting = |reply: Reply| Reply {
+            lasts: if tracked { reply.lasts } else { Lasts::Unknown },
+            ..reply
+        };
         let mut touched = Vec::new();
-        for ((id, read), reply) in batch.into_iter().zip(replies) {
-            self.cache.finish(id, &read, reply, now);
+        for (Due { id, read, .. }, reply) in batch.into_iter().zip(replies) {
+            self.cache.finish(id, &read, reply.map(lasting), now);
             touched.extend(self.subscriptions.users(id));
         }
         touched.sort_unstable();
@@ -232,8 +262,17 @@ impl State {
         std::mem::take(&mut self.edges)
     }
 
+    /// Notes that the link was proved, and with it what Redis's clock said, if it was asked.
+    pub fn proved(&mut self, clock: Option<Duration>, now: Instant) {
+        self.answered();
+        if self.clock.was_set(clock, (self.sent_at, now)) {
+            self.cache.clock_was_set(now);
+            self.look_again(now);
+        }
+    }
+
     /// Notes that the link answered what the last step sent.
-    pub fn proved(&mut self) {
+    fn answered(&mut self) {
         if let LinkState::Up { proved_at, .. } = &mut self.link {
             *proved_at = self.sent_at;
         }
@@ -242,6 +281,7 @@ impl State {
     /// Notes a new link. Everything is suspect, since nothing was announced in between.
     pub fn link_up(&mut self, tracked: bool, now: Instant) {
         self.suspect_all(None);
+        self.clock = Clock::default();
         self.link = LinkState::Up { tracked, proved_at: now, broken: false };
         self.look_again(now);
     }
@@ -260,6 +300,7 @@ impl State {
             Change::Key(key) => {
                 let mut wanted = false;
                 for read in self.cache.changed(key, now) {
+                    self.note_activity(read, now);
                     wanted |= self.plan_if_wanted(read, now);
                 }
                 wanted
@@ -287,7 +328,7 @@ impl State {
         if let Some(id) = self.subscriptions.find(subject) {
             return Ok(id);
         }
-        if self.subscriptions.is_full() {
+        if self.subscriptions.is_full() && now >= self.sweep_at - SWEEP_INTERVAL + SWEEP_PAUSE {
             self.forget(now);
         }
         let reads = subject.trigger.plan.reads();
@@ -297,6 +338,13 @@ impl State {
             self.release(&reads);
         }
         added
+    }
+
+    /// Looks again at the subjects whose activity window has ended.
+    fn lapse(&mut self, now: Instant) {
+        for id in self.lapses.take_due(now, limits::BATCH_READS) {
+            self.settle(id, now);
+        }
     }
 
     fn sweep(&mut self, now: Instant) {
@@ -309,6 +357,7 @@ impl State {
         self.sweep_at = now + SWEEP_INTERVAL;
         for id in self.subscriptions.forgotten(now) {
             let reads = self.subscriptions.remove(id);
+            self.lapses.cancel(id);
             self.release(&reads);
         }
     }

@@ -6,6 +6,7 @@
 use std::{
     collections::{BTreeSet, HashMap},
     sync::Arc,
+    time::Duration,
 };
 
 use slab::Slab;
@@ -46,6 +47,8 @@ pub struct Subscription {
     pub scattered: bool,
     /// When it was last asked for.
     pub last_asked: Instant,
+    /// When a change of one of its keys was last announced, if it has an activity window.
+    pub last_change: Option<Instant>,
     /// The last value that was known.
     pub held: Option<Held>,
     /// Where open streams learn of changes.
@@ -61,10 +64,21 @@ struct Waiter {
 }
 
 impl Subscription {
-    /// Whether anybody wants its reads done now: a stream, or a call that waits.
+    /// Whether its reads are to be done as soon as they change: for a stream, for a call that
+    /// waits, or so that the next change is announced too.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        self.streams > 0 || !self.waiters.is_empty()
+        self.streams > 0 || self.is_awaited() || self.window().is_some()
+    }
+
+    /// Until when the last change keeps it active, whatever the counts say.
+    #[must_use]
+    pub fn active_until(&self) -> Option<Instant> {
+        Some(self.last_change? + self.window()?)
+    }
+
+    fn window(&self) -> Option<Duration> {
+        self.subject.trigger.activity_window
     }
 
     /// Whether a call waits for it.
@@ -129,6 +143,7 @@ impl Subscriptions {
             streams: 0,
             scattered: false,
             last_asked: now,
+            last_change: None,
             held: None,
             news: None,
             waiters: Vec::new(),

@@ -19,7 +19,7 @@ use crate::{
 use super::{
     Sampler,
     source::{Change, Changes, Fault, Link, Source},
-    state::Step,
+    state::{Due, Step},
 };
 
 /// Serves one sampler from one source until it is told to stop.
@@ -69,15 +69,16 @@ async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
         sampler.metrics().triggers(triggers);
         let result = match step {
             Step::Read(batch) => read(sampler, link, batch, &mut trouble).await,
-            Step::Prove => {
-                let proof = timeout(limits::COMMAND_DEADLINE, link.prove()).await;
-                proof.unwrap_or(Err(Fault::Timeout)).map(|()| {
-                    sampler.with_state(|state, _| state.proved());
+            Step::Prove { clock } => {
+                let proof = timeout(limits::COMMAND_DEADLINE, link.prove(clock)).await;
+                proof.unwrap_or(Err(Fault::Timeout)).map(|clock| {
+                    sampler.with_state(|state, now| state.proved(clock, now));
                 })
             }
             Step::Reconnect(fault) => Err(fault),
             Step::Wait(until) => {
                 tokio::select! {
+                    biased;
                     () = sampler.woken() => {}
                     () = sleep_until(until) => {}
                 }
@@ -93,26 +94,25 @@ async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
 async fn read<L: Link>(
     sampler: &Sampler,
     link: &mut L,
-    batch: Vec<(usize, Read)>,
+    batch: Vec<Due>,
     trouble: &mut Trouble,
 ) -> Result<(), Fault> {
-    let reads: Vec<_> = batch.iter().map(|(_, read)| read.clone()).collect();
-    let number = u64::try_from(reads.len()).unwrap_or(u64::MAX);
+    let reads: Vec<Read> = batch.iter().map(|due| due.read.clone()).collect();
     sampler.metrics().batch();
     let replies = timeout(limits::READ_DEADLINE, link.read(&reads)).await;
     let replies = match replies.unwrap_or(Err(Fault::Timeout)) {
         Ok(replies) if replies.len() == reads.len() => replies,
         Ok(_) => return Err(Fault::Unexpected("another number of answers than reads".to_owned())),
         Err(fault) => {
-            sampler.metrics().reads(ReadResult::Failed, number);
+            batch.iter().for_each(|due| sampler.metrics().read(due.cause, ReadResult::Failed));
             return Err(fault);
         }
     };
     trouble.note(sampler, replies.iter().find_map(|reply| reply.as_ref().err()));
-    let failed = replies.iter().filter(|reply| reply.is_err()).count();
-    let failed = u64::try_from(failed).unwrap_or(u64::MAX);
-    sampler.metrics().reads(ReadResult::Failed, failed);
-    sampler.metrics().reads(ReadResult::Ok, number - failed);
+    for (due, reply) in batch.iter().zip(&replies) {
+        let result = if reply.is_ok() { ReadResult::Ok } else { ReadResult::Failed };
+        sampler.metrics().read(due.cause, result);
+    }
     sampler.with_state(|state, now| state.finish(batch, replies, now));
     Ok(())
 }

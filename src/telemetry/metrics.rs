@@ -95,6 +95,24 @@ label! {
 }
 
 label! {
+    /// Why a read was sent.
+    ReadCause {
+        /// Nothing was known yet.
+        First = "first",
+        /// A change was announced, or everything was suspect.
+        Changed = "changed",
+        /// A job fell due, or a lease ran out.
+        Time = "time",
+        /// Changes of it are not announced.
+        Cadence = "cadence",
+        /// The last read failed.
+        Retry = "retry",
+        /// Nothing happened for long.
+        Safety = "safety",
+    }
+}
+
+label! {
     /// What became of one attempt to connect.
     ConnectOutcome {
         /// The link is up.
@@ -139,7 +157,7 @@ labels!(Rpc { method: Method, code: Code });
 labels!(OfMethod { method: Method });
 labels!(OfPush { kind: PushKind });
 labels!(OfObservation { connection: String, database: u32, state: ObservationState });
-labels!(OfRead { connection: String, database: u32, result: ReadResult });
+labels!(OfRead { connection: String, database: u32, cause: ReadCause, result: ReadResult });
 labels!(OfConnect { connection: String, database: u32, outcome: ConnectOutcome });
 labels!(Build { version: &'static str });
 
@@ -282,11 +300,11 @@ impl LinkMetrics {
             .inc();
     }
 
-    /// Counts reads.
-    pub fn reads(&self, result: ReadResult, number: u64) {
+    /// Counts a read.
+    pub fn read(&self, cause: ReadCause, result: ReadResult) {
         let Link { connection, database } = self.link.clone();
-        let label = OfRead { connection, database, result };
-        self.families.reads.get_or_create(&label).inc_by(number);
+        let label = OfRead { connection, database, cause, result };
+        self.families.reads.get_or_create(&label).inc();
     }
 
     /// Counts an attempt to connect and notes whether the link is up and tracked.

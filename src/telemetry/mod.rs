@@ -8,5 +8,5 @@ mod metrics;
 pub use logging::{LogFormat, LoggingError, init_logging};
 pub use metrics::{
     Code, ConnectOutcome, Link, LinkMetrics, Method, Metrics, ObservationState, PushKind,
-    ReadResult,
+    ReadCause, ReadResult,
 };

@@ -42,7 +42,8 @@ const REFUSED: &[&str] = &[
     "sentinelPassword",
 ];
 /// Keys that every family may use.
-pub(super) const COMMON: &[&str] = &["redis", "database", "databaseIndex", "staleFor"];
+pub(super) const COMMON: &[&str] =
+    &["redis", "database", "databaseIndex", "staleFor", "activityWindow"];
 /// penstock's own keys that every layout has.
 pub(super) const OWN: &[&str] = &["layout", "signal", "target", "activation"];
 const REDIS: &[&str] = &["listName", "listLength", "activationListLength"];

@@ -42,6 +42,8 @@ pub struct Trigger {
     pub activation: Activation,
     /// The trigger's own stale budget, which can only shorten the connection's.
     pub stale_for: Option<Duration>,
+    /// How long a change of one of its keys keeps the workload active, whatever the counts say.
+    pub activity_window: Option<Duration>,
     /// The name of its metric.
     pub metric_name: String,
     /// Queue names with an unescaped `*`, `?` or `[`, which only a connection that scans may use.

@@ -3,6 +3,8 @@
 //! It is apart from the trigger because it is all about what people write: families, aliases,
 //! misspellings.
 
+use std::time::Duration;
+
 use crate::{
     layouts::{Arguments, Layout, Registry},
     limits::{self, DATABASE_NUMBER},
@@ -85,7 +87,8 @@ impl<'a> Parser<'a> {
         self.refuse_keys(layout);
         let connection = self.connection();
         let database = self.database();
-        let stale_for = self.stale_for();
+        let stale_for = self.duration("staleFor");
+        let activity_window = self.activity_window();
         let signal = self.signal(&fields);
         let target = self.target(&fields, signal);
         let activation = self.activation(&fields);
@@ -103,6 +106,7 @@ impl<'a> Parser<'a> {
             target,
             activation,
             stale_for: stale_for?,
+            activity_window: activity_window?,
             globs,
             family,
         })
@@ -196,8 +200,19 @@ impl<'a> Parser<'a> {
     }
 
     /// The outer `None` is a problem, the inner one "not given".
-    fn stale_for(&mut self) -> Option<Option<std::time::Duration>> {
-        let Some(entry) = self.metadata.get("staleFor") else { return Some(None) };
+    fn activity_window(&mut self) -> Option<Option<Duration>> {
+        let window = self.duration("activityWindow")?.filter(|window| !window.is_zero());
+        if window.is_some_and(|window| window > limits::ACTIVITY_WINDOW_MAX) {
+            let hours = limits::ACTIVITY_WINDOW_MAX.as_secs() / 3_600;
+            self.problems.add("activityWindow", format!("is longer than {hours}h"));
+            return None;
+        }
+        Some(window)
+    }
+
+    /// The outer `None` is a problem, the inner one "not given".
+    fn duration(&mut self, key: &str) -> Option<Option<Duration>> {
+        let Some(entry) = self.metadata.get(key) else { return Some(None) };
         match time::parse_duration(&entry.value) {
             Ok(duration) => Some(Some(duration)),
             Err(error) => {

@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::layouts::{Members, Read, Registry, Unit};
+use crate::{
+    layouts::{Members, Read, Registry, Unit},
+    limits,
+};
 
 fn parse(pairs: &[(&str, &str)]) -> Result<Trigger, Problems> {
     let pairs: Vec<_> =
@@ -41,6 +44,7 @@ fn every_state_and_setting_is_read() {
         ("activation", "3"),
         ("databaseIndex", "4"),
         ("staleFor", "5s"),
+        ("activityWindow", "5m"),
         ("signal", "waiting"),
     ])
     .unwrap();
@@ -54,6 +58,7 @@ fn every_state_and_setting_is_read() {
     assert_eq!(trigger.plan.reads(), reads);
     assert_eq!((trigger.target.get(), trigger.activation.get()), (2.5, 3.0));
     assert_eq!((trigger.database, trigger.stale_for), (Some(4), Some(Duration::from_secs(5))));
+    assert_eq!(trigger.activity_window, Some(Duration::from_mins(5)));
 }
 
 #[test]
@@ -191,6 +196,15 @@ fn bounds_are_told() {
     assert!(told(&[("queue", &keys)]).contains("names 65 keys, at most 64 are allowed"));
     assert!(told(&[("queue", "a\0b")]).contains("control character"));
     assert!(told(&[("layout", "celry"), ("queue", "q")]).contains("must be one of keys, stream"));
+}
+
+#[test]
+fn an_activity_window_is_bounded_and_zero_is_none() {
+    let window = |text| parse(&[("queue", "q"), ("activityWindow", text)]).unwrap().activity_window;
+    assert_eq!(window("24h"), Some(limits::ACTIVITY_WINDOW_MAX));
+    assert_eq!(window("0"), None);
+    let longer = told(&[("queue", "q"), ("activityWindow", "86401")]);
+    assert!(longer.contains("activityWindow: is longer than 24h"), "{longer}");
 }
 
 #[test]

@@ -211,22 +211,22 @@ async fn a_right_that_is_taken_away_is_an_outage_however_often_it_is_asked(kind:
     let service = Setup::default().config(config).start().await;
     let keda = service.keda().await;
     assert_eq!(keda.value(&queue("q")).await.unwrap(), 2.0);
-    server.run("ACL SETUSER meek -llen");
+    server.run("ACL SETUSER meek -llen\nRPUSH q c");
     // The link is well and every read fails: asking must not keep the old value alive.
     eventually_is(seconds(5), Err(Code::Unavailable), async || value(&keda, &queue("q")).await)
         .await;
     for _ in 0..20 {
         assert_eq!(value(&keda, &queue("q")).await, Err(Code::Unavailable));
     }
-    server.run("ACL SETUSER meek +llen\nRPUSH q c");
-    eventually_is(RECOVERY, Ok(3.0), async || value(&keda, &queue("q")).await).await;
+    server.run("ACL SETUSER meek +llen\nRPUSH q d");
+    eventually_is(RECOVERY, Ok(4.0), async || value(&keda, &queue("q")).await).await;
 }
 
 /// No more than these commands: none writes, and what a newer penstock sends on top is seen here.
 async fn the_least_rights_are_enough(kind: Kind) {
     let server = Server::start(kind);
     server.run(
-        "ACL SETUSER least on >pass ~* resetchannels +llen +zcard +zcount +hlen +scard +exists \
+        "ACL SETUSER least on >pass ~* resetchannels +llen +zcard +zcount +zrangebyscore +hlen +scard +exists \
          +type +getrange +xlen +xrange +xinfo|groups +time +ping +unwatch +select \
          +client|tracking +hello +auth",
     );

@@ -110,7 +110,7 @@ fn sample(key: &str, layout: Option<&Layout>) -> String {
     let word = match key {
         "redis" => "default",
         "database" | "databaseIndex" => "0",
-        "staleFor" => "1s",
+        "staleFor" | "activityWindow" => "1s",
         "layout" => layout.map_or("keys", Layout::name),
         "signal" => KINDS[0].kind().name(),
         "target" | "listLength" | "pendingEntriesCount" | "lagCount" | "streamLength" => "5",

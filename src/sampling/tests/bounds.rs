@@ -3,9 +3,10 @@
 use std::sync::LazyLock;
 
 use super::*;
+use crate::layouts::Answer;
 use crate::sampling::{
     TooManyTriggers,
-    source::{Change, Fault},
+    source::{Change, Fault, Lasts, Reply},
     state::{Ask, State, Step},
 };
 
@@ -21,9 +22,13 @@ fn unique(n: usize) -> Subject {
     Subject { name: format!("object {n}"), ..ONE.clone() }
 }
 
+fn reply(answer: Answer) -> Reply {
+    Reply { answer, lasts: Lasts::UntilAnnounced }
+}
+
 fn answer_all(state: &mut State, now: Instant) {
     while let Step::Read(batch) = state.next(now) {
-        let replies = batch.iter().map(|_| Ok(crate::layouts::Answer::Size(1))).collect();
+        let replies = batch.iter().map(|_| Ok(reply(Answer::Size(1)))).collect();
         state.finish(batch, replies, now);
     }
 }
@@ -88,14 +93,13 @@ fn the_worker_is_never_told_to_wait_for_what_is_past_unless_there_is_work() {
         match state.next(now) {
             Step::Read(batch) => {
                 let fails = |n: usize| (n + round).is_multiple_of(7);
-                let reply = |n| {
-                    if fails(n) { Err(Fault::Timeout) } else { Ok(crate::layouts::Answer::Missing) }
-                };
+                let reply =
+                    |n| if fails(n) { Err(Fault::Timeout) } else { Ok(reply(Answer::Missing)) };
                 let replies = (0..batch.len()).map(reply).collect();
                 now += Duration::from_micros(300);
                 state.finish(batch, replies, now);
             }
-            Step::Prove => state.proved(),
+            Step::Prove { .. } => state.proved(None, now),
             Step::Reconnect(fault) => panic!("{fault}"),
             Step::Wait(until) => {
                 assert!(until > now);

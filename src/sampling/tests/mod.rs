@@ -3,6 +3,7 @@
 
 mod bounds;
 mod calls;
+mod lasting;
 mod model;
 mod order;
 mod outages;

@@ -15,7 +15,7 @@ use tokio::{
 
 use crate::{
     layouts::{Answer, Name, Read},
-    sampling::{Change, Changes, Fault, Link, Source},
+    sampling::{Change, Changes, Fault, Lasts, Link, Reply, Source},
 };
 
 type Meanwhile = Box<dyn FnMut(&mut Keys, usize) + Send>;
@@ -40,6 +40,10 @@ struct Server {
     reads: Vec<(Instant, Read)>,
     batches: Vec<usize>,
     proofs: usize,
+    clocks: usize,
+    lasting: HashMap<Name, Lasts>,
+    clock_began: Instant,
+    clock_set: Duration,
 }
 
 /// What Redis holds, and what it has yet to announce.
@@ -98,6 +102,10 @@ impl Redis {
             reads: vec![],
             batches: vec![],
             proofs: 0,
+            clocks: 0,
+            lasting: HashMap::new(),
+            clock_began: Instant::now(),
+            clock_set: Duration::from_hours(1),
         };
         Self { server: Arc::new(Mutex::new(server)), hung: Arc::new(watch::Sender::new(false)) }
     }
@@ -116,6 +124,11 @@ impl Redis {
     /// or until a later reply of the same connection overtakes them, which it cannot.
     pub fn write_unheard(&self, write: impl FnOnce(&mut Keys)) {
         write(&mut self.server().keys);
+    }
+
+    /// Another client's write that Redis does not announce, such as XACK; or time passing.
+    pub fn write_silently(&self, key: &str, answer: Answer) {
+        self.server().keys.answers.insert(key.into(), answer);
     }
 
     /// Sets a size.
@@ -187,6 +200,16 @@ impl Redis {
         }
     }
 
+    /// How long the answers about one key last by themselves.
+    pub fn lasting(&self, key: &str, lasts: Lasts) {
+        self.server().lasting.insert(key.into(), lasts);
+    }
+
+    /// Sets the clock forward.
+    pub fn set_clock(&self, forward: Duration) {
+        self.server().clock_set += forward;
+    }
+
     /// How long a batch is on its way to Redis, and again how long the answers are back.
     pub fn latency(&self, ms: u64) {
         self.server().latency = Duration::from_millis(ms);
@@ -214,6 +237,11 @@ impl Redis {
         self.server().proofs
     }
 
+    /// How many of them were asked for the clock.
+    pub fn clocks(&self) -> usize {
+        self.server().clocks
+    }
+
     /// How many connections were made.
     pub fn connects(&self) -> usize {
         self.server().links.len()
@@ -226,7 +254,7 @@ impl Redis {
 }
 
 impl Server {
-    fn answer(&mut self, reads: &[Read]) -> Vec<Result<Answer, Fault>> {
+    fn answer(&mut self, reads: &[Read]) -> Vec<Result<Reply, Fault>> {
         self.batches.push(reads.len());
         let mut replies = vec![];
         for (place, read) in reads.iter().enumerate() {
@@ -236,7 +264,12 @@ impl Server {
             self.reads.push((Instant::now(), read.clone()));
             let failure = self.failing.get(read.keys()[0]).cloned();
             let answer = self.keys.answer(read);
-            replies.push(failure.map_or(Ok(answer), Err));
+            let lasts = match self.lasting.get(read.keys()[0]) {
+                Some(lasts) => *lasts,
+                None if answer.changes_silently() => Lasts::Unknown,
+                None => Lasts::UntilAnnounced,
+            };
+            replies.push(failure.map_or(Ok(Reply { answer, lasts }), Err));
         }
         replies
     }
@@ -279,7 +312,7 @@ impl Link for Connection {
         self.tracked
     }
 
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Answer, Fault>>, Fault> {
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         let latency = self.redis.server().latency;
         sleep(latency).await;
         self.redis.responds().await;
@@ -296,12 +329,14 @@ impl Link for Connection {
         Ok(replies)
     }
 
-    async fn prove(&mut self) -> Result<(), Fault> {
+    async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
         let latency = self.redis.server().latency;
         sleep(latency * 2).await;
         self.redis.responds().await;
         self.check()?;
-        self.redis.server().proofs += 1;
-        Ok(())
+        let mut server = self.redis.server();
+        server.proofs += 1;
+        server.clocks += usize::from(clock);
+        Ok(clock.then(|| server.clock_set + server.clock_began.elapsed()))
     }
 }

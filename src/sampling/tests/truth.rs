@@ -84,7 +84,7 @@ async fn a_proof_holds_for_when_it_was_sent() {
     let world = World::tracked().await;
     let subject = subject(&[("queue", "q")]);
     assert_eq!(fresh(&world.ask(&subject).await), Some(0.0));
-    world.redis.latency(200);
+    world.redis.latency(100);
     while world.redis.proofs() < 1 {
         ms(1).await;
     }
@@ -92,7 +92,7 @@ async fn a_proof_holds_for_when_it_was_sent() {
     world.redis.down(true);
     ms(1).await;
     let (_, age) = stale(&world.ask(&subject).await).unwrap();
-    assert!(age >= Duration::from_millis(400) && age < Duration::from_millis(420), "{age:?}");
+    assert!(age >= Duration::from_millis(200) && age < Duration::from_millis(220), "{age:?}");
 }
 
 #[tokio::test(start_paused = true)]
