@@ -36,6 +36,10 @@ pub const TARGET_MIN: f64 = 0.001;
 pub const TRIGGERS: usize = 50_000;
 /// Streams (`StreamIsActive` and `StreamMetricSpec`) that may be open at once.
 pub const STREAMS: usize = 100_000;
+/// Requests whose parsed trigger is kept for the next poll.
+pub const SUBJECTS: usize = 50_000;
+/// Bytes of names and metadata of a request that is kept so; a larger one is parsed each time.
+pub const SUBJECT_BYTES: usize = 2 * 1024;
 /// How long a trigger is remembered after its last call when no stream is open on it.
 pub const TRIGGER_MEMORY: Duration = Duration::from_mins(10);
 

@@ -14,7 +14,7 @@ use crate::{
 use super::proto::{GetMetricsRequest, ScaledObjectRef};
 
 /// The subject of a request.
-pub(super) fn subject(reference: ScaledObjectRef) -> Result<Subject, Problems> {
+pub(super) fn subject(reference: ScaledObjectRef) -> Result<Arc<Subject>, Problems> {
     let ScaledObjectRef { name, namespace, scaler_metadata } = reference;
     let mut problems = Problems::default();
     for (key, value) in [("name", &name), ("namespace", &namespace)] {
@@ -29,15 +29,15 @@ pub(super) fn subject(reference: ScaledObjectRef) -> Result<Subject, Problems> {
         return Err(problems);
     }
     let trigger = Trigger::parse(scaler_metadata, Registry::builtin())?;
-    Ok(Subject { namespace, name, trigger: Arc::new(trigger) })
+    Ok(Subject::new(namespace, name, Arc::new(trigger)))
 }
 
-/// The subject of a request for a metric, and the name by which the metric is asked for.
-pub(super) fn metric(request: GetMetricsRequest) -> Result<(Subject, String), Problems> {
+/// The object of a request for a metric, and the name by which the metric is asked for.
+pub(super) fn metric(request: GetMetricsRequest) -> Result<(ScaledObjectRef, String), Problems> {
     let Some(reference) = request.scaled_object_ref else {
         let mut problems = Problems::default();
         problems.add("scaledObjectRef", "is required");
         return Err(problems);
     };
-    Ok((subject(reference)?, request.metric_name))
+    Ok((reference, request.metric_name))
 }

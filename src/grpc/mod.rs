@@ -13,6 +13,7 @@ mod server;
 mod service;
 mod status;
 mod stream;
+mod subjects;
 
 pub use client::{CallError, KedaClient, Polled, Pushes};
 pub use routes::{Route, Routes};

@@ -32,6 +32,7 @@ use super::{
     routes::Routes,
     status::Refusal,
     stream::{self, Lease, Responses},
+    subjects::Subjects,
 };
 
 /// How streams behave.
@@ -49,6 +50,7 @@ pub struct Service(Arc<Shared>);
 
 struct Shared {
     routes: Routes,
+    subjects: Subjects,
     metrics: Arc<Metrics>,
     timing: Timing,
     budget: Arc<Mutex<Budget>>,
@@ -69,6 +71,7 @@ impl Service {
     ) -> Self {
         Self(Arc::new(Shared {
             routes,
+            subjects: Subjects::default(),
             metrics,
             timing,
             budget: Arc::new(Mutex::new(Budget::new(Instant::now()))),
@@ -90,7 +93,7 @@ impl Service {
     }
 
     /// What KEDA may be told about a subject now.
-    async fn verdict(&self, subject: &Subject) -> Result<Verdict, Refusal> {
+    async fn verdict(&self, subject: &Arc<Subject>) -> Result<Verdict, Refusal> {
         match self.sampler(subject)?.current(subject).await? {
             Observation::Fresh(verdict) | Observation::Stale { verdict, .. } => Ok(verdict),
             Observation::Unavailable(why) => Err(Refusal::Unavailable(why)),
@@ -131,25 +134,26 @@ impl Service {
     }
 
     async fn is_active(&self, reference: ScaledObjectRef) -> Result<IsActiveResponse, Refusal> {
-        let subject = decode::subject(reference)?;
+        let subject = self.0.subjects.of(reference)?;
         let verdict = self.verdict(&subject).await?;
         Ok(encode::activity(verdict.active))
     }
 
     async fn metrics(&self, request: GetMetricsRequest) -> Result<GetMetricsResponse, Refusal> {
-        let (subject, metric_name) = decode::metric(request)?;
+        let (reference, metric_name) = decode::metric(request)?;
+        let subject = self.0.subjects.of(reference)?;
         let verdict = self.verdict(&subject).await?;
         Ok(encode::value(&verdict, metric_name))
     }
 
     fn spec(&self, reference: ScaledObjectRef) -> Result<GetMetricSpecResponse, Refusal> {
-        let subject = decode::subject(reference)?;
+        let subject = self.0.subjects.of(reference)?;
         self.sampler(&subject)?;
         Ok(encode::spec(&subject.trigger))
     }
 
     fn activity(&self, reference: ScaledObjectRef) -> Result<Responses<IsActiveResponse>, Refusal> {
-        let subject = decode::subject(reference)?;
+        let subject = self.0.subjects.of(reference)?;
         let watch = self.sampler(&subject)?.watch(&subject)?;
         let lease = self.lease(Method::StreamIsActive)?;
         Ok(stream::activity(lease, watch, self.0.timing, Arc::clone(&self.0.budget)))

@@ -10,13 +10,13 @@ use std::{
 };
 
 use futures_util::stream::unfold;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::sleep_until;
 use tokio_stream::Stream;
 use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 use tonic::Status;
 
 use crate::{
-    sampling::{Observation, Watch},
+    sampling::{News, Observation, Watch},
     telemetry::{Method, Metrics, PushKind},
     time::Instant,
 };
@@ -108,11 +108,15 @@ impl Activity {
             }
             // A repeat that is due while nothing is known waits for the news, not for the clock.
             let repeat_at = self.pulse.repeat_at().filter(|_| self.is_known);
+            let ends_at = self.lease.ends_at;
             tokio::select! {
                 biased;
-                () = self.lease.over() => return None,
+                () = self.lease.drain.cancelled() => return None,
                 () = self.watch.changed() => {}
-                () = until(repeat_at) => {}
+                () = sleep_until(repeat_at.map_or(ends_at, |at| at.min(ends_at))) => {}
+            }
+            if Instant::now() >= ends_at {
+                return None;
             }
         }
     }
@@ -120,13 +124,16 @@ impl Activity {
     /// What is to be sent now, if anything. Only what is known for sure makes an edge or a repeat:
     /// a value held through an outage is no news, and nothing unknown is ever sent.
     fn due(&mut self, now: Instant) -> Option<(bool, PushKind)> {
-        let observation = self.watch.observation();
+        let News { observation, announced_at } = self.watch.news();
         self.is_known = matches!(observation, Observation::Fresh(_));
         let Observation::Fresh(verdict) = observation else { return None };
         let jitter = fastrand::f64();
         if let Some((active, kind)) = self.pulse.observe(verdict.active, now, jitter) {
             if active {
                 self.with_budget(|budget| budget.pay(now));
+            }
+            if let (PushKind::Activated, Some(announced_at)) = (kind, announced_at) {
+                self.lease.metrics.push_latency(now.saturating_duration_since(announced_at));
             }
             return Some((active, kind));
         }
@@ -147,12 +154,5 @@ impl Activity {
 
     fn with_budget<T>(&self, act: impl FnOnce(&mut Budget) -> T) -> T {
         act(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-async fn until(at: Option<Instant>) {
-    match at {
-        Some(at) => sleep(at.saturating_duration_since(Instant::now())).await,
-        None => std::future::pending().await,
     }
 }

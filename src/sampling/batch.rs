@@ -106,7 +106,7 @@ mod tests {
             let trigger = Arc::new(Trigger::parse(pairs, Registry::builtin()).unwrap());
             let reads = trigger.plan.reads().iter().map(|read| self.cache.acquire(read)).collect();
             let name = format!("{waiting}-{in_flight}");
-            let subject = Arc::new(Subject { namespace: "ns".to_owned(), name, trigger });
+            let subject = Subject::new("ns".to_owned(), name, trigger);
             let id = self.subscriptions.add(subject, reads, self.now).unwrap();
             self.subscriptions.get_mut(id).streams = 1;
             id

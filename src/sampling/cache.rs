@@ -175,6 +175,12 @@ impl Cache {
         true
     }
 
+    /// How many reads there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.slots.len()
+    }
+
     /// What is known of a read.
     #[must_use]
     pub fn slot(&self, id: ReadId) -> &Slot {

@@ -15,6 +15,7 @@ use crate::{
 
 use super::{
     cache::{ReadId, Slot},
+    news::News,
     observation::{Held, Observation, Why, hold},
     state::{Edge, LinkState, State},
     subscriptions::SubscriptionId,
@@ -135,14 +136,8 @@ impl State {
 
     /// Tells the open streams of a subject what is news to them.
     fn tell(&self, id: SubscriptionId, observation: Observation) {
-        if let Some(news) = &self.subscriptions.get(id).news {
-            news.send_if_modified(|last| {
-                let is_news = !is_same_news(last, &observation);
-                if is_news {
-                    *last = observation;
-                }
-                is_news
-            });
+        if let Some(board) = &self.subscriptions.get(id).board {
+            board.put_up(News { observation, announced_at: self.announced_at(id) });
         }
     }
 
@@ -244,6 +239,13 @@ impl State {
             && (is_announced || self.slots(id).is_sorted_by_key(read_at))
     }
 
+    /// When the change was announced for which the newest answers were read.
+    fn announced_at(&self, id: SubscriptionId) -> Option<Instant> {
+        let newest = self.newest(id)?;
+        let known = self.slots(id).filter_map(|slot| slot.known.as_ref());
+        known.filter(|known| known.read_at == newest).filter_map(|known| known.announced_at).max()
+    }
+
     /// When the newest answer was read.
     fn newest(&self, id: SubscriptionId) -> Option<Instant> {
         self.slots(id).filter_map(read_at).max()
@@ -270,14 +272,4 @@ impl State {
 
 fn read_at(slot: &Slot) -> Option<Instant> {
     slot.known.as_ref().map(|known| known.read_at)
-}
-
-/// Whether a stream need not be told: the age of a held value is no news.
-fn is_same_news(last: &Observation, new: &Observation) -> bool {
-    match (last, new) {
-        (Observation::Stale { verdict: one, .. }, Observation::Stale { verdict: other, .. }) => {
-            one == other
-        }
-        (one, other) => one == other,
-    }
 }

@@ -8,6 +8,7 @@ mod batch;
 mod cache;
 mod clock;
 mod judgement;
+mod news;
 mod observation;
 mod schedule;
 mod source;
@@ -27,13 +28,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{Notify, watch},
-    time::timeout_at,
-};
+use tokio::{sync::Notify, time::timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
+pub use news::News;
 pub use observation::{Observation, Why};
 pub use source::{Change, Changes, Fault, Lasts, Link, Reply, Source};
 pub use subscriptions::{Subject, TooManyTriggers};
@@ -43,6 +42,7 @@ use crate::{
     telemetry::{LinkMetrics, ObservationState},
     time::Instant,
 };
+use news::Reader;
 use state::{Ask, Edge, State};
 use subscriptions::SubscriptionId;
 
@@ -87,15 +87,18 @@ impl Sampler {
     ///
     /// # Errors
     /// [`TooManyTriggers`] when the subject is new and the limit is reached.
-    pub async fn current(&self, subject: &Subject) -> Result<Observation, TooManyTriggers> {
+    pub async fn current(&self, subject: &Arc<Subject>) -> Result<Observation, TooManyTriggers> {
         let asked_at = Instant::now();
         let observation = match self.with_state(|state, now| state.ask(subject, asked_at, now))? {
             Ask::Ready(observation) => {
                 self.0.metrics.from_memory();
                 observation
             }
-            Ask::Wait(answer) => {
+            Ask::Wait { answer, coalesced } => {
                 self.0.wake.notify_one();
+                if coalesced {
+                    self.0.metrics.coalesced();
+                }
                 match timeout_at(asked_at + WAIT, answer).await {
                     Ok(Ok(observation)) => observation,
                     Ok(Err(_)) | Err(_) => {
@@ -105,6 +108,9 @@ impl Sampler {
             }
         };
         self.0.metrics.observation(kind(&observation));
+        if let Observation::Stale { age, .. } = &observation {
+            self.0.metrics.stale(*age);
+        }
         Ok(observation)
     }
 
@@ -112,10 +118,10 @@ impl Sampler {
     ///
     /// # Errors
     /// [`TooManyTriggers`] when the subject is new and the limit is reached.
-    pub fn watch(&self, subject: &Subject) -> Result<Watch, TooManyTriggers> {
-        let (id, news) = self.with_state(|state, now| state.open(subject, now))?;
+    pub fn watch(&self, subject: &Arc<Subject>) -> Result<Watch, TooManyTriggers> {
+        let (id, reader) = self.with_state(|state, now| state.open(subject, now))?;
         self.0.wake.notify_one();
-        Ok(Watch { sampler: self.clone(), id, news })
+        Ok(Watch { sampler: self.clone(), id, reader })
     }
 
     /// Begins a new link; what older links still report is not heard any more.
@@ -207,20 +213,23 @@ fn kind(observation: &Observation) -> ObservationState {
 pub struct Watch {
     sampler: Sampler,
     id: SubscriptionId,
-    news: watch::Receiver<Observation>,
+    reader: Reader,
 }
 
 impl Watch {
-    /// What may be said now; the next [`Watch::changed`] comes only for something newer.
-    pub fn observation(&mut self) -> Observation {
-        self.news.borrow_and_update().clone()
+    /// The latest news; the next [`Watch::changed`] comes only for something newer.
+    pub fn news(&mut self) -> News {
+        self.reader.look()
     }
 
-    /// Comes when there is something new. Never comes again once the sampler is gone.
+    /// What may be said now, as [`Watch::news`] has it.
+    pub fn observation(&mut self) -> Observation {
+        self.news().observation
+    }
+
+    /// Comes when there is something newer than the last look, or than the opening.
     pub async fn changed(&mut self) {
-        if self.news.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.reader.changed().await;
     }
 }
 

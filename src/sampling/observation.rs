@@ -51,6 +51,16 @@ impl Observation {
             Self::Unavailable(_) | Self::Misfit(_) => None,
         }
     }
+
+    /// Whether a stream that was told this need not be told the other: the age of a held value is
+    /// no news.
+    #[must_use]
+    pub fn is_same_news(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Stale { verdict: one, .. }, Self::Stale { verdict: other, .. }) => one == other,
+            (one, other) => one == other,
+        }
+    }
 }
 
 /// The last value that was known, and until when it was known to be true.

@@ -5,7 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::{layouts::Read, limits, telemetry::ReadCause, time::Instant, trigger::Verdict};
 
@@ -13,6 +13,7 @@ use super::{
     batch,
     cache::{Cache, ReadId},
     clock::Clock,
+    news::{Board, Reader},
     observation::{Observation, Why},
     schedule::Schedule,
     source::{Change, Fault, Lasts, Reply},
@@ -43,7 +44,12 @@ pub enum Ask {
     /// Answer this.
     Ready(Observation),
     /// The answer comes here.
-    Wait(oneshot::Receiver<Observation>),
+    Wait {
+        /// Where.
+        answer: oneshot::Receiver<Observation>,
+        /// Whether the reads are done anyway, for a stream or for another call.
+        coalesced: bool,
+    },
 }
 
 /// What the worker is to do.
@@ -130,13 +136,19 @@ impl State {
         self.subscriptions.count()
     }
 
+    /// How many distinct questions they ask.
+    #[must_use]
+    pub fn questions(&self) -> usize {
+        self.cache.count()
+    }
+
     /// What a call that came at `asked_at` is to do now.
     ///
     /// # Errors
     /// [`TooManyTriggers`] when the subject is new and the limit is reached.
     pub fn ask(
         &mut self,
-        subject: &Subject,
+        subject: &Arc<Subject>,
         asked_at: Instant,
         now: Instant,
     ) -> Result<Ask, TooManyTriggers> {
@@ -147,9 +159,11 @@ impl State {
             self.remember(id, &observation);
             return Ok(Ask::Ready(observation));
         }
-        let answer = self.subscriptions.get_mut(id).wait(asked_at);
+        let subscription = self.subscriptions.get_mut(id);
+        let coalesced = subscription.is_wanted();
+        let answer = subscription.wait(asked_at);
         self.plan_reads(id, now);
-        Ok(Ask::Wait(answer))
+        Ok(Ask::Wait { answer, coalesced })
     }
 
     /// What a call must be answered with whose deadline has come.
@@ -171,9 +185,9 @@ impl State {
     /// [`TooManyTriggers`] when the subject is new and the limit is reached.
     pub fn open(
         &mut self,
-        subject: &Subject,
+        subject: &Arc<Subject>,
         now: Instant,
-    ) -> Result<(SubscriptionId, watch::Receiver<Observation>), TooManyTriggers> {
+    ) -> Result<(SubscriptionId, Reader), TooManyTriggers> {
         let id = self.subscribe(subject, now)?;
         let current = if self.is_settled(id, now, now) {
             self.observe(id, now)
@@ -182,10 +196,9 @@ impl State {
         };
         let subscription = self.subscriptions.get_mut(id);
         subscription.streams += 1;
-        let news = subscription.news.get_or_insert_with(|| watch::Sender::new(current));
-        let receiver = news.subscribe();
+        let reader = Reader::of(subscription.board.get_or_insert_with(|| Board::new(current)));
         self.plan_reads(id, now);
-        Ok((id, receiver))
+        Ok((id, reader))
     }
 
     /// Notes that a stream ended.
@@ -194,7 +207,7 @@ impl State {
         subscription.streams -= 1;
         subscription.last_asked = now;
         if subscription.streams == 0 {
-            subscription.news = None;
+            subscription.board = None;
             self.lapses.cancel(id);
         }
     }
@@ -322,7 +335,7 @@ impl State {
 
     fn subscribe(
         &mut self,
-        subject: &Subject,
+        subject: &Arc<Subject>,
         now: Instant,
     ) -> Result<SubscriptionId, TooManyTriggers> {
         if let Some(id) = self.subscriptions.find(subject) {
@@ -333,7 +346,7 @@ impl State {
         }
         let reads = subject.trigger.plan.reads();
         let reads: Box<[ReadId]> = reads.iter().map(|read| self.cache.acquire(read)).collect();
-        let added = self.subscriptions.add(Arc::new(subject.clone()), reads.clone(), now);
+        let added = self.subscriptions.add(Arc::clone(subject), reads.clone(), now);
         if added.is_err() {
             self.release(&reads);
         }

@@ -5,29 +5,49 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Arc,
+    hash::{BuildHasher, Hash, Hasher, RandomState},
+    sync::{Arc, LazyLock},
     time::Duration,
 };
 
 use slab::Slab;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::{limits, time::Instant, trigger::Trigger};
 
 use super::{
     cache::ReadId,
+    news::Board,
     observation::{Held, Observation},
 };
 
 /// A trigger of one ScaledObject or ScaledJob.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Subject {
+    /// The hash of the rest: it is looked up with every call, and its trigger may be large.
+    hash: u64,
     /// The object's namespace.
     pub namespace: String,
     /// The object's name.
     pub name: String,
     /// The trigger.
     pub trigger: Arc<Trigger>,
+}
+
+impl Subject {
+    /// A trigger of the object of this namespace and name.
+    #[must_use]
+    pub fn new(namespace: String, name: String, trigger: Arc<Trigger>) -> Arc<Self> {
+        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let hash = KEY.hash_one((&namespace, &name, &trigger));
+        Arc::new(Self { hash, namespace, name, trigger })
+    }
+}
+
+impl Hash for Subject {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
 }
 
 /// A subscription by its place.
@@ -51,8 +71,8 @@ pub struct Subscription {
     pub last_change: Option<Instant>,
     /// The last value that was known.
     pub held: Option<Held>,
-    /// Where open streams learn of changes.
-    pub news: Option<watch::Sender<Observation>>,
+    /// Where open streams look.
+    pub board: Option<Arc<Board>>,
     waiters: Vec<Waiter>,
 }
 
@@ -145,7 +165,7 @@ impl Subscriptions {
             last_asked: now,
             last_change: None,
             held: None,
-            news: None,
+            board: None,
             waiters: Vec::new(),
         });
         for read in reads {
@@ -223,9 +243,9 @@ mod tests {
         let now = Instant::now();
         let trigger = Trigger::parse([("queue".to_owned(), "q".to_owned())], Registry::builtin());
         let (namespace, name) = ("ns".to_owned(), "object".to_owned());
-        let subject = Subject { namespace, name, trigger: Arc::new(trigger.unwrap()) };
+        let subject = Subject::new(namespace, name, Arc::new(trigger.unwrap()));
         let mut subscriptions = Subscriptions::default();
-        let id = subscriptions.add(Arc::new(subject), [0].into(), now).unwrap();
+        let id = subscriptions.add(subject, [0].into(), now).unwrap();
         let subscription = subscriptions.get_mut(id);
         let waiting = subscription.wait(now);
         (0..1000).for_each(|_| drop(subscription.wait(now)));

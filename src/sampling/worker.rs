@@ -31,6 +31,7 @@ pub async fn run<S: Source>(sampler: Sampler, source: S, stop: CancellationToken
                 Ok(mut link) => {
                     outage.end(&sampler, link.tracked());
                     let fault = serve(&sampler, &mut link).await;
+                    sampler.metrics().lost();
                     lose(&sampler, &fault, &mut outage);
                 }
                 Err(fault) => {
@@ -65,8 +66,9 @@ async fn connect<S: Source>(sampler: &Sampler, source: &S) -> Result<S::Link, Fa
 async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
     let mut trouble = Trouble::default();
     loop {
-        let (step, triggers) = sampler.with_state(|state, now| (state.next(now), state.triggers()));
-        sampler.metrics().triggers(triggers);
+        let (step, (triggers, questions)) = sampler
+            .with_state(|state, now| (state.next(now), (state.triggers(), state.questions())));
+        sampler.metrics().remembered(triggers, questions);
         let result = match step {
             Step::Read(batch) => read(sampler, link, batch, &mut trouble).await,
             Step::Prove { clock } => {
@@ -118,7 +120,6 @@ async fn read<L: Link>(
 }
 
 fn lose(sampler: &Sampler, fault: &Fault, outage: &mut Outage) {
-    sampler.metrics().lost();
     sampler.with_state(|state, now| state.link_down(fault.clone(), now));
     outage.note(sampler, fault);
 }

@@ -1,140 +1,27 @@
 //! Every metric of the service. Labels come from enums and from the configured connections, never
 //! from a trigger, so their number is bounded.
 //!
-//! This is the one file that names `prometheus-client`.
+//! Declared in one place, with its labels' files beside it. Each counter is found once, so that
+//! counting costs a call nothing but an addition.
 
-use std::{fmt::Write, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder, text},
-    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
 
+use super::labels::{
+    Code, ConnectOutcome, Method, ObservationState, PushKind, ReadCause, ReadResult,
+};
 use crate::time;
 
-/// Declares an enum whose variants are label values.
-macro_rules! label {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
-
-        impl $name {
-            /// The label value.
-            #[must_use]
-            pub fn text(self) -> &'static str {
-                match self { $(Self::$variant => $text,)+ }
-            }
-        }
-
-        impl EncodeLabelValue for $name {
-            fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
-                encoder.write_str(self.text())
-            }
-        }
-    };
-}
-
-label! {
-    /// A method of the protocol.
-    Method {
-        /// `IsActive`.
-        IsActive = "IsActive",
-        /// `StreamIsActive`.
-        StreamIsActive = "StreamIsActive",
-        /// `GetMetricSpec`.
-        GetMetricSpec = "GetMetricSpec",
-        /// `GetMetrics`.
-        GetMetrics = "GetMetrics",
-        /// `StreamMetricSpec`.
-        StreamMetricSpec = "StreamMetricSpec",
-    }
-}
-
-label! {
-    /// How a call was answered.
-    Code {
-        /// OK.
-        Ok = "OK",
-        /// The metadata is wrong.
-        InvalidArgument = "INVALID_ARGUMENT",
-        /// A rule forbids it.
-        PermissionDenied = "PERMISSION_DENIED",
-        /// Redis holds something else than the layout says.
-        FailedPrecondition = "FAILED_PRECONDITION",
-        /// Redis cannot be read.
-        Unavailable = "UNAVAILABLE",
-        /// A limit is reached.
-        ResourceExhausted = "RESOURCE_EXHAUSTED",
-    }
-}
-
-label! {
-    /// Why `true` or `false` was pushed.
-    PushKind {
-        /// The state at the start of a stream.
-        First = "first",
-        /// The workload became active.
-        Activated = "activated",
-        /// The activation once more.
-        Repeat = "repeat",
-        /// The workload became inactive.
-        Deactivated = "deactivated",
-    }
-}
-
-label! {
-    /// What became of one read.
-    ReadResult {
-        /// It was answered.
-        Ok = "ok",
-        /// It failed.
-        Failed = "failed",
-    }
-}
-
-label! {
-    /// Why a read was sent.
-    ReadCause {
-        /// Nothing was known yet.
-        First = "first",
-        /// A change was announced, or everything was suspect.
-        Changed = "changed",
-        /// A job fell due, or a lease ran out.
-        Time = "time",
-        /// Changes of it are not announced.
-        Cadence = "cadence",
-        /// The last read failed.
-        Retry = "retry",
-        /// Nothing happened for long.
-        Safety = "safety",
-    }
-}
-
-label! {
-    /// What became of one attempt to connect.
-    ConnectOutcome {
-        /// The link is up.
-        Ok = "ok",
-        /// It failed.
-        Failed = "failed",
-    }
-}
-
-label! {
-    /// The kind of observation that a call was answered with.
-    ObservationState {
-        /// Read after the call, or known to be unchanged.
-        Fresh = "fresh",
-        /// The last known value, within the stale budget.
-        Stale = "stale",
-        /// Nothing may be said.
-        Unavailable = "unavailable",
-        /// Redis holds something else than the layout says.
-        Misfit = "misfit",
-    }
-}
+/// Seconds from an announced change to the message about it.
+const PUSH_SECONDS: [f64; 10] =
+    [0.000_1, 0.000_2, 0.000_5, 0.001, 0.002, 0.005, 0.02, 0.1, 0.5, 2.0];
+/// Seconds since a held value was last known to be true.
+const STALE_SECONDS: [f64; 8] = [0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0];
 
 /// The link that a metric is about: a connection and one of its databases.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -164,25 +51,30 @@ labels!(Build { version: &'static str });
 /// All metrics of one process.
 pub struct Metrics {
     registry: Registry,
-    rpcs: Family<Rpc, Counter>,
+    rpcs: [[Counter; Code::ALL.len()]; Method::ALL.len()],
     streams: Family<OfMethod, Gauge>,
     pushes: Family<OfPush, Counter>,
     pushes_deferred: Counter,
+    push_seconds: Histogram,
     per_link: PerLink,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct PerLink {
     observations: Family<OfObservation, Counter>,
+    stale_seconds: Family<Link, Histogram, fn() -> Histogram>,
     reads: Family<OfRead, Counter>,
     connects: Family<OfConnect, Counter>,
+    links_lost: Family<Link, Counter>,
     batches: Family<Link, Counter>,
     invalidations: Family<Link, Counter>,
-    answers_from_memory: Family<Link, Counter>,
+    from_memory: Family<Link, Counter>,
+    coalesced: Family<Link, Counter>,
     activations: Family<Link, Counter>,
     up: Family<Link, Gauge>,
     tracking: Family<Link, Gauge>,
     triggers: Family<Link, Gauge>,
+    questions: Family<Link, Gauge>,
 }
 
 impl Metrics {
@@ -190,26 +82,35 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Arc<Self> {
         let mut registry = Registry::with_prefix("penstock");
-        let rpcs = Family::default();
+        let rpcs = Family::<Rpc, Counter>::default();
         let streams = Family::default();
         let pushes = Family::default();
         let pushes_deferred = Counter::default();
-        registry.register("rpcs", "Calls answered, by method and status code", rpcs.clone());
-        registry.register("streams_open", "Streams that are open now", streams.clone());
-        registry.register("pushes", "Messages pushed on StreamIsActive", pushes.clone());
-        registry.register(
+        let push_seconds = Histogram::new(PUSH_SECONDS);
+        let r = &mut registry;
+        r.register("rpcs", "Calls answered, by method and status code", rpcs.clone());
+        r.register("streams_open", "Streams that are open now", streams.clone());
+        r.register("pushes", "Messages pushed on StreamIsActive", pushes.clone());
+        r.register(
             "pushes_deferred",
             "Repeats of an activation that waited for the push budget",
             pushes_deferred.clone(),
         );
-        let per_link = PerLink::register(&mut registry);
-        register_constants(&mut registry);
-        Arc::new(Self { registry, rpcs, streams, pushes, pushes_deferred, per_link })
+        r.register(
+            "push_latency_seconds",
+            "From an announced change to the activation that it made being handed to the transport",
+            push_seconds.clone(),
+        );
+        let per_link = PerLink::register(r);
+        register_constants(r);
+        let rpcs = Method::ALL
+            .map(|method| Code::ALL.map(|code| rpcs.get_or_create_owned(&Rpc { method, code })));
+        Arc::new(Self { registry, rpcs, streams, pushes, pushes_deferred, push_seconds, per_link })
     }
 
     /// Counts a call and how it was answered.
     pub fn rpc(&self, method: Method, code: Code) {
-        self.rpcs.get_or_create(&Rpc { method, code }).inc();
+        self.rpcs[method as usize][code as usize].inc();
     }
 
     /// Counts a stream that opened (+1) or ended (−1).
@@ -222,6 +123,11 @@ impl Metrics {
         self.pushes.get_or_create(&OfPush { kind }).inc();
     }
 
+    /// Notes how long an activation took from the announcement of the change behind it.
+    pub fn push_latency(&self, latency: Duration) {
+        self.push_seconds.observe(latency.as_secs_f64());
+    }
+
     /// Counts a repeat that had to wait.
     pub fn push_deferred(&self) {
         self.pushes_deferred.inc();
@@ -230,14 +136,14 @@ impl Metrics {
     /// The metrics of one link.
     #[must_use]
     pub fn link(&self, link: Link) -> LinkMetrics {
-        LinkMetrics { families: self.per_link.clone(), link }
+        LinkMetrics(Arc::new(self.per_link.of(link)))
     }
 
     /// All metrics in the OpenMetrics text format.
     ///
     /// # Errors
     /// Only if a label cannot be written, which no label of ours can cause.
-    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+    pub fn encode(&self) -> Result<String, fmt::Error> {
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)
@@ -245,32 +151,83 @@ impl Metrics {
 }
 
 impl PerLink {
-    fn register(registry: &mut Registry) -> Self {
-        let metrics = Self::default();
-        let m = &metrics;
-        registry.register(
-            "observations",
-            "Answers given, by what was known",
-            m.observations.clone(),
+    fn register(r: &mut Registry) -> Self {
+        let stale_seconds: fn() -> Histogram = || Histogram::new(STALE_SECONDS);
+        let m = Self {
+            observations: Family::default(),
+            stale_seconds: Family::new_with_constructor(stale_seconds),
+            reads: Family::default(),
+            connects: Family::default(),
+            links_lost: Family::default(),
+            batches: Family::default(),
+            invalidations: Family::default(),
+            from_memory: Family::default(),
+            coalesced: Family::default(),
+            activations: Family::default(),
+            up: Family::default(),
+            tracking: Family::default(),
+            triggers: Family::default(),
+            questions: Family::default(),
+        };
+        r.register("observations", "Answers given, by what was known", m.observations.clone());
+        r.register(
+            "stale_answer_age_seconds",
+            "How long ago a held value was last known to be true when it was given",
+            m.stale_seconds.clone(),
         );
-        registry.register("redis_reads", "Questions put to Redis", m.reads.clone());
-        registry.register("redis_connects", "Attempts to connect to Redis", m.connects.clone());
-        registry.register("redis_batches", "Pipelines sent to Redis", m.batches.clone());
-        registry.register(
-            "redis_invalidations",
-            "Changes that Redis announced",
-            m.invalidations.clone(),
-        );
-        registry.register(
+        r.register("redis_reads", "Questions put to Redis, by why and what came", m.reads.clone());
+        r.register("redis_connects", "Attempts to connect to Redis", m.connects.clone());
+        r.register("redis_links_lost", "Links to Redis that broke", m.links_lost.clone());
+        r.register("redis_batches", "Pipelines sent to Redis", m.batches.clone());
+        r.register("redis_invalidations", "Changes that Redis announced", m.invalidations.clone());
+        r.register(
             "answers_from_memory",
             "Answers that needed no read of their own",
-            m.answers_from_memory.clone(),
+            m.from_memory.clone(),
         );
-        registry.register("activations", "Edges from inactive to active", m.activations.clone());
-        registry.register("redis_up", "Whether the link to Redis is up", m.up.clone());
-        registry.register("redis_tracking", "Whether Redis announces changes", m.tracking.clone());
-        registry.register("triggers", "Triggers that are remembered", m.triggers.clone());
-        metrics
+        r.register(
+            "answers_coalesced",
+            "Answers that came of a read which another call or stream had asked for",
+            m.coalesced.clone(),
+        );
+        r.register("activations", "Edges from inactive to active", m.activations.clone());
+        r.register("redis_up", "Whether the link to Redis is up", m.up.clone());
+        r.register("redis_tracking", "Whether Redis announces changes", m.tracking.clone());
+        r.register("triggers", "Triggers that are remembered", m.triggers.clone());
+        r.register("questions", "Distinct questions of all those triggers", m.questions.clone());
+        m
+    }
+
+    fn of(&self, link: Link) -> OfLink {
+        let Link { connection, database } = &link;
+        let (connection, database) = (|| connection.clone(), *database);
+        OfLink {
+            observations: ObservationState::ALL.map(|state| {
+                let label = OfObservation { connection: connection(), database, state };
+                self.observations.get_or_create_owned(&label)
+            }),
+            reads: ReadCause::ALL.map(|cause| {
+                ReadResult::ALL.map(|result| {
+                    let label = OfRead { connection: connection(), database, cause, result };
+                    self.reads.get_or_create_owned(&label)
+                })
+            }),
+            connects: ConnectOutcome::ALL.map(|outcome| {
+                let label = OfConnect { connection: connection(), database, outcome };
+                self.connects.get_or_create_owned(&label)
+            }),
+            stale_seconds: self.stale_seconds.get_or_create_owned(&link),
+            links_lost: self.links_lost.get_or_create_owned(&link),
+            batches: self.batches.get_or_create_owned(&link),
+            invalidations: self.invalidations.get_or_create_owned(&link),
+            from_memory: self.from_memory.get_or_create_owned(&link),
+            coalesced: self.coalesced.get_or_create_owned(&link),
+            activations: self.activations.get_or_create_owned(&link),
+            up: self.up.get_or_create_owned(&link),
+            tracking: self.tracking.get_or_create_owned(&link),
+            triggers: self.triggers.get_or_create_owned(&link),
+            questions: self.questions.get_or_create_owned(&link),
+        }
     }
 }
 
@@ -285,66 +242,89 @@ fn register_constants(registry: &mut Registry) {
 
 /// The metrics of one connection and database.
 #[derive(Clone)]
-pub struct LinkMetrics {
-    families: PerLink,
-    link: Link,
+pub struct LinkMetrics(Arc<OfLink>);
+
+struct OfLink {
+    observations: [Counter; ObservationState::ALL.len()],
+    reads: [[Counter; ReadResult::ALL.len()]; ReadCause::ALL.len()],
+    connects: [Counter; ConnectOutcome::ALL.len()],
+    stale_seconds: Histogram,
+    links_lost: Counter,
+    batches: Counter,
+    invalidations: Counter,
+    from_memory: Counter,
+    coalesced: Counter,
+    activations: Counter,
+    up: Gauge,
+    tracking: Gauge,
+    triggers: Gauge,
+    questions: Gauge,
 }
 
 impl LinkMetrics {
     /// Counts an answer.
     pub fn observation(&self, state: ObservationState) {
-        let Link { connection, database } = self.link.clone();
-        self.families
-            .observations
-            .get_or_create(&OfObservation { connection, database, state })
-            .inc();
+        self.0.observations[state as usize].inc();
+    }
+
+    /// Notes how old a held value was when it was given.
+    pub fn stale(&self, age: Duration) {
+        self.0.stale_seconds.observe(age.as_secs_f64());
     }
 
     /// Counts a read.
     pub fn read(&self, cause: ReadCause, result: ReadResult) {
-        let Link { connection, database } = self.link.clone();
-        let label = OfRead { connection, database, cause, result };
-        self.families.reads.get_or_create(&label).inc();
+        self.0.reads[cause as usize][result as usize].inc();
     }
 
     /// Counts an attempt to connect and notes whether the link is up and tracked.
     pub fn connect(&self, outcome: ConnectOutcome, tracked: bool) {
-        let Link { connection, database } = self.link.clone();
-        self.families.connects.get_or_create(&OfConnect { connection, database, outcome }).inc();
-        self.families.up.get_or_create(&self.link).set(i64::from(outcome == ConnectOutcome::Ok));
-        self.families.tracking.get_or_create(&self.link).set(i64::from(tracked));
+        self.0.connects[outcome as usize].inc();
+        self.0.up.set(i64::from(outcome == ConnectOutcome::Ok));
+        self.0.tracking.set(i64::from(tracked));
     }
 
-    /// Notes that the link is lost.
+    /// Counts a link that broke.
     pub fn lost(&self) {
-        self.families.up.get_or_create(&self.link).set(0);
-        self.families.tracking.get_or_create(&self.link).set(0);
+        self.0.links_lost.inc();
+        self.down();
+    }
+
+    /// Notes that there is no link.
+    pub fn down(&self) {
+        self.0.up.set(0);
+        self.0.tracking.set(0);
     }
 
     /// Counts a pipeline.
     pub fn batch(&self) {
-        self.families.batches.get_or_create(&self.link).inc();
+        self.0.batches.inc();
     }
 
     /// Counts an announced change.
     pub fn invalidation(&self) {
-        self.families.invalidations.get_or_create(&self.link).inc();
+        self.0.invalidations.inc();
     }
 
     /// Counts an answer that needed no read of its own.
     pub fn from_memory(&self) {
-        self.families.answers_from_memory.get_or_create(&self.link).inc();
+        self.0.from_memory.inc();
+    }
+
+    /// Counts an answer that came of a read which others had asked for.
+    pub fn coalesced(&self) {
+        self.0.coalesced.inc();
     }
 
     /// Counts an activation.
     pub fn activation(&self) {
-        self.families.activations.get_or_create(&self.link).inc();
+        self.0.activations.inc();
     }
 
-    /// Notes how many triggers are remembered.
-    pub fn triggers(&self, number: usize) {
-        let number = i64::try_from(number).unwrap_or(i64::MAX);
-        self.families.triggers.get_or_create(&self.link).set(number);
+    /// Notes how many triggers are remembered, and how many distinct questions they ask.
+    pub fn remembered(&self, triggers: usize, questions: usize) {
+        self.0.triggers.set(i64::try_from(triggers).unwrap_or(i64::MAX));
+        self.0.questions.set(i64::try_from(questions).unwrap_or(i64::MAX));
     }
 }
 

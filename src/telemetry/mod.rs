@@ -2,11 +2,10 @@
 //!
 //! It is apart so that every metric is declared in one file and no label can grow without bound.
 
+mod labels;
 mod logging;
 mod metrics;
 
+pub use labels::{Code, ConnectOutcome, Method, ObservationState, PushKind, ReadCause, ReadResult};
 pub use logging::{LogFormat, LoggingError, init_logging};
-pub use metrics::{
-    Code, ConnectOutcome, Link, LinkMetrics, Method, Metrics, ObservationState, PushKind,
-    ReadCause, ReadResult,
-};
+pub use metrics::{Link, LinkMetrics, Metrics};

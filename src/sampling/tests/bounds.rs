@@ -17,9 +17,9 @@ fn up() -> (State, Instant) {
     (state, now)
 }
 
-fn unique(n: usize) -> Subject {
-    static ONE: LazyLock<Subject> = LazyLock::new(|| subject(&[("queue", "q")]));
-    Subject { name: format!("object {n}"), ..ONE.clone() }
+fn unique(n: usize) -> Arc<Subject> {
+    static ONE: LazyLock<Arc<Subject>> = LazyLock::new(|| subject(&[("queue", "q")]));
+    Subject::new("ns".to_owned(), format!("object {n}"), Arc::clone(&ONE.trigger))
 }
 
 fn reply(answer: Answer) -> Reply {

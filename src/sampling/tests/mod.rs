@@ -62,12 +62,12 @@ impl World {
     }
 
     /// What a call is told, and it is told within its deadline.
-    async fn ask(&self, subject: &Subject) -> Observation {
+    async fn ask(&self, subject: &Arc<Subject>) -> Observation {
         let answer = timeout(limits::CALL_DEADLINE, self.sampler.current(subject)).await;
         answer.expect("an answer within the call's deadline").unwrap()
     }
 
-    fn watch(&self, subject: &Subject) -> Watch {
+    fn watch(&self, subject: &Arc<Subject>) -> Watch {
         self.sampler.watch(subject).unwrap()
     }
 
@@ -80,14 +80,14 @@ impl World {
 }
 
 /// A trigger of an object of its own name.
-fn subject(pairs: &[(&str, &str)]) -> Subject {
+fn subject(pairs: &[(&str, &str)]) -> Arc<Subject> {
     named(&format!("{pairs:?}"), pairs)
 }
 
-fn named(name: &str, pairs: &[(&str, &str)]) -> Subject {
+fn named(name: &str, pairs: &[(&str, &str)]) -> Arc<Subject> {
     let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     let trigger = Trigger::parse(pairs.collect::<Vec<_>>(), Registry::builtin()).unwrap();
-    Subject { namespace: "ns".to_owned(), name: name.to_owned(), trigger: Arc::new(trigger) }
+    Subject::new("ns".to_owned(), name.to_owned(), Arc::new(trigger))
 }
 
 /// Lets the model's time pass; nothing is waited for in real time.

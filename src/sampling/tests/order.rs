@@ -20,7 +20,7 @@ const FLOWS: [(&str, &str, f64); 5] = [
     ("one,two", "three", 40.0),
 ];
 
-fn subject_of((waiting, in_flight, _): (&str, &str, f64)) -> Subject {
+fn subject_of((waiting, in_flight, _): (&str, &str, f64)) -> Arc<Subject> {
     subject(&[("waiting", waiting), ("inFlight", in_flight)])
 }
 

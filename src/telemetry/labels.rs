@@ -1,0 +1,133 @@
+//! The labels of the metrics: enums, so that their number is bounded.
+//!
+//! They are apart from the metrics because the rest of penstock speaks in them.
+
+use std::fmt::Write;
+
+use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
+
+/// Declares an enum whose variants are label values.
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)+ }
+
+        impl $name {
+            /// Every variant, each at the place of its number.
+            pub const ALL: [Self; [$($text),+].len()] = [$(Self::$variant),+];
+
+            /// The label value.
+            #[must_use]
+            pub fn text(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+        }
+
+        impl EncodeLabelValue for $name {
+            fn encode(&self, encoder: &mut LabelValueEncoder) -> std::fmt::Result {
+                encoder.write_str(self.text())
+            }
+        }
+    };
+}
+
+label! {
+    /// A method of the protocol.
+    Method {
+        /// `IsActive`.
+        IsActive = "IsActive",
+        /// `StreamIsActive`.
+        StreamIsActive = "StreamIsActive",
+        /// `GetMetricSpec`.
+        GetMetricSpec = "GetMetricSpec",
+        /// `GetMetrics`.
+        GetMetrics = "GetMetrics",
+        /// `StreamMetricSpec`.
+        StreamMetricSpec = "StreamMetricSpec",
+    }
+}
+
+label! {
+    /// How a call was answered.
+    Code {
+        /// OK.
+        Ok = "OK",
+        /// The metadata is wrong.
+        InvalidArgument = "INVALID_ARGUMENT",
+        /// A rule forbids it.
+        PermissionDenied = "PERMISSION_DENIED",
+        /// Redis holds something else than the layout says.
+        FailedPrecondition = "FAILED_PRECONDITION",
+        /// Redis cannot be read.
+        Unavailable = "UNAVAILABLE",
+        /// A limit is reached.
+        ResourceExhausted = "RESOURCE_EXHAUSTED",
+    }
+}
+
+label! {
+    /// Why `true` or `false` was pushed.
+    PushKind {
+        /// The state at the start of a stream.
+        First = "first",
+        /// The workload became active.
+        Activated = "activated",
+        /// The activation once more.
+        Repeat = "repeat",
+        /// The workload became inactive.
+        Deactivated = "deactivated",
+    }
+}
+
+label! {
+    /// What became of one read.
+    ReadResult {
+        /// It was answered.
+        Ok = "ok",
+        /// It failed.
+        Failed = "failed",
+    }
+}
+
+label! {
+    /// Why a read was sent.
+    ReadCause {
+        /// Nothing was known yet.
+        First = "first",
+        /// A change was announced, or everything was suspect.
+        Changed = "changed",
+        /// A job fell due, or a lease ran out.
+        Time = "time",
+        /// Changes of it are not announced.
+        Cadence = "cadence",
+        /// The last read failed.
+        Retry = "retry",
+        /// Nothing happened for long.
+        Safety = "safety",
+    }
+}
+
+label! {
+    /// What became of one attempt to connect.
+    ConnectOutcome {
+        /// The link is up.
+        Ok = "ok",
+        /// It failed.
+        Failed = "failed",
+    }
+}
+
+label! {
+    /// The kind of observation that a call was answered with.
+    ObservationState {
+        /// Read after the call, or known to be unchanged.
+        Fresh = "fresh",
+        /// The last known value, within the stale budget.
+        Stale = "stale",
+        /// Nothing may be said.
+        Unavailable = "unavailable",
+        /// Redis holds something else than the layout says.
+        Misfit = "misfit",
+    }
+}
