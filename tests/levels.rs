@@ -52,7 +52,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("prost_types", &["grpc/"]),
     ("clap", &["cli/", "main.rs"]),
     ("anyhow", &["cli/", "main.rs"]),
-    ("prometheus_client", &["telemetry/metrics.rs"]),
+    ("prometheus_client", &["telemetry/metrics.rs", "telemetry/labels.rs"]),
 ];
 const PRINTS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
 const MAY_PRINT: &str = "cli/";
