@@ -7,12 +7,16 @@
 use std::{
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
 };
 
 use futures_util::stream::unfold;
-use tokio::time::sleep_until;
+use tokio::time::{Sleep, sleep_until};
 use tokio_stream::Stream;
-use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
+use tokio_util::{
+    sync::{CancellationToken, WaitForCancellationFutureOwned},
+    task::task_tracker::TaskTrackerToken,
+};
 use tonic::Status;
 
 use crate::{
@@ -67,12 +71,10 @@ pub(super) fn activity(
     timing: Timing,
     budget: Arc<Mutex<Budget>>,
 ) -> Responses<IsActiveResponse> {
+    let timer = Box::pin(sleep_until(lease.ends_at));
+    let drained = Box::pin(lease.drain.clone().cancelled_owned());
     let pulse = Pulse::new(timing.push_inactive);
-    let stream = Activity { lease, watch, is_known: false, pulse, budget };
-    Box::pin(unfold(stream, |mut stream| async move {
-        let active = stream.next().await?;
-        Some((Ok(encode::activity(active)), stream))
-    }))
+    Box::pin(Activity { lease, watch, is_known: false, pulse, budget, timer, drained })
 }
 
 /// `StreamMetricSpec`: the spec, which depends on the metadata alone, then nothing until the lease
@@ -89,6 +91,8 @@ pub(super) fn spec(lease: Lease, spec: GetMetricSpecResponse) -> Responses<GetMe
     }))
 }
 
+/// One open stream. It is polled by hand, since a fleet has ten thousand of them and an async block
+/// would hold all of it twice.
 struct Activity {
     lease: Lease,
     watch: Watch,
@@ -96,31 +100,39 @@ struct Activity {
     is_known: bool,
     pulse: Pulse,
     budget: Arc<Mutex<Budget>>,
+    /// Rings when the lease is over or a repeat is due, whichever is first.
+    timer: Pin<Box<Sleep>>,
+    drained: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Activity {
-    /// The next activity to send; `None` ends the stream with OK.
-    async fn next(&mut self) -> Option<bool> {
+impl Stream for Activity {
+    type Item = Result<IsActiveResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
-            if let Some((active, kind)) = self.due(Instant::now()) {
+            let now = Instant::now();
+            if let Some((active, kind)) = self.due(now) {
                 self.lease.metrics.push(kind);
-                return Some(active);
+                return Poll::Ready(Some(Ok(encode::activity(active))));
+            }
+            if now >= self.lease.ends_at || self.drained.as_mut().poll(context).is_ready() {
+                return Poll::Ready(None);
             }
             // A repeat that is due while nothing is known waits for the news, not for the clock.
             let repeat_at = self.pulse.repeat_at().filter(|_| self.is_known);
-            let ends_at = self.lease.ends_at;
-            tokio::select! {
-                biased;
-                () = self.lease.drain.cancelled() => return None,
-                () = self.watch.changed() => {}
-                () = sleep_until(repeat_at.map_or(ends_at, |at| at.min(ends_at))) => {}
+            let at = repeat_at.map_or(self.lease.ends_at, |at| at.min(self.lease.ends_at));
+            if self.timer.deadline() != at {
+                self.timer.as_mut().reset(at);
             }
-            if Instant::now() >= ends_at {
-                return None;
+            let is_news = self.watch.poll_changed(context).is_ready();
+            if !is_news && self.timer.as_mut().poll(context).is_pending() {
+                return Poll::Pending;
             }
         }
     }
+}
 
+impl Activity {
     /// What is to be sent now, if anything. Only what is known for sure makes an edge or a repeat:
     /// a value held through an outage is no news, and nothing unknown is ever sent.
     fn due(&mut self, now: Instant) -> Option<(bool, PushKind)> {

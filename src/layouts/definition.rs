@@ -109,7 +109,7 @@ impl Definition {
 
     /// The plan for these arguments.
     pub(super) fn plan(&self, arguments: &Arguments) -> Plan {
-        let all = |questions: &[Question]| -> Vec<(Read, Part)> {
+        let all = |questions: &[Question]| -> Box<[(Read, Part)]> {
             questions.iter().flat_map(|question| question.reads(arguments)).collect()
         };
         Plan::new(States {

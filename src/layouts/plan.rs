@@ -46,23 +46,23 @@ pub struct Term {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct States<T> {
     /// Scheduled jobs whose time has come.
-    pub scheduled: Vec<T>,
+    pub scheduled: Box<[T]>,
     /// Jobs that are ready to be taken.
-    pub waiting: Vec<T>,
+    pub waiting: Box<[T]>,
     /// Jobs that are taken and not finished.
-    pub in_flight: Vec<T>,
+    pub in_flight: Box<[T]>,
 }
 
 impl<T> Default for States<T> {
     fn default() -> Self {
-        Self { scheduled: vec![], waiting: vec![], in_flight: vec![] }
+        Self { scheduled: [].into(), waiting: [].into(), in_flight: [].into() }
     }
 }
 
 /// The reads of one trigger and how they add up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Plan {
-    reads: Vec<Read>,
+    reads: Box<[Read]>,
     terms: States<Term>,
 }
 
@@ -73,7 +73,7 @@ impl Plan {
     #[must_use]
     pub fn new(states: States<(Read, Part)>) -> Self {
         let mut reads = Vec::new();
-        let mut place = |terms: Vec<(Read, Part)>| -> Vec<Term> {
+        let mut place = |terms: Box<[(Read, Part)]>| -> Box<[Term]> {
             terms
                 .into_iter()
                 .map(|(read, part)| Term { read: index_of(&mut reads, read), part })
@@ -84,7 +84,7 @@ impl Plan {
             waiting: place(states.waiting),
             in_flight: place(states.in_flight),
         };
-        Self { reads, terms }
+        Self { reads: reads.into(), terms }
     }
 
     /// The distinct reads, in the order in which they are to be done.
@@ -204,18 +204,18 @@ mod tests {
 
     fn stream_plan(missing: MissingGroup) -> Plan {
         Plan::new(States {
-            scheduled: vec![],
-            waiting: vec![(group("s"), Part::GroupWaiting(missing))],
-            in_flight: vec![(group("s"), Part::GroupPending(missing))],
+            scheduled: [].into(),
+            waiting: [(group("s"), Part::GroupWaiting(missing))].into(),
+            in_flight: [(group("s"), Part::GroupPending(missing))].into(),
         })
     }
 
     #[test]
     fn reads_follow_the_flow_and_equal_reads_are_one() {
         let plan = Plan::new(States {
-            scheduled: vec![(size("later"), Part::Size)],
-            waiting: vec![(size("now"), Part::Size), (size("later"), Part::Size)],
-            in_flight: vec![(size("doing"), Part::Size)],
+            scheduled: [(size("later"), Part::Size)].into(),
+            waiting: [(size("now"), Part::Size), (size("later"), Part::Size)].into(),
+            in_flight: [(size("doing"), Part::Size)].into(),
         });
         assert_eq!(plan.reads(), [size("later"), size("now"), size("doing")]);
         let answers = [&Answer::Size(2), &Answer::Size(3), &Answer::Missing];
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn no_answer_that_counts_nothing_becomes_a_number() {
         let plan =
-            Plan::new(States { waiting: vec![(size("k"), Part::Size)], ..States::default() });
+            Plan::new(States { waiting: [(size("k"), Part::Size)].into(), ..States::default() });
         for answer in [Answer::NotANumber, Answer::Number(f64::NAN), Answer::Number(-1.0)] {
             assert!(plan.counts(&[&answer]).is_err(), "{answer:?}");
         }

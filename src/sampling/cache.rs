@@ -16,7 +16,10 @@ use crate::{
     time::Instant,
 };
 
-use super::source::{Fault, Lasts, Reply};
+use super::{
+    ids::Ids,
+    source::{Fault, Lasts, Reply},
+};
 
 /// A read by its place in the cache.
 pub type ReadId = usize;
@@ -68,7 +71,7 @@ pub struct Slot {
     /// The last answer.
     pub known: Option<Known>,
     /// Why the last read failed, and when; gone with the next answer.
-    pub fault: Option<(Fault, Instant)>,
+    pub fault: Option<Box<(Fault, Instant)>>,
     /// When the change was announced that the last read was sent for.
     answers: Option<Instant>,
     users: usize,
@@ -123,7 +126,7 @@ impl Slot {
 pub struct Cache {
     slots: Slab<Slot>,
     ids: HashMap<Read, ReadId>,
-    by_key: HashMap<Name, Vec<ReadId>>,
+    by_key: HashMap<Name, Ids>,
     /// How many reads depend on Redis's clock.
     timed: usize,
 }
@@ -149,7 +152,7 @@ impl Cache {
         let id = self.slots.insert(slot);
         self.ids.insert(read.clone(), id);
         for key in read.keys() {
-            self.by_key.entry(key.clone()).or_default().push(id);
+            self.by_key.entry(key.clone()).or_default().insert(id);
         }
         id
     }
@@ -166,7 +169,7 @@ impl Cache {
         self.ids.remove(&slot.read);
         for key in slot.read.keys() {
             if let Some(ids) = self.by_key.get_mut(key) {
-                ids.retain(|other| *other != id);
+                ids.remove(id);
                 if ids.is_empty() {
                     self.by_key.remove(key);
                 }
@@ -225,14 +228,14 @@ impl Cache {
             (Ok(_), None) => {}
             (Err(fault), _) => {
                 slot.soil(Some(slot.asked_at.unwrap_or(now)));
-                slot.fault = Some((fault, now));
+                slot.fault = Some(Box::new((fault, now)));
             }
         }
     }
 
     /// Marks every read of a key dirty and tells which those are.
     pub fn changed(&mut self, key: &Name, now: Instant) -> Vec<ReadId> {
-        let ids = self.by_key.get(key).cloned().unwrap_or_default();
+        let ids: Vec<ReadId> = self.by_key.get(key).into_iter().flat_map(Ids::iter).collect();
         for id in &ids {
             let slot = &mut self.slots[*id];
             slot.soil(Some(now));

@@ -34,7 +34,7 @@ impl State {
             return Some(now);
         }
         let until = |slot: &Slot| {
-            let failed_at = slot.fault.as_ref().map(|(_, at)| *at);
+            let failed_at = slot.fault.as_ref().map(|fault| fault.1);
             if slot.is_fresh(now) { Some(now) } else { read_at(slot).max(failed_at) }
         };
         let is_whole = self.is_coherent(id) || self.has_fault(id);
@@ -225,7 +225,7 @@ impl State {
             LinkState::Up { .. } => {}
         }
         let fault = self.slots(id).find_map(|slot| slot.fault.as_ref());
-        fault.map(|(fault, _)| Why::Fault(fault.clone()))
+        fault.map(|fault| Why::Fault(fault.0.clone()))
     }
 
     /// Whether no job can hide between the answers: none of them is both older than another one

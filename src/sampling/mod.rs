@@ -7,6 +7,7 @@
 mod batch;
 mod cache;
 mod clock;
+mod ids;
 mod judgement;
 mod news;
 mod observation;
@@ -20,11 +21,12 @@ mod worker;
 
 use std::{
     fmt,
-    future::Future,
+    future::{Future, poll_fn},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -227,9 +229,14 @@ impl Watch {
         self.news().observation
     }
 
-    /// Comes when there is something newer than the last look, or than the opening.
+    /// Ready when there is something newer than the last look, or than the opening.
+    pub fn poll_changed(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.reader.poll_changed(context)
+    }
+
+    /// Comes when [`Watch::poll_changed`] is ready.
     pub async fn changed(&mut self) {
-        self.reader.changed().await;
+        poll_fn(|context| self.poll_changed(context)).await;
     }
 }
 

@@ -4,7 +4,7 @@
 //! Pure but for the channel ends it keeps, which never block. It does not know what is true.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
     hash::{BuildHasher, Hash, Hasher, RandomState},
     sync::{Arc, LazyLock},
     time::Duration,
@@ -17,6 +17,7 @@ use crate::{limits, time::Instant, trigger::Trigger};
 
 use super::{
     cache::ReadId,
+    ids::Ids,
     news::Board,
     observation::{Held, Observation},
 };
@@ -129,7 +130,8 @@ impl Subscription {
 pub struct Subscriptions {
     all: Slab<Subscription>,
     ids: HashMap<Arc<Subject>, SubscriptionId>,
-    users: HashMap<ReadId, BTreeSet<SubscriptionId>>,
+    /// Who uses each read, by its place.
+    users: Vec<Ids>,
 }
 
 /// The connection remembers as many triggers as it may.
@@ -169,7 +171,10 @@ impl Subscriptions {
             waiters: Vec::new(),
         });
         for read in reads {
-            self.users.entry(read).or_default().insert(id);
+            if self.users.len() <= read {
+                self.users.resize_with(read + 1, Ids::default);
+            }
+            self.users[read].insert(id);
         }
         self.ids.insert(subject, id);
         Ok(id)
@@ -192,12 +197,7 @@ impl Subscriptions {
         let gone = self.all.remove(id);
         self.ids.remove(&gone.subject);
         for read in &gone.reads {
-            if let Some(users) = self.users.get_mut(read) {
-                users.remove(&id);
-                if users.is_empty() {
-                    self.users.remove(read);
-                }
-            }
+            self.users[*read].remove(id);
         }
         gone.reads
     }
@@ -215,7 +215,7 @@ impl Subscriptions {
 
     /// Those that use a read.
     pub fn users(&self, read: ReadId) -> impl Iterator<Item = SubscriptionId> {
-        self.users.get(&read).into_iter().flatten().copied()
+        self.users.get(read).into_iter().flat_map(Ids::iter)
     }
 
     /// Every subscription.
@@ -227,7 +227,8 @@ impl Subscriptions {
     #[must_use]
     pub fn forgotten(&self, now: Instant) -> Vec<SubscriptionId> {
         let is_old = |subscription: &Subscription| {
-            !subscription.is_wanted() && now >= subscription.last_asked + limits::TRIGGER_MEMORY
+            let is_in_use = subscription.streams > 0 || subscription.is_awaited();
+            !is_in_use && now >= subscription.last_asked + limits::TRIGGER_MEMORY
         };
         self.all.iter().filter(|(_, subscription)| is_old(subscription)).map(|(id, _)| id).collect()
     }

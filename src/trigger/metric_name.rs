@@ -32,7 +32,7 @@ mod tests {
 
     fn name(key: &str) -> String {
         let read = Read::Size { key: key.into(), members: Members::All };
-        let plan = Plan::new(States { waiting: vec![(read, Part::Size)], ..States::default() });
+        let plan = Plan::new(States { waiting: [(read, Part::Size)].into(), ..States::default() });
         metric_name("keys", &plan, Signal::Backlog)
     }
 

@@ -157,6 +157,19 @@ async fn a_queue_that_is_always_empty_is_active_for_its_window_after_each_change
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_window_does_not_keep_a_trigger_that_nobody_asks_for() {
+    let world = World::tracked().await;
+    world.ask(&subject(&[("queue", "q"), ("activityWindow", "24h")])).await;
+    for _ in 0..20 {
+        seconds(60).await;
+        world.redis.size("q", 0);
+    }
+    assert_eq!(world.metric("penstock_triggers{"), 0.0);
+    let reads = world.redis.reads("q").len();
+    assert!((9..=12).contains(&reads), "{reads}: read for as long as it was remembered");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_is_told_of_the_begin_and_the_end_of_a_window_each_time() {
     let world = World::tracked().await;
     let subject = subject(&[("queue", "q"), ("activityWindow", "30s")]);
