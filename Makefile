@@ -9,9 +9,10 @@ export PENSTOCK_TEST_PYTHON ?= $(TOOLS)/python
 
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
+BENCH_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint
+.PHONY: help demo test bench lint
 
 help: ## say what there is (the default)
 	@echo 'make TARGET, where TARGET is one of'
@@ -24,10 +25,15 @@ demo: ## watch jobs, workers and scaling decisions on this machine; DEMO_FLAGS="
 
 test: ## run every test; TEST_FLAGS="..." adds arguments for cargo test
 	@scripts/setup.sh rust redis valkey python
-	cargo test --locked $(TEST_FLAGS)
+	cargo test --workspace --locked $(TEST_FLAGS)
+
+bench: ## measure what it costs, in about six minutes; BENCH_FLAGS="..." adds flags
+	@scripts/setup.sh rust redis
+	cargo build --release --locked --workspace
+	cargo run --release --locked --quiet --package penstock-bench -- --redis-server "$(PENSTOCK_TEST_REDIS_SERVER)" $(BENCH_FLAGS)
 
 lint: ## check formatting, lints and documentation
 	@scripts/setup.sh rust lint
-	cargo fmt --check
-	cargo clippy --all-targets --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --locked
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

@@ -1,0 +1,139 @@
+//! Many queues of every kind, and how a job comes into each.
+//!
+//! They are apart from what is measured on them. No queue is ever emptied: what is idle here is a
+//! queue that does not change.
+
+use penstock::{grpc::proto::ScaledObjectRef, time::wall_now};
+use tokio::time::{Duration, Instant, sleep_until};
+
+use crate::{
+    client::trigger,
+    resp::{Command, Connection, words},
+};
+
+/// Where a queue's jobs are.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    List,
+    Set,
+    SortedSet,
+    /// A sorted set of jobs that are due in a day.
+    Scheduled,
+    /// A consumer group in which everything is acknowledged.
+    Group,
+}
+
+/// In turn, so that any run of triggers has a quarter of lists, sets, sorted sets and groups.
+const KINDS: [Kind; 8] = [
+    Kind::List,
+    Kind::Set,
+    Kind::SortedSet,
+    Kind::Group,
+    Kind::List,
+    Kind::Set,
+    Kind::Scheduled,
+    Kind::Group,
+];
+
+/// A queue and its trigger.
+#[derive(Debug, Clone)]
+pub struct Queue {
+    kind: Kind,
+    key: String,
+    /// What asks for it.
+    pub trigger: ScaledObjectRef,
+}
+
+impl Queue {
+    fn new(index: usize) -> Self {
+        let kind = KINDS[index % KINDS.len()];
+        let key = format!("bench:fleet:{index}");
+        let metadata = match kind {
+            Kind::List | Kind::Set | Kind::SortedSet => {
+                [("layout", "keys"), ("queue", &*key)].to_vec()
+            }
+            Kind::Scheduled => [("layout", "keys"), ("scheduled", &*key)].to_vec(),
+            Kind::Group => [("layout", "stream"), ("queue", &*key), ("group", "workers")].to_vec(),
+        };
+        let trigger = trigger(&key, &metadata);
+        Self { kind, key, trigger }
+    }
+
+    /// What makes it.
+    fn created(&self) -> Vec<Command> {
+        let key = self.key.as_str();
+        match self.kind {
+            Kind::Group => {
+                let group = words(["XGROUP", "CREATE", key, "workers", "0", "MKSTREAM"]);
+                [group].into_iter().chain(self.changed(0)).collect()
+            }
+            Kind::List | Kind::Set | Kind::SortedSet | Kind::Scheduled => self.changed(0),
+        }
+    }
+
+    /// What brings its next job; of a group also what takes and acknowledges it.
+    fn changed(&self, number: u64) -> Vec<Command> {
+        let (key, job) = (self.key.as_str(), format!("job-{number}"));
+        let job = job.as_str();
+        match self.kind {
+            Kind::List => vec![words(["LPUSH", key, job])],
+            Kind::Set => vec![words(["SADD", key, job])],
+            Kind::SortedSet => vec![words(["ZADD", key, &number.to_string(), job])],
+            Kind::Scheduled => {
+                let due = wall_now() + Duration::from_hours(24);
+                vec![words(["ZADD", key, &due.as_secs().to_string(), job])]
+            }
+            Kind::Group => {
+                let id = format!("{}-1", number + 1);
+                let taken = words(["XREADGROUP", "GROUP", "workers", "w", "STREAMS", key, ">"]);
+                vec![
+                    words(["XADD", key, &id, "job", job]),
+                    taken,
+                    words(["XACK", key, "workers", &id]),
+                ]
+            }
+        }
+    }
+}
+
+/// Makes so many queues.
+pub async fn create(redis: &mut Connection, size: usize) -> anyhow::Result<Vec<Queue>> {
+    let fleet: Vec<Queue> = (0..size).map(Queue::new).collect();
+    for part in fleet.chunks(100) {
+        let commands: Vec<Command> = part.iter().flat_map(Queue::created).collect();
+        redis.pipeline(&commands).await?;
+    }
+    Ok(fleet)
+}
+
+/// The triggers of a fleet.
+pub fn triggers(fleet: &[Queue]) -> Vec<ScaledObjectRef> {
+    fleet.iter().map(|queue| queue.trigger.clone()).collect()
+}
+
+/// Changes one queue after the other, so many a second, until a moment; tells how many. `numbers`
+/// goes on over several runs, so that no job is the same twice.
+pub async fn change(
+    (redis, fleet): (&mut Connection, &[Queue]),
+    numbers: &mut u64,
+    (per_second, until): (u32, Instant),
+) -> anyhow::Result<u64> {
+    /// No factor of any size of a fleet: each queue comes in its turn, far from the one before.
+    const STRIDE: usize = 7919;
+    let (start, tick) = (Instant::now(), Duration::from_millis(10));
+    let (mut made, mut now) = (0, start);
+    while now < until {
+        let due = (now - start).as_micros() * u128::from(per_second) / 1_000_000;
+        let mut commands = Vec::new();
+        while u128::from(made) < due {
+            *numbers += 1;
+            let place = usize::try_from(made)?.wrapping_mul(STRIDE) % fleet.len();
+            commands.extend(fleet[place].changed(*numbers));
+            made += 1;
+        }
+        redis.pipeline(&commands).await?;
+        sleep_until(now + tick).await;
+        now = Instant::now();
+    }
+    Ok(made)
+}
