@@ -30,7 +30,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{sync::Notify, time::timeout_at};
+use tokio::{sync::Notify, task::yield_now, time::timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
@@ -148,15 +148,25 @@ impl Sampler {
 
     /// Does something short with the state, then logs the edges that came of it.
     fn with_state<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let (result, edges) = {
-            let mut state = self.lock();
-            let result = act(&mut state, Instant::now());
-            (result, state.take_edges())
-        };
-        for edge in edges {
-            self.log(&edge);
-        }
+        let (result, edges) = self.change(act);
+        edges.iter().for_each(|edge| self.log(edge));
         result
+    }
+
+    /// As [`Sampler::with_state`], but streams are told before the log is written.
+    async fn with_state_pushing<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let (result, edges) = self.change(act);
+        if !edges.is_empty() {
+            yield_now().await;
+        }
+        edges.iter().for_each(|edge| self.log(edge));
+        result
+    }
+
+    fn change<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> (T, Vec<Edge>) {
+        let mut state = self.lock();
+        let result = act(&mut state, Instant::now());
+        (result, state.take_edges())
     }
 
     fn log(&self, Edge { subject, verdict }: &Edge) {

@@ -115,7 +115,7 @@ async fn read<L: Link>(
         let result = if reply.is_ok() { ReadResult::Ok } else { ReadResult::Failed };
         sampler.metrics().read(due.cause, result);
     }
-    sampler.with_state(|state, now| state.finish(batch, replies, now));
+    sampler.with_state_pushing(|state, now| state.finish(batch, replies, now)).await;
     Ok(())
 }
 
