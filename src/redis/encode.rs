@@ -68,9 +68,9 @@ pub(super) fn type_of(key: &Name) -> Cmd {
     of_key("TYPE", &[], key)
 }
 
-/// EXISTS key
-pub(super) fn exists(key: &Name) -> Cmd {
-    of_key("EXISTS", &[], key)
+/// GET key, for a string that was empty a moment ago.
+pub(super) fn text(key: &Name) -> Cmd {
+    of_key("GET", &[], key)
 }
 
 /// XLEN key

@@ -3,7 +3,7 @@
 //!
 //! It is apart from the link because these are the rare cases, each with its own few commands.
 
-use deadpool_redis::redis::Cmd;
+use deadpool_redis::redis::{Cmd, Value};
 
 use crate::{
     layouts::{Answer, Group, Name, Read, Waiting},
@@ -21,10 +21,11 @@ use super::{
 /// What is still to be asked for one read.
 #[derive(Debug)]
 enum Question {
-    /// A string is empty: does the key exist at all?
-    Exists,
-    /// The key is no stream: what is it?
-    TypeName,
+    /// A string is empty, or there is none: which of them, in one command? (Until EXISTS is
+    /// answered, the key may have come.)
+    Text,
+    /// The key is none of the types that the read is for: what is it?
+    TypeName(&'static [&'static str]),
     /// The stream has no such group: how many entries has it?
     Length,
     /// The lag is nil: the entries that follow the last delivered one are counted in pages.
@@ -32,6 +33,10 @@ enum Question {
     /// They are too many to count: the length of the stream is the bound.
     Bound { pending: u64 },
 }
+
+/// The types of which a size is known, and the one that has groups.
+const SIZED: &[&str] = &["list", "set", "zset", "hash", "stream", "string"];
+const GROUPED: &[&str] = &["stream"];
 
 /// How far the entries of a stream are counted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -117,8 +122,8 @@ impl FollowUps {
             Progress::Done(_) => None,
         });
         let command = |(key, question): (&Name, &Question)| match question {
-            Question::Exists => encode::exists(key),
-            Question::TypeName => encode::type_of(key),
+            Question::Text => encode::text(key),
+            Question::TypeName(_) => encode::type_of(key),
             Question::Length | Question::Bound { .. } => encode::length(key),
             Question::Count { from, counted, .. } => {
                 encode::entries_from(key, *from, counted.next_page())
@@ -133,7 +138,7 @@ fn size(key: &Name, guess: KeyType, reply: &Response) -> Result<Progress, Fault>
         Ok(value) => value,
         Err(error) => {
             return match refusal(error) {
-                Refusal::WrongType => Ok(Progress::Open(key.clone(), Question::TypeName)),
+                Refusal::WrongType => Ok(Progress::Open(key.clone(), Question::TypeName(SIZED))),
                 Refusal::NoSuchKey => Err(fault(error)),
                 Refusal::Fault(fault) => Err(fault),
             };
@@ -142,7 +147,7 @@ fn size(key: &Name, guess: KeyType, reply: &Response) -> Result<Progress, Fault>
     match guess {
         KeyType::Text => match decode::number(value)? {
             Some(answer) => Ok(done(answer)),
-            None => Ok(Progress::Open(key.clone(), Question::Exists)),
+            None => Ok(Progress::Open(key.clone(), Question::Text)),
         },
         KeyType::Other => match decode::type_name(value)?.as_str() {
             "none" => Ok(done(Answer::Missing)),
@@ -159,7 +164,7 @@ fn of_group(key: &Name, name: &Name, reply: &Response) -> Result<Progress, Fault
         Ok(value) => value,
         Err(error) => {
             return match refusal(error) {
-                Refusal::WrongType => Ok(Progress::Open(key.clone(), Question::TypeName)),
+                Refusal::WrongType => Ok(Progress::Open(key.clone(), Question::TypeName(GROUPED))),
                 Refusal::NoSuchKey => Ok(done(Answer::Missing)),
                 Refusal::Fault(fault) => Err(fault),
             };
@@ -184,12 +189,14 @@ fn proceed(key: &Name, question: &Question, reply: &Response) -> Result<Progress
     let value = reply.as_ref().map_err(fault)?;
     let open = |question| Ok(Progress::Open(key.clone(), question));
     match *question {
-        Question::Exists => Ok(done(match decode::count(value)? {
-            0 => Answer::Missing,
-            _ => Answer::NotANumber,
-        })),
-        Question::TypeName => match decode::type_name(value)?.as_str() {
+        Question::Text if *value == Value::Nil => Ok(done(Answer::Missing)),
+        Question::Text => Ok(done(decode::number(value)?.unwrap_or(Answer::NotANumber))),
+        Question::TypeName(types) => match decode::type_name(value)?.as_str() {
             "none" => Ok(done(Answer::Missing)),
+            // It was another a moment ago, and nothing is wrong with this one.
+            name if types.contains(&name) => {
+                Err(Fault::Unexpected("the type of the key keeps changing".to_owned()))
+            }
             name => Ok(done(Answer::WrongType(name.to_owned()))),
         },
         Question::Length => Ok(done(Answer::MissingGroup { entries: decode::count(value)? })),
@@ -225,7 +232,7 @@ fn done(answer: Answer) -> Progress {
 
 #[cfg(test)]
 mod tests {
-    use deadpool_redis::redis::{RedisError, Value, make_extension_error};
+    use deadpool_redis::redis::{RedisError, make_extension_error};
 
     use super::*;
 

@@ -234,21 +234,22 @@ impl Cache {
     }
 
     /// Marks every read of a key dirty and tells which those are.
-    pub fn changed(&mut self, key: &Name, now: Instant) -> Vec<ReadId> {
+    pub fn changed(&mut self, key: &Name, proved_at: Option<Instant>, now: Instant) -> Vec<ReadId> {
         let ids: Vec<ReadId> = self.by_key.get(key).into_iter().flat_map(Ids::iter).collect();
         for id in &ids {
             let slot = &mut self.slots[*id];
-            slot.soil(Some(now));
+            slot.soil(proved_at);
             slot.announced_at.get_or_insert(now);
         }
         ids
     }
 
-    /// Redis's clock was set: what was to change at a time by that clock is to be read again.
+    /// Redis's clock was set: what was counted by that clock is to be read again, also what had no
+    /// more to wait for. (A clock that is set back makes jobs that were due not due.)
     pub fn clock_was_set(&mut self, now: Instant) {
         for (_, slot) in &mut self.slots {
-            if let Some(known) = &mut slot.known
-                && let Lasts::For(_) = known.lasts
+            if slot.read.depends_on_time()
+                && let Some(known) = &mut slot.known
             {
                 known.fresh_until = known.fresh_until.min(now);
             }
@@ -311,7 +312,7 @@ mod tests {
     fn a_change_between_the_sending_and_the_reply_leaves_the_read_dirty() {
         let (mut cache, id, start) = cache();
         cache.begin(id, start);
-        assert_eq!(cache.changed(&"q".into(), after(start, 1)), [id]);
+        assert_eq!(cache.changed(&"q".into(), Some(after(start, 1)), after(start, 1)), [id]);
         cache.finish(id, &size("q"), Ok(size_3()), after(start, 2));
         assert!(cache.slot(id).dirty, "a successful reply never clears the mark");
         assert!(!cache.slot(id).is_fresh(after(start, 3)));
@@ -337,10 +338,10 @@ mod tests {
         cache.finish(id, &size("q"), Ok(size_3()), start);
         cache.begin(id, after(start, 2));
         assert!(cache.slot(id).is_fresh(after(start, 3)), "a change would have been announced");
-        cache.changed(&"q".into(), after(start, 4));
+        cache.changed(&"q".into(), Some(after(start, 4)), after(start, 4));
         cache.begin(id, after(start, 5));
         assert!(!cache.slot(id).is_fresh(after(start, 6)));
-        cache.changed(&"q".into(), after(start, 7));
+        cache.changed(&"q".into(), Some(after(start, 7)), after(start, 7));
         cache.finish(id, &size("q"), Err(Fault::Timeout), after(start, 8));
         assert_eq!(cache.slot(id).known.as_ref().unwrap().true_until, after(start, 4));
     }
@@ -383,6 +384,6 @@ mod tests {
         assert_eq!(cache.acquire(&size("q")), id);
         assert!(!cache.release(id));
         assert!(cache.release(id));
-        assert!(cache.changed(&"q".into(), start).is_empty());
+        assert!(cache.changed(&"q".into(), Some(start), start).is_empty());
     }
 }

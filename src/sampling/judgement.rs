@@ -73,20 +73,26 @@ impl State {
     pub(super) fn settle(&mut self, id: SubscriptionId, now: Instant) {
         let scattered = !self.is_coherent(id);
         self.subscriptions.get_mut(id).scattered = scattered;
-        if !scattered || self.has_fault(id) {
+        // A trigger that was only polled may have answers here that nobody has looked at for long.
+        if self.is_settled(id, self.sent_at, self.sent_at) {
             let observation = self.observe(id, now);
             self.remember(id, &observation);
             self.tell(id, observation);
         }
         self.answer(id, now);
+        self.plan_lapse(id, now);
+        if self.subscriptions.get(id).is_wanted() {
+            self.plan_reads(id, now);
+        }
+    }
+
+    /// Plans the look at a subject whose activity window ends while a stream is open on it.
+    pub(super) fn plan_lapse(&mut self, id: SubscriptionId, now: Instant) {
         let subscription = self.subscriptions.get(id);
         if let Some(until) = subscription.active_until().filter(|until| *until > now)
             && subscription.streams > 0
         {
             self.lapses.plan(id, until);
-        }
-        if subscription.is_wanted() {
-            self.plan_reads(id, now);
         }
     }
 
@@ -145,7 +151,8 @@ impl State {
     pub(super) fn look_again(&mut self, now: Instant) {
         for id in self.subscriptions.ids() {
             let observation = self.observe(id, now);
-            if !matches!(observation, Observation::Fresh(_)) {
+            // What was read before is fresh no more, and no misfit either, until it is read again.
+            if !matches!(observation, Observation::Fresh(_) | Observation::Misfit(_)) {
                 self.tell(id, observation);
             }
             self.answer(id, now);
@@ -168,7 +175,7 @@ impl State {
             } else if anew || !slot.is_fresh(now) {
                 self.schedule.plan(read, self.floor(slot, now));
             } else if let Some(expiry) = slot.expires_at() {
-                self.schedule.plan(read, expiry);
+                self.schedule.plan(read, expiry.max(self.floor(slot, now)));
             }
         }
     }

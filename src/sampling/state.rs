@@ -101,8 +101,9 @@ pub struct State {
     pub(super) lapses: Schedule,
     /// Where the grid of refreshes begins.
     pub(super) started_at: Instant,
+    /// When the last step was sent.
+    pub(super) sent_at: Instant,
     clock: Clock,
-    sent_at: Instant,
     sweep_at: Instant,
 }
 
@@ -173,7 +174,7 @@ impl State {
             return Observation::Unavailable(Why::NotYetRead);
         };
         let observation = self.observe(id, now);
-        if matches!(observation, Observation::Fresh(_)) {
+        if matches!(observation, Observation::Fresh(_) | Observation::Misfit(_)) {
             return self.held(id, Why::Slow, now);
         }
         observation
@@ -190,13 +191,16 @@ impl State {
     ) -> Result<(SubscriptionId, Reader), TooManyTriggers> {
         let id = self.subscribe(subject, now)?;
         let current = if self.is_settled(id, now, now) {
-            self.observe(id, now)
+            let current = self.observe(id, now);
+            self.remember(id, &current);
+            current
         } else {
             Observation::Unavailable(Why::NotYetRead)
         };
         let subscription = self.subscriptions.get_mut(id);
         subscription.streams += 1;
         let reader = Reader::of(subscription.board.get_or_insert_with(|| Board::new(current)));
+        self.plan_lapse(id, now);
         self.plan_reads(id, now);
         Ok((id, reader))
     }
@@ -312,7 +316,7 @@ impl State {
         match change {
             Change::Key(key) => {
                 let mut wanted = false;
-                for read in self.cache.changed(key, now) {
+                for read in self.cache.changed(key, self.announced_until(), now) {
                     self.note_activity(read, now);
                     wanted |= self.plan_if_wanted(read, now);
                 }
@@ -356,7 +360,10 @@ impl State {
     /// Looks again at the subjects whose activity window has ended.
     fn lapse(&mut self, now: Instant) {
         for id in self.lapses.take_due(now, limits::BATCH_READS) {
-            self.settle(id, now);
+            // Otherwise a read is due or under way, and its answer will say.
+            if self.is_settled(id, now, now) {
+                self.settle(id, now);
+            }
         }
     }
 

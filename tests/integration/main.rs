@@ -15,13 +15,17 @@ mod harness;
 mod wire;
 
 mod access;
+mod chaos;
 mod command_line;
 mod hostile;
 mod keys;
 mod lifecycle;
+mod limits;
 mod metadata;
 mod other_language;
 mod outage;
+mod races;
+mod readers;
 mod stream_groups;
 mod streams;
 mod values;

@@ -42,6 +42,18 @@ impl Pushes {
         message.unwrap().expect("the stream goes on").result
     }
 
+    /// The next message, if one comes within this time.
+    pub async fn if_any(&mut self, within: Duration) -> Option<bool> {
+        let message = timeout(within, self.0.message()).await.ok()?;
+        Some(message.unwrap().expect("the stream goes on").result)
+    }
+
+    /// Expects the end of the stream with OK.
+    pub async fn end(&mut self, within: Duration) {
+        let message = timeout(within, self.0.message()).await;
+        assert_eq!(message.expect("the end comes in time").unwrap(), None);
+    }
+
     /// Expects silence.
     pub async fn silent(&mut self, during: Duration) {
         if let Ok(message) = timeout(during, self.0.message()).await {

@@ -102,6 +102,12 @@ impl Keda {
         Self(endpoint.connect().await.unwrap())
     }
 
+    /// A peer that lets each stream send it one byte until it reads.
+    pub async fn connect_narrow(address: &str) -> Self {
+        let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
+        Self(endpoint.initial_stream_window_size(1).connect().await.unwrap())
+    }
+
     /// The connection, for other services on it.
     pub fn channel(&self) -> Channel {
         self.0.clone()
@@ -113,13 +119,13 @@ impl Keda {
         grpc
     }
 
-    async fn unary<Q, A>(&self, method: &'static str, message: Q) -> Result<A, Status>
+    async fn unary<Q, A>(&self, method: &'static str, request: Request<Q>) -> Result<A, Status>
     where
         Q: prost::Message + Send + Sync + 'static,
         A: prost::Message + Default + Send + Sync + 'static,
     {
         let codec = ProstCodec::<Q, A>::default();
-        let answer = self.ready().await.unary(Request::new(message), path(method), codec).await;
+        let answer = self.ready().await.unary(request, path(method), codec).await;
         answer.map(tonic::Response::into_inner)
     }
 
@@ -138,15 +144,23 @@ impl Keda {
     }
 
     pub async fn get_metric_spec(&self, trigger: &Trigger) -> Result<Specs, Status> {
-        self.unary("GetMetricSpec", trigger.clone()).await
+        self.unary("GetMetricSpec", Request::new(trigger.clone())).await
     }
 
     pub async fn get_metrics(&self, request: MetricsRequest) -> Result<Metrics, Status> {
-        self.unary("GetMetrics", request).await
+        self.unary("GetMetrics", Request::new(request)).await
     }
 
     pub async fn is_active(&self, trigger: &Trigger) -> Result<bool, Status> {
-        let answer: Activity = self.unary("IsActive", trigger.clone()).await?;
+        self.is_active_with(Request::new(trigger.clone())).await
+    }
+
+    /// With what else a request may carry: headers, or another message.
+    pub async fn is_active_with<Q>(&self, request: Request<Q>) -> Result<bool, Status>
+    where
+        Q: prost::Message + Send + Sync + 'static,
+    {
+        let answer: Activity = self.unary("IsActive", request).await?;
         Ok(answer.result)
     }
 

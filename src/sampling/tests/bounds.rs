@@ -81,6 +81,27 @@ fn the_limit_of_triggers_is_told_and_room_is_made_of_forgotten_ones() {
 }
 
 #[test]
+fn at_the_limit_of_triggers_the_known_ones_are_read_and_their_streams_told() {
+    let (mut state, start) = up();
+    let watched = subject(&[("queue", "watched")]);
+    let (_, mut news) = state.open(&watched, start).unwrap();
+    for n in 1..limits::TRIGGERS {
+        drop(state.ask(&unique(n), start, start).unwrap());
+    }
+    answer_all(&mut state, start);
+    assert_eq!(state.open(&unique(0), start).unwrap_err(), TooManyTriggers);
+    assert_eq!(fresh(&news.look().observation), Some(1.0));
+    let later = start + limits::REFRESH_FLOOR;
+    assert!(state.changed(&Change::Key("watched".into()), later), "the worker has to look");
+    let Step::Read(batch) = state.next(later) else { panic!("nothing is read") };
+    let replies = batch.iter().map(|_| Ok(reply(Answer::Size(2)))).collect();
+    state.finish(batch, replies, later);
+    assert_eq!(fresh(&news.look().observation), Some(2.0));
+    let Ok(Ask::Ready(known)) = state.ask(&unique(7), later, later) else { panic!("it waits") };
+    assert_eq!(fresh(&known), Some(1.0));
+}
+
+#[test]
 fn the_worker_is_never_told_to_wait_for_what_is_past_unless_there_is_work() {
     let (mut state, mut now) = up();
     for n in 0..700 {

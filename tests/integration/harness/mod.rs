@@ -6,6 +6,7 @@
 mod programs;
 mod proxy;
 mod scripted;
+mod seed;
 mod server;
 mod service;
 
@@ -16,6 +17,7 @@ use tokio::time::{Instant, sleep};
 pub use programs::{penstock, python};
 pub use proxy::{Mode, Proxy};
 pub use scripted::Scripted;
+pub use seed::seed;
 pub use server::{Kind, Server, Silent};
 pub use service::{Service, Setup};
 

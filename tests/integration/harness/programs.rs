@@ -26,6 +26,12 @@ pub fn penstock() -> Command {
     bare(env!("CARGO_BIN_EXE_penstock"))
 }
 
+/// The seed that somebody asks for, to see again what a test did at random.
+#[expect(clippy::disallowed_methods, reason = "a failed test tells the variable to set")]
+pub(super) fn seed() -> Option<u64> {
+    std::env::var("PENSTOCK_TEST_SEED").ok().map(|number| number.parse().unwrap())
+}
+
 #[expect(clippy::disallowed_methods, reason = "`make test` tells the programs by environment")]
 fn program(variable: &str, name: &str) -> PathBuf {
     if let Some(path) = std::env::var_os(variable) {

@@ -1,5 +1,5 @@
-//! A TCP proxy that can cut or stall what goes through it: an outage between penstock and a Redis
-//! that is well.
+//! A TCP proxy that can cut, stall or lose what goes through it: an outage between penstock and a
+//! Redis that is well.
 
 use std::net::SocketAddr;
 
@@ -7,7 +7,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{
         TcpListener, TcpStream,
-        tcp::{OwnedReadHalf, OwnedWriteHalf},
+        tcp::{ReadHalf, WriteHalf},
     },
     sync::watch,
     task::JoinSet,
@@ -22,6 +22,47 @@ pub enum Mode {
     Cut,
     /// Connections stay open and nothing goes through, as when packets are dropped.
     Stall,
+    /// Commands go through; replies and what is announced wait.
+    StallReplies,
+    /// Commands wait; replies and what is announced go through.
+    StallCommands,
+    /// Commands go through; replies and what is announced are lost. A connection that lost
+    /// something says nothing any more, since nothing can follow a hole.
+    LoseReplies,
+    /// Commands are lost; replies and what is announced go through. A connection that lost
+    /// something asks nothing any more.
+    LoseCommands,
+    /// The server's side is closed and the client is not told: its connection, old or new, takes
+    /// everything and stays silent for ever.
+    Vanish,
+}
+
+/// The way that bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    There,
+    Back,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Passes,
+    Waits,
+    IsLost,
+}
+
+impl Mode {
+    fn fate(self, way: Way) -> Fate {
+        match (self, way) {
+            (Self::Pass, _)
+            | (Self::StallReplies | Self::LoseReplies, Way::There)
+            | (Self::StallCommands | Self::LoseCommands, Way::Back) => Fate::Passes,
+            (Self::Stall | Self::Cut | Self::Vanish, _)
+            | (Self::StallReplies, Way::Back)
+            | (Self::StallCommands, Way::There) => Fate::Waits,
+            (Self::LoseReplies, Way::Back) | (Self::LoseCommands, Way::There) => Fate::IsLost,
+        }
+    }
 }
 
 /// A proxy to one server. It ends when it is dropped.
@@ -45,8 +86,13 @@ impl Proxy {
         self.mode.send_replace(mode);
     }
 
+    /// `127.0.0.1:port`
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}/0", self.port)
+        format!("redis://{}/0", self.address())
     }
 }
 
@@ -58,30 +104,45 @@ async fn accept(listener: TcpListener, server: SocketAddr, mode: watch::Receiver
     }
 }
 
-/// Carries one connection until either side closes or it is cut.
-async fn carry(client: TcpStream, server: SocketAddr, mut mode: watch::Receiver<Mode>) {
-    let (there, back) = (mode.clone(), mode.clone());
-    let both = async {
-        let Ok(server) = TcpStream::connect(server).await else { return };
-        let (client_read, client_write) = client.into_split();
-        let (server_read, server_write) = server.into_split();
-        tokio::select! {
-            () = pump(client_read, server_write, there) => {}
-            () = pump(server_read, client_write, back) => {}
-        }
+/// Carries one connection until either side closes, it is cut, or its server vanishes.
+async fn carry(mut client: TcpStream, server: SocketAddr, mut mode: watch::Receiver<Mode>) {
+    let carried = both(&mut client, server, mode.clone());
+    let ends = mode.wait_for(|mode| matches!(mode, Mode::Cut | Mode::Vanish));
+    let has_vanished = tokio::select! {
+        () = carried => false,
+        mode = ends => mode.is_ok_and(|mode| *mode == Mode::Vanish),
     };
+    let mut bytes = [0; 1024];
+    while has_vanished && client.read(&mut bytes).await.is_ok_and(|length| length > 0) {}
+}
+
+async fn both(client: &mut TcpStream, server: SocketAddr, mode: watch::Receiver<Mode>) {
+    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    let (client_read, client_write) = client.split();
+    let (server_read, server_write) = server.split();
     tokio::select! {
-        () = both => {}
-        _ = mode.wait_for(|mode| *mode == Mode::Cut) => {}
+        () = pump(Way::There, client_read, server_write, mode.clone()) => {}
+        () = pump(Way::Back, server_read, client_write, mode) => {}
     }
 }
 
-async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut mode: watch::Receiver<Mode>) {
+async fn pump(
+    way: Way,
+    mut from: ReadHalf<'_>,
+    mut to: WriteHalf<'_>,
+    mut mode: watch::Receiver<Mode>,
+) {
     let mut bytes = [0; 16 * 1024];
+    let mut has_hole = false;
     while let Ok(length) = from.read(&mut bytes).await {
         // What was read before a stall waits with the rest, so that no order is changed.
-        let passing = mode.wait_for(|mode| *mode == Mode::Pass).await.is_ok();
-        if length == 0 || !passing || to.write_all(&bytes[..length]).await.is_err() {
+        let moves = mode.wait_for(|mode| mode.fate(way) != Fate::Waits).await;
+        let Ok(fate) = moves.map(|mode| mode.fate(way)) else { return };
+        if length == 0 {
+            return;
+        }
+        has_hole |= fate == Fate::IsLost;
+        if !has_hole && to.write_all(&bytes[..length]).await.is_err() {
             return;
         }
     }

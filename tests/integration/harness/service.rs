@@ -162,6 +162,21 @@ impl Service {
         (status, body.to_owned())
     }
 
+    /// How many kilobytes of memory its process has.
+    pub fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        line.and_then(|line| line.split_whitespace().next()).unwrap().parse().unwrap()
+    }
+
+    /// The value of a metric; several of that name are added up.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let (_, text) = self.get("/metrics").await;
+        let of_name = text.lines().filter_map(|line| line.strip_prefix(name));
+        let values = of_name.filter_map(|rest| rest.rsplit_once(' '));
+        values.map(|(_, value)| value.parse::<f64>().unwrap()).sum()
+    }
+
     /// Sends it a signal: `TERM`, `INT`.
     pub fn signal(&self, name: &str) {
         programs::signal(self.process.id(), name);

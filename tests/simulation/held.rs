@@ -1,0 +1,146 @@
+//! What may be said of what is not fresh, and what is true at rest.
+//!
+//! It is apart from the rules of fresh observations because a held value is judged by the history
+//! alone. The rules:
+//!
+//! 7. *Held.* A stale observation is within its budget, and each of its counts was true at some time
+//!    not before the moment that its age names. So no zero is ever told that was not true then.
+//! 8. *Unavailable.* Nothing is withheld that was fresh a moment ago, within the budget.
+//! 9. *At rest.* When nothing goes wrong any more, every call and every stream tells what is true.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use penstock::{
+    layouts::{Answer, Counts, Part, Term},
+    limits,
+    sampling::Observation,
+    trigger::Verdict,
+};
+
+use crate::{
+    catalog::{CATALOG, Topic},
+    oracle::{CLOCK_LAG_MS, LAG_MS, TURN_MS, Violation, ms},
+    server::Model,
+};
+
+/// What a held value may be: the budget, and when the trigger was last told something fresh.
+#[derive(Debug, Clone, Copy)]
+pub struct Budget {
+    /// How long a value is held.
+    pub budget: Duration,
+    /// When something fresh was last told.
+    pub fresh_ms: Option<u64>,
+}
+
+/// Rule 7.
+pub fn stale(
+    model: &Model,
+    topic: &Topic,
+    verdict: &Verdict,
+    age: Duration,
+    budget: Duration,
+) -> Result<(), Violation> {
+    if age > budget {
+        return Err(format!("it is held for {age:?}, its budget is {budget:?}"));
+    }
+    let age = u64::try_from(age.as_millis()).unwrap() + 1;
+    // A value counts as true until its change was reported, however long that was on its way.
+    let turn = TURN_MS + model.latest_report_ms;
+    let slack = if topic.reads.iter().any(|read| CATALOG.reads[*read].depends_on_time()) {
+        // A clock that was set is noticed later than it was set.
+        let from = model.now.ms.saturating_sub(age + CLOCK_LAG_MS);
+        let was_set = model.data.clock.set_at().is_some_and(|set| set >= from);
+        let slowest = model.conns.iter().map(|conn| conn.slowest_clock_ms).max().unwrap_or(0);
+        turn + ms(limits::CLOCK_DRIFT) + 2 + 2 * slowest + if was_set { CLOCK_LAG_MS } else { 0 }
+    } else {
+        turn
+    };
+    let since = model.now.ms.saturating_sub(age + slack);
+    if was_true(model, topic, &verdict.counts, (since, ms(limits::READ_DEADLINE))) {
+        return Ok(());
+    }
+    Err(format!("{:?} was not true at any time since {since} ms", verdict.counts))
+}
+
+/// Rule 8.
+pub fn unavailable(model: &Model, budget: Budget) -> Result<(), Violation> {
+    let budget_ms = ms(budget.budget).saturating_sub(LAG_MS);
+    match budget.fresh_ms.map(|ms| model.now.ms - ms) {
+        Some(age) if age < budget_ms => Err(format!("nothing is told, {age} ms after {budget:?}")),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Rule 9.
+pub fn at_rest(model: &Model, topic: &Topic, told: &Observation) -> Result<(), Violation> {
+    let slowest = model.conns.iter().map(|conn| conn.slowest_clock_ms).max().unwrap_or(0);
+    // Where nothing is announced, time changes an answer unseen until it is read again.
+    let is_tracked = model.ledger.conn.is_some_and(|conn| model.conns[conn].tracked);
+    let age = if is_tracked { 0 } else { ms(limits::SAMPLE_MAX_AGE) };
+    let since = model.now.ms.saturating_sub(ms(limits::CLOCK_DRIFT) + 2 * slowest + 50 + age);
+    let since = (since, 0);
+    let is_misfit = |read: &usize| {
+        let answers = model.data.answers_since(&CATALOG.reads[*read], since, model.now);
+        answers.iter().any(|answer| {
+            matches!(answer, Answer::NotANumber)
+                || matches!(answer, Answer::MissingGroup { .. }) && topic.reads.len() == 2
+        })
+    };
+    let is_true = match told {
+        Observation::Fresh(verdict) => {
+            let active = topic.subject.trigger.weigh(verdict.counts).active;
+            was_true(model, topic, &verdict.counts, since) && verdict.active == active
+        }
+        Observation::Misfit(_) => topic.reads.iter().any(is_misfit),
+        Observation::Stale { .. } | Observation::Unavailable(_) => false,
+    };
+    if is_true { Ok(()) } else { Err(format!("it is still told {told:?}, which is not true")) }
+}
+
+/// Whether each count was true at some time since a millisecond.
+fn was_true(model: &Model, topic: &Topic, counts: &Counts, since: (u64, u64)) -> bool {
+    let terms = topic.subject.trigger.plan.terms();
+    [
+        (&terms.scheduled, counts.due),
+        (&terms.waiting, counts.waiting),
+        (&terms.in_flight, counts.in_flight),
+    ]
+    .into_iter()
+    .all(|(terms, count)| sums(model, topic, terms, since).contains(&to_whole(count.get())))
+}
+
+/// Every sum that a state may have had.
+fn sums(model: &Model, topic: &Topic, terms: &[Term], since: (u64, u64)) -> BTreeSet<u64> {
+    let mut sums = BTreeSet::from([0]);
+    for term in terms {
+        let read = &CATALOG.reads[topic.reads[term.read]];
+        let answers = model.data.answers_since(read, since, model.now);
+        let numbers: BTreeSet<u64> =
+            answers.iter().filter_map(|answer| number(term.part, answer)).collect();
+        let sum = |sum: u64| numbers.iter().map(move |number| sum + number);
+        sums = sums.into_iter().flat_map(sum).collect();
+    }
+    sums
+}
+
+fn number(part: Part, answer: &Answer) -> Option<u64> {
+    match (part, answer) {
+        (_, Answer::Missing) => Some(0),
+        (_, Answer::Size(size)) => Some(*size),
+        (_, Answer::Number(number)) => Some(to_whole(*number)),
+        (Part::GroupPending(_), Answer::Group(group)) => Some(group.pending),
+        (_, Answer::Group(group)) => Some(group.waiting.entries()),
+        (Part::GroupPending(_), Answer::MissingGroup { .. }) => Some(0),
+        (_, Answer::MissingGroup { entries }) => Some(*entries),
+        (_, Answer::NotANumber | Answer::WrongType(_)) => None,
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the model's numbers are small, whole and not negative"
+)]
+fn to_whole(number: f64) -> u64 {
+    number as u64
+}
