@@ -13,6 +13,7 @@ pub enum Ids {
     /// One member.
     One(usize),
     /// Several members.
+    #[expect(clippy::box_collection, reason = "most sets have one member, and pay for the largest")]
     Many(Box<BTreeSet<usize>>),
 }
 
