@@ -41,7 +41,8 @@ impl Clock {
         let Some(time) = time else { return false };
         let reading = Reading { time, sent_at, heard_at };
         let was_set = self.reference.is_some_and(|reference| !reading.agrees_with(reference));
-        if was_set || self.reference.is_none() {
+        // Of two readings that agree, the one that took less time tells more.
+        if was_set || self.reference.is_none_or(|reference| reading.took() < reference.took()) {
             self.reference = Some(reading);
         }
         was_set
@@ -49,6 +50,10 @@ impl Clock {
 }
 
 impl Reading {
+    fn took(self) -> Duration {
+        self.heard_at.saturating_duration_since(self.sent_at)
+    }
+
     /// Whether as much time has passed there as here, as far as the two round trips let us know.
     fn agrees_with(self, earlier: Self) -> bool {
         let shortest = self.sent_at.saturating_duration_since(earlier.heard_at);
@@ -86,6 +91,12 @@ mod tests {
         assert_eq!(readings(&seen), [false, true, false]);
         let seen = [(5_000, 0, 1), (4_000, 1_000, 1_001), (5_000, 2_000, 2_001)];
         assert_eq!(readings(&seen), [false, true, false]);
+    }
+
+    #[test]
+    fn a_slow_first_reading_does_not_hide_for_ever_that_the_clock_is_set() {
+        let seen = [(5_000, 0, 400), (6_000, 1_000, 1_001), (7_300, 2_000, 2_001)];
+        assert_eq!(readings(&seen), [false, false, true]);
     }
 
     #[test]

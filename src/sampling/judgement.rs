@@ -238,12 +238,17 @@ impl State {
     /// Whether no job can hide between the answers: none of them is both older than another one
     /// and no longer true. A job that moved on would be missing from the newer answer, and not yet
     /// be in the older one. Where nothing is announced, nobody knows what is still true, so that
-    /// no answer may be older than one before it along the flow.
+    /// no answer may be older than one before it along the flow. A batch that was sent before the
+    /// subject was known did not follow its flow, so that its answers are in no order.
     fn is_coherent(&self, id: SubscriptionId) -> bool {
         let newest = self.newest(id);
         let is_announced = self.announced_until().is_some();
-        self.slots(id).all(|slot| slot.holds() || read_at(slot) == newest)
-            && (is_announced || self.slots(id).is_sorted_by_key(read_at))
+        let subscription = self.subscriptions.get(id);
+        let in_order = |at| at >= Some(subscription.since) || subscription.reads.len() == 1;
+        let along = |one, other| one < other || one == other && in_order(one);
+        self.slots(id).all(|slot| slot.holds() || read_at(slot) == newest && in_order(newest))
+            && (is_announced
+                || self.slots(id).map(read_at).is_sorted_by(|one, other| along(*one, *other)))
     }
 
     /// When the change was announced for which the newest answers were read.

@@ -63,7 +63,9 @@ pub enum Change {
 }
 
 /// Where a link reports changes. Reporting is short and never blocks, so that it may be done from
-/// the task that drives a connection.
+/// the task that drives a connection; and it is done before any later reply is handed on, since that
+/// reply proves that nothing before it is outstanding. A change may be reported after an *earlier*
+/// reply was sent and before it is taken in, which is what the order rule is for.
 #[derive(Clone)]
 pub struct Changes(Arc<dyn Fn(Change) + Send + Sync>);
 

@@ -66,6 +66,8 @@ pub struct Subscription {
     /// Whether a job could hide between its answers as the last batch left them. The next batch
     /// then reads all of them: keys that change by turns would keep it so for ever.
     pub scattered: bool,
+    /// Since when it is known. Batches that were sent before did not follow its flow.
+    pub since: Instant,
     /// When it was last asked for.
     pub last_asked: Instant,
     /// When a change of one of its keys was last announced, if it has an activity window.
@@ -164,6 +166,7 @@ impl Subscriptions {
             reads: reads.clone(),
             streams: 0,
             scattered: false,
+            since: now,
             last_asked: now,
             last_change: None,
             held: None,

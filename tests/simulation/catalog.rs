@@ -71,6 +71,7 @@ pub struct Catalog {
 }
 
 /// One trigger.
+#[derive(Clone)]
 pub struct Topic {
     /// As the sampler is asked about it.
     pub subject: Arc<Subject>,
@@ -78,6 +79,16 @@ pub struct Topic {
     pub reads: Vec<usize>,
     /// Its activity window.
     pub window: Option<Duration>,
+}
+
+impl Topic {
+    /// The same trigger of another object, which the sampler does not know yet.
+    pub fn renamed(&self, number: usize) -> Self {
+        let name = format!("object-{number}");
+        let Subject { namespace, trigger, .. } = &*self.subject;
+        let subject = Subject::new(namespace.clone(), name, Arc::clone(trigger));
+        Self { subject, ..self.clone() }
+    }
 }
 
 /// The catalog.

@@ -81,7 +81,8 @@ async fn disorder(world: &mut World, steps: u64) {
         let model = &mut *model;
         model.weather.is_calm = false;
         model.weather.meddling = [0, 10, 40][model.random.usize(..3)];
-        model.weather.lag = [0, 1, 3, 8][model.random.usize(..4)];
+        model.weather.lag = [0, 1, 3, 8, 40][model.random.usize(..5)];
+        model.weather.intruders = [0, 0, 3, 10][model.random.usize(..4)];
         model.plan(now, Event::Act);
         Mood {
             pause: [1, 3, 10, 60, 200][model.random.usize(..5)],
@@ -92,8 +93,15 @@ async fn disorder(world: &mut World, steps: u64) {
     while world.steps < steps && world.violation.is_none() {
         let Some(event) = world.next_event(u64::MAX).await else { return };
         world.apply(event);
-        if event == Event::Act {
-            act(world, &mood);
+        match event {
+            Event::Act => act(world, &mood),
+            Event::Intrude => intrude(world),
+            Event::Execute(_)
+            | Event::Arrive(_)
+            | Event::Reply(_)
+            | Event::Report(_)
+            | Event::Accept(_)
+            | Event::Resume => {}
         }
     }
 }
@@ -119,12 +127,26 @@ fn act(world: &mut World, mood: &Mood) {
     }
     match what {
         ..58 => chaos::write(&mut world.redis.model()),
-        58..82 if world.calls.len() < CALLS => world.call(topic),
-        82..90 if world.streams.len() < mood.streams => world.open(topic, pause % 5 > 0),
-        82..90 => drop_stream(world),
+        58..78 if world.calls.len() < CALLS => world.call(topic),
+        78..90 if world.streams.len() < mood.streams => world.open(topic, pause % 5 > 0),
+        78..90 => drop_stream(world),
         90..95 => drop_stream(world),
         95..97 => cancel_call(world),
         _ => {}
+    }
+}
+
+/// Somebody asks about a new trigger while its reads may be under way for another one.
+fn intrude(world: &mut World) {
+    let (like, is_call) = {
+        let random = &mut world.redis.model().random;
+        (random.usize(..CATALOG.topics.len()), random.bool())
+    };
+    let topic = world.newcomer(like);
+    if is_call {
+        world.call(topic);
+    } else {
+        world.open(topic, true);
     }
 }
 
@@ -157,7 +179,7 @@ async fn calm(world: &mut World) {
     world.read_streams(true);
     for stream in 0..world.streams.len() {
         let (topic, told) = (world.streams[stream].topic, world.streams[stream].told.clone());
-        let verdict = held::at_rest(&world.redis.model(), &CATALOG.topics[topic], &told);
+        let verdict = held::at_rest(&world.redis.model(), world.topic(topic), &told);
         world.judge(&format!("a stream on {topic}, at rest"), verdict);
     }
     world.calls_at_rest = true;

@@ -109,6 +109,10 @@ impl Model {
         }
         places.iter().for_each(|place| self.ledger.sent_ms[*place] = Some(now.ms));
         self.ledger.batches += 1;
+        if self.random.u8(..100) < self.weather.intruders {
+            let delay = self.random.u64(..=2 * self.weather.lag);
+            self.plan(now.ms + delay, Event::Intrude);
+        }
         (self.ledger.batches, now)
     }
 

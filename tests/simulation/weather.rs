@@ -44,6 +44,8 @@ pub struct Weather {
     pub slow_connect: Option<u64>,
     /// How often in a hundred another client comes between two commands.
     pub meddling: u8,
+    /// How often in a hundred somebody new asks while a batch is under way.
+    pub intruders: u8,
     /// The longest usual way in milliseconds.
     pub lag: u64,
     tracking: Tracking,
@@ -71,6 +73,7 @@ impl Weather {
             slow_reply: None,
             slow_connect: None,
             meddling: 0,
+            intruders: 0,
             lag: 2,
             tracking,
         }
@@ -92,6 +95,7 @@ impl Weather {
             slow_reply: None,
             slow_connect: None,
             meddling: 0,
+            intruders: 0,
             lag: 2,
             tracking: self.tracking,
         };

@@ -27,6 +27,8 @@ pub type ConnId = usize;
 pub enum Event {
     /// Other clients, callers or fate do something.
     Act,
+    /// Somebody new asks while a batch is under way.
+    Intrude,
     /// The server does the next command of a connection.
     Execute(ConnId),
     /// The client reads what arrived on a connection.

@@ -23,7 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    catalog::CATALOG,
+    catalog::{CATALOG, Topic},
     held::{self, Budget},
     oracle::{self, For, Violation},
     server::Model,
@@ -85,6 +85,7 @@ pub struct World {
     call_turn: Arc<Turn>,
     held_until: u64,
     stories: Vec<Story>,
+    topics: Vec<Topic>,
     started: Instant,
     sleep: Pin<Box<Sleep>>,
     metrics: Arc<telemetry::Metrics>,
@@ -115,6 +116,7 @@ impl World {
             call_turn: Turn::wanted(),
             held_until: 0,
             stories: vec![Story::default(); CATALOG.topics.len()],
+            topics: CATALOG.topics.clone(),
             started,
             sleep: Box::pin(sleep_until(started)),
             metrics,
@@ -194,8 +196,8 @@ impl World {
     /// Somebody asks about a trigger.
     pub fn call(&mut self, topic: usize) {
         let asked = self.begin(topic, "call");
-        let (sampler, subject) = (self.sampler.clone(), &CATALOG.topics[topic].subject);
-        let answer = Box::pin(unconstrained(async move { sampler.current(subject).await }));
+        let (sampler, subject) = (self.sampler.clone(), self.topics[topic].subject.clone());
+        let answer = Box::pin(unconstrained(async move { sampler.current(&subject).await }));
         self.calls.push(Call { topic, asked, answer });
         self.poll_calls();
     }
@@ -204,7 +206,7 @@ impl World {
     pub fn open(&mut self, topic: usize, is_read: bool) {
         let asked = self.begin(topic, "stream");
         let is_first = self.streams.iter().all(|stream| stream.topic != topic);
-        let mut watch = self.sampler.watch(&CATALOG.topics[topic].subject).unwrap();
+        let mut watch = self.sampler.watch(&self.topics[topic].subject).unwrap();
         let told = watch.observation();
         // A later stream begins with what the others were told last, whenever that was; and the
         // first one with nothing where something has to be read.
@@ -212,6 +214,19 @@ impl World {
             self.observe(topic, &told, For::Call(asked), "a new stream");
         }
         self.streams.push(Stream { topic, watch, is_read, told });
+    }
+
+    /// A trigger that nobody has asked about yet, like one of the catalog.
+    pub fn newcomer(&mut self, like: usize) -> usize {
+        let number = self.topics.len();
+        self.topics.push(CATALOG.topics[like].renamed(number));
+        self.stories.push(Story::default());
+        number
+    }
+
+    /// A trigger.
+    pub fn topic(&self, topic: usize) -> &Topic {
+        &self.topics[topic]
     }
 
     fn begin(&mut self, topic: usize, what: &str) -> Moment {
@@ -241,7 +256,7 @@ impl World {
             let told = answer.unwrap();
             self.observe(topic, &told, For::Call(asked), "a call");
             if self.calls_at_rest {
-                let verdict = held::at_rest(&self.redis.model(), &CATALOG.topics[topic], &told);
+                let verdict = held::at_rest(&self.redis.model(), &self.topics[topic], &told);
                 self.judge(&format!("a call on {topic}, at rest"), verdict);
             }
         }
@@ -271,7 +286,7 @@ impl World {
             let mut model = self.redis.model();
             model.tick();
             model.note(format_args!("{whom} on {topic} is told {}", Told(told)));
-            let (model, topic) = (&*model, &CATALOG.topics[topic]);
+            let (model, topic) = (&*model, &self.topics[topic]);
             let own = topic.subject.trigger.stale_for.unwrap_or(self.hold_stale);
             let budget = own.min(self.hold_stale);
             let until = |window: Duration| {
@@ -303,7 +318,7 @@ impl World {
             let mut model = self.redis.model();
             model.tick();
             match event {
-                Event::Act | Event::Resume => None,
+                Event::Act | Event::Intrude | Event::Resume => None,
                 Event::Execute(id) => {
                     model.execute(id);
                     None
@@ -332,7 +347,7 @@ impl World {
         let model = self.redis.model();
         let is_heard = model.conns[id].epoch + 1 == model.knocks.len();
         let Change::Key(name) = change else { return };
-        for (story, topic) in self.stories.iter_mut().zip(&CATALOG.topics) {
+        for (story, topic) in self.stories.iter_mut().zip(&self.topics) {
             let is_of = |read: &usize| CATALOG.reads[*read].keys() == [name];
             if is_heard && story.since.is_some() && topic.reads.iter().any(is_of) {
                 story.heard_ms = Some(model.now.ms);

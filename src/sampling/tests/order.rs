@@ -152,3 +152,35 @@ async fn the_end_of_a_job_is_told_after_its_moves() {
         assert_eq!(fresh(&watch.observation()), Some(0.0));
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_trigger_that_comes_while_its_reads_are_under_way_takes_no_order_for_its_own() {
+    let tracked = (0..30).map(|at| (true, at));
+    let polled = (960..1020).map(|at| (false, at));
+    for (tracked, at) in tracked.chain(polled) {
+        let world = World::connected(Redis::new(tracked)).await;
+        world.redis.size("b", 1);
+        // These two are read in this order, against the flow of the third.
+        let others = [subject(&[("queue", "doing")]), subject(&[("queue", "b")])];
+        let mut watches: Vec<_> = others.iter().map(|other| world.watch(other)).collect();
+        told(&mut watches[1], 50, |news| fresh(news) == Some(1.0)).await;
+        world.redis.latency(5);
+        // The job moves after `doing` was read and before `b` is.
+        world.redis.meanwhile(|keys, place| {
+            if place == 1 {
+                keys.shift("b", "doing");
+            }
+        });
+        world.redis.write(|keys| {
+            ["doing", "b"].iter().for_each(|key| keys.set(key, Answer::Size(keys.size(key))));
+        });
+        // At one of these moments both are on their way to Redis.
+        ms(at).await;
+        let mut third = world.watch(&subject(&[("waiting", "b"), ("inFlight", "doing")]));
+        for _ in 0..1_200 {
+            assert_ne!(fresh(&third.observation()), Some(0.0), "{tracked} {at}: it was missed");
+            ms(1).await;
+        }
+        assert_eq!(fresh(&third.observation()), Some(1.0), "{tracked} {at}");
+    }
+}
