@@ -29,6 +29,7 @@ mod readers;
 mod stream_groups;
 mod streams;
 mod values;
+mod windows;
 
 /// Makes two tests of each function: one that gets a Redis, one that gets a Valkey.
 macro_rules! on_both_servers {
