@@ -53,7 +53,8 @@ impl Serving {
         let Self { listener, admin, mut supervisor, metrics, routes, push_inactive } = self;
         let readiness = Readiness::default();
         let (drain, stop) = (supervisor.drain(), supervisor.stop());
-        let timing = Timing { stream_max_age: limits::STREAM_MAX_AGE, push_inactive };
+        let (stream_max_age, max_streams) = (limits::STREAM_MAX_AGE, limits::STREAMS);
+        let timing = Timing { stream_max_age, push_inactive, max_streams };
         let service = Service::new(routes, Arc::clone(&metrics), timing, drain.clone());
         let ready = readiness.clone();
         supervisor.spawn(Stage::Front, "gRPC", async move {

@@ -15,7 +15,6 @@ use tokio_util::{
 use tonic::{Request, Response, Status};
 
 use crate::{
-    limits,
     sampling::{Observation, Sampler, Subject},
     telemetry::{Code, Method, Metrics},
     time::Instant,
@@ -42,6 +41,8 @@ pub struct Timing {
     pub stream_max_age: Duration,
     /// Whether `false` is pushed when a workload becomes inactive (KEDA ≤ 2.17 acts on it).
     pub push_inactive: bool,
+    /// Streams that may be open at once.
+    pub max_streams: usize,
 }
 
 /// The service.
@@ -107,8 +108,9 @@ impl Service {
 
     fn lease(&self, method: Method) -> Result<Lease, Refusal> {
         let open = Arc::clone(&self.0.open);
-        if Arc::strong_count(&open) > limits::STREAMS + 1 {
-            return Err(Refusal::Streams);
+        let most = self.0.timing.max_streams;
+        if Arc::strong_count(&open) > most + 1 {
+            return Err(Refusal::Streams(most));
         }
         self.0.metrics.streams(method, 1);
         let age = self.0.timing.stream_max_age.mul_f64(0.9 + 0.2 * fastrand::f64());
@@ -211,5 +213,54 @@ impl ExternalScaler for Service {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamMetricSpecStream>, Status> {
         self.respond(Method::StreamMetricSpec, self.specs(request.into_inner()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::{super::Route, *};
+    use crate::{config::Config, limits, telemetry::Link};
+
+    /// A service that lets so many streams be open, and whose Redis is never there.
+    fn service(max_streams: usize) -> Service {
+        let toml = "[redis.default]\nurl = \"redis://127.0.0.1:6379/0\"";
+        let mut config = Config::parse(toml, "test").unwrap();
+        let access = config.connections.remove("default").unwrap().access;
+        let metrics = Metrics::new();
+        let link = metrics.link(Link { connection: "default".to_owned(), database: 0 });
+        let sampler = Sampler::new("default".to_owned(), limits::HOLD_STALE, link);
+        let route = Route { access, samplers: BTreeMap::from([(0, sampler)]) };
+        let routes = Routes::new(BTreeMap::from([("default".to_owned(), route)]));
+        let stream_max_age = limits::STREAM_MAX_AGE;
+        let timing = Timing { stream_max_age, push_inactive: false, max_streams };
+        Service::new(routes, metrics, timing, CancellationToken::new())
+    }
+
+    fn reference(name: &str) -> Request<ScaledObjectRef> {
+        Request::new(ScaledObjectRef {
+            name: name.to_owned(),
+            namespace: "ns".to_owned(),
+            scaler_metadata: [("queue".to_owned(), "q".to_owned())].into(),
+        })
+    }
+
+    #[tokio::test]
+    async fn a_stream_too_many_is_refused_until_another_ends_and_calls_are_answered() {
+        let service = service(2);
+        let one = service.stream_metric_spec(reference("a")).await.unwrap();
+        let _two = service.stream_is_active(reference("b")).await.unwrap();
+        for refused in [
+            service.stream_is_active(reference("c")).await.map(drop),
+            service.stream_metric_spec(reference("c")).await.map(drop),
+        ] {
+            let status = refused.unwrap_err();
+            assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+            assert_eq!(status.message(), "2 streams are open, the limit of this server");
+        }
+        assert!(service.get_metric_spec(reference("c")).await.is_ok());
+        drop(one);
+        assert!(service.stream_is_active(reference("c")).await.is_ok());
     }
 }

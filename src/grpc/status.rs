@@ -31,8 +31,8 @@ pub(super) enum Refusal {
     Unavailable(Why),
     /// The connection remembers as many triggers as it may.
     Triggers(TooManyTriggers),
-    /// As many streams are open as may be.
-    Streams,
+    /// As many streams are open as may be: this many.
+    Streams(usize),
 }
 
 impl From<Problems> for Refusal {
@@ -68,7 +68,7 @@ impl Refusal {
             Self::Denied(..) => Code::PermissionDenied,
             Self::Misfit(_) => Code::FailedPrecondition,
             Self::Unavailable(_) => Code::Unavailable,
-            Self::Triggers(_) | Self::Streams => Code::ResourceExhausted,
+            Self::Triggers(_) | Self::Streams(_) => Code::ResourceExhausted,
         }
     }
 }
@@ -84,9 +84,8 @@ impl From<Refusal> for Status {
             Refusal::Misfit(misfit) => Self::failed_precondition(cut(misfit.to_string())),
             Refusal::Unavailable(why) => Self::unavailable(cut(why.to_string())),
             Refusal::Triggers(limit) => Self::resource_exhausted(limit.to_string()),
-            Refusal::Streams => Self::resource_exhausted(format!(
-                "{} streams are open, the limit of this server",
-                limits::STREAMS
+            Refusal::Streams(most) => Self::resource_exhausted(format!(
+                "{most} streams are open, the limit of this server"
             )),
         }
     }

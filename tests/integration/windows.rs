@@ -48,7 +48,8 @@ async fn a_queue_that_a_blocked_worker_keeps_empty_is_active_for_its_window(kind
             assert_eq!(state(&keda, &windowed).await, (0.0, true));
         }
         assert_eq!(state(&keda, &queue("q")).await, (0.0, false), "who asks for none gets none");
-        eventually_is(WINDOW + PATIENCE, (0.0, false), async || state(&keda, &windowed).await).await;
+        eventually_is(WINDOW + PATIENCE, (0.0, false), async || state(&keda, &windowed).await)
+            .await;
         assert!(passed.elapsed() >= WINDOW - seconds(1), "it ended after {:?}", passed.elapsed());
     }
 }
