@@ -66,8 +66,8 @@ const ROWS: &[(&str, &[&str])] = &[
             "memory, idle",
             "memory, 20 triggers with a stream each",
             "memory, 100 triggers with a stream each",
-            "memory, 3 rounds of opening them, then 3 more",
-            "memory, 3 rounds of opening them, then 3 more, no-op server",
+            "memory, all opened again, last time",
+            "memory, all opened again, last time, no-op server",
         ],
     ),
 ];
