@@ -13,6 +13,8 @@ pub const METADATA_KEY_BYTES: usize = 256;
 pub const METADATA_VALUE_BYTES: usize = 64 * 1025;
 /// Bytes of one gRPC request message; above it the transport answers OUT_OF_RANGE.
 pub const REQUEST_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes that a call sets aside for a message before it knows its size.
+pub const MESSAGE_BUFFER_BYTES: usize = 256;
 /// Bytes that one Redis key, group or other name may have.
 pub const NAME_BYTES: usize = 1024;
 /// Redis keys that one trigger may name, over all of its states.

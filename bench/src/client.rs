@@ -3,10 +3,6 @@
 //! It is apart from the library's own client, which is one trigger's: here thousands share a
 //! connection, as in KEDA's operator. The same code asks both servers.
 
-use penstock::grpc::proto::{
-    GetMetricsRequest, IsActiveResponse, ScaledObjectRef,
-    external_scaler_client::ExternalScalerClient,
-};
 use tokio::{
     task::JoinSet,
     time::{Duration, Instant, sleep_until},
@@ -18,7 +14,13 @@ use tonic::{
 
 use anyhow::Context;
 
-use crate::processes::Server;
+use crate::{
+    processes::Server,
+    proto::{
+        GetMetricsRequest, IsActiveResponse, ScaledObjectRef,
+        external_scaler_client::ExternalScalerClient,
+    },
+};
 
 /// A trigger of the object of this name. It has the entries that KEDA sends with any trigger.
 pub fn trigger(name: &str, metadata: &[(&str, &str)]) -> ScaledObjectRef {

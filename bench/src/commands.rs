@@ -3,7 +3,6 @@
 //!
 //! Every trigger is polled as KEDA and the HPA do: every 30 s and every 15 s, three calls each.
 
-use penstock::grpc::proto::ScaledObjectRef;
 use tokio::time::{Duration, Instant, sleep};
 
 use crate::{
@@ -12,6 +11,7 @@ use crate::{
     command_counts::{self, CommandCounts},
     fleet::{self, Queue},
     processes::TestBed,
+    proto::ScaledObjectRef,
     resp::Connection,
     samples::number,
     table::{Bound, Row},

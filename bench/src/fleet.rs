@@ -3,11 +3,12 @@
 //! They are apart from what is measured on them. No queue is ever emptied: what is idle here is a
 //! queue that does not change.
 
-use penstock::{grpc::proto::ScaledObjectRef, time::wall_now};
+use penstock::time::wall_now;
 use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::{
     client::trigger,
+    proto::ScaledObjectRef,
     resp::{Command, Connection, words},
 };
 

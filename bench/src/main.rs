@@ -21,6 +21,18 @@ mod streams;
 mod table;
 mod throughput;
 
+/// The protocol, in tonic's default code.
+mod proto {
+    #![expect(
+        clippy::allow_attributes,
+        clippy::allow_attributes_without_reason,
+        clippy::too_many_lines,
+        reason = "tonic's generated code is not written by hand"
+    )]
+
+    tonic::include_proto!("externalscaler");
+}
+
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};

@@ -1,13 +1,13 @@
 //! Resident memory: idle, and with many triggers that each have an open stream, beside a server
 //! that knows nothing and has the same streams; and whether it grows when all are opened again.
 
-use penstock::grpc::proto::ScaledObjectRef;
 use tokio::time::{Duration, sleep, timeout};
 
 use crate::{
     Scale,
     client::{Scaler, trigger},
     processes::{Server, TestBed},
+    proto::ScaledObjectRef,
     streams::Streams,
     table::{Bound, Row},
 };

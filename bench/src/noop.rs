@@ -6,20 +6,19 @@
 use std::pin::Pin;
 
 use anyhow::Context;
-use penstock::{
-    grpc::proto::{
-        GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec,
-        MetricValue, ScaledObjectRef,
-        external_scaler_server::{ExternalScaler, ExternalScalerServer},
-    },
-    limits,
-};
+use penstock::limits;
 use serde_json::json;
 use tokio::{io::AsyncReadExt, net::TcpListener};
 use tokio_stream::{Stream, StreamExt};
 use tonic::{
     Request, Response, Status,
     transport::{Server, server::TcpIncoming},
+};
+
+use crate::proto::{
+    GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse, MetricSpec,
+    MetricValue, ScaledObjectRef,
+    external_scaler_server::{ExternalScaler, ExternalScalerServer},
 };
 
 type Messages<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;

@@ -6,14 +6,16 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
-use penstock::grpc::proto::ScaledObjectRef;
 use tokio::{
     sync::{Semaphore, mpsc},
     task::JoinSet,
     time::{Duration, timeout},
 };
 
-use crate::client::Scaler;
+use crate::{
+    client::Scaler,
+    proto::{IsActiveResponse, ScaledObjectRef},
+};
 
 /// Streams that are being opened at the same time.
 const OPENING: usize = 64;
@@ -86,7 +88,7 @@ impl Streams {
 async fn begin(
     mut scaler: Scaler,
     trigger: &ScaledObjectRef,
-) -> anyhow::Result<tonic::Streaming<penstock::grpc::proto::IsActiveResponse>> {
+) -> anyhow::Result<tonic::Streaming<IsActiveResponse>> {
     let mut stream = scaler.stream(trigger).await?;
     let first = timeout(PATIENCE, stream.message()).await.context("no first state")??;
     ensure!(!first.context("a stream ended at once")?.result, "active from the start");

@@ -3,7 +3,6 @@
 //! Rounds of both are taken in turn and compared pair by pair, so that a machine that is busy for a
 //! moment slows both. The queues do not change meanwhile: nothing has to be asked of Redis.
 
-use penstock::grpc::proto::ScaledObjectRef;
 use tokio::time::{Duration, Instant};
 
 use crate::{
@@ -11,6 +10,7 @@ use crate::{
     client::{self, CALLS_PER_POLL, Scaler, trigger},
     command_counts::CommandCounts,
     processes::TestBed,
+    proto::ScaledObjectRef,
     resp::words,
     samples::{Samples, number},
     table::{Bound, Row},

@@ -4,6 +4,7 @@
 //! is true comes from the sampler, what a trigger means from the trigger.
 
 mod client;
+mod codec;
 mod decode;
 mod encode;
 mod health;
@@ -20,14 +21,12 @@ pub use routes::{Route, Routes};
 pub use server::{Listener, ServerError};
 pub use service::{Service, Timing};
 
-/// The code that `build.rs` makes of `proto/externalscaler.proto`. It is public for the benchmark,
-/// which needs the other side of the protocol: a server that answers without knowing anything.
-pub mod proto {
+/// The code that `build.rs` makes of `proto/externalscaler.proto`.
+mod proto {
     #![expect(
         clippy::allow_attributes,
         clippy::allow_attributes_without_reason,
         clippy::too_many_lines,
-        missing_docs,
         reason = "tonic's generated code is not written by hand"
     )]
 
