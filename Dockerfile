@@ -4,11 +4,17 @@
 FROM rust:1.95-slim-trixie AS build
 ARG TARGETPLATFORM
 WORKDIR /src
+# The allocator is C, built with make.
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends make \
+    && rm -rf /var/lib/apt/lists/*
 COPY . .
 # The cache mounts keep downloads and compiled dependencies between builds. They are gone from the layer
 # afterwards, so the program is copied out in the same step. No protoc: build.rs compiles the proto itself.
+# On arm64 the kernel that will run it may have pages of 64 KiB, and the allocator must know the largest.
 RUN --mount=type=cache,id=penstock-registry,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,id=penstock-target-${TARGETPLATFORM},target=/src/target,sharing=locked \
+    case "$TARGETPLATFORM" in linux/arm64) export JEMALLOC_SYS_WITH_LG_PAGE=16 ;; esac; \
     cargo build --release --locked --bin penstock \
     && cp target/release/penstock /penstock
 
