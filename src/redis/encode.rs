@@ -68,9 +68,17 @@ pub(super) fn type_of(key: &Name) -> Cmd {
     of_key("TYPE", &[], key)
 }
 
-/// GET key, for a string that was empty a moment ago.
+/// EXISTS key
+pub(super) fn exists(key: &Name) -> Cmd {
+    of_key("EXISTS", &[], key)
+}
+
+/// GETRANGE key 0 n: as much of a string as a number may have, and a byte beyond that tells that
+/// there is more. GET would bring along whatever somebody put there.
 pub(super) fn text(key: &Name) -> Cmd {
-    of_key("GET", &[], key)
+    let mut command = of_key("GETRANGE", &[], key);
+    command.arg(0).arg(limits::NUMBER_BYTES);
+    command
 }
 
 /// XLEN key
@@ -102,13 +110,7 @@ fn size(key: &Name, members: Members, key_type: KeyType, now: Duration) -> Cmd {
         }
         (KeyType::Hash, _) => of_key("HLEN", &[], key),
         (KeyType::Stream, _) => of_key("XLEN", &[], key),
-        (KeyType::Text, _) => {
-            // GET would bring along whatever somebody put there; the byte beyond tells that there
-            // is more.
-            let mut command = of_key("GETRANGE", &[], key);
-            command.arg(0).arg(limits::NUMBER_BYTES);
-            command
-        }
+        (KeyType::Text, _) => text(key),
         (KeyType::Other, _) => type_of(key),
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! It is apart from the link because these are the rare cases, each with its own few commands.
 
-use deadpool_redis::redis::{Cmd, Value};
+use deadpool_redis::redis::Cmd;
 
 use crate::{
     layouts::{Answer, Group, Name, Read, Waiting},
@@ -21,8 +21,9 @@ use super::{
 /// What is still to be asked for one read.
 #[derive(Debug)]
 enum Question {
-    /// A string is empty, or there is none: which of them, in one command? (Until EXISTS is
-    /// answered, the key may have come.)
+    /// A string was read as empty, which it also is when there is none: is there one?
+    Exists { read_again: bool },
+    /// There is one; is it still empty? (It may have come only after it was read.)
     Text,
     /// The key is none of the types that the read is for: what is it?
     TypeName(&'static [&'static str]),
@@ -122,6 +123,7 @@ impl FollowUps {
             Progress::Done(_) => None,
         });
         let command = |(key, question): (&Name, &Question)| match question {
+            Question::Exists { .. } => encode::exists(key),
             Question::Text => encode::text(key),
             Question::TypeName(_) => encode::type_of(key),
             Question::Length | Question::Bound { .. } => encode::length(key),
@@ -147,7 +149,7 @@ fn size(key: &Name, guess: KeyType, reply: &Response) -> Result<Progress, Fault>
     match guess {
         KeyType::Text => match decode::number(value)? {
             Some(answer) => Ok(done(answer)),
-            None => Ok(Progress::Open(key.clone(), Question::Text)),
+            None => Ok(Progress::Open(key.clone(), Question::Exists { read_again: false })),
         },
         KeyType::Other => match decode::type_name(value)?.as_str() {
             "none" => Ok(done(Answer::Missing)),
@@ -189,8 +191,15 @@ fn proceed(key: &Name, question: &Question, reply: &Response) -> Result<Progress
     let value = reply.as_ref().map_err(fault)?;
     let open = |question| Ok(Progress::Open(key.clone(), question));
     match *question {
-        Question::Text if *value == Value::Nil => Ok(done(Answer::Missing)),
-        Question::Text => Ok(done(decode::number(value)?.unwrap_or(Answer::NotANumber))),
+        Question::Exists { read_again } => match decode::count(value)? {
+            0 => Ok(done(Answer::Missing)),
+            _ if read_again => Ok(done(Answer::NotANumber)),
+            _ => open(Question::Text),
+        },
+        Question::Text => match decode::number(value)? {
+            Some(answer) => Ok(done(answer)),
+            None => open(Question::Exists { read_again: true }),
+        },
         Question::TypeName(types) => match decode::type_name(value)?.as_str() {
             "none" => Ok(done(Answer::Missing)),
             // It was another a moment ago, and nothing is wrong with this one.
@@ -232,7 +241,7 @@ fn done(answer: Answer) -> Progress {
 
 #[cfg(test)]
 mod tests {
-    use deadpool_redis::redis::{RedisError, make_extension_error};
+    use deadpool_redis::redis::{RedisError, Value, make_extension_error};
 
     use super::*;
 
@@ -253,6 +262,25 @@ mod tests {
         let reply = refused("ERR", "no such key");
         assert_eq!(answer(of_group(&"s".into(), &"g".into(), &reply)), Some(Answer::Missing));
         assert_eq!(answer(size(&"k".into(), KeyType::List, &reply)), None);
+    }
+
+    #[test]
+    fn a_string_is_missing_only_if_there_is_none_and_no_number_only_if_it_is_empty_twice() {
+        let next = |question: &Question, value: Value| {
+            proceed(&"k".into(), question, &Ok(value)).expect("an answer or a question")
+        };
+        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let (first, again) =
+            (Question::Exists { read_again: false }, Question::Exists { read_again: true });
+        for exists in [&first, &again] {
+            let missing = next(exists, Value::Int(0));
+            assert_eq!(answer(Ok(missing)), Some(Answer::Missing));
+        }
+        assert!(matches!(next(&first, Value::Int(1)), Progress::Open(_, Question::Text)));
+        assert_eq!(answer(Ok(next(&Question::Text, text("7")))), Some(Answer::Number(7.0)));
+        let empty = next(&Question::Text, text(""));
+        assert!(matches!(empty, Progress::Open(_, Question::Exists { read_again: true })));
+        assert_eq!(answer(Ok(next(&again, Value::Int(1)))), Some(Answer::NotANumber));
     }
 
     #[test]

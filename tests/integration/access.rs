@@ -237,6 +237,9 @@ async fn the_least_rights_are_enough(kind: Kind) {
     let keda = service.keda().await;
     let states = [("waiting", "w,n,x"), ("scheduled", "s"), ("inFlight", "f")];
     assert_eq!(keda.value(&trigger(states)).await.unwrap(), 10.0);
+    // A string that is gone takes further commands to tell from an empty one.
+    server.run("DEL n");
+    eventually_is(PATIENCE, Ok(5.0), async || value(&keda, &trigger(states)).await).await;
     let group = [("layout", "stream"), ("queue", "x"), ("group", "g")];
     assert_eq!(keda.value(&trigger(group)).await.unwrap(), 1.0);
     let none = service.log_with("this Redis announces no changes; reads are polled instead");
