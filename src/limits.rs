@@ -79,6 +79,12 @@ pub const PIPELINE_BUFFER: usize = 64;
 /// Key types that one connection remembers between reads.
 pub const REMEMBERED_TYPES: usize = 100_000;
 
+/// Members of a collection that are looked at one by one.
+pub const EACH_MEMBERS: u64 = 1_000;
+/// Fields whose values are fetched with one command, so that none takes Redis long.
+pub const EACH_FIELDS: usize = 16;
+/// Values of fields that one connection remembers between reads.
+pub const REMEMBERED_FIELDS: usize = 20_000;
 /// Bytes of a string key that are looked at; a number needs fewer.
 pub const NUMBER_BYTES: usize = 64;
 /// Entries after a group's last delivered id that are counted one by one when the lag is nil.
@@ -134,3 +140,5 @@ pub const DATABASE_NUMBER: u32 = 65_535;
 pub const DATABASES: usize = 16;
 /// Connections that one server may have.
 pub const CONNECTIONS: usize = 64;
+/// Layouts that one configuration may define.
+pub const LAYOUTS: usize = 64;

@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it cannot use")]
 
-use std::{collections::BTreeSet, fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use penstock::{layouts::Registry, signals::KINDS, trigger::Trigger};
 
@@ -44,17 +44,24 @@ fn every_row_of_the_table_of_wrong_triggers_is_what_a_trigger_is_told() {
 }
 
 #[test]
-fn every_layout_parameter_and_signal_is_documented() {
-    let text = read("docs/triggers.md");
+fn the_page_of_layouts_is_what_the_program_prints() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_penstock"));
+    let printed = program.args(["layouts", "--markdown"]).output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
     for layout in Registry::builtin().layouts() {
-        assert!(text.contains(&format!("## Layout `{}`", layout.name())));
+        assert!(printed.contains(&format!("## Layout `{}`", layout.name())));
         for (name, parameter) in layout.parameters() {
-            assert!(text.contains(&format!("`{name}`")), "{}.{name}", layout.name());
-            for alias in &parameter.aliases {
-                assert!(text.contains(&format!("`{alias}`")), "{}.{alias}", layout.name());
-            }
+            assert!(printed.contains(&format!("| `{name}`")), "{}.{name}", layout.name());
+            assert!(printed.contains(&parameter.doc), "{}.{name}", layout.name());
         }
     }
+    let is_current = read("docs/layouts.md") == printed;
+    assert!(is_current, "run: cargo run -- layouts --markdown > docs/layouts.md");
+}
+
+#[test]
+fn every_signal_is_documented() {
+    let text = read("docs/triggers.md");
     for signal in KINDS {
         assert!(text.contains(&format!(
             "| `{}` | {} |",

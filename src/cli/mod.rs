@@ -7,6 +7,7 @@
 
 pub mod check;
 mod demo;
+mod layouts;
 mod probe;
 mod serve;
 
@@ -21,7 +22,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
     config::{self, Config, Settings},
-    layouts::Registry,
+    layouts::{Layout, Registry},
     telemetry::{LogFormat, init_logging},
     trigger::Trigger,
 };
@@ -56,6 +57,17 @@ enum Command {
     },
     /// See it work without Kubernetes: 0 → N → 0 replicas on a Redis of its own.
     Demo(demo::DemoArgs),
+    /// List the layouts, or show what one of them counts and understands.
+    Layouts {
+        /// The layout to show.
+        name: Option<String>,
+        /// The configuration file (TOML), for the layouts in it.
+        #[arg(long, value_name = "FILE", env = "PENSTOCK_CONFIG")]
+        config: Option<PathBuf>,
+        /// Every layout as Markdown, as docs/layouts.md has it.
+        #[arg(long, conflicts_with = "name")]
+        markdown: bool,
+    },
     /// Read one trigger now: commands, replies, arithmetic, value, activity, replicas.
     Probe {
         /// The trigger's metadata, as in the ScaledObject: queue=emails target=5 …
@@ -176,12 +188,19 @@ async fn dispatch(command: Command) -> Outcome {
         Command::Demo(args) => {
             demo::demo(args).await.map_or_else(|error| failed(&error), |()| Outcome::Ok)
         }
+        Command::Layouts { name, config, markdown } => match read_config(config.as_deref()) {
+            Ok(config) => {
+                let known = config.map_or_else(|| Registry::builtin().clone(), |c| c.layouts);
+                layouts(&known, name.as_deref(), markdown)
+            }
+            Err(outcome) => outcome,
+        },
         Command::Probe { metadata, connect, namespace, scaling, output } => {
             let config = match load(connect, None) {
                 Ok(config) => config,
                 Err(outcome) => return outcome,
             };
-            let trigger = match Trigger::parse(metadata, Registry::builtin()) {
+            let trigger = match Trigger::parse(metadata, &config.layouts) {
                 Ok(trigger) => trigger,
                 Err(problems) => return usage(&problems),
             };
@@ -198,13 +217,33 @@ async fn dispatch(command: Command) -> Outcome {
     }
 }
 
-fn check(files: &[PathBuf], config: Option<&Path>) -> Outcome {
+fn layouts(registry: &Registry, name: Option<&str>, markdown: bool) -> Outcome {
+    let Some(name) = name else {
+        let all = if markdown { layouts::markdown(registry) } else { layouts::list(registry) };
+        print!("{all}");
+        return Outcome::Ok;
+    };
+    if let Some(layout) = registry.get(name) {
+        print!("{}", layouts::page(layout));
+        Outcome::Ok
+    } else {
+        let known: Vec<&str> = registry.layouts().map(Layout::name).collect();
+        usage(&format!("`{name}` is no layout; there is {}", known.join(", ")))
+    }
+}
+
+/// The configuration in this file alone.
+fn read_config(file: Option<&Path>) -> Result<Option<Config>, Outcome> {
     let read = |path: &Path| {
         let unread = |error| usage(&format!("{}: {error}", path.display()));
         let text = config::read_file(path).map_err(unread)?;
         Config::parse(&text, &path.display().to_string()).map_err(|problems| usage(&problems))
     };
-    let config = match config.map(read).transpose() {
+    file.map(read).transpose()
+}
+
+fn check(files: &[PathBuf], config: Option<&Path>) -> Outcome {
+    let config = match read_config(config) {
         Ok(config) => config,
         Err(outcome) => return outcome,
     };

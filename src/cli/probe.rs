@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use crate::{
     config::Config,
     hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas},
-    layouts::{Answer, Plan, Term},
+    layouts::{Answer, Expression, Part, Plan, Term},
     limits,
     redis::{Exchange, RedisSource},
     sampling::{Changes, Link, Source},
@@ -74,6 +74,9 @@ impl Probe {
         let mut text = String::new();
         writeln!(text, "trigger    {trigger} (layout {})", trigger.layout)?;
         writeln!(text, "metric     {}, target {}", trigger.metric_name, trigger.target.get())?;
+        if let Some(invisible) = &trigger.invisible {
+            writeln!(text, "not seen   {invisible}")?;
+        }
         writeln!(text)?;
         text += &transcript(&self.exchanges);
         writeln!(text)?;
@@ -108,11 +111,13 @@ impl Probe {
             "metricName": trigger.metric_name,
             "target": trigger.target.get(),
             "activation": trigger.activation.get(),
+            "notVisible": trigger.invisible,
             "commands": commands,
             "counts": {
                 "waiting": counts.waiting.get(),
                 "due": counts.due.get(),
                 "inFlight": counts.in_flight.get(),
+                "orphaned": counts.orphaned.get(),
             },
             "value": verdict.value.get(),
             "active": verdict.active,
@@ -124,32 +129,44 @@ impl Probe {
         })
     }
 
-    fn states(&self) -> [(&'static str, &[Term], f64); 3] {
+    fn states(&self) -> Vec<(&'static str, &[Expression<Term>], f64)> {
         let (terms, counts) = (self.trigger.plan.terms(), &self.verdict.counts);
-        [
+        let mut states: Vec<(&str, &[_], f64)> = vec![
             ("due", &terms.scheduled, counts.due.get()),
             ("waiting", &terms.waiting, counts.waiting.get()),
             ("in flight", &terms.in_flight, counts.in_flight.get()),
-        ]
+        ];
+        if !terms.orphaned.is_empty() {
+            states.push(("orphaned", &terms.orphaned, counts.orphaned.get()));
+        }
+        states
     }
 
-    fn sum(&self, terms: &[Term]) -> String {
+    fn sum(&self, summands: &[Expression<Term>]) -> String {
         let answers: Vec<&Answer> = self.answers.iter().collect();
         let plan: &Plan = &self.trigger.plan;
         let term = |term: &Term| {
-            let count = plan.count(term, &answers).map_or(f64::NAN, crate::layouts::Count::get);
-            format!("{count} ({})", plan.reads()[term.read])
+            let read = &plan.reads()[term.read];
+            match plan.count(term, &answers) {
+                Ok(count) if term.part == Part::Flag => {
+                    format!("({read}: {})", if count.is_some() { "yes" } else { "no" })
+                }
+                Ok(count) => format!("{count} ({read})"),
+                Err(misfit) => format!("unknown ({misfit})"),
+            }
         };
-        if terms.is_empty() {
+        if summands.is_empty() {
             return "nothing is read".to_owned();
         }
-        terms.iter().map(term).collect::<Vec<_>>().join(" + ")
+        summands.iter().map(|one| one.describe(&term)).collect::<Vec<_>>().join(" + ")
     }
 
     fn activity(&self) -> String {
         let (counts, activation) = (&self.verdict.counts, self.trigger.activation.get());
         if counts.in_flight.is_some() {
             format!("yes: {} in flight", counts.in_flight)
+        } else if counts.orphaned.is_some() {
+            format!("yes: {} orphaned, which a new worker brings back", counts.orphaned)
         } else {
             let ready = counts.ready();
             let (answer, relation) = if self.verdict.active { ("yes", ">") } else { ("no", "≤") };

@@ -13,6 +13,7 @@ use crate::{
     config::{Config, Connection},
     grpc::{Listener, Route, Routes, Service, Timing},
     http::AdminListener,
+    layouts::Registry,
     limits,
     readiness::Readiness,
     redis::RedisSource,
@@ -28,6 +29,7 @@ pub(super) struct Serving {
     pub(super) supervisor: Supervisor,
     metrics: Arc<Metrics>,
     routes: Routes,
+    layouts: Registry,
     push_inactive: bool,
 }
 
@@ -45,17 +47,19 @@ impl Serving {
         }
         let routes = Routes::new(routes);
         let push_inactive = config.server.push_inactive;
-        Ok(Self { listener, admin, supervisor, metrics, routes, push_inactive })
+        let layouts = config.layouts;
+        Ok(Self { listener, admin, supervisor, metrics, routes, layouts, push_inactive })
     }
 
     /// Serves until `until` comes, then drains.
     pub(super) async fn run(self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, admin, mut supervisor, metrics, routes, push_inactive } = self;
+        let Self { listener, admin, mut supervisor, metrics, routes, layouts, push_inactive } =
+            self;
         let readiness = Readiness::default();
         let (drain, stop) = (supervisor.drain(), supervisor.stop());
         let (stream_max_age, max_streams) = (limits::STREAM_MAX_AGE, limits::STREAMS);
         let timing = Timing { stream_max_age, push_inactive, max_streams };
-        let service = Service::new(routes, Arc::clone(&metrics), timing, drain.clone());
+        let service = Service::new((routes, layouts), Arc::clone(&metrics), timing, drain.clone());
         let ready = readiness.clone();
         supervisor.spawn(Stage::Front, "gRPC", async move {
             Ok(listener.serve(service, ready, drain).await?)

@@ -4,7 +4,7 @@
 //! triggers and patterns, and nothing of Redis or of what a caller makes of a denial.
 
 use crate::{
-    layouts::Read,
+    layouts::{Name, Read},
     limits::{self, DATABASE_NUMBER},
     trigger::{Trigger, shown},
 };
@@ -103,9 +103,11 @@ impl Access {
         if let Some(name) = trigger.globs.first() {
             return Err(Denied::Scan { name: shown(name) });
         }
-        let mut keys = trigger.plan.reads().iter().flat_map(Read::keys);
-        let is_allowed = |key: &[u8]| self.keys.iter().any(|glob| glob.matches(key));
-        match keys.find(|key| !is_allowed(key.as_bytes())) {
+        let is_denied = |key: &Name| !self.keys.iter().any(|glob| glob.matches(key.as_bytes()));
+        let reads = trigger.plan.reads().iter();
+        let mut own = reads.clone().flat_map(Read::keys).cloned();
+        let mut of_members = reads.filter_map(Read::key_of_members);
+        match own.find(is_denied).or_else(|| of_members.find(is_denied)) {
             Some(key) => {
                 Err(Denied::Key { key: shown(&key.to_string()), allowed: self.patterns() })
             }

@@ -10,6 +10,7 @@ mod connection;
 mod environment;
 mod file;
 mod glob;
+mod layouts;
 mod password;
 mod problem;
 mod raw;
@@ -28,7 +29,7 @@ pub use password::{Password, PasswordError};
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use server::Server;
 
-use crate::{limits, trigger::DEFAULT_CONNECTION};
+use crate::{layouts::Registry, limits, trigger::DEFAULT_CONNECTION};
 use connection::Draft;
 use problem::Spot;
 use raw::{Given, RawConnection, RawFile};
@@ -44,6 +45,8 @@ pub struct Config {
     pub server: Server,
     /// Its connections by name; at least one after [`Config::load`].
     pub connections: BTreeMap<String, Connection>,
+    /// The layouts that triggers can name: the built-in ones and those of `[layouts.NAME]`.
+    pub layouts: Registry,
 }
 
 /// What the command line hands over. No `Debug`: environment and URLs hold passwords.
@@ -121,6 +124,7 @@ impl Config {
         mut problems: ConfigProblems,
     ) -> Result<Self, ConfigProblems> {
         let server = Server::settle(std::mem::take(&mut raw.server), settings, &mut problems);
+        let layouts = layouts::settle(std::mem::take(&mut raw.layouts), &mut problems);
         let flags = flag_drafts(&settings.redis, &mut problems);
         let variables = environment::drafts(&settings.environment, &mut problems);
         let connections = connections(raw, (flags, variables), scope, &mut problems);
@@ -130,7 +134,7 @@ impl Config {
                         PENSTOCK_REDIS, or as [redis.default] in a file named by --config";
             problems.add(&Spot::new("--redis"), what);
         }
-        if problems.is_empty() { Ok(Self { server, connections }) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self { server, connections, layouts }) } else { Err(problems) }
     }
 }
 

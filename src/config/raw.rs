@@ -25,6 +25,7 @@ pub(super) struct Given<T> {
 pub(super) struct RawFile {
     pub(super) server: RawServer,
     pub(super) connections: BTreeMap<String, Given<RawConnection>>,
+    pub(super) layouts: BTreeMap<String, Given<Table>>,
 }
 
 /// The section `[server]`.
@@ -49,7 +50,6 @@ pub(super) struct RawConnection {
 /// Why a known key is refused: by name, in words for who wrote it.
 type Refused = &'static [(&'static str, &'static str)];
 
-const NOT_YET_IN_FILE: Refused = &[("layouts", "layouts of your own are not in this release")];
 const NOT_YET_IN_SERVER: Refused = &[(
     "tls",
     "TLS is not in this release; let a mesh or a network policy guard the way from KEDA",
@@ -82,8 +82,19 @@ impl RawFile {
                 connections.insert(name, Given { spot, value: connection });
             }
         }
-        file.finish(NOT_YET_IN_FILE);
-        Some(Self { server, connections })
+        let layouts_spot = file.spot.key("layouts");
+        let mut layouts = BTreeMap::new();
+        if let Some(mut sections) = file.section("layouts") {
+            let names: Vec<String> = sections.table.keys().cloned().collect();
+            for name in names {
+                let spot = layouts_spot.key(&name);
+                if let Some(section) = sections.section(&name) {
+                    layouts.insert(name, Given { spot, value: section.table });
+                }
+            }
+        }
+        file.finish(&[]);
+        Some(Self { server, connections, layouts })
     }
 }
 
@@ -196,7 +207,11 @@ impl Section<'_> {
     }
 
     fn known_here(&self) -> String {
-        if self.known.is_empty() { "server, redis".to_owned() } else { self.known.join(", ") }
+        if self.known.is_empty() {
+            "server, redis, layouts".to_owned()
+        } else {
+            self.known.join(", ")
+        }
     }
 }
 

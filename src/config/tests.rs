@@ -212,7 +212,7 @@ fn all_problems_come_at_once_with_their_place() {
     "#,
     );
     for part in [
-        "penstock.toml: lisen: is unknown; known here: server, redis",
+        "penstock.toml: lisen: is unknown; known here: server, redis, layouts",
         "penstock.toml: server.listen: must be an IP address and a port",
         "penstock.toml: server.admin_listen: must be a string in quotes",
         "penstock.toml: server.push_inactiv: is unknown; known here: listen, admin_listen",
@@ -233,7 +233,7 @@ fn all_problems_come_at_once_with_their_place() {
         "penstock.toml: redis.two.password_file: is a second password",
         "penstock.toml: redis.two.password_env: names an environment variable that is not set",
         "penstock.toml: redis.two.hold_stale: must be a duration",
-        "penstock.toml: layouts: layouts of your own are not in this release",
+        "penstock.toml: layouts.acme: layout `acme`: it has none of [[waiting]]",
     ] {
         assert!(told.contains(part), "{part} is not in: {told}");
     }

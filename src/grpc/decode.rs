@@ -14,7 +14,10 @@ use crate::{
 use super::proto::{GetMetricsRequest, ScaledObjectRef};
 
 /// The subject of a request.
-pub(super) fn subject(reference: ScaledObjectRef) -> Result<Arc<Subject>, Problems> {
+pub(super) fn subject(
+    reference: ScaledObjectRef,
+    registry: &Registry,
+) -> Result<Arc<Subject>, Problems> {
     let ScaledObjectRef { name, namespace, scaler_metadata } = reference;
     let mut problems = Problems::default();
     for (key, value) in [("name", &name), ("namespace", &namespace)] {
@@ -28,7 +31,7 @@ pub(super) fn subject(reference: ScaledObjectRef) -> Result<Arc<Subject>, Proble
     if !problems.is_empty() {
         return Err(problems);
     }
-    let trigger = Trigger::parse(scaler_metadata, Registry::builtin())?;
+    let trigger = Trigger::parse(scaler_metadata, registry)?;
     Ok(Subject::new(namespace, name, Arc::new(trigger)))
 }
 

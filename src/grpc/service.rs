@@ -15,6 +15,7 @@ use tokio_util::{
 use tonic::{Request, Response, Status};
 
 use crate::{
+    layouts::Registry,
     sampling::{Observation, Sampler, Subject},
     telemetry::{Code, Method, Metrics},
     time::Instant,
@@ -62,17 +63,17 @@ struct Shared {
 }
 
 impl Service {
-    /// A service of these routes. Its streams end with OK when `drain` is cancelled.
+    /// A service of these routes, for triggers of these layouts. Its streams end with OK when `drain` is cancelled.
     #[must_use]
     pub fn new(
-        routes: Routes,
+        (routes, layouts): (Routes, Registry),
         metrics: Arc<Metrics>,
         timing: Timing,
         drain: CancellationToken,
     ) -> Self {
         Self(Arc::new(Shared {
             routes,
-            subjects: Subjects::default(),
+            subjects: Subjects::new(layouts),
             metrics,
             timing,
             budget: Arc::new(Mutex::new(Budget::new(Instant::now()))),
@@ -235,7 +236,8 @@ mod tests {
         let routes = Routes::new(BTreeMap::from([("default".to_owned(), route)]));
         let stream_max_age = limits::STREAM_MAX_AGE;
         let timing = Timing { stream_max_age, push_inactive: false, max_streams };
-        Service::new(routes, metrics, timing, CancellationToken::new())
+        let layouts = Registry::builtin().clone();
+        Service::new((routes, layouts), metrics, timing, CancellationToken::new())
     }
 
     fn reference(name: &str) -> Request<ScaledObjectRef> {

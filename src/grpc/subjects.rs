@@ -10,7 +10,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use crate::{limits, sampling::Subject, trigger::Problems};
+use crate::{layouts::Registry, limits, sampling::Subject, trigger::Problems};
 
 use super::{decode, proto::ScaledObjectRef};
 
@@ -18,8 +18,10 @@ type Fingerprint = (u64, u64);
 
 /// What was asked for lately, in two generations: when the younger is full, it becomes the elder, and
 /// what was in the elder and not asked for meanwhile is forgotten.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Subjects {
+    /// The layouts that triggers can name.
+    registry: Registry,
     keys: (RandomState, RandomState),
     generations: Mutex<Generations>,
 }
@@ -31,20 +33,25 @@ struct Generations {
 }
 
 impl Subjects {
+    /// Nothing asked for yet.
+    pub(super) fn new(registry: Registry) -> Self {
+        Self { registry, keys: <_>::default(), generations: Mutex::default() }
+    }
+
     /// The subject of a request.
     ///
     /// # Errors
     /// [`Problems`] with everything that is wrong with it.
     pub(super) fn of(&self, reference: ScaledObjectRef) -> Result<Arc<Subject>, Problems> {
         if bytes(&reference) > limits::SUBJECT_BYTES {
-            return decode::subject(reference);
+            return decode::subject(reference, &self.registry);
         }
         let fingerprint =
             (fingerprint(&self.keys.0, &reference), fingerprint(&self.keys.1, &reference));
         if let Some(subject) = self.with(|known| known.find(fingerprint)) {
             return Ok(subject);
         }
-        let subject = decode::subject(reference)?;
+        let subject = decode::subject(reference, &self.registry)?;
         self.with(|known| known.add(fingerprint, Arc::clone(&subject)));
         Ok(subject)
     }
@@ -104,7 +111,7 @@ mod tests {
 
     #[test]
     fn the_same_request_is_parsed_once_in_whatever_order_its_entries_come() {
-        let subjects = Subjects::default();
+        let subjects = Subjects::new(Registry::builtin().clone());
         let one = subjects.of(reference("a", &[("queue", "q"), ("target", "3")])).unwrap();
         let other = subjects.of(reference("a", &[("target", "3"), ("queue", "q")])).unwrap();
         assert!(Arc::ptr_eq(&one, &other));
@@ -112,7 +119,7 @@ mod tests {
 
     #[test]
     fn requests_that_differ_anywhere_have_subjects_of_their_own() {
-        let subjects = Subjects::default();
+        let subjects = Subjects::new(Registry::builtin().clone());
         let first = [("queue", "q"), ("target", "3")];
         let requests = [
             reference("a", &first),
@@ -125,7 +132,7 @@ mod tests {
         for request in &requests {
             assert_eq!(
                 *subjects.of(request.clone()).unwrap(),
-                *decode::subject(request.clone()).unwrap()
+                *decode::subject(request.clone(), Registry::builtin()).unwrap()
             );
         }
         assert_eq!(known(&subjects), requests.len());
@@ -133,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_is_wrong_or_large_is_not_kept() {
-        let subjects = Subjects::default();
+        let subjects = Subjects::new(Registry::builtin().clone());
         assert!(subjects.of(reference("a", &[("queue", "")])).is_err());
         let long = "q".repeat(limits::NAME_BYTES);
         let names = (0..4).map(|n| format!("{n}{}", &long[1..])).collect::<Vec<_>>().join(",");
@@ -143,7 +150,7 @@ mod tests {
 
     #[test]
     fn no_more_are_kept_than_the_limit_and_what_is_asked_for_stays() {
-        let subjects = Subjects::default();
+        let subjects = Subjects::new(Registry::builtin().clone());
         let queue = [("queue", "q")];
         let kept = subjects.of(reference("kept", &queue)).unwrap();
         for n in 0..2 * limits::SUBJECTS {

@@ -3,6 +3,8 @@
 //!
 //! It is apart from the Redis side, which makes answers, and from the counting, which weighs them.
 
+use crate::limits;
+
 use super::read::Name;
 
 /// What Redis said to one [`Read`](super::read::Read).
@@ -25,6 +27,17 @@ pub enum Answer {
         /// Entries in the stream (XLEN).
         entries: u64,
     },
+    /// Whether a flag stands.
+    Flag(bool),
+    /// What the members of a collection have.
+    Each {
+        /// What counts, of those that were looked at.
+        counted: u64,
+        /// How many members were looked at.
+        examined: u64,
+        /// How many more members there are.
+        beyond: u64,
+    },
 }
 
 impl Answer {
@@ -36,11 +49,14 @@ impl Answer {
         match self {
             Self::Group(group) => group.waiting.entries() > 0 || group.pending > 0,
             Self::MissingGroup { .. } => true,
+            // A member's own key is none whose changes are waited for.
+            Self::Each { examined, .. } => *examined > 0,
             Self::Missing
             | Self::Size(_)
             | Self::Number(_)
             | Self::NotANumber
-            | Self::WrongType(_) => false,
+            | Self::WrongType(_)
+            | Self::Flag(_) => false,
         }
     }
 }
@@ -92,6 +108,14 @@ pub enum Misfit {
     NotANumber {
         /// The key.
         key: Name,
+    },
+    /// There are too many members to look at each, and nothing can be said without.
+    #[error("key `{key}` has {members} members, at most {} are looked at", limits::EACH_MEMBERS)]
+    TooMany {
+        /// The key.
+        key: Name,
+        /// Its members.
+        members: u64,
     },
     /// The consumer group does not exist and the trigger says not to guess.
     #[error("stream `{key}` has no consumer group `{group}`")]

@@ -6,6 +6,8 @@ use std::{fmt, iter::Sum, ops::Add};
 
 use crate::limits;
 
+use super::expression::Weight;
+
 /// A known number of jobs: finite and within [0, [`limits::QUANTITY_MAX`]].
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
 pub struct Count(f64);
@@ -26,6 +28,18 @@ impl Count {
     #[must_use]
     pub fn get(self) -> f64 {
         self.0
+    }
+
+    /// What is left of it without the other; never below zero.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self((self.0 - other.0).max(0.0))
+    }
+
+    /// So many times as many.
+    #[must_use]
+    pub fn times(self, weight: Weight) -> Self {
+        Self((self.0 * weight.get()).min(limits::QUANTITY_MAX))
     }
 
     /// Whether there is anything at all.
@@ -74,6 +88,8 @@ pub struct Counts {
     pub due: Count,
     /// Taken and not finished.
     pub in_flight: Count,
+    /// Taken by workers that are gone, and set to keep a worker awake without adding any.
+    pub orphaned: Count,
 }
 
 impl Counts {
@@ -92,7 +108,11 @@ impl Counts {
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "waiting {}, due {}, in flight {}", self.waiting, self.due, self.in_flight)
+        write!(f, "waiting {}, due {}, in flight {}", self.waiting, self.due, self.in_flight)?;
+        if self.orphaned.is_some() {
+            write!(f, ", orphaned {}", self.orphaned)?;
+        }
+        Ok(())
     }
 }
 

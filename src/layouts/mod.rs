@@ -14,23 +14,47 @@
 mod answer;
 mod count;
 mod definition;
+mod each;
+mod expression;
 mod parameter;
 mod plan;
+mod question;
 mod read;
 mod template;
 
-use std::{collections::BTreeMap, sync::LazyLock};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 pub use answer::{Answer, Group, Misfit, Waiting};
 pub use count::{Count, Counts};
 pub use definition::DefinitionError;
-pub use parameter::{Argument, Arguments, Parameter, ParameterKind};
-pub use plan::{MissingGroup, Part, Plan, States, Term};
-pub use read::{Members, Name, Read, Unit};
+pub use each::{Around, Ask, Collection, Each, Filter};
+pub use expression::{Expression, Weight};
+pub use parameter::{Argument, Arguments, Parameter, ParameterKind, words};
+pub use plan::{Beyond, MissingGroup, Part, Plan, States, Term};
+pub use read::{Members, Name, Read, Scores, Test, Unit};
 
 /// The layouts that come with penstock: name and definition.
-pub const BUILTIN: &[(&str, &str)] =
-    &[("keys", include_str!("builtin/keys.toml")), ("stream", include_str!("builtin/stream.toml"))];
+pub const BUILTIN: &[(&str, &str)] = &[
+    ("arq", include_str!("builtin/arq.toml")),
+    ("asynq", include_str!("builtin/asynq.toml")),
+    ("bee-queue", include_str!("builtin/bee-queue.toml")),
+    ("bull", include_str!("builtin/bull.toml")),
+    ("bullmq", include_str!("builtin/bullmq.toml")),
+    ("celery", include_str!("builtin/celery.toml")),
+    ("dramatiq", include_str!("builtin/dramatiq.toml")),
+    ("graflow", include_str!("builtin/graflow.toml")),
+    ("huey", include_str!("builtin/huey.toml")),
+    ("keys", include_str!("builtin/keys.toml")),
+    ("laravel", include_str!("builtin/laravel.toml")),
+    ("lease", include_str!("builtin/lease.toml")),
+    ("machinery", include_str!("builtin/machinery.toml")),
+    ("reliable-list", include_str!("builtin/reliable-list.toml")),
+    ("resque", include_str!("builtin/resque.toml")),
+    ("rq", include_str!("builtin/rq.toml")),
+    ("sidekiq", include_str!("builtin/sidekiq.toml")),
+    ("stream", include_str!("builtin/stream.toml")),
+    ("taskiq", include_str!("builtin/taskiq.toml")),
+];
 
 /// Where one job framework keeps its jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +96,18 @@ impl Layout {
         &self.definition.needs
     }
 
+    /// How long a job may be in no key while it moves from one to another.
+    #[must_use]
+    pub fn blind_window(&self) -> Duration {
+        self.definition.blind_window
+    }
+
+    /// What of the work of a trigger with these arguments is in no key, and what to do about it.
+    #[must_use]
+    pub fn invisible(&self, arguments: &Arguments) -> Option<&str> {
+        self.definition.invisible(arguments)
+    }
+
     /// The reads for these arguments and how they add up.
     #[must_use]
     pub fn plan(&self, arguments: &Arguments) -> Plan {
@@ -96,6 +132,11 @@ impl Registry {
             Registry(layouts.collect())
         });
         &REGISTRY
+    }
+
+    /// Adds a layout, or puts it in the place of the one of its name.
+    pub fn add(&mut self, layout: Layout) {
+        self.0.insert(layout.name().to_owned(), layout);
     }
 
     /// The layout of this name.
@@ -144,15 +185,17 @@ mod tests {
         let keys = Registry::builtin().get("keys").unwrap();
         let members = |orphans: &str| {
             let mut arguments = Arguments::default();
-            arguments.set("inFlight", Argument::Names(vec!["leases".into()]));
+            arguments.set("inFlight", Argument::Names(vec![("leases".into(), Weight::ONE)]));
             arguments.set("orphans", Argument::Choice(orphans.to_owned()));
             arguments.set("unit", Argument::Choice("ms".to_owned()));
             match &keys.plan(&arguments).reads()[0] {
                 Read::Size { members, .. } => *members,
-                Read::Group { .. } => unreachable!("the layout `keys` asks for sizes"),
+                Read::Group { .. } | Read::Flag { .. } | Read::Each(_) => {
+                    unreachable!("the layout `keys` asks for sizes")
+                }
             }
         };
         assert_eq!(members("count"), Members::All);
-        assert_eq!(members("ignore"), Members::Leased(Unit::Milliseconds));
+        assert_eq!(members("ignore"), Members::Leased(Unit::Milliseconds.into()));
     }
 }

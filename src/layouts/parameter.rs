@@ -2,11 +2,13 @@
 //!
 //! It is apart because `docs`, `check` and the parser all read the same declarations.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
-use super::read::Name;
+use crate::time;
+
+use super::{expression::Weight, read::Name};
 
 /// One declared parameter of a layout.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -22,15 +24,33 @@ pub struct Parameter {
     pub required: bool,
     /// Other names of the same parameter.
     pub aliases: Vec<String>,
+    /// Whether only letters, digits and `_` of a name are kept, as the framework does.
+    pub word_only: bool,
+    /// Whether a name may be empty.
+    pub may_be_empty: bool,
 }
 
 /// What a parameter takes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParameterKind {
-    /// One or more Redis keys or queue names, comma-separated, `\,` for a comma in a name.
+    /// One or more Redis keys or queue names, comma-separated, `\,` for a comma in a name; each may
+    /// have a weight, as in `emails=1,reports=3`.
     Keys,
     /// One name, taken as it is.
-    Name,
+    Name {
+        /// The name that holds when none is given; it may be empty.
+        default: Option<String>,
+    },
+    /// Words, comma-separated.
+    Words {
+        /// The words that hold when none are given.
+        default: String,
+    },
+    /// A duration.
+    Duration {
+        /// The duration that holds when none is given.
+        default: Option<Duration>,
+    },
     /// One of these words.
     Choice {
         /// The words.
@@ -38,6 +58,53 @@ pub enum ParameterKind {
         /// The word that holds when none is given.
         default: String,
     },
+}
+
+impl ParameterKind {
+    /// What it takes, for people.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Keys => "one or more names".to_owned(),
+            Self::Name { .. } => "a name".to_owned(),
+            Self::Words { .. } => "words".to_owned(),
+            Self::Duration { .. } => "a duration".to_owned(),
+            Self::Choice { choices, .. } => choices.join(" or "),
+        }
+    }
+
+    /// What holds when nothing is given, for people.
+    #[must_use]
+    pub fn default_text(&self) -> Option<String> {
+        match self {
+            Self::Keys | Self::Name { default: None } | Self::Duration { default: None } => None,
+            Self::Name { default: Some(default) }
+            | Self::Words { default }
+            | Self::Choice { default, .. } => Some(default.clone()),
+            Self::Duration { default: Some(default) } => Some(format!("{default:?}")),
+        }
+    }
+
+    /// What holds when nothing is given.
+    #[must_use]
+    pub fn default_argument(&self) -> Option<Argument> {
+        match self {
+            Self::Keys | Self::Name { default: None } => None,
+            Self::Name { default: Some(default) } => {
+                Some(Argument::Names(vec![(default.as_str().into(), Weight::ONE)]))
+            }
+            Self::Words { default } => Some(words(default)),
+            Self::Duration { default } => default.map(Argument::Duration),
+            Self::Choice { default, .. } => Some(Argument::Choice(default.clone())),
+        }
+    }
+}
+
+/// The words of a comma-separated text.
+#[must_use]
+pub fn words(text: &str) -> Argument {
+    let words = text.split(',').map(str::trim).filter(|word| !word.is_empty());
+    Argument::Names(words.map(|word| (word.into(), Weight::ONE)).collect())
 }
 
 /// A parameter as the file writes it.
@@ -54,6 +121,10 @@ struct Declaration {
     #[serde(default)]
     choices: Vec<String>,
     default: Option<String>,
+    #[serde(default)]
+    word_only: bool,
+    #[serde(default)]
+    may_be_empty: bool,
 }
 
 #[derive(Deserialize)]
@@ -61,6 +132,8 @@ struct Declaration {
 enum TypeWord {
     Keys,
     Name,
+    Words,
+    Duration,
     Choice,
 }
 
@@ -68,27 +141,43 @@ impl TryFrom<Declaration> for Parameter {
     type Error = &'static str;
 
     fn try_from(declaration: Declaration) -> Result<Self, Self::Error> {
-        let Declaration { r#type, doc, example, required, aliases, choices, default } = declaration;
+        let Declaration { r#type, doc, example, required, aliases, choices, default, .. } =
+            declaration;
+        let Declaration { word_only, may_be_empty, .. } = declaration;
+        if !matches!(r#type, TypeWord::Choice) && !choices.is_empty() {
+            return Err("only a choice has choices");
+        }
+        if required && default.is_some() {
+            return Err("what has a default is never required");
+        }
         let kind = match (r#type, default) {
             (TypeWord::Choice, Some(default)) if choices.contains(&default) => {
                 ParameterKind::Choice { choices, default }
             }
             (TypeWord::Choice, _) => return Err("a choice needs a default among its choices"),
-            (TypeWord::Keys, None) if choices.is_empty() => ParameterKind::Keys,
-            (TypeWord::Name, None) if choices.is_empty() => ParameterKind::Name,
-            (TypeWord::Keys | TypeWord::Name, _) => {
-                return Err("only a choice has choices and a default");
+            (TypeWord::Keys, None) => ParameterKind::Keys,
+            (TypeWord::Keys, Some(_)) => return Err("keys have no default"),
+            (TypeWord::Name, default) => ParameterKind::Name { default },
+            (TypeWord::Words, Some(default)) => ParameterKind::Words { default },
+            (TypeWord::Words, None) => return Err("words need a default"),
+            (TypeWord::Duration, default) => {
+                let parsed = default.map(|text| time::parse_duration(&text)).transpose();
+                let default =
+                    parsed.map_err(|_| "the default is no duration such as 500ms or 5m")?;
+                ParameterKind::Duration { default }
             }
         };
-        Ok(Self { kind, doc, example, required, aliases })
+        Ok(Self { kind, doc, example, required, aliases, word_only, may_be_empty })
     }
 }
 
 /// The value of one parameter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Argument {
-    /// One or more names.
-    Names(Vec<Name>),
+    /// One or more names, each with what its jobs count.
+    Names(Vec<(Name, Weight)>),
+    /// A duration.
+    Duration(Duration),
     /// One of the parameter's words.
     Choice(String),
 }
@@ -108,17 +197,28 @@ impl Arguments {
     pub fn choice(&self, parameter: &str) -> Option<&str> {
         match self.0.get(parameter)? {
             Argument::Choice(word) => Some(word),
-            Argument::Names(_) => None,
+            Argument::Names(_) | Argument::Duration(_) => None,
         }
     }
 
-    /// Every value of a parameter as bytes; none if it was not given.
+    /// The duration of a parameter; `None` if it was not given and has no default.
     #[must_use]
-    pub fn values(&self, parameter: &str) -> Vec<&[u8]> {
+    pub fn duration(&self, parameter: &str) -> Option<Duration> {
+        match self.0.get(parameter)? {
+            Argument::Duration(duration) => Some(*duration),
+            Argument::Names(_) | Argument::Choice(_) => None,
+        }
+    }
+
+    /// Every value of a parameter as bytes, with what its jobs count; none if it was not given.
+    #[must_use]
+    pub fn values(&self, parameter: &str) -> Vec<(&[u8], Weight)> {
         match self.0.get(parameter) {
-            Some(Argument::Names(names)) => names.iter().map(Name::as_bytes).collect(),
-            Some(Argument::Choice(word)) => vec![word.as_bytes()],
-            None => vec![],
+            Some(Argument::Names(names)) => {
+                names.iter().map(|(name, weight)| (name.as_bytes(), *weight)).collect()
+            }
+            Some(Argument::Choice(word)) => vec![(word.as_bytes(), Weight::ONE)],
+            Some(Argument::Duration(_)) | None => vec![],
         }
     }
 }

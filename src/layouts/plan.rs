@@ -7,7 +7,8 @@
 use super::{
     answer::{Answer, Misfit},
     count::{Count, Counts},
-    read::Read,
+    expression::Expression,
+    read::{Read, Test},
 };
 
 /// Which part of an answer counts.
@@ -19,6 +20,21 @@ pub enum Part {
     GroupWaiting(MissingGroup),
     /// What a group was given and has not acknowledged.
     GroupPending(MissingGroup),
+    /// Whether a flag stands: one or zero.
+    Flag,
+    /// What the members of a collection have.
+    Each(Beyond),
+}
+
+/// What the members count that are too many to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Beyond {
+    /// One each: too many is safe.
+    Count,
+    /// Nothing, where they are counted elsewhere.
+    Skip,
+    /// Nobody can say.
+    Unknown,
 }
 
 /// What a stream without the group means.
@@ -33,7 +49,7 @@ pub enum MissingGroup {
     Unknown,
 }
 
-/// One summand of a state: a part of the answer to one of the plan's reads.
+/// A leaf of a state's arithmetic: a part of the answer to one of the plan's reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Term {
     /// The read, by its place in [`Plan::reads`].
@@ -42,7 +58,7 @@ pub struct Term {
     pub part: Part,
 }
 
-/// The three states, each a sum of terms.
+/// The states, each a sum.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct States<T> {
     /// Scheduled jobs whose time has come.
@@ -51,11 +67,13 @@ pub struct States<T> {
     pub waiting: Box<[T]>,
     /// Jobs that are taken and not finished.
     pub in_flight: Box<[T]>,
+    /// Jobs whose workers are gone, where they keep a worker awake without adding any.
+    pub orphaned: Box<[T]>,
 }
 
 impl<T> Default for States<T> {
     fn default() -> Self {
-        Self { scheduled: [].into(), waiting: [].into(), in_flight: [].into() }
+        Self { scheduled: [].into(), waiting: [].into(), in_flight: [].into(), orphaned: [].into() }
     }
 }
 
@@ -63,7 +81,7 @@ impl<T> Default for States<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Plan {
     reads: Box<[Read]>,
-    terms: States<Term>,
+    terms: States<Expression<Term>>,
 }
 
 impl Plan {
@@ -71,18 +89,17 @@ impl Plan {
     /// so that a job which moves between two of them is counted twice rather than missed; equal
     /// reads become one.
     #[must_use]
-    pub fn new(states: States<(Read, Part)>) -> Self {
+    pub fn new(states: States<Expression<(Read, Part)>>) -> Self {
         let mut reads = Vec::new();
-        let mut place = |terms: Box<[(Read, Part)]>| -> Box<[Term]> {
-            terms
-                .into_iter()
-                .map(|(read, part)| Term { read: index_of(&mut reads, read), part })
-                .collect()
+        let mut leaf = |(read, part)| Term { read: index_of(&mut reads, read), part };
+        let mut place = |summands: Box<[Expression<(Read, Part)>]>| -> Box<[Expression<Term>]> {
+            summands.into_iter().map(|summand| summand.map(&mut leaf)).collect()
         };
         let terms = States {
             scheduled: place(states.scheduled),
             waiting: place(states.waiting),
             in_flight: place(states.in_flight),
+            orphaned: place(states.orphaned),
         };
         Self { reads: reads.into(), terms }
     }
@@ -95,7 +112,7 @@ impl Plan {
 
     /// The summands of each state.
     #[must_use]
-    pub fn terms(&self) -> &States<Term> {
+    pub fn terms(&self) -> &States<Expression<Term>> {
         &self.terms
     }
 
@@ -104,13 +121,14 @@ impl Plan {
     /// # Errors
     /// [`Misfit`] for the first answer that counts nothing.
     pub fn counts(&self, answers: &[&Answer]) -> Result<Counts, Misfit> {
-        let sum = |terms: &[Term]| -> Result<Count, Misfit> {
-            terms.iter().map(|term| self.count(term, answers)).sum()
+        let sum = |summands: &[Expression<Term>]| -> Result<Count, Misfit> {
+            summands.iter().map(|one| one.evaluate(&|term| self.count(term, answers))).sum()
         };
         Ok(Counts {
             due: sum(&self.terms.scheduled)?,
             waiting: sum(&self.terms.waiting)?,
             in_flight: sum(&self.terms.in_flight)?,
+            orphaned: sum(&self.terms.orphaned)?,
         })
     }
 
@@ -142,7 +160,8 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
     };
     match (part, answer) {
         (_, Answer::Missing) => Ok(Count::ZERO),
-        (_, Answer::WrongType(found)) => Err(wrong_type(found, expected(part))),
+        (_, Answer::WrongType(found)) => Err(wrong_type(found, expected(read))),
+        (Part::Flag, Answer::Flag(stands)) => Ok(Count::from(u64::from(*stands))),
         (Part::Size, Answer::Size(members)) => Ok(Count::from(*members)),
         (Part::Size, Answer::Number(number)) => {
             Count::new(*number).ok_or_else(|| not_a_number(read))
@@ -162,17 +181,45 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
             Part::GroupWaiting(MissingGroup::Unknown) | Part::GroupPending(MissingGroup::Unknown),
             Answer::MissingGroup { .. },
         ) => Err(missing_group(read)),
-        (Part::Size, Answer::Group(_) | Answer::MissingGroup { .. })
-        | (Part::GroupWaiting(_) | Part::GroupPending(_), Answer::Size(_) | Answer::Number(_)) => {
-            Err(wrong_type("of another read", expected(part)))
+        (Part::Each(rest), Answer::Each { counted, examined, beyond }) => {
+            let counted = Count::from(*counted);
+            match rest {
+                Beyond::Count => Ok(counted + Count::from(*beyond)),
+                Beyond::Skip => Ok(counted),
+                Beyond::Unknown if *beyond == 0 => Ok(counted),
+                Beyond::Unknown => Err(Misfit::TooMany {
+                    key: read.keys()[0].clone(),
+                    members: examined.saturating_add(*beyond),
+                }),
+            }
         }
+        // Answers to another read than the part's own, which nothing mixes up.
+        (Part::Size, Answer::Group(_) | Answer::MissingGroup { .. } | Answer::Flag(_))
+        | (
+            Part::GroupWaiting(_) | Part::GroupPending(_),
+            Answer::Size(_) | Answer::Number(_) | Answer::Flag(_),
+        )
+        | (
+            Part::Flag | Part::Each(_),
+            Answer::Size(_) | Answer::Number(_) | Answer::Group(_) | Answer::MissingGroup { .. },
+        )
+        | (Part::Each(_), Answer::Flag(_))
+        | (
+            Part::Size | Part::GroupWaiting(_) | Part::GroupPending(_) | Part::Flag,
+            Answer::Each { .. },
+        ) => Err(wrong_type("of another read", expected(read))),
     }
 }
 
-fn expected(part: Part) -> &'static str {
-    match part {
-        Part::Size => "a list, set, zset, hash, stream or string",
-        Part::GroupWaiting(_) | Part::GroupPending(_) => "a stream",
+fn expected(read: &Read) -> &'static str {
+    match read {
+        Read::Size { .. } => "a list, set, zset, hash, stream or string",
+        Read::Group { .. } => "a stream",
+        Read::Each(each) => each.collection.type_name(),
+        Read::Flag { test: Test::Exists, .. } => "anything",
+        Read::Flag { test: Test::Field(_), .. } => "a hash",
+        Read::Flag { test: Test::Member(_), .. } => "a set",
+        Read::Flag { test: Test::Value(_), .. } => "a string",
     }
 }
 
@@ -185,7 +232,7 @@ fn missing_group(read: &Read) -> Misfit {
         Read::Group { key, group } => {
             Misfit::MissingGroup { key: key.clone(), group: group.clone() }
         }
-        Read::Size { key, .. } => Misfit::NotANumber { key: key.clone() },
+        Read::Size { .. } | Read::Flag { .. } | Read::Each(_) => not_a_number(read),
     }
 }
 
@@ -198,24 +245,29 @@ mod tests {
         Read::Size { key: key.into(), members: Members::All }
     }
 
+    fn leaf(read: Read, part: Part) -> Expression<(Read, Part)> {
+        Expression::Leaf((read, part))
+    }
+
     fn group(key: &str) -> Read {
         Read::Group { key: key.into(), group: "g".into() }
     }
 
     fn stream_plan(missing: MissingGroup) -> Plan {
         Plan::new(States {
-            scheduled: [].into(),
-            waiting: [(group("s"), Part::GroupWaiting(missing))].into(),
-            in_flight: [(group("s"), Part::GroupPending(missing))].into(),
+            waiting: [leaf(group("s"), Part::GroupWaiting(missing))].into(),
+            in_flight: [leaf(group("s"), Part::GroupPending(missing))].into(),
+            ..States::default()
         })
     }
 
     #[test]
     fn reads_follow_the_flow_and_equal_reads_are_one() {
         let plan = Plan::new(States {
-            scheduled: [(size("later"), Part::Size)].into(),
-            waiting: [(size("now"), Part::Size), (size("later"), Part::Size)].into(),
-            in_flight: [(size("doing"), Part::Size)].into(),
+            scheduled: [leaf(size("later"), Part::Size)].into(),
+            waiting: [leaf(size("now"), Part::Size), leaf(size("later"), Part::Size)].into(),
+            in_flight: [leaf(size("doing"), Part::Size)].into(),
+            ..States::default()
         });
         assert_eq!(plan.reads(), [size("later"), size("now"), size("doing")]);
         let answers = [&Answer::Size(2), &Answer::Size(3), &Answer::Missing];
@@ -250,8 +302,10 @@ mod tests {
 
     #[test]
     fn no_answer_that_counts_nothing_becomes_a_number() {
-        let plan =
-            Plan::new(States { waiting: [(size("k"), Part::Size)].into(), ..States::default() });
+        let plan = Plan::new(States {
+            waiting: [leaf(size("k"), Part::Size)].into(),
+            ..States::default()
+        });
         for answer in [Answer::NotANumber, Answer::Number(f64::NAN), Answer::Number(-1.0)] {
             assert!(plan.counts(&[&answer]).is_err(), "{answer:?}");
         }

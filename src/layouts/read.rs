@@ -4,7 +4,9 @@
 //! data, equal reads are one read, and a read names every key it touches. It does not know which
 //! commands answer it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::each::Each;
 
 /// A Redis key, group or member: bytes, since frameworks use bytes that are no text. Clones share
 /// them.
@@ -62,6 +64,25 @@ pub enum Unit {
     Seconds,
     /// Milliseconds.
     Milliseconds,
+    /// Nanoseconds (Machinery).
+    Nanoseconds,
+    /// Milliseconds × 4096, and a sequence number below (BullMQ and Bull).
+    MillisecondsTimes4096,
+}
+
+/// How the scores of a sorted set are compared with the time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Scores {
+    /// What they are written in.
+    pub unit: Unit,
+    /// By how much time the count is wider: due so long ahead, or leased until so long ago.
+    pub slack: Duration,
+}
+
+impl From<Unit> for Scores {
+    fn from(unit: Unit) -> Self {
+        Self { unit, slack: Duration::ZERO }
+    }
 }
 
 /// Which members of a sorted set count. Every member of any other type always counts.
@@ -69,10 +90,23 @@ pub enum Unit {
 pub enum Members {
     /// All of them.
     All,
-    /// Those whose score has come: score ≤ now.
-    Due(Unit),
-    /// Those whose score is still to come: score > now.
-    Leased(Unit),
+    /// Those whose score has come: score ≤ now + slack.
+    Due(Scores),
+    /// Those whose score is still to come: score > now - slack.
+    Leased(Scores),
+}
+
+/// What makes a flag stand.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Test {
+    /// The key exists, whatever it holds.
+    Exists,
+    /// The hash has this field.
+    Field(Name),
+    /// The set has this member.
+    Member(Name),
+    /// The string is this one.
+    Value(Name),
 }
 
 /// One question to Redis.
@@ -93,14 +127,34 @@ pub enum Read {
         /// The consumer group.
         group: Name,
     },
+    /// Whether something is so.
+    Flag {
+        /// The key.
+        key: Name,
+        /// What is asked of it.
+        test: Test,
+    },
+    /// What each member of a collection has.
+    Each(Arc<Each>),
 }
 
 impl Read {
-    /// Every key that the answer depends on.
+    /// The key whose changes are announced for it. (What the members of a collection have is read
+    /// again every second while there are members.)
     #[must_use]
     pub fn keys(&self) -> [&Name; 1] {
         match self {
-            Self::Size { key, .. } | Self::Group { key, .. } => [key],
+            Self::Size { key, .. } | Self::Group { key, .. } | Self::Flag { key, .. } => [key],
+            Self::Each(each) => [&each.of],
+        }
+    }
+
+    /// The keys of members that it reads too, with `*` in the place of the member.
+    #[must_use]
+    pub fn key_of_members(&self) -> Option<Name> {
+        match self {
+            Self::Each(each) => each.key_of_members(),
+            Self::Size { .. } | Self::Group { .. } | Self::Flag { .. } => None,
         }
     }
 
@@ -109,7 +163,7 @@ impl Read {
     pub fn depends_on_time(&self) -> bool {
         match self {
             Self::Size { members, .. } => !matches!(members, Members::All),
-            Self::Group { .. } => false,
+            Self::Group { .. } | Self::Flag { .. } | Self::Each(_) => false,
         }
     }
 }
@@ -121,6 +175,11 @@ impl fmt::Display for Read {
             Self::Size { key, members: Members::Due(_) } => write!(f, "due in `{key}`"),
             Self::Size { key, members: Members::Leased(_) } => write!(f, "leased in `{key}`"),
             Self::Group { key, group } => write!(f, "group `{group}` of `{key}`"),
+            Self::Each(each) => each.fmt(f),
+            Self::Flag { key, test: Test::Exists } => write!(f, "`{key}` exists"),
+            Self::Flag { key, test: Test::Field(field) } => write!(f, "`{key}` has `{field}`"),
+            Self::Flag { key, test: Test::Member(member) } => write!(f, "`{key}` has `{member}`"),
+            Self::Flag { key, test: Test::Value(value) } => write!(f, "`{key}` is `{value}`"),
         }
     }
 }

@@ -1,12 +1,13 @@
-//! Names with places for parameters: `bull:{queue}:wait`, with `{{` and `}}` for literal braces.
+//! Names with places for parameters: `bull:{queue}:wait`, with `{{` and `}}` for literal braces and
+//! `{0x06}` for a byte that is no text.
 //!
-//! They are apart because a template is parsed once, with the layout, and expanded per trigger.
+//! They are apart because a template is parsed once, with the layout, and filled per trigger.
 
-use std::{fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::{Arguments, read::Name};
+use super::{Arguments, expression::Weight, read::Name};
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,47 +15,90 @@ pub(super) struct Template(Vec<Piece>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
-    Literal(String),
+    Literal(Vec<u8>),
     Parameter(String),
+}
+
+/// One value for each parameter that some templates name, and what a job counts with these.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Binding<'a> {
+    values: BTreeMap<&'a str, &'a [u8]>,
+    pub(super) weight: Weight,
+}
+
+impl<'a> Binding<'a> {
+    /// Every combination of values of these parameters; none if one of them has no value.
+    pub(super) fn all(
+        parameters: impl Iterator<Item = &'a str>,
+        arguments: &'a Arguments,
+    ) -> Vec<Self> {
+        let mut bindings = vec![Self { values: BTreeMap::new(), weight: Weight::ONE }];
+        for parameter in parameters {
+            let values = arguments.values(parameter);
+            let with_each = |binding: Self| {
+                if binding.values.contains_key(parameter) {
+                    return vec![binding];
+                }
+                let with = |(value, weight): &(&'a [u8], Weight)| {
+                    let mut bound = binding.clone();
+                    bound.values.insert(parameter, value);
+                    bound.weight = bound.weight.of(*weight);
+                    bound
+                };
+                values.iter().map(with).collect()
+            };
+            bindings = bindings.into_iter().flat_map(with_each).collect();
+        }
+        bindings
+    }
 }
 
 /// Why a text is no template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct UnbalancedBrace;
+pub(super) struct BadBrace;
 
-impl fmt::Display for UnbalancedBrace {
+impl fmt::Display for BadBrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an unbalanced brace; write {name} for a parameter, {{ and }} for braces")
+        f.write_str(
+            "an unbalanced brace; write {name} for a parameter, {0x06} for a byte, {{ and }} for braces",
+        )
     }
 }
 
 impl FromStr for Template {
-    type Err = UnbalancedBrace;
+    type Err = BadBrace;
 
-    fn from_str(text: &str) -> Result<Self, UnbalancedBrace> {
+    fn from_str(text: &str) -> Result<Self, BadBrace> {
         let mut pieces = Vec::new();
         let mut literal = String::new();
         let mut chars = text.chars().peekable();
+        let close = |literal: &mut String| Piece::Literal(std::mem::take(literal).into_bytes());
         while let Some(c) = chars.next() {
             match c {
                 '{' | '}' if chars.next_if_eq(&c).is_some() => literal.push(c),
                 '{' => {
-                    let mut parameter = String::new();
+                    let mut place = String::new();
                     loop {
                         match chars.next() {
                             Some('}') => break,
-                            Some('{') | None => return Err(UnbalancedBrace),
-                            Some(c) => parameter.push(c),
+                            Some('{') | None => return Err(BadBrace),
+                            Some(c) => place.push(c),
                         }
                     }
-                    pieces.push(Piece::Literal(std::mem::take(&mut literal)));
-                    pieces.push(Piece::Parameter(parameter));
+                    pieces.push(close(&mut literal));
+                    pieces.push(match place.strip_prefix("0x") {
+                        Some(byte) => {
+                            let byte = u8::from_str_radix(byte, 16).map_err(|_| BadBrace)?;
+                            Piece::Literal(vec![byte])
+                        }
+                        None => Piece::Parameter(place),
+                    });
                 }
-                '}' => return Err(UnbalancedBrace),
+                '}' => return Err(BadBrace),
                 _ => literal.push(c),
             }
         }
-        pieces.push(Piece::Literal(literal));
+        pieces.push(close(&mut literal));
         Ok(Self(pieces))
     }
 }
@@ -74,26 +118,16 @@ impl Template {
         })
     }
 
-    /// One name for every combination of the parameters' values; none if a parameter has none.
-    pub(super) fn expand(&self, arguments: &Arguments) -> Vec<Name> {
-        let mut names: Vec<Vec<u8>> = vec![Vec::new()];
+    /// The name with these values; `None` if the binding lacks one.
+    pub(super) fn fill(&self, binding: &Binding<'_>) -> Option<Name> {
+        let mut name = Vec::new();
         for piece in &self.0 {
-            names = match piece {
-                Piece::Literal(text) => {
-                    names.into_iter().map(|name| [&name, text.as_bytes()].concat()).collect()
-                }
-                Piece::Parameter(parameter) => {
-                    let values = arguments.values(parameter);
-                    names
-                        .iter()
-                        .flat_map(|name| {
-                            values.iter().map(move |value| [name.as_slice(), value].concat())
-                        })
-                        .collect()
-                }
-            };
+            name.extend_from_slice(match piece {
+                Piece::Literal(bytes) => bytes,
+                Piece::Parameter(parameter) => binding.values.get(parameter.as_str())?,
+            });
         }
-        names.into_iter().map(Name::new).collect()
+        Some(Name::new(name))
     }
 }
 
@@ -102,27 +136,50 @@ mod tests {
     use super::*;
     use crate::layouts::Argument;
 
-    fn expand(template: &str, arguments: &Arguments) -> Vec<String> {
+    fn expand(template: &str, arguments: &Arguments) -> Vec<Vec<u8>> {
         let template: Template = template.parse().unwrap();
-        template.expand(arguments).iter().map(ToString::to_string).collect()
+        let bindings = Binding::all(template.parameters(), arguments);
+        bindings.iter().map(|bound| template.fill(bound).unwrap().as_bytes().to_vec()).collect()
+    }
+
+    fn names(names: &[&str]) -> Argument {
+        Argument::Names(names.iter().map(|name| ((*name).into(), Weight::ONE)).collect())
     }
 
     #[test]
     fn each_value_of_a_parameter_makes_a_name() {
         let mut arguments = Arguments::default();
-        arguments.set("queue", Argument::Names(vec!["a".into(), "b".into()]));
-        assert_eq!(expand("bull:{queue}:wait", &arguments), ["bull:a:wait", "bull:b:wait"]);
-        assert_eq!(
-            expand("asynq:{{{queue}}}:lease", &arguments),
-            ["asynq:{a}:lease", "asynq:{b}:lease"]
-        );
+        arguments.set("queue", names(&["a", "b"]));
+        assert_eq!(expand("bull:{queue}:wait", &arguments), [b"bull:a:wait", b"bull:b:wait"]);
+        assert_eq!(expand("asynq:{{{queue}}}:t", &arguments), [b"asynq:{a}:t", b"asynq:{b}:t"]);
+        assert_eq!(expand("{queue}{queue}", &arguments), [b"aa", b"bb"]);
         assert!(expand("{other}", &arguments).is_empty());
     }
 
     #[test]
+    fn a_byte_that_is_no_text_has_a_place_of_its_own() {
+        let mut arguments = Arguments::default();
+        arguments.set("queue", names(&["celery"]));
+        arguments.set("step", names(&["3", "6"]));
+        let lists = expand("{queue}{0x06}{0x16}{step}", &arguments);
+        assert_eq!(lists, [b"celery\x06\x163", b"celery\x06\x166"]);
+        assert_eq!(expand("{0xff}", &arguments), [b"\xff"]);
+    }
+
+    #[test]
+    fn the_weight_of_a_binding_is_that_of_its_values() {
+        let mut arguments = Arguments::default();
+        let weighted = vec![("a".into(), Weight::ONE), ("b".into(), Weight::new(3.0).unwrap())];
+        arguments.set("queue", Argument::Names(weighted));
+        let bindings = Binding::all(["queue"].into_iter(), &arguments);
+        let weights: Vec<f64> = bindings.iter().map(|bound| bound.weight.get()).collect();
+        assert_eq!(weights, [1.0, 3.0]);
+    }
+
+    #[test]
     fn an_unbalanced_brace_is_refused() {
-        for text in ["{", "}", "a{b", "a}b", "{a{b}}"] {
-            assert_eq!(text.parse::<Template>(), Err(UnbalancedBrace), "{text}");
+        for text in ["{", "}", "a{b", "a}b", "{a{b}}", "{0xfff}", "{0x}"] {
+            assert_eq!(text.parse::<Template>(), Err(BadBrace), "{text}");
         }
     }
 }

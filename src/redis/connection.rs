@@ -24,6 +24,7 @@ use crate::{
 };
 
 use super::{
+    each::KnownFields,
     error, invalidation,
     link::{KnownTypes, RedisLink},
 };
@@ -34,13 +35,14 @@ pub struct RedisSource {
     connection: Connection,
     database: u32,
     types: KnownTypes,
+    fields: KnownFields,
 }
 
 impl RedisSource {
     /// The source for a database of a connection.
     #[must_use]
     pub fn new(connection: Connection, database: u32) -> Self {
-        Self { connection, database, types: KnownTypes::default() }
+        Self { connection, database, types: KnownTypes::default(), fields: KnownFields::default() }
     }
 
     async fn open(&self, changes: &Changes, protocol: ProtocolVersion) -> Result<RedisLink, Fault> {
@@ -49,7 +51,8 @@ impl RedisSource {
         let connection: PooledConnection =
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
-        let mut link = RedisLink::new(connection, tracked, self.types.clone());
+        let (types, fields) = (self.types.clone(), self.fields.clone());
+        let mut link = RedisLink::new(connection, tracked, types, fields);
         // A server may take connections long before it is ready to answer.
         link.prove(false).await?;
         Ok(link)

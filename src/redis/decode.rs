@@ -13,7 +13,7 @@ use std::time::Duration;
 use deadpool_redis::redis::Value;
 
 use crate::{
-    layouts::{Answer, Members, Read, Unit},
+    layouts::{Answer, Members, Read, Test, Unit},
     limits,
     sampling::{Fault, Lasts},
     time::parse_decimal,
@@ -32,6 +32,27 @@ pub(super) fn count(value: &Value) -> Result<u64, Fault> {
     }
 }
 
+/// A string.
+pub(super) fn string(value: &Value) -> Result<&[u8], Fault> {
+    bytes(value).ok_or_else(|| unexpected("a string that is no string"))
+}
+
+/// A list of strings.
+pub(super) fn strings(value: &Value) -> Result<Vec<Vec<u8>>, Fault> {
+    let values = sequence(value).ok_or_else(|| unexpected("members that are no list"))?;
+    values.iter().map(|value| string(value).map(<[u8]>::to_vec)).collect()
+}
+
+/// A list of strings of which some may be missing.
+pub(super) fn optional_strings(value: &Value) -> Result<Vec<Option<Vec<u8>>>, Fault> {
+    let values = sequence(value).ok_or_else(|| unexpected("values that are no list"))?;
+    let one = |value: &Value| match value {
+        Value::Nil => Ok(None),
+        value => string(value).map(|bytes| Some(bytes.to_vec())),
+    };
+    values.iter().map(one).collect()
+}
+
 /// The name of a type.
 pub(super) fn type_name(value: &Value) -> Result<String, Fault> {
     text(value).ok_or_else(|| unexpected("a type that is no text"))
@@ -39,7 +60,7 @@ pub(super) fn type_name(value: &Value) -> Result<String, Fault> {
 
 /// What a string holds, by its first bytes; `None` if there is nothing in it or no string at all.
 pub(super) fn number(value: &Value) -> Result<Option<Answer>, Fault> {
-    let bytes = bytes(value).ok_or_else(|| unexpected("a string that is no string"))?;
+    let bytes = string(value)?;
     if bytes.is_empty() {
         return Ok(None);
     }
@@ -48,6 +69,21 @@ pub(super) fn number(value: &Value) -> Result<Option<Answer>, Fault> {
     }
     let number = std::str::from_utf8(bytes).ok().and_then(|text| parse_decimal(text.trim()));
     Ok(Some(number.map_or(Answer::NotANumber, Answer::Number)))
+}
+
+/// Whether a flag stands, by the reply to its question.
+pub(super) fn flag(value: &Value, test: &Test) -> Result<bool, Fault> {
+    match test {
+        Test::Exists | Test::Field(_) | Test::Member(_) => match value {
+            Value::Boolean(stands) => Ok(*stands),
+            Value::Int(number @ (0 | 1)) => Ok(*number == 1),
+            _ => Err(unexpected("a flag that is neither 0 nor 1")),
+        },
+        Test::Value(wanted) => {
+            let text = string(value)?;
+            Ok(text == wanted.as_bytes())
+        }
+    }
 }
 
 /// Redis's own time since the Unix epoch.
@@ -69,8 +105,7 @@ pub(super) fn time(value: &Value) -> Result<Duration, Fault> {
 pub(super) fn lasts(response: &Response, read: &Read, now: Duration) -> Lasts {
     let Read::Size { members, .. } = read else { return Lasts::Unknown };
     let per_second = match members {
-        Members::Due(Unit::Seconds) | Members::Leased(Unit::Seconds) => 1.0,
-        Members::Due(Unit::Milliseconds) | Members::Leased(Unit::Milliseconds) => 1_000.0,
+        Members::Due(scores) | Members::Leased(scores) => per_second(scores.unit),
         Members::All => return Lasts::UntilAnnounced,
     };
     let Ok(value) = response else { return Lasts::Unknown };
@@ -84,6 +119,15 @@ pub(super) fn lasts(response: &Response, read: &Read, now: Duration) -> Lasts {
     let seconds = score / per_second - bound(*members, now).as_secs_f64();
     // What lies beyond all time is as good as never.
     Duration::try_from_secs_f64(seconds.max(0.0)).map_or(Lasts::UntilAnnounced, Lasts::For)
+}
+
+fn per_second(unit: Unit) -> f64 {
+    match unit {
+        Unit::Seconds => 1.0,
+        Unit::Milliseconds => 1e3,
+        Unit::Nanoseconds => 1e9,
+        Unit::MillisecondsTimes4096 => 4_096e3,
+    }
 }
 
 fn number_of(value: &Value) -> Option<f64> {
@@ -174,7 +218,7 @@ fn fields(value: &Value) -> Option<Vec<(&Value, &Value)>> {
 
 fn sequence(value: &Value) -> Option<&[Value]> {
     match value {
-        Value::Array(values) => Some(values),
+        Value::Array(values) | Value::Set(values) => Some(values),
         _ => None,
     }
 }
@@ -272,7 +316,8 @@ mod tests {
     fn a_count_of_due_jobs_lasts_until_the_next_one_falls_due() {
         let now = Duration::from_secs(1_000);
         let read = |members| Read::Size { key: "z".into(), members };
-        let (due, leased) = (Members::Due(Unit::Seconds), Members::Leased(Unit::Milliseconds));
+        let due = Members::Due(Unit::Seconds.into());
+        let leased = Members::Leased(Unit::Milliseconds.into());
         let resp3 = |score| Value::Array(vec![Value::Array(vec![bulk("m"), Value::Double(score)])]);
         let lasts = |reply, members| super::lasts(&Ok(reply), &read(members), now);
         assert_eq!(lasts(resp3(1_005.5), due), Lasts::For(Duration::from_millis(4_500)));

@@ -9,9 +9,11 @@ use std::time::Duration;
 use deadpool_redis::redis::{self, Cmd};
 
 use crate::{
-    layouts::{Members, Name, Read, Unit},
+    layouts::{Members, Name, Read, Test, Unit},
     limits,
 };
+
+use super::each;
 
 /// The type of a key, as far as it decides which command counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -55,6 +57,27 @@ pub(super) fn question(read: &Read, key_type: KeyType, now: Duration) -> Cmd {
     match read {
         Read::Size { key, members } => size(key, *members, key_type, now),
         Read::Group { key, .. } => of_key("XINFO", &["GROUPS"], key),
+        Read::Flag { key, test } => flag(key, test),
+        Read::Each(each) => each::size(each),
+    }
+}
+
+/// EXISTS, HEXISTS, SISMEMBER, or as much of a string as tells whether it is the wanted one.
+fn flag(key: &Name, test: &Test) -> Cmd {
+    let named = |command, name: &Name| {
+        let mut command = of_key(command, &[], key);
+        command.arg(name.as_bytes());
+        command
+    };
+    match test {
+        Test::Exists => exists(key),
+        Test::Field(field) => named("HEXISTS", field),
+        Test::Member(member) => named("SISMEMBER", member),
+        Test::Value(value) => {
+            let mut command = of_key("GETRANGE", &[], key);
+            command.arg(0).arg(value.as_bytes().len());
+            command
+        }
     }
 }
 
@@ -98,14 +121,14 @@ fn size(key: &Name, members: Members, key_type: KeyType, now: Duration) -> Cmd {
         (KeyType::List, _) => of_key("LLEN", &[], key),
         (KeyType::Set, _) => of_key("SCARD", &[], key),
         (KeyType::SortedSet, Members::All) => of_key("ZCARD", &[], key),
-        (KeyType::SortedSet, Members::Due(unit)) => {
+        (KeyType::SortedSet, Members::Due(scores)) => {
             let mut command = of_key("ZCOUNT", &[], key);
-            command.arg("-inf").arg(score(bound(members, now), unit));
+            command.arg("-inf").arg(score(bound(members, now), scores.unit));
             command
         }
-        (KeyType::SortedSet, Members::Leased(unit)) => {
+        (KeyType::SortedSet, Members::Leased(scores)) => {
             let mut command = of_key("ZCOUNT", &[], key);
-            command.arg(format!("({}", score(bound(members, now), unit))).arg("+inf");
+            command.arg(format!("({}", score(bound(members, now), scores.unit))).arg("+inf");
             command
         }
         (KeyType::Hash, _) => of_key("HLEN", &[], key),
@@ -120,11 +143,14 @@ fn size(key: &Name, members: Members, key_type: KeyType, now: Duration) -> Cmd {
 pub(super) fn next_score(read: &Read, now: Duration) -> Cmd {
     let (key, members) = match read {
         Read::Size { key, members } => (key, *members),
-        Read::Group { key, .. } => (key, Members::All),
+        Read::Group { .. } | Read::Flag { .. } | Read::Each(_) => {
+            let [key] = read.keys();
+            (key, Members::All)
+        }
     };
     let mut command = of_key("ZRANGEBYSCORE", &[], key);
     let after = match members {
-        Members::Due(unit) | Members::Leased(unit) => score(bound(members, now), unit),
+        Members::Due(scores) | Members::Leased(scores) => score(bound(members, now), scores.unit),
         Members::All => "+inf".to_owned(),
     };
     command.arg(format!("({after}")).arg("+inf").arg("WITHSCORES").arg("LIMIT").arg(0).arg(1);
@@ -135,8 +161,8 @@ pub(super) fn next_score(read: &Read, now: Duration) -> Cmd {
 /// due a grace early, and a lease as held a grace longer.
 pub(super) fn bound(members: Members, now: Duration) -> Duration {
     match members {
-        Members::Due(_) => now + limits::CLOCK_GRACE,
-        Members::Leased(_) => now.saturating_sub(limits::CLOCK_GRACE),
+        Members::Due(scores) => now + limits::CLOCK_GRACE + scores.slack,
+        Members::Leased(scores) => now.saturating_sub(limits::CLOCK_GRACE + scores.slack),
         Members::All => now,
     }
 }
@@ -145,6 +171,9 @@ fn score(at: Duration, unit: Unit) -> String {
     match unit {
         Unit::Seconds => format!("{}.{:06}", at.as_secs(), at.subsec_micros()),
         Unit::Milliseconds => format!("{}.{:03}", at.as_millis(), at.subsec_micros() % 1000),
+        Unit::Nanoseconds => at.as_nanos().to_string(),
+        // The largest score of the millisecond: whatever its sequence number, it has come.
+        Unit::MillisecondsTimes4096 => (at.as_millis() * 4096 + 4095).to_string(),
     }
 }
 
@@ -189,6 +218,7 @@ impl std::fmt::Display for StreamId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layouts::Scores;
 
     fn typed(command: &Cmd) -> String {
         String::from_utf8_lossy(&command.get_packed_command())
@@ -202,12 +232,20 @@ mod tests {
     fn what_is_due_and_what_is_leased_is_compared_with_redis_time_and_a_grace() {
         let now = Duration::from_micros(1_700_000_000_250_500);
         let ask = |members| typed(&size(&"z".into(), members, KeyType::SortedSet, now));
-        assert_eq!(ask(Members::Due(Unit::Seconds)), "ZCOUNT z -inf 1700000001.250500");
-        assert_eq!(ask(Members::Due(Unit::Milliseconds)), "ZCOUNT z -inf 1700000001250.500");
-        assert_eq!(ask(Members::Leased(Unit::Seconds)), "ZCOUNT z (1699999999.250500 +inf");
+        let due = |unit: Unit| ask(Members::Due(unit.into()));
+        assert_eq!(due(Unit::Seconds), "ZCOUNT z -inf 1700000001.250500");
+        assert_eq!(due(Unit::Milliseconds), "ZCOUNT z -inf 1700000001250.500");
+        assert_eq!(due(Unit::Nanoseconds), "ZCOUNT z -inf 1700000001250500000");
+        assert_eq!(due(Unit::MillisecondsTimes4096), "ZCOUNT z -inf 6963200005124095");
+        let leased = Members::Leased(Unit::Seconds.into());
+        assert_eq!(ask(leased), "ZCOUNT z (1699999999.250500 +inf");
+        let slack = Duration::from_secs(60);
+        let wide = Scores { unit: Unit::Seconds, slack };
+        assert_eq!(ask(Members::Due(wide)), "ZCOUNT z -inf 1700000061.250500");
+        assert_eq!(ask(Members::Leased(wide)), "ZCOUNT z (1699999939.250500 +inf");
         let next = |members| typed(&next_score(&Read::Size { key: "z".into(), members }, now));
         assert_eq!(
-            next(Members::Due(Unit::Seconds)),
+            next(Members::Due(Unit::Seconds.into())),
             "ZRANGEBYSCORE z (1700000001.250500 +inf WITHSCORES LIMIT 0 1"
         );
     }

@@ -3,16 +3,19 @@
 //!
 //! It is apart from the link because these are the rare cases, each with its own few commands.
 
+use std::sync::Arc;
+
 use deadpool_redis::redis::Cmd;
 
 use crate::{
-    layouts::{Answer, Group, Name, Read, Waiting},
+    layouts::{Answer, Collection, Each, Group, Name, Read, Test, Waiting},
     limits,
     sampling::Fault,
 };
 
 use super::{
     decode,
+    each::{self, KnownFields, Next, Step},
     encode::{self, KeyType, StreamId},
     error::{Refusal, fault, refusal},
     link::{RedisLink, Response},
@@ -21,10 +24,10 @@ use super::{
 /// What is still to be asked for one read.
 #[derive(Debug)]
 enum Question {
-    /// A string was read as empty, which it also is when there is none: is there one?
-    Exists { read_again: bool },
-    /// There is one; is it still empty? (It may have come only after it was read.)
-    Text,
+    /// A string was read as empty, which it also is when there is none: is there one, and what is in
+    /// it? Redis takes both commands from one packet and lets nobody in between, but it does not
+    /// promise to, so that an empty string is believed only when it was seen this often.
+    Text { seen_empty: u8 },
     /// The key is none of the types that the read is for: what is it?
     TypeName(&'static [&'static str]),
     /// The stream has no such group: how many entries has it?
@@ -33,11 +36,17 @@ enum Question {
     Count { pending: u64, from: StreamId, counted: Counted },
     /// They are too many to count: the length of the stream is the bound.
     Bound { pending: u64 },
+    /// What each member of a collection has.
+    Each(Arc<Each>, Step),
 }
 
+/// How often a string has to be seen to be there and empty before that is believed.
+const SEEN_EMPTY: u8 = 2;
 /// The types of which a size is known, and the one that has groups.
 const SIZED: &[&str] = &["list", "set", "zset", "hash", "stream", "string"];
 const GROUPED: &[&str] = &["stream"];
+/// The types in which a flag can be.
+const FLAGS: &[&str] = &["hash", "set", "string"];
 
 /// How far the entries of a stream are counted.
 #[derive(Debug, Clone, Copy, Default)]
@@ -85,6 +94,8 @@ impl FollowUps {
         let progress = match read {
             Read::Size { key, .. } => size(key, guess, reply),
             Read::Group { key, group } => of_group(key, group, reply),
+            Read::Flag { key, test } => of_flag(key, test, reply),
+            Read::Each(each) => of_each(each, reply),
         };
         self.0.push(progress.unwrap_or_else(|fault| Progress::Done(Err(fault))));
     }
@@ -95,19 +106,24 @@ impl FollowUps {
         link: &mut RedisLink,
     ) -> Result<Vec<Result<Answer, Fault>>, Fault> {
         loop {
-            let replies = link.round(self.open_commands()).await?;
-            if replies.is_empty() {
+            let asked = self.0.iter().map(Progress::commands).collect::<Vec<_>>();
+            if self.0.iter().all(|progress| matches!(progress, Progress::Done(_))) {
                 break;
             }
-            let mut replies = replies.into_iter();
-            for progress in &mut self.0 {
-                if let Progress::Open(key, question) = progress {
-                    let reply = replies.next();
-                    let reply =
-                        reply.ok_or_else(|| Fault::Unexpected("too few replies".to_owned()))?;
-                    let next = proceed(key, question, &reply);
-                    *progress = next.unwrap_or_else(|fault| Progress::Done(Err(fault)));
-                }
+            let widths: Vec<usize> = asked.iter().map(Vec::len).collect();
+            let replies = link.round(asked.into_iter().flatten().collect()).await?;
+            let mut rest = replies.as_slice();
+            let progresses = std::mem::take(&mut self.0);
+            for (progress, width) in progresses.into_iter().zip(widths) {
+                let (replies, others) = rest.split_at_checked(width).ok_or_else(few)?;
+                rest = others;
+                self.0.push(match progress {
+                    Progress::Done(answer) => Progress::Done(answer),
+                    Progress::Open(key, question) => {
+                        let next = question.proceed(key, replies, &link.fields);
+                        next.unwrap_or_else(|fault| Progress::Done(Err(fault)))
+                    }
+                });
             }
         }
         let done = |progress| match progress {
@@ -116,22 +132,24 @@ impl FollowUps {
         };
         Ok(self.0.into_iter().map(done).collect())
     }
+}
 
-    fn open_commands(&self) -> Vec<Cmd> {
-        let open = self.0.iter().filter_map(|progress| match progress {
-            Progress::Open(key, question) => Some((key, question)),
-            Progress::Done(_) => None,
-        });
-        let command = |(key, question): (&Name, &Question)| match question {
-            Question::Exists { .. } => encode::exists(key),
-            Question::Text => encode::text(key),
-            Question::TypeName(_) => encode::type_of(key),
-            Question::Length | Question::Bound { .. } => encode::length(key),
+fn few() -> Fault {
+    Fault::Unexpected("too few replies".to_owned())
+}
+
+impl Progress {
+    fn commands(&self) -> Vec<Cmd> {
+        let Self::Open(key, question) = self else { return vec![] };
+        match question {
+            Question::Text { .. } => vec![encode::exists(key), encode::text(key)],
+            Question::TypeName(_) => vec![encode::type_of(key)],
+            Question::Length | Question::Bound { .. } => vec![encode::length(key)],
             Question::Count { from, counted, .. } => {
-                encode::entries_from(key, *from, counted.next_page())
+                vec![encode::entries_from(key, *from, counted.next_page())]
             }
-        };
-        open.map(command).collect()
+            Question::Each(each, step) => step.commands(each),
+        }
     }
 }
 
@@ -149,7 +167,7 @@ fn size(key: &Name, guess: KeyType, reply: &Response) -> Result<Progress, Fault>
     match guess {
         KeyType::Text => match decode::number(value)? {
             Some(answer) => Ok(done(answer)),
-            None => Ok(Progress::Open(key.clone(), Question::Exists { read_again: false })),
+            None => Ok(Progress::Open(key.clone(), Question::Text { seen_empty: 0 })),
         },
         KeyType::Other => match decode::type_name(value)?.as_str() {
             "none" => Ok(done(Answer::Missing)),
@@ -187,48 +205,106 @@ fn of_group(key: &Name, name: &Name, reply: &Response) -> Result<Progress, Fault
     })
 }
 
-fn proceed(key: &Name, question: &Question, reply: &Response) -> Result<Progress, Fault> {
-    let value = reply.as_ref().map_err(fault)?;
-    let open = |question| Ok(Progress::Open(key.clone(), question));
-    match *question {
-        Question::Exists { read_again } => match decode::count(value)? {
-            0 => Ok(done(Answer::Missing)),
-            _ if read_again => Ok(done(Answer::NotANumber)),
-            _ => open(Question::Text),
-        },
-        Question::Text => match decode::number(value)? {
-            Some(answer) => Ok(done(answer)),
-            None => open(Question::Exists { read_again: true }),
-        },
-        Question::TypeName(types) => match decode::type_name(value)?.as_str() {
-            "none" => Ok(done(Answer::Missing)),
-            // It was another a moment ago, and nothing is wrong with this one.
-            name if types.contains(&name) => {
-                Err(Fault::Unexpected("the type of the key keeps changing".to_owned()))
+fn of_flag(key: &Name, test: &Test, reply: &Response) -> Result<Progress, Fault> {
+    match reply {
+        Ok(value) => decode::flag(value, test).map(|stands| done(Answer::Flag(stands))),
+        Err(error) => match refusal(error) {
+            Refusal::WrongType => {
+                let types = match test {
+                    Test::Exists => FLAGS,
+                    Test::Field(_) => &FLAGS[..1],
+                    Test::Member(_) => &FLAGS[1..2],
+                    Test::Value(_) => &FLAGS[2..],
+                };
+                Ok(Progress::Open(key.clone(), Question::TypeName(types)))
             }
-            name => Ok(done(Answer::WrongType(name.to_owned()))),
+            Refusal::NoSuchKey => Err(fault(error)),
+            Refusal::Fault(fault) => Err(fault),
         },
-        Question::Length => Ok(done(Answer::MissingGroup { entries: decode::count(value)? })),
-        Question::Bound { pending } => {
-            let waiting = Waiting::AtMost(decode::count(value)?);
-            Ok(done(Answer::Group(Group { waiting, pending })))
+    }
+}
+
+fn of_each(each: &Arc<Each>, reply: &Response) -> Result<Progress, Fault> {
+    match reply {
+        Ok(value) => Ok(of_members(Arc::clone(each), each::sized(each, decode::count(value)?))),
+        Err(error) => match refusal(error) {
+            Refusal::WrongType => {
+                let types = match each.collection {
+                    Collection::Set => &["set"],
+                    Collection::List => &["list"],
+                    Collection::SortedSet => &["zset"],
+                    Collection::Hash => &["hash"],
+                };
+                Ok(Progress::Open(each.of.clone(), Question::TypeName(types)))
+            }
+            Refusal::NoSuchKey => Err(fault(error)),
+            Refusal::Fault(fault) => Err(fault),
+        },
+    }
+}
+
+fn of_members(each: Arc<Each>, next: Next) -> Progress {
+    match next {
+        Next::Done(answer) => done(answer),
+        Next::Step(step) => Progress::Open(each.of.clone(), Question::Each(each, step)),
+    }
+}
+
+impl Question {
+    /// What the replies to its commands make of it.
+    fn proceed(
+        self,
+        key: Name,
+        replies: &[Response],
+        fields: &KnownFields,
+    ) -> Result<Progress, Fault> {
+        if let Self::Each(each, step) = self {
+            let next = step.proceed(&each, replies, fields)?;
+            return Ok(of_members(each, next));
         }
-        Question::Count { pending, counted, .. } => {
-            let page = decode::page(value)?;
-            let asked_for = counted.next_page();
-            let counted = Counted {
-                entries: counted.entries + page.entries,
-                bytes: counted.bytes.saturating_add(page.bytes),
-            };
-            match page.last.and_then(StreamId::next) {
-                Some(from) if page.entries >= asked_for => open(if counted.is_enough() {
-                    Question::Bound { pending }
-                } else {
-                    Question::Count { pending, from, counted }
-                }),
-                _ => {
-                    let waiting = Waiting::Exact(counted.entries);
-                    Ok(done(Answer::Group(Group { waiting, pending })))
+        let value = replies.first().ok_or_else(few)?.as_ref().map_err(fault)?;
+        let open = |question| Ok(Progress::Open(key, question));
+        match self {
+            Question::Text { seen_empty } => {
+                let text = replies.get(1).ok_or_else(few)?.as_ref().map_err(fault)?;
+                match (decode::count(value)?, decode::number(text)?) {
+                    (0, _) => Ok(done(Answer::Missing)),
+                    (_, Some(answer)) => Ok(done(answer)),
+                    (_, None) if seen_empty >= SEEN_EMPTY => Ok(done(Answer::NotANumber)),
+                    (_, None) => open(Self::Text { seen_empty: seen_empty + 1 }),
+                }
+            }
+            Question::TypeName(types) => match decode::type_name(value)?.as_str() {
+                "none" => Ok(done(Answer::Missing)),
+                // It was another a moment ago, and nothing is wrong with this one.
+                name if types.contains(&name) => {
+                    Err(Fault::Unexpected("the type of the key keeps changing".to_owned()))
+                }
+                name => Ok(done(Answer::WrongType(name.to_owned()))),
+            },
+            Question::Length => Ok(done(Answer::MissingGroup { entries: decode::count(value)? })),
+            Question::Each(..) => Err(Fault::Unexpected("a step was taken twice".to_owned())),
+            Question::Bound { pending } => {
+                let waiting = Waiting::AtMost(decode::count(value)?);
+                Ok(done(Answer::Group(Group { waiting, pending })))
+            }
+            Question::Count { pending, counted, .. } => {
+                let page = decode::page(value)?;
+                let asked_for = counted.next_page();
+                let counted = Counted {
+                    entries: counted.entries + page.entries,
+                    bytes: counted.bytes.saturating_add(page.bytes),
+                };
+                match page.last.and_then(StreamId::next) {
+                    Some(from) if page.entries >= asked_for => open(if counted.is_enough() {
+                        Question::Bound { pending }
+                    } else {
+                        Question::Count { pending, from, counted }
+                    }),
+                    _ => {
+                        let waiting = Waiting::Exact(counted.entries);
+                        Ok(done(Answer::Group(Group { waiting, pending })))
+                    }
                 }
             }
         }
@@ -265,22 +341,23 @@ mod tests {
     }
 
     #[test]
-    fn a_string_is_missing_only_if_there_is_none_and_no_number_only_if_it_is_empty_twice() {
-        let next = |question: &Question, value: Value| {
-            proceed(&"k".into(), question, &Ok(value)).expect("an answer or a question")
+    fn a_string_is_missing_only_if_there_is_none_and_no_number_only_if_it_stays_empty() {
+        let next = |seen_empty, exists, text: &str| {
+            let replies = [Ok(Value::Int(exists)), Ok(Value::BulkString(text.into()))];
+            let question = Question::Text { seen_empty };
+            let next = question.proceed("k".into(), &replies, &KnownFields::default());
+            next.expect("an answer or a question")
         };
-        let text = |text: &str| Value::BulkString(text.as_bytes().to_vec());
-        let (first, again) =
-            (Question::Exists { read_again: false }, Question::Exists { read_again: true });
-        for exists in [&first, &again] {
-            let missing = next(exists, Value::Int(0));
-            assert_eq!(answer(Ok(missing)), Some(Answer::Missing));
+        assert_eq!(answer(Ok(next(0, 0, ""))), Some(Answer::Missing));
+        assert_eq!(answer(Ok(next(0, 1, "7"))), Some(Answer::Number(7.0)));
+        for seen in 0..SEEN_EMPTY {
+            let again = next(seen, 1, "");
+            let Progress::Open(_, Question::Text { seen_empty }) = again else {
+                panic!("it may have come in between");
+            };
+            assert_eq!(seen_empty, seen + 1);
         }
-        assert!(matches!(next(&first, Value::Int(1)), Progress::Open(_, Question::Text)));
-        assert_eq!(answer(Ok(next(&Question::Text, text("7")))), Some(Answer::Number(7.0)));
-        let empty = next(&Question::Text, text(""));
-        assert!(matches!(empty, Progress::Open(_, Question::Exists { read_again: true })));
-        assert_eq!(answer(Ok(next(&again, Value::Int(1)))), Some(Answer::NotANumber));
+        assert_eq!(answer(Ok(next(SEEN_EMPTY, 1, ""))), Some(Answer::NotANumber));
     }
 
     #[test]

@@ -25,6 +25,7 @@ use crate::{
 
 use super::{
     decode,
+    each::KnownFields,
     encode::{self, KeyType},
     error::{Refusal, fault, refusal},
     follow_up::FollowUps,
@@ -39,6 +40,7 @@ pub struct RedisLink {
     connection: Option<Connection>,
     tracked: bool,
     types: KnownTypes,
+    pub(super) fields: KnownFields,
     transcript: Option<Vec<Exchange>>,
 }
 
@@ -57,8 +59,13 @@ impl KnownTypes {
 pub(super) type Response = RedisResult<Value>;
 
 impl RedisLink {
-    pub(super) fn new(connection: Connection, tracked: bool, types: KnownTypes) -> Self {
-        Self { connection: Some(connection), tracked, types, transcript: None }
+    pub(super) fn new(
+        connection: Connection,
+        tracked: bool,
+        types: KnownTypes,
+        fields: KnownFields,
+    ) -> Self {
+        Self { connection: Some(connection), tracked, types, fields, transcript: None }
     }
 
     /// Notes every command and reply from now on.
@@ -120,6 +127,7 @@ impl RedisLink {
                 self.types.map().get(key).copied().unwrap_or(of_unknown)
             }
             Read::Group { .. } => KeyType::Stream,
+            Read::Flag { .. } | Read::Each(_) => KeyType::Other,
         }
     }
 
@@ -249,7 +257,7 @@ fn until_announced(answer: Answer) -> Reply {
 /// Whether a reply says that the key's type was guessed wrongly.
 fn is_mistaken(read: &Read, guess: KeyType, reply: &Response) -> bool {
     match (read, reply) {
-        (Read::Group { .. }, _) => false,
+        (Read::Group { .. } | Read::Flag { .. } | Read::Each(_), _) => false,
         (Read::Size { .. }, Err(error)) => refusal(error) == Refusal::WrongType,
         (Read::Size { .. }, Ok(value)) => {
             let named = || decode::type_name(value).ok();

@@ -6,6 +6,7 @@
 mod connection;
 mod decode;
 mod demo;
+mod each;
 mod encode;
 mod error;
 mod follow_up;

@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn no_signal_exceeds_the_backlog_and_an_empty_queue_is_zero() {
-        let counts = Counts { waiting: 5.into(), due: 2.into(), in_flight: 3.into() };
+        let counts =
+            Counts { waiting: 5.into(), due: 2.into(), in_flight: 3.into(), ..Counts::default() };
         for signal in KINDS {
             assert!(signal.kind().value(&counts) <= counts.backlog());
             assert_eq!(signal.kind().value(&Counts::default()), Count::ZERO);
@@ -82,7 +83,8 @@ mod tests {
 
     #[test]
     fn each_signal_is_its_formula() {
-        let counts = Counts { waiting: 5.into(), due: 2.into(), in_flight: 3.into() };
+        let counts =
+            Counts { waiting: 5.into(), due: 2.into(), in_flight: 3.into(), ..Counts::default() };
         let value = |signal: Signal| signal.kind().value(&counts);
         assert_eq!(value(Signal::Backlog), Count::from(10));
         assert_eq!(value(Signal::Waiting), Count::from(7));

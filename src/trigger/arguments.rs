@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    layouts::{Argument, Arguments, Layout, Name, Parameter, ParameterKind},
+    layouts::{Argument, Arguments, Layout, Name, Parameter, ParameterKind, Weight, words},
     limits,
     metadata::Entry,
+    time,
 };
 
 use super::{
@@ -44,21 +45,13 @@ impl<'a> ArgumentReader<'a> {
     /// Reads one declared parameter.
     pub(super) fn read(&mut self, name: &str, parameter: &Parameter) {
         let Some(entry) = self.entry(name, parameter) else {
-            match &parameter.kind {
-                ParameterKind::Choice { default, .. } => {
-                    self.arguments.set(name, Argument::Choice(default.clone()));
-                }
-                // What is missing from KEDA's own keys was told in their words.
-                ParameterKind::Keys | ParameterKind::Name
-                    if parameter.required && !self.fields.literal =>
-                {
-                    let what = format!(
-                        "is required. {} For example `{}`",
-                        parameter.doc, parameter.example
-                    );
-                    self.problems.add(name, what);
-                }
-                ParameterKind::Keys | ParameterKind::Name => {}
+            if let Some(default) = parameter.kind.default_argument() {
+                self.arguments.set(name, default);
+            } else if parameter.required && !self.fields.literal {
+                // (What is missing from KEDA's own keys was told in their words.)
+                let what =
+                    format!("is required. {} For example `{}`", parameter.doc, parameter.example);
+                self.problems.add(name, what);
             }
             return;
         };
@@ -104,17 +97,38 @@ impl<'a> ArgumentReader<'a> {
     fn argument(&mut self, parameter: &Parameter, entry: &Entry) -> Option<Argument> {
         match &parameter.kind {
             ParameterKind::Keys => {
-                let names = self.listed(entry)?;
+                let mut names = self.listed(entry)?;
+                if parameter.word_only {
+                    names.iter_mut().for_each(|(name, _)| *name = words_of(name));
+                }
                 self.count_once(&names, entry);
                 Some(Argument::Names(names))
             }
-            ParameterKind::Name => match names::parse_literal(self.as_meant(&entry.value)) {
-                Ok(name) => Some(Argument::Names(vec![name])),
+            ParameterKind::Name { .. } if parameter.may_be_empty && entry.value.is_empty() => {
+                Some(Argument::Names(vec![("".into(), Weight::ONE)]))
+            }
+            ParameterKind::Name { .. } => match names::parse_literal(self.as_meant(&entry.value)) {
+                Ok(name) => Some(Argument::Names(vec![(name, Weight::ONE)])),
                 Err(error) => {
                     self.refuse(entry, &[error]);
                     None
                 }
             },
+            ParameterKind::Words { .. } => match names::parse_literal(&entry.value) {
+                Ok(_) => Some(words(&entry.value)),
+                Err(error) => {
+                    self.refuse(entry, &[error]);
+                    None
+                }
+            },
+            ParameterKind::Duration { .. } => {
+                let duration = time::parse_duration(&entry.value);
+                let refuse = |error| {
+                    let what = format!("`{}` {error}", shown(&entry.value));
+                    self.problems.add(&entry.spelled, what);
+                };
+                duration.map(Argument::Duration).map_err(refuse).ok()
+            }
             ParameterKind::Choice { choices, .. } => {
                 let chosen = choices.iter().find(|choice| **choice == entry.value);
                 if chosen.is_none() {
@@ -132,10 +146,10 @@ impl<'a> ArgumentReader<'a> {
         if self.fields.literal { value } else { value.trim_matches(' ') }
     }
 
-    fn listed(&mut self, entry: &Entry) -> Option<Vec<Name>> {
+    fn listed(&mut self, entry: &Entry) -> Option<Vec<(Name, Weight)>> {
         let listed = if self.fields.literal {
             let whole = names::parse_literal(&entry.value).map_err(|error| vec![error]);
-            whole.map(|name| vec![Listed { name, glob: false }])
+            whole.map(|name| vec![Listed { name, glob: false, weight: Weight::ONE }])
         } else {
             names::parse_list(&entry.value)
         };
@@ -143,7 +157,7 @@ impl<'a> ArgumentReader<'a> {
             Ok(listed) => {
                 let globs = listed.iter().filter(|listed| listed.glob);
                 self.globs.extend(globs.map(|listed| shown(&listed.name.to_string())));
-                Some(listed.into_iter().map(|listed| listed.name).collect())
+                Some(listed.into_iter().map(|listed| (listed.name, listed.weight)).collect())
             }
             Err(errors) => {
                 self.refuse(entry, &errors);
@@ -158,8 +172,8 @@ impl<'a> ArgumentReader<'a> {
         }
     }
 
-    fn count_once(&mut self, names: &[Name], entry: &Entry) {
-        for name in names {
+    fn count_once(&mut self, names: &[(Name, Weight)], entry: &Entry) {
+        for (name, _) in names {
             if let Some(first) = self.named.insert(name.clone(), entry.spelled.clone()) {
                 let name = shown(&name.to_string());
                 let what = format!("names `{name}`, which `{first}` names too and counts already");
@@ -167,4 +181,10 @@ impl<'a> ArgumentReader<'a> {
             }
         }
     }
+}
+
+/// The letters, digits and `_` of a name.
+fn words_of(name: &Name) -> Name {
+    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    Name::new(name.as_bytes().iter().copied().filter(is_word).collect::<Vec<u8>>())
 }

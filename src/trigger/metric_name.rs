@@ -27,12 +27,13 @@ fn slug(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layouts::{Members, Part, Read, States};
+    use crate::layouts::{Expression, Members, Part, Read, States};
     use proptest::prelude::*;
 
     fn name(key: &str) -> String {
         let read = Read::Size { key: key.into(), members: Members::All };
-        let plan = Plan::new(States { waiting: [(read, Part::Size)].into(), ..States::default() });
+        let waiting = [Expression::Leaf((read, Part::Size))].into();
+        let plan = Plan::new(States { waiting, ..States::default() });
         metric_name("keys", &plan, Signal::Backlog)
     }
 

@@ -44,6 +44,11 @@ pub struct Trigger {
     pub stale_for: Option<Duration>,
     /// How long a change of one of its keys keeps the workload active, whatever the counts say.
     pub activity_window: Option<Duration>,
+    /// How long a job may be in no key while it moves; a fall of the counts is believed only after
+    /// that.
+    pub blind_window: Duration,
+    /// What of its work is in no key, and what to do about it.
+    pub invisible: Option<String>,
     /// The name of its metric.
     pub metric_name: String,
     /// Queue names with an unescaped `*`, `?` or `[`, which only a connection that scans may use.
@@ -72,13 +77,15 @@ impl Trigger {
         self.plan.counts(answers).map(|counts| self.weigh(counts))
     }
 
-    /// What these counts mean: active ⇔ in flight > 0, or waiting + due > activation, for every
-    /// signal.
+    /// What these counts mean: active ⇔ in flight > 0, or waiting + due > activation, or a job is
+    /// left that only a new worker brings back; for every signal.
     #[must_use]
     pub fn weigh(&self, counts: Counts) -> Verdict {
         Verdict {
             value: self.signal.kind().value(&counts),
-            active: counts.in_flight.is_some() || counts.ready().get() > self.activation.get(),
+            active: counts.in_flight.is_some()
+                || counts.orphaned.is_some()
+                || counts.ready().get() > self.activation.get(),
             counts,
         }
     }

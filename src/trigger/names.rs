@@ -1,10 +1,15 @@
-//! Queue names as a trigger writes them: comma-separated, with `\,` for a comma in a name.
+//! Queue names as a trigger writes them: comma-separated, with `\,` for a comma in a name, and a
+//! weight after `=` if a job counts as more or less than one.
 //!
 //! They are apart because this small grammar has rules of its own: escapes, globs, bounds.
 
 use std::fmt;
 
-use crate::{layouts::Name, limits};
+use crate::{
+    layouts::{Name, Weight},
+    limits,
+    time::parse_decimal,
+};
 
 use super::problem::shown;
 
@@ -15,6 +20,8 @@ pub(super) struct Listed {
     pub(super) name: Name,
     /// Whether it holds an unescaped `*`, `?` or `[`.
     pub(super) glob: bool,
+    /// What one of its jobs counts.
+    pub(super) weight: Weight,
 }
 
 /// Why a text is no name or list of names.
@@ -26,6 +33,8 @@ pub(super) enum NameError {
     Control(String),
     /// More than [`limits::NAME_BYTES`].
     Long(String),
+    /// A number after `=` that is no weight.
+    Weight(String),
     /// The list names something twice, which would count it twice.
     Twice(String),
 }
@@ -40,13 +49,17 @@ impl fmt::Display for NameError {
             Self::Long(name) => {
                 write!(f, "`{name}` is longer than {} bytes", limits::NAME_BYTES)
             }
+            Self::Weight(text) => write!(
+                f,
+                "`{text}` must have a weight from 0.001 to 1000 after `=` (write `\\=` for the character itself)"
+            ),
             Self::Twice(name) => write!(f, "names `{name}` twice, which would count it twice"),
         }
     }
 }
 
 /// Reads a comma-separated list. Spaces around a name are no part of it; `\,`, `\*`, `\?`, `\[`,
-/// `\ ` and `\\` are the characters themselves.
+/// `\=`, `\ ` and `\\` are the characters themselves. A plain decimal after the last `=` is a weight.
 ///
 /// # Errors
 /// Every [`NameError`] of the list.
@@ -55,7 +68,7 @@ pub(super) fn parse_list(text: &str) -> Result<Vec<Listed>, Vec<NameError>> {
     let mut errors = Vec::new();
     for raw in split(text) {
         match parse_listed(&raw) {
-            Ok(listed) if names.contains(&listed) => {
+            Ok(listed) if names.iter().any(|known| known.name == listed.name) => {
                 errors.push(NameError::Twice(shown(&listed.name.to_string())));
             }
             Ok(listed) => names.push(listed),
@@ -89,7 +102,7 @@ fn split(text: &str) -> Vec<Vec<Marked>> {
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         let escaped =
-            (c == '\\').then(|| chars.next_if(|next| r",*?[ \".contains(*next))).flatten();
+            (c == '\\').then(|| chars.next_if(|next| r",*?[= \".contains(*next))).flatten();
         let last = names.last_mut().expect("the list starts with one name and only grows");
         match (c, escaped) {
             (_, Some(next)) => last.push((next, true)),
@@ -104,10 +117,26 @@ fn parse_listed(raw: &[Marked]) -> Result<Listed, NameError> {
     let is_margin = |(c, escaped): &Marked| c.is_whitespace() && !c.is_control() && !escaped;
     let start = raw.iter().take_while(|marked| is_margin(marked)).count();
     let end = raw.len() - raw[start..].iter().rev().take_while(|marked| is_margin(marked)).count();
-    let marked = &raw[start..end];
-    let text: String = marked.iter().map(|(c, _)| *c).collect();
+    let (marked, weight) = split_weight(&raw[start..end])?;
     let glob = marked.iter().any(|(c, escaped)| !escaped && "*?[".contains(*c));
-    parse_literal(&text).map(|name| Listed { name, glob })
+    parse_literal(&text(marked)).map(|name| Listed { name, glob, weight })
+}
+
+/// The name and the weight after it. What follows `=` and is no plain decimal belongs to the name.
+fn split_weight(marked: &[Marked]) -> Result<(&[Marked], Weight), NameError> {
+    let at = marked.iter().rposition(|marked| *marked == ('=', false));
+    let split = at.map(|at| (&marked[..at], parse_decimal(&text(&marked[at + 1..]))));
+    match split {
+        Some((name, Some(jobs))) => {
+            let weight = Weight::new(jobs);
+            Ok((name, weight.ok_or_else(|| NameError::Weight(shown(&text(marked))))?))
+        }
+        Some((_, None)) | None => Ok((marked, Weight::ONE)),
+    }
+}
+
+fn text(marked: &[Marked]) -> String {
+    marked.iter().map(|(c, _)| *c).collect()
 }
 
 #[cfg(test)]
@@ -137,6 +166,24 @@ mod tests {
     }
 
     #[test]
+    fn a_decimal_after_an_equals_sign_is_a_weight_and_anything_else_is_a_name() {
+        let weight = |text: &str| {
+            let listed = &parse_list(text).unwrap()[0];
+            (listed.name.to_string(), listed.weight.get())
+        };
+        assert_eq!(weight("reports=3"), ("reports".to_owned(), 3.0));
+        assert_eq!(weight("a=b=0.5"), ("a=b".to_owned(), 0.5));
+        assert_eq!(weight(r"reports\=3"), ("reports=3".to_owned(), 1.0));
+        assert_eq!(weight("a=b"), ("a=b".to_owned(), 1.0));
+        assert_eq!(weight("a="), ("a=".to_owned(), 1.0));
+        for text in ["a=0", "a=1001", "a=0.0001"] {
+            assert!(matches!(parse_list(text).unwrap_err()[..], [NameError::Weight(_)]), "{text}");
+        }
+        assert_eq!(parse_list("=3"), Err(vec![NameError::Empty]));
+        assert_eq!(parse_list("a,a=2"), Err(vec![NameError::Twice("a".to_owned())]));
+    }
+
+    #[test]
     fn what_is_no_name_is_told_for_each_name() {
         assert_eq!(parse_list("a,,b,"), Err(vec![NameError::Empty, NameError::Empty]));
         assert_eq!(parse_list("a\0"), Err(vec![NameError::Control("a\\u{0}".to_owned())]));
@@ -153,7 +200,7 @@ mod tests {
         ) {
             let escape = |name: &String| -> String {
                 name.chars().flat_map(|c| {
-                    let special = r",*?[ \".contains(c);
+                    let special = r",*?[= \".contains(c);
                     special.then_some('\\').into_iter().chain([c])
                 }).collect()
             };

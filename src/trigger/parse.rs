@@ -95,6 +95,10 @@ impl<'a> Parser<'a> {
         let layout = layout?;
         let (arguments, globs) = self.arguments(layout, &fields);
         let plan = layout.plan(&arguments);
+        if plan.reads().len() > limits::KEYS_PER_TRIGGER {
+            let (reads, most) = (plan.reads().len(), limits::KEYS_PER_TRIGGER);
+            self.problems.add("queue", format!("makes {reads} reads, at most {most} are allowed"));
+        }
         let (signal, target, activation) = (signal?, target?, activation?);
         Some(Trigger {
             metric_name: metric_name(layout.name(), &plan, signal),
@@ -107,6 +111,8 @@ impl<'a> Parser<'a> {
             activation,
             stale_for: stale_for?,
             activity_window: activity_window?,
+            blind_window: layout.blind_window(),
+            invisible: layout.invisible(&arguments).map(str::to_owned),
             globs,
             family,
         })

@@ -11,7 +11,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use penstock::{
-    layouts::{Answer, Counts, Part, Term},
+    layouts::{Answer, Counts, Expression, Part, Term},
     limits,
     sampling::Observation,
     trigger::Verdict,
@@ -110,9 +110,15 @@ fn was_true(model: &Model, topic: &Topic, counts: &Counts, since: (u64, u64)) ->
 }
 
 /// Every sum that a state may have had.
-fn sums(model: &Model, topic: &Topic, terms: &[Term], since: (u64, u64)) -> BTreeSet<u64> {
+fn sums(
+    model: &Model,
+    topic: &Topic,
+    summands: &[Expression<Term>],
+    since: (u64, u64),
+) -> BTreeSet<u64> {
     let mut sums = BTreeSet::from([0]);
-    for term in terms {
+    for summand in summands {
+        let Expression::Leaf(term) = summand else { unreachable!("the model only knows sums") };
         let read = &CATALOG.reads[topic.reads[term.read]];
         let answers = model.data.answers_since(read, since, model.now);
         let numbers: BTreeSet<u64> =
@@ -133,6 +139,7 @@ fn number(part: Part, answer: &Answer) -> Option<u64> {
         (Part::GroupPending(_), Answer::MissingGroup { .. }) => Some(0),
         (_, Answer::MissingGroup { entries }) => Some(*entries),
         (_, Answer::NotANumber | Answer::WrongType(_)) => None,
+        (_, Answer::Flag(_) | Answer::Each { .. }) => unreachable!("the model has neither"),
     }
 }
 

@@ -104,8 +104,14 @@ impl<'v> Metadata<'v> {
 /// A value that is valid for a key. Names are made of the key, so that no two are the same.
 fn sample(key: &str, layout: Option<&Layout>) -> String {
     let parameter = layout.and_then(|layout| layout.parameter(key));
-    if let Some(ParameterKind::Choice { default, .. }) = parameter.map(|found| &found.kind) {
-        return default.clone();
+    match parameter.map(|found| &found.kind) {
+        Some(
+            kind @ (ParameterKind::Choice { .. }
+            | ParameterKind::Words { .. }
+            | ParameterKind::Name { default: Some(_) }),
+        ) => return kind.default_text().unwrap_or_default(),
+        Some(ParameterKind::Duration { .. }) => return "1s".to_owned(),
+        Some(ParameterKind::Keys | ParameterKind::Name { default: None }) | None => {}
     }
     let word = match key {
         "redis" => "default",

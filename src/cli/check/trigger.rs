@@ -38,8 +38,11 @@ impl TriggerCheck<'_, '_> {
         let metadata = Metadata::collect(map, &path, self.desk);
         self.address(&metadata);
         self.tls(&metadata);
-        match metadata.parse(Registry::builtin()) {
+        match metadata.parse(self.registry()) {
             Ok(trigger) => {
+                if let Some(invisible) = &trigger.invisible {
+                    self.desk.note(&self.at("layout"), invisible);
+                }
                 self.counting(&trigger, &metadata);
                 self.globs(&trigger);
                 self.access(trigger, &metadata);
@@ -51,6 +54,14 @@ impl TriggerCheck<'_, '_> {
                     self.desk.problem(&at, &problem.what);
                 }
             }
+        }
+    }
+
+    /// The layouts of the configuration, if one is given.
+    fn registry(&self) -> &Registry {
+        match self.config {
+            Some(config) => &config.layouts,
+            None => Registry::builtin(),
         }
     }
 
@@ -105,10 +116,12 @@ impl TriggerCheck<'_, '_> {
                 "counts what KEDA's trigger counted, either what waits or what is in flight; for \
                  both write layout: stream with queue and group, and no signal",
             ),
-            Family::Own if !sees_in_flight && !job => self.desk.note(
-                &self.at("inFlight"),
-                "is not given, so jobs in flight are not seen and a scale to zero may cut them",
-            ),
+            Family::Own if !sees_in_flight && !job && trigger.invisible.is_none() => {
+                self.desk.note(
+                    &self.at("inFlight"),
+                    "is not given, so jobs in flight are not seen and a scale to zero may cut them",
+                )
+            }
             Family::Own => {}
         }
         if job && metadata.unknown("signal").is_none() {
@@ -183,7 +196,7 @@ impl TriggerCheck<'_, '_> {
         match connection.access.covers(&trigger) {
             Ok(_) => {}
             Err(ref denied @ Denied::Key { ref key, .. }) => {
-                match metadata.stood_in(key, Registry::builtin()) {
+                match metadata.stood_in(key, self.registry()) {
                     Some(unknown) => self.unchecked(unknown, "the rule `keys` is"),
                     None => self.denied(connection, denied, &format!("{}.metadata", self.path)),
                 }

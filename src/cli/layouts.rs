@@ -1,0 +1,146 @@
+//! `penstock layouts`: what each layout counts and which keys of a trigger it understands, from the
+//! layouts themselves.
+//!
+//! `docs/layouts.md` is its output as Markdown, so that neither can tell what is not so. It knows
+//! the format of no layout file.
+
+use std::fmt::{Result, Write};
+
+use crate::layouts::{Argument, Arguments, Expression, Layout, Part, Plan, Registry, Term, Weight};
+
+/// The name of every layout with its sentence.
+pub(super) fn list(registry: &Registry) -> String {
+    let width = registry.layouts().map(|layout| layout.name().len()).max().unwrap_or_default();
+    let row = |layout: &Layout| format!("{:width$}  {}\n", layout.name(), layout.doc());
+    registry.layouts().map(row).collect()
+}
+
+/// One layout for people at a terminal.
+pub(super) fn page(layout: &Layout) -> String {
+    let mut text = String::new();
+    write_page(layout, &mut text).expect("a string takes everything that is written");
+    text
+}
+
+fn write_page(layout: &Layout, text: &mut String) -> Result {
+    writeln!(text, "{}\n{}\n", layout.name(), layout.doc())?;
+    for (name, parameter) in layout.parameters() {
+        let aliases: String = parameter.aliases.iter().map(|alias| format!(", {alias}")).collect();
+        writeln!(text, "  {name}{aliases}: {}{}", parameter.kind.describe(), given(layout, name))?;
+        writeln!(text, "      {} For example {}", parameter.doc, parameter.example)?;
+    }
+    writeln!(text)?;
+    for (state, arithmetic) in states(layout) {
+        writeln!(text, "  {state:<10} {arithmetic}")?;
+    }
+    for note in notes(layout) {
+        writeln!(text, "\n  {note}")?;
+    }
+    Ok(())
+}
+
+/// Every layout as Markdown.
+pub(super) fn markdown(registry: &Registry) -> String {
+    let mut text = String::from(HEAD);
+    for layout in registry.layouts() {
+        write_section(layout, &mut text).expect("a string takes everything that is written");
+    }
+    text
+}
+
+const HEAD: &str = "# Layouts
+
+What each layout reads, and the keys of a trigger that it has beside the ones that every trigger has
+([triggers.md](triggers.md)). This page is what `penstock layouts --markdown` prints, and a test holds it to that.
+
+QUEUE stands for each queue that the trigger names, PREFIX and the like for other names. *due*, *waiting* and
+*in flight* are read in this order, so that a job which moves between two reads is counted twice and never missed.
+";
+
+fn write_section(layout: &Layout, text: &mut String) -> Result {
+    writeln!(text, "\n## Layout `{}`\n\n{}\n", layout.name(), layout.doc())?;
+    writeln!(text, "| key | takes | meaning |\n| --- | --- | --- |")?;
+    for (name, parameter) in layout.parameters() {
+        let aliases: String =
+            parameter.aliases.iter().map(|alias| format!(", `{alias}`")).collect();
+        let kind = parameter.kind.describe();
+        let (given, doc) = (given(layout, name), &parameter.doc);
+        let example = format!("For example `{}`.", parameter.example);
+        writeln!(text, "| `{name}`{aliases} | {kind}{given} | {doc} {example} |")?;
+    }
+    writeln!(text, "\n| state | counts |\n| --- | --- |")?;
+    for (state, arithmetic) in states(layout) {
+        writeln!(text, "| {state} | {arithmetic} |")?;
+    }
+    for note in notes(layout) {
+        writeln!(text, "\n{note}")?;
+    }
+    Ok(())
+}
+
+/// What holds when a parameter is not given.
+fn given(layout: &Layout, name: &str) -> String {
+    let Some(parameter) = layout.parameter(name) else { return String::new() };
+    match parameter.kind.default_text() {
+        Some(default) if default.is_empty() => "; empty by default".to_owned(),
+        Some(default) => format!("; default `{default}`"),
+        None if parameter.required => "; required".to_owned(),
+        None => String::new(),
+    }
+}
+
+/// The arithmetic of each state, with defaults where there are any and the names of the others.
+fn states(layout: &Layout) -> Vec<(&'static str, String)> {
+    let plan = layout.plan(&sample(layout));
+    let terms = plan.terms();
+    let states: [(&str, &[_]); 4] = [
+        ("due", &terms.scheduled),
+        ("waiting", &terms.waiting),
+        ("in flight", &terms.in_flight),
+        ("orphaned", &terms.orphaned),
+    ];
+    let told = states.into_iter().filter(|(_, summands)| !summands.is_empty());
+    told.map(|(state, summands)| (state, sum(&plan, summands))).collect()
+}
+
+fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {
+    let leaf = |term: &Term| {
+        let read = plan.reads()[term.read].to_string();
+        match term.part {
+            Part::Size | Part::Flag | Part::Each(_) => read,
+            Part::GroupWaiting(_) => format!("lag of {read}"),
+            Part::GroupPending(_) => format!("pending of {read}"),
+        }
+    };
+    summands.iter().map(|summand| summand.describe(&leaf)).collect::<Vec<_>>().join(" + ")
+}
+
+fn sample(layout: &Layout) -> Arguments {
+    let mut arguments = Arguments::default();
+    for (name, parameter) in layout.parameters() {
+        let default = parameter.kind.default_argument();
+        let is_needed = parameter.required || layout.needs().iter().any(|need| need == name);
+        // A prefix that is empty by default is left out, as in the framework's own words.
+        let placeholder = || {
+            let named = Argument::Names(vec![(name.to_uppercase().as_str().into(), Weight::ONE)]);
+            is_needed.then_some(named)
+        };
+        if let Some(argument) = default.or_else(placeholder) {
+            arguments.set(name, argument);
+        }
+    }
+    arguments
+}
+
+fn notes(layout: &Layout) -> Vec<String> {
+    let invisible =
+        layout.invisible(&sample(layout)).map(|doc| format!("**Not visible by default:** {doc}"));
+    let window = layout.blind_window();
+    let blind = (!window.is_zero()).then(|| {
+        format!(
+            "A job may be in no key for up to {window:?} while it moves, so a lower count is believed only \
+             after that."
+        )
+    });
+    invisible.into_iter().chain(blind).collect()
+}

@@ -1,0 +1,47 @@
+//! The sections `[layouts.NAME]`: a platform team's own frameworks, in the format of the built-in
+//! ones.
+//!
+//! It is apart from the connections because it has no secrets: what is wrong is told in full.
+
+use std::collections::BTreeMap;
+
+use toml::Table;
+
+use crate::{
+    layouts::{Layout, Registry},
+    limits,
+};
+
+use super::{
+    connection,
+    problem::{ConfigProblems, Spot},
+    raw::Given,
+};
+
+/// The built-in layouts and these.
+pub(super) fn settle(
+    sections: BTreeMap<String, Given<Table>>,
+    problems: &mut ConfigProblems,
+) -> Registry {
+    let mut registry = Registry::builtin().clone();
+    if sections.len() > limits::LAYOUTS {
+        let (given, most) = (sections.len(), limits::LAYOUTS);
+        let what = format!("{given} layouts are defined, at most {most} may be");
+        problems.add(&Spot::new("layouts"), what);
+        return registry;
+    }
+    for (name, Given { spot, value }) in sections {
+        if !connection::is_name(&name) {
+            let what = "is no name of a layout: 1 to 63 of a-z, 0-9 and -, the first no -";
+            problems.add(&spot, what);
+        } else if registry.get(&name).is_some() {
+            problems.add(&spot, "is the name of a built-in layout; give it another one");
+        } else {
+            match Layout::from_table(&name, value) {
+                Ok(layout) => registry.add(layout),
+                Err(error) => problems.add(&spot, error.to_string()),
+            }
+        }
+    }
+    registry
+}

@@ -1,0 +1,133 @@
+//! Questions about each member of a collection: how many of the jobs that a process works on are of
+//! this queue, which of the jobs that are taken still have a lock.
+//!
+//! They are apart from the other reads because they take several round trips, and a bound on what
+//! is looked at.
+
+use std::fmt;
+
+use super::read::Name;
+
+/// One question for each member of a collection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Each {
+    /// The collection.
+    pub of: Name,
+    /// What it is.
+    pub collection: Collection,
+    /// What is asked of each member.
+    pub ask: Ask,
+    /// Which values count; all of them without one.
+    pub filter: Option<Filter>,
+}
+
+impl Each {
+    /// The key of a member, with `*` in the place of the member; `None` if no other key is read.
+    #[must_use]
+    pub(super) fn key_of_members(&self) -> Option<Name> {
+        match &self.ask {
+            Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => {
+                Some(key.key(b"*"))
+            }
+            Ask::Field => None,
+        }
+    }
+}
+
+/// A collection whose members are looked at one by one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Collection {
+    /// The members of a set.
+    Set,
+    /// The elements of a list, from its left end.
+    List,
+    /// The members of a sorted set, those of the lowest scores first.
+    SortedSet,
+    /// The fields of a hash.
+    Hash,
+}
+
+impl Collection {
+    /// The Redis type.
+    #[must_use]
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Self::Set => "set",
+            Self::List => "list",
+            Self::SortedSet => "zset",
+            Self::Hash => "hash",
+        }
+    }
+}
+
+/// What is asked of each member.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Ask {
+    /// Whether a key of it exists.
+    Exists(Around),
+    /// How long a list of it is.
+    Length(Around),
+    /// The values of a hash of it.
+    Values(Around),
+    /// The string of it.
+    Text(Around),
+    /// The value of the field itself. It is looked at once: what stands in a field of such a hash
+    /// never changes while it is there.
+    Field,
+}
+
+/// A member's key: these bytes, the member, these bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Around {
+    /// Before the member.
+    pub before: Name,
+    /// After it.
+    pub after: Name,
+}
+
+impl Around {
+    /// The key of a member.
+    #[must_use]
+    pub fn key(&self, member: &[u8]) -> Name {
+        Name::new([self.before.as_bytes(), member, self.after.as_bytes()].concat())
+    }
+}
+
+impl fmt::Display for Around {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}*{}", self.before, self.after)
+    }
+}
+
+/// Which JSON values count: those with this text in this place.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Filter {
+    /// A JSON pointer (RFC 6901), as `/queue` or `/2`.
+    pub pointer: String,
+    /// The text.
+    pub is: Name,
+}
+
+impl Filter {
+    /// Whether the text in its place is the wanted one.
+    #[must_use]
+    pub fn is_met(&self, text: &[u8]) -> bool {
+        text == self.is.as_bytes()
+    }
+}
+
+impl fmt::Display for Each {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.ask {
+            Ask::Exists(key) => write!(f, "`{key}` exists")?,
+            Ask::Length(key) => write!(f, "length of `{key}`")?,
+            Ask::Values(key) => write!(f, "values of `{key}`")?,
+            Ask::Text(key) => write!(f, "`{key}`")?,
+            Ask::Field => f.write_str("values")?,
+        }
+        if let Some(Filter { pointer, is }) = &self.filter {
+            write!(f, " with {pointer} = `{is}`")?;
+        }
+        write!(f, " for each of `{}`", self.of)
+    }
+}

@@ -1,0 +1,145 @@
+//! A question for each member of a collection, as a definition writes it.
+//!
+//! It is apart from the other questions because it has words of its own.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{
+    super::{
+        each::{Around, Ask, Collection, Each, Filter},
+        expression::Expression,
+        plan::{Beyond, Part},
+        read::Read,
+        template::{Binding, Template},
+    },
+    Summand, When,
+};
+
+/// A question for each member of a collection.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::layouts) struct EachQuestion {
+    /// The collection.
+    of: Template,
+    collection: CollectionWord,
+    ask: AskQuestion,
+    /// Which values count.
+    filter: Option<FilterQuestion>,
+    #[serde(default)]
+    beyond: BeyondWord,
+    #[serde(default)]
+    pub(super) when: When,
+}
+
+/// Which JSON values count.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FilterQuestion {
+    pointer: String,
+    is: Template,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum CollectionWord {
+    Set,
+    List,
+    SortedSet,
+    Hash,
+}
+
+/// What is asked of a member, and of which key.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum AskQuestion {
+    Exists(MemberKey),
+    Length(MemberKey),
+    Values(MemberKey),
+    Text(MemberKey),
+    Field,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+enum BeyondWord {
+    Count,
+    Skip,
+    #[default]
+    Unknown,
+}
+
+/// The key of a member: the templates before and after the one `{member}`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct MemberKey {
+    before: Template,
+    after: Template,
+}
+
+impl TryFrom<String> for MemberKey {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.split("{member}").collect::<Vec<_>>()[..] {
+            [before, after] => {
+                let parse = |text: &str| {
+                    text.parse::<Template>().map_err(|error| format!("`{text}`: {error}"))
+                };
+                Ok(Self { before: parse(before)?, after: parse(after)? })
+            }
+            _ => Err(format!("`{text}` must have {{member}} in it, once")),
+        }
+    }
+}
+
+impl EachQuestion {
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
+        let key = match &self.ask {
+            AskQuestion::Exists(key)
+            | AskQuestion::Length(key)
+            | AskQuestion::Values(key)
+            | AskQuestion::Text(key) => Some(key),
+            AskQuestion::Field => None,
+        };
+        let keys = key.into_iter().flat_map(|key| [&key.before, &key.after]);
+        let filters = self.filter.iter().map(|filter| &filter.is);
+        [&self.of].into_iter().chain(keys).chain(filters).flat_map(Template::parameters)
+    }
+
+    pub(super) fn summand(&self, binding: &Binding<'_>) -> Option<Summand> {
+        let around = |MemberKey { before, after }: &MemberKey| {
+            Some(Around { before: before.fill(binding)?, after: after.fill(binding)? })
+        };
+        let filter = match &self.filter {
+            Some(FilterQuestion { pointer, is }) => {
+                Some(Filter { pointer: pointer.clone(), is: is.fill(binding)? })
+            }
+            None => None,
+        };
+        let each = Each {
+            of: self.of.fill(binding)?,
+            collection: match self.collection {
+                CollectionWord::Set => Collection::Set,
+                CollectionWord::List => Collection::List,
+                CollectionWord::SortedSet => Collection::SortedSet,
+                CollectionWord::Hash => Collection::Hash,
+            },
+            ask: match &self.ask {
+                AskQuestion::Exists(key) => Ask::Exists(around(key)?),
+                AskQuestion::Length(key) => Ask::Length(around(key)?),
+                AskQuestion::Values(key) => Ask::Values(around(key)?),
+                AskQuestion::Text(key) => Ask::Text(around(key)?),
+                AskQuestion::Field => Ask::Field,
+            },
+            filter,
+        };
+        let beyond = match self.beyond {
+            BeyondWord::Count => Beyond::Count,
+            BeyondWord::Skip => Beyond::Skip,
+            BeyondWord::Unknown => Beyond::Unknown,
+        };
+        Some(Expression::Leaf((Read::Each(Arc::new(each)), Part::Each(beyond))))
+    }
+}

@@ -1,0 +1,317 @@
+//! One summand of a state as a definition writes it, and what it asks for given arguments.
+//!
+//! It is apart from the definition because that one is about what a file may say, and this one about
+//! what it means for a trigger.
+
+mod each;
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{
+    Arguments,
+    expression::Expression,
+    plan::{MissingGroup, Part},
+    read::{Members, Read, Scores, Test, Unit},
+    template::{Binding, Template},
+};
+use each::EachQuestion;
+
+/// A summand that is not yet given its place in a plan.
+pub(super) type Summand = Expression<(Read, Part)>;
+
+/// Conditions: these parameters, choices all, have these values.
+type When = BTreeMap<String, String>;
+
+/// One summand of a state. A parameter with several values makes one of each.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "read", rename_all = "kebab-case")]
+pub(super) enum Question {
+    /// The size of a key.
+    Size(SizeQuestion),
+    /// What a consumer group has not been given.
+    GroupWaiting(GroupQuestion),
+    /// What a consumer group has not acknowledged.
+    GroupPending(GroupQuestion),
+    /// What the members of a collection have.
+    Each(EachQuestion),
+}
+
+/// The size of a key, or of what is left of it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SizeQuestion {
+    key: Template,
+    #[serde(default)]
+    members: MembersWord,
+    #[serde(default)]
+    unit: UnitWord,
+    /// The duration parameter by which the count is wider. Without a value `all` members count.
+    slack: Option<String>,
+    #[serde(default)]
+    pub(super) when: When,
+    /// What is counted in it and does not belong to it.
+    minus: Option<Box<Question>>,
+    /// What counts in its place if it is more.
+    or: Option<Box<Question>>,
+}
+
+/// A part of what a consumer group has.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GroupQuestion {
+    key: Template,
+    group: Template,
+    /// The choice parameter that says what a stream without the group means.
+    missing_group: String,
+    #[serde(default)]
+    pub(super) when: When,
+}
+
+/// Something that, while it is so, keeps workers from taking jobs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "read", rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) enum Pause {
+    /// A key exists.
+    Exists { key: Template },
+    /// A hash has a field.
+    Field { key: Template, field: Template },
+    /// A set has a member.
+    Member { key: Template, member: Template },
+    /// A string is this one.
+    Value { key: Template, value: Template },
+}
+
+/// What of a sorted set counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
+#[serde(rename_all = "kebab-case")]
+enum MembersWord {
+    #[default]
+    All,
+    Due,
+    Leased,
+}
+
+/// The unit of scores: a word, or the choice parameter that has it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+enum UnitWord {
+    Is(Unit),
+    Of(String),
+}
+
+impl Default for UnitWord {
+    fn default() -> Self {
+        Self::Is(Unit::Seconds)
+    }
+}
+
+/// The words for units.
+const UNITS: &[(&str, Unit)] = &[
+    ("s", Unit::Seconds),
+    ("ms", Unit::Milliseconds),
+    ("ns", Unit::Nanoseconds),
+    ("ms*4096", Unit::MillisecondsTimes4096),
+];
+
+fn unit(word: &str) -> Option<Unit> {
+    UNITS.iter().find(|(known, _)| *known == word).map(|(_, unit)| *unit)
+}
+
+impl TryFrom<String> for UnitWord {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if let Some(parameter) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            return Ok(Self::Of(parameter.to_owned()));
+        }
+        let known: Vec<&str> = UNITS.iter().map(|(word, _)| *word).collect();
+        let words = known.join(", ");
+        unit(&text)
+            .map(Self::Is)
+            .ok_or(format!("the unit must be one of {words}, or {{parameter}}"))
+    }
+}
+
+impl UnitWord {
+    fn unit(&self, arguments: &Arguments) -> Unit {
+        match self {
+            Self::Is(unit) => *unit,
+            Self::Of(parameter) => {
+                arguments.choice(parameter).and_then(unit).unwrap_or(Unit::Seconds)
+            }
+        }
+    }
+}
+
+fn holds(when: &When, arguments: &Arguments) -> bool {
+    when.iter().all(|(name, word)| arguments.choice(name) == Some(word))
+}
+
+impl Question {
+    fn when(&self) -> &When {
+        match self {
+            Self::Size(question) => &question.when,
+            Self::GroupWaiting(question) | Self::GroupPending(question) => &question.when,
+            Self::Each(question) => &question.when,
+        }
+    }
+
+    /// The parameters that it names: in templates, and elsewhere.
+    pub(super) fn names_used(&self) -> Vec<String> {
+        let mut used: Vec<String> = self.when().keys().cloned().collect();
+        match self {
+            Self::Size(question) => question.names_used(&mut used),
+            Self::GroupWaiting(question) | Self::GroupPending(question) => {
+                used.extend(question.parameters().map(str::to_owned));
+                used.push(question.missing_group.clone());
+            }
+            Self::Each(question) => used.extend(question.parameters().map(str::to_owned)),
+        }
+        used
+    }
+
+    fn parameters(&self) -> Vec<&str> {
+        match self {
+            Self::Size(question) => question.parameters(),
+            Self::GroupWaiting(question) | Self::GroupPending(question) => {
+                question.parameters().collect()
+            }
+            Self::Each(question) => question.parameters().collect(),
+        }
+    }
+
+    /// What it asks for with these arguments. It counts nothing while a pause stands, of those that
+    /// its own parameters can name.
+    pub(super) fn summands(&self, pauses: &[Pause], arguments: &Arguments) -> Vec<Summand> {
+        if !holds(self.when(), arguments) {
+            return vec![];
+        }
+        let parameters = self.parameters();
+        let one = |binding: &Binding<'_>| -> Option<Summand> {
+            let summand = self.summand(binding, arguments)?;
+            let weighted = summand.times(binding.weight);
+            let paused = pauses.iter().filter_map(|pause| pause.flag(binding));
+            let unless = |of, flag| Expression::Unless((flag, Part::Flag), Box::new(of));
+            Some(paused.fold(weighted, unless))
+        };
+        let bindings = Binding::all(parameters.into_iter(), arguments);
+        bindings.iter().filter_map(one).collect()
+    }
+
+    fn summand(&self, binding: &Binding<'_>, arguments: &Arguments) -> Option<Summand> {
+        match self {
+            Self::Size(question) => question.summand(binding, arguments),
+            Self::GroupWaiting(question) => {
+                question.summand(binding, arguments, Part::GroupWaiting)
+            }
+            Self::GroupPending(question) => {
+                question.summand(binding, arguments, Part::GroupPending)
+            }
+            Self::Each(question) => question.summand(binding),
+        }
+    }
+}
+
+impl SizeQuestion {
+    fn others(&self) -> impl Iterator<Item = &Question> {
+        self.minus.iter().chain(&self.or).map(Box::as_ref)
+    }
+
+    fn names_used(&self, used: &mut Vec<String>) {
+        used.extend(self.key.parameters().map(str::to_owned));
+        used.extend(self.slack.clone());
+        if let UnitWord::Of(parameter) = &self.unit {
+            used.push(parameter.clone());
+        }
+        used.extend(self.others().flat_map(Question::names_used));
+    }
+
+    fn parameters(&self) -> Vec<&str> {
+        let mut all: Vec<&str> = self.key.parameters().collect();
+        all.extend(self.others().flat_map(Question::parameters));
+        all
+    }
+
+    fn summand(&self, binding: &Binding<'_>, arguments: &Arguments) -> Option<Summand> {
+        let other = |other: &Option<Box<Question>>| {
+            other.as_ref().map(|other| other.summand(binding, arguments))
+        };
+        let key = self.key.fill(binding)?;
+        let mut summand =
+            Expression::Leaf((Read::Size { key, members: self.members(arguments) }, Part::Size));
+        if let Some(part) = other(&self.minus) {
+            summand = Expression::Difference(Box::new([summand, part?]));
+        }
+        if let Some(more) = other(&self.or) {
+            summand = Expression::Max(Box::new([summand, more?]));
+        }
+        Some(summand)
+    }
+
+    fn members(&self, arguments: &Arguments) -> Members {
+        let slack = self.slack.as_deref().and_then(|name| arguments.duration(name));
+        let unit = self.unit.unit(arguments);
+        let scores = Scores { unit, slack: slack.unwrap_or_default() };
+        match (self.members, slack) {
+            (MembersWord::All, None) => Members::All,
+            (MembersWord::All, Some(_)) | (MembersWord::Leased, _) => Members::Leased(scores),
+            (MembersWord::Due, _) => Members::Due(scores),
+        }
+    }
+}
+
+impl GroupQuestion {
+    fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.key.parameters().chain(self.group.parameters())
+    }
+
+    fn summand(
+        &self,
+        binding: &Binding<'_>,
+        arguments: &Arguments,
+        part: fn(MissingGroup) -> Part,
+    ) -> Option<Summand> {
+        let read = Read::Group { key: self.key.fill(binding)?, group: self.group.fill(binding)? };
+        let missing_group = policy(arguments.choice(&self.missing_group));
+        Some(Expression::Leaf((read, part(missing_group))))
+    }
+}
+
+impl Pause {
+    fn templates(&self) -> Vec<&Template> {
+        match self {
+            Self::Exists { key } => vec![key],
+            Self::Field { key, field: named }
+            | Self::Member { key, member: named }
+            | Self::Value { key, value: named } => vec![key, named],
+        }
+    }
+
+    /// The parameters that it names.
+    pub(super) fn names_used(&self) -> Vec<String> {
+        let parameters = self.templates().into_iter().flat_map(Template::parameters);
+        parameters.map(str::to_owned).collect()
+    }
+
+    /// The flag to read; `None` if the binding does not say which.
+    fn flag(&self, binding: &Binding<'_>) -> Option<Read> {
+        let (key, test) = match self {
+            Self::Exists { key } => (key, Test::Exists),
+            Self::Field { key, field } => (key, Test::Field(field.fill(binding)?)),
+            Self::Member { key, member } => (key, Test::Member(member.fill(binding)?)),
+            Self::Value { key, value } => (key, Test::Value(value.fill(binding)?)),
+        };
+        Some(Read::Flag { key: key.fill(binding)?, test })
+    }
+}
+
+/// A word that is none of the known ones says that nobody knows.
+fn policy(word: Option<&str>) -> MissingGroup {
+    match word {
+        Some("all") => MissingGroup::All,
+        Some("none") => MissingGroup::Nothing,
+        _ => MissingGroup::Unknown,
+    }
+}

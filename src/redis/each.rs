@@ -1,0 +1,361 @@
+//! What each member of a collection has, in bounded steps: how many there are, which, and what is
+//! asked of each.
+//!
+//! It is apart from the other follow-ups because it takes many commands to a step, and remembers
+//! what it read of values that never change.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use deadpool_redis::redis::{self, Cmd, Value};
+
+use crate::{
+    layouts::{Answer, Around, Ask, Collection, Each, Filter, Name},
+    limits,
+    sampling::Fault,
+};
+
+use super::{decode, error::fault, link::Response};
+
+/// Bytes of a string that are looked at.
+const TEXT_BYTES: usize = 64 * 1024;
+
+/// The texts that fields were found to have in the place of a filter; `None` where there is none.
+type Texts = HashMap<Vec<u8>, Option<String>>;
+
+/// What was read of fields whose values never change, by hash and place. It outlives a link.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KnownFields(Arc<Mutex<HashMap<(Name, String), Texts>>>);
+
+impl KnownFields {
+    fn map(&self) -> MutexGuard<'_, HashMap<(Name, String), Texts>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which of these fields are not known yet, and how many of the others count. What is known of
+    /// fields that are gone is forgotten.
+    fn look_up(&self, each: &Each, fields: Vec<Vec<u8>>) -> (Vec<Vec<u8>>, u64) {
+        let mut map = self.map();
+        if map.values().map(HashMap::len).sum::<usize>() > limits::REMEMBERED_FIELDS {
+            map.clear();
+        }
+        let texts = map.entry(place(each)).or_default();
+        let mut known = std::mem::take(texts);
+        let (mut unknown, mut counted) = (Vec::new(), 0);
+        for field in fields {
+            match known.remove(&field) {
+                Some(text) => {
+                    counted += u64::from(is_met(each.filter.as_ref(), text.as_deref()));
+                    texts.insert(field, text);
+                }
+                None => unknown.push(field),
+            }
+        }
+        (unknown, counted)
+    }
+
+    fn learn(&self, each: &Each, field: Vec<u8>, text: Option<String>) {
+        self.map().entry(place(each)).or_default().insert(field, text);
+    }
+}
+
+fn place(each: &Each) -> (Name, String) {
+    let pointer = each.filter.as_ref().map(|filter| filter.pointer.clone());
+    (each.of.clone(), pointer.unwrap_or_default())
+}
+
+fn is_met(filter: Option<&Filter>, text: Option<&str>) -> bool {
+    match (filter, text) {
+        (None, _) | (Some(_), None) => true,
+        (Some(filter), Some(text)) => filter.is_met(text.as_bytes()),
+    }
+}
+
+/// The text in the place of the filter; `None` if the value is no JSON or has none there.
+fn text_of(value: &[u8], filter: Option<&Filter>) -> Option<String> {
+    let json: serde_json::Value = serde_json::from_slice(value).ok()?;
+    json.pointer(&filter?.pointer)?.as_str().map(str::to_owned)
+}
+
+/// How far one question is.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// There are so many members: which?
+    Members(u64),
+    /// What have these?
+    Ask { members: Vec<Vec<u8>>, seen: Seen },
+}
+
+/// What is known of a collection before its members are asked.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// Members that count, of those that need not be asked.
+    counted: u64,
+    /// Members that are looked at.
+    examined: u64,
+    /// Members that are not.
+    beyond: u64,
+}
+
+impl Seen {
+    fn answer(self, counted: u64) -> Answer {
+        let Self { counted: known, examined, beyond } = self;
+        Answer::Each { counted: known.saturating_add(counted), examined, beyond }
+    }
+}
+
+/// What comes after a step.
+pub(super) enum Next {
+    Step(Step),
+    Done(Answer),
+}
+
+/// SCARD, LLEN, ZCARD or HLEN of the collection.
+pub(super) fn size(each: &Each) -> Cmd {
+    command(
+        match each.collection {
+            Collection::Set => "SCARD",
+            Collection::List => "LLEN",
+            Collection::SortedSet => "ZCARD",
+            Collection::Hash => "HLEN",
+        },
+        &each.of,
+    )
+}
+
+/// What follows from the size. A set or a hash that is too large is not looked at, since its members
+/// have no order of which the first would mean anything.
+pub(super) fn sized(each: &Each, members: u64) -> Next {
+    match each.collection {
+        _ if members == 0 => Next::Done(Seen::default().answer(0)),
+        Collection::Set | Collection::Hash if members > limits::EACH_MEMBERS => {
+            Next::Done(Seen { beyond: members, ..Seen::default() }.answer(0))
+        }
+        Collection::Set | Collection::Hash | Collection::List | Collection::SortedSet => {
+            Next::Step(Step::Members(members))
+        }
+    }
+}
+
+impl Step {
+    /// What to ask next.
+    pub(super) fn commands(&self, each: &Each) -> Vec<Cmd> {
+        let last = limits::EACH_MEMBERS - 1;
+        match (self, &each.ask) {
+            (Self::Members(_), _) => vec![match each.collection {
+                Collection::Set => command("SMEMBERS", &each.of),
+                Collection::Hash => command("HKEYS", &each.of),
+                Collection::List => ranged("LRANGE", &each.of, last),
+                Collection::SortedSet => ranged("ZRANGE", &each.of, last),
+            }],
+            (Self::Ask { members, .. }, Ask::Field) => {
+                let chunks = members.chunks(limits::EACH_FIELDS);
+                chunks.map(|fields| fields_of(&each.of, fields)).collect()
+            }
+            (Self::Ask { members, .. }, ask) => {
+                let question = |member: &Vec<u8>| of_member(ask, each.filter.is_some(), member);
+                members.iter().filter_map(question).collect()
+            }
+        }
+    }
+
+    /// What the replies to [`Step::commands`] make of it.
+    pub(super) fn proceed(
+        self,
+        each: &Each,
+        replies: &[Response],
+        known: &KnownFields,
+    ) -> Result<Next, Fault> {
+        let mut values = replies.iter().map(|reply| reply.as_ref().map_err(fault));
+        match (self, &each.ask) {
+            (Self::Members(size), _) => {
+                let reply = values.next().ok_or_else(few)??;
+                let members = decode::strings(reply)?;
+                let examined = members.len() as u64;
+                let beyond = size.saturating_sub(examined);
+                let (members, counted) = match each.ask {
+                    Ask::Field => known.look_up(each, members),
+                    Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => (members, 0),
+                };
+                Ok(Next::Step(Self::Ask { members, seen: Seen { counted, examined, beyond } }))
+            }
+            (Self::Ask { members, seen }, Ask::Field) => {
+                let mut counted = 0;
+                for (fields, reply) in members.chunks(limits::EACH_FIELDS).zip(values) {
+                    let values = decode::optional_strings(reply?)?;
+                    for (field, value) in fields.iter().zip(values) {
+                        // A field that is gone by now is no job in flight.
+                        let Some(value) = value else { continue };
+                        let text = text_of(&value, each.filter.as_ref());
+                        counted += u64::from(is_met(each.filter.as_ref(), text.as_deref()));
+                        known.learn(each, field.clone(), text);
+                    }
+                }
+                Ok(Next::Done(seen.answer(counted)))
+            }
+            (Self::Ask { seen, .. }, ask) => {
+                let mut counted = 0u64;
+                for value in values {
+                    counted = counted.saturating_add(count(ask, each.filter.as_ref(), value?)?);
+                }
+                Ok(Next::Done(seen.answer(counted)))
+            }
+        }
+    }
+}
+
+fn of_member(ask: &Ask, filtered: bool, member: &[u8]) -> Option<Cmd> {
+    let of = |name, around: &Around| command(name, &around.key(member));
+    Some(match ask {
+        Ask::Exists(around) => of("EXISTS", around),
+        Ask::Length(around) => of("LLEN", around),
+        Ask::Values(around) if filtered => of("HVALS", around),
+        Ask::Values(around) => of("HLEN", around),
+        Ask::Text(around) if filtered => {
+            let mut command = of("GETRANGE", around);
+            command.arg(0).arg(TEXT_BYTES);
+            command
+        }
+        Ask::Text(around) => of("EXISTS", around),
+        Ask::Field => return None,
+    })
+}
+
+/// What one member's reply counts.
+fn count(ask: &Ask, filter: Option<&Filter>, value: &Value) -> Result<u64, Fault> {
+    let met = |value: &[u8]| is_met(filter, text_of(value, filter).as_deref());
+    match ask {
+        Ask::Values(_) if filter.is_some() => {
+            let values = decode::strings(value)?;
+            Ok(values.iter().filter(|value| met(value)).count() as u64)
+        }
+        // A string that is empty is none.
+        Ask::Text(_) if filter.is_some() => match decode::string(value)? {
+            [] => Ok(0),
+            text => Ok(u64::from(met(text))),
+        },
+        Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) | Ask::Field => {
+            decode::count(value)
+        }
+    }
+}
+
+fn command(name: &str, key: &Name) -> Cmd {
+    let mut command = redis::cmd(name);
+    command.arg(key.as_bytes());
+    command
+}
+
+fn ranged(name: &str, key: &Name, last: u64) -> Cmd {
+    let mut command = command(name, key);
+    command.arg(0).arg(last);
+    command
+}
+
+fn fields_of(hash: &Name, fields: &[Vec<u8>]) -> Cmd {
+    let mut command = command("HMGET", hash);
+    for field in fields {
+        command.arg(field.as_slice());
+    }
+    command
+}
+
+fn few() -> Fault {
+    Fault::Unexpected("too few replies".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unacked(queue: &str) -> Each {
+        let filter = Filter { pointer: "/2".to_owned(), is: queue.into() };
+        Each {
+            of: "unacked".into(),
+            collection: Collection::Hash,
+            ask: Ask::Field,
+            filter: Some(filter),
+        }
+    }
+
+    fn text(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    fn answer(next: Next) -> Answer {
+        match next {
+            Next::Done(answer) => answer,
+            Next::Step(step) => panic!("not done: {step:?}"),
+        }
+    }
+
+    /// The fields that are fetched, and the answer, when the hash has these fields.
+    fn refresh((each, known): (&Each, &KnownFields), fields: &[(&str, Value)]) -> (usize, Answer) {
+        let keys = fields.iter().map(|(field, _)| text(field)).collect();
+        let step = Step::Members(fields.len() as u64);
+        let next = step.proceed(each, &[Ok(Value::Array(keys))], known).unwrap();
+        let Next::Step(step) = next else { panic!("there are fields to ask for") };
+        let Step::Ask { members, .. } = &step else { panic!("the fields are known") };
+        let value = |field: &Vec<u8>| {
+            fields.iter().find(|(name, _)| name.as_bytes() == field).unwrap().1.clone()
+        };
+        let replies: Vec<Response> = members
+            .chunks(16)
+            .map(|chunk| Ok(Value::Array(chunk.iter().map(value).collect())))
+            .collect();
+        assert_eq!(step.commands(each).len(), replies.len());
+        let fetched = members.len();
+        (fetched, answer(step.proceed(each, &replies, known).unwrap()))
+    }
+
+    #[test]
+    fn a_field_is_fetched_once_and_forgotten_when_it_is_gone() {
+        let known = KnownFields::default();
+        let each = unacked("emails");
+        let ours = || text(r#"[{}, "", "emails"]"#);
+        let others = || text(r#"[{}, "", "other"]"#);
+        let count = |counted, examined| Answer::Each { counted, examined, beyond: 0 };
+        let both = [("a", ours()), ("b", others())];
+        assert_eq!(refresh((&each, &known), &both), (2, count(1, 2)));
+        assert_eq!(refresh((&each, &known), &both), (0, count(1, 2)));
+        let gone = [("a", ours()), ("c", Value::Nil)];
+        assert_eq!(refresh((&each, &known), &gone), (1, count(1, 2)));
+        assert_eq!(known.map().values().map(HashMap::len).sum::<usize>(), 1, "b is gone");
+        // What is known of a hash serves every queue in it.
+        assert_eq!(refresh((&unacked("other"), &known), &both[..1]), (0, count(0, 1)));
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_counts_for_every_queue() {
+        for queue in ["emails", "reports"] {
+            let fields = [("a", text(r#"[{}, "", "ema"#)), ("b", text("[1, 2, 3]"))];
+            let (_, answer) = refresh((&unacked(queue), &KnownFields::default()), &fields);
+            assert_eq!(answer, Answer::Each { counted: 2, examined: 2, beyond: 0 });
+        }
+    }
+
+    #[test]
+    fn a_large_hash_is_not_looked_at_and_says_how_large_it_is() {
+        let members = limits::EACH_MEMBERS + 1;
+        let done = answer(sized(&unacked("q"), members));
+        assert_eq!(done, Answer::Each { counted: 0, examined: 0, beyond: members });
+    }
+
+    #[test]
+    fn no_reply_of_another_form_becomes_a_number() {
+        let lock = Around { before: "l:".into(), after: "".into() };
+        let each = Each {
+            of: "active".into(),
+            collection: Collection::List,
+            ask: Ask::Exists(lock),
+            filter: None,
+        };
+        for reply in [Value::Nil, Value::Int(-1), Value::Okay] {
+            let step = Step::Ask { members: vec![b"1".to_vec()], seen: Seen::default() };
+            let next = step.proceed(&each, &[Ok(reply)], &KnownFields::default());
+            assert!(matches!(next, Err(Fault::Unexpected(_))));
+        }
+    }
+}
