@@ -17,7 +17,7 @@ use super::{
     cache::{ReadId, Slot},
     news::News,
     observation::{Held, Observation, Why, hold},
-    state::{Edge, LinkState, State},
+    state::{LinkState, Note, State},
     subscriptions::SubscriptionId,
 };
 
@@ -47,7 +47,11 @@ impl State {
             return self.held(id, why, now);
         }
         match self.judge(id) {
-            Some(Ok(verdict)) => Observation::Fresh(self.windowed(id, verdict, now)),
+            Some(Ok(verdict)) => {
+                let peaks = self.subscriptions.get(id).peaks.as_ref();
+                let verdict = peaks.map_or(verdict, |peaks| peaks.highest(verdict, now));
+                Observation::Fresh(self.windowed(id, verdict, now))
+            }
             Some(Err(misfit)) => Observation::Misfit(misfit),
             None => self.held(id, Why::NotYetRead, now),
         }
@@ -75,6 +79,7 @@ impl State {
         self.subscriptions.get_mut(id).scattered = scattered;
         // A trigger that was only polled may have answers here that nobody has looked at for long.
         if self.is_settled(id, self.sent_at, self.sent_at) {
+            self.note_count(id, now);
             let observation = self.observe(id, now);
             self.remember(id, &observation);
             self.tell(id, observation);
@@ -86,10 +91,24 @@ impl State {
         }
     }
 
-    /// Plans the look at a subject whose activity window ends while a stream is open on it.
+    /// Takes note of what was counted, for a subject whose jobs are in no key while they move.
+    fn note_count(&mut self, id: SubscriptionId, now: Instant) {
+        let window = self.subscriptions.get(id).subject.trigger.blind_window;
+        if let Some(Ok(verdict)) =
+            Some(window).filter(|w| !w.is_zero()).and_then(|_| self.judge(id))
+        {
+            let peaks = &mut self.subscriptions.get_mut(id).peaks;
+            peaks.get_or_insert_default().note(verdict, window, now);
+        }
+    }
+
+    /// Plans the look at a subject whose activity window, or the window of a fall of its counts, ends
+    /// while a stream is open on it.
     pub(super) fn plan_lapse(&mut self, id: SubscriptionId, now: Instant) {
         let subscription = self.subscriptions.get(id);
-        if let Some(until) = subscription.active_until().filter(|until| *until > now)
+        let active_until = subscription.active_until().filter(|until| *until > now);
+        let held_until = subscription.peaks.as_ref().and_then(|peaks| peaks.until(now));
+        if let Some(until) = active_until.into_iter().chain(held_until).min()
             && subscription.streams > 0
         {
             self.lapses.plan(id, until);
@@ -126,7 +145,7 @@ impl State {
         subscription.held = Some(Held { verdict: *verdict, read_at, true_until });
         if verdict.active && !was_active {
             let subject = subscription.subject.clone();
-            self.edges.push(Edge { subject, verdict: *verdict });
+            self.notes.push(Note::Active(subject, *verdict));
         }
     }
 

@@ -11,6 +11,7 @@ mod ids;
 mod judgement;
 mod news;
 mod observation;
+mod peaks;
 mod schedule;
 mod source;
 mod state;
@@ -32,7 +33,7 @@ use std::{
 
 use tokio::{sync::Notify, task::yield_now, time::timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::info;
+use tracing::{info, warn};
 
 pub use news::News;
 pub use observation::{Observation, Why};
@@ -43,9 +44,10 @@ use crate::{
     limits,
     telemetry::{LinkMetrics, ObservationState},
     time::Instant,
+    trigger::Verdict,
 };
 use news::Reader;
-use state::{Ask, Edge, State};
+use state::{Ask, Note, State};
 use subscriptions::SubscriptionId;
 
 /// What a call gets of its deadline for waiting; the rest is for answering.
@@ -146,30 +148,43 @@ impl Sampler {
         }
     }
 
-    /// Does something short with the state, then logs the edges that came of it.
+    /// Does something short with the state, then logs what came up.
     fn with_state<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let (result, edges) = self.change(act);
-        edges.iter().for_each(|edge| self.log(edge));
+        let (result, notes) = self.change(act);
+        notes.iter().for_each(|note| self.log(note));
         result
     }
 
     /// As [`Sampler::with_state`], but streams are told before the log is written.
     async fn with_state_pushing<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
-        let (result, edges) = self.change(act);
-        if !edges.is_empty() {
+        let (result, notes) = self.change(act);
+        if !notes.is_empty() {
             yield_now().await;
         }
-        edges.iter().for_each(|edge| self.log(edge));
+        notes.iter().for_each(|note| self.log(note));
         result
     }
 
-    fn change<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> (T, Vec<Edge>) {
+    fn change<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> (T, Vec<Note>) {
         let mut state = self.lock();
         let result = act(&mut state, Instant::now());
-        (result, state.take_edges())
+        (result, state.take_notes())
     }
 
-    fn log(&self, Edge { subject, verdict }: &Edge) {
+    fn log(&self, note: &Note) {
+        match note {
+            Note::Active(subject, verdict) => self.log_active(subject, verdict),
+            Note::Unseen(subject) => warn!(
+                namespace = subject.namespace,
+                name = subject.name,
+                layout = subject.trigger.layout,
+                advice = subject.trigger.invisible,
+                "work in flight is not visible"
+            ),
+        }
+    }
+
+    fn log_active(&self, subject: &Subject, verdict: &Verdict) {
         self.0.metrics.activation();
         info!(
             namespace = subject.namespace,

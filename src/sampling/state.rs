@@ -7,7 +7,13 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
-use crate::{layouts::Read, limits, telemetry::ReadCause, time::Instant, trigger::Verdict};
+use crate::{
+    layouts::Read,
+    limits,
+    telemetry::{ReadCause, Remembered},
+    time::Instant,
+    trigger::Verdict,
+};
 
 use super::{
     batch,
@@ -79,13 +85,13 @@ pub struct Due {
     pub cause: ReadCause,
 }
 
-/// A subject that became active, with what it was made of.
+/// Something that people should be able to read about later.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Edge {
-    /// Whom it is about.
-    pub subject: Arc<Subject>,
-    /// What was seen.
-    pub verdict: Verdict,
+pub enum Note {
+    /// A subject became active, for these counts.
+    Active(Arc<Subject>, Verdict),
+    /// A subject is new whose work in flight is in no key.
+    Unseen(Arc<Subject>),
 }
 
 /// Everything that the sampler of one link knows.
@@ -96,7 +102,7 @@ pub struct State {
     pub(super) subscriptions: Subscriptions,
     pub(super) link: LinkState,
     pub(super) hold_stale: Duration,
-    pub(super) edges: Vec<Edge>,
+    pub(super) notes: Vec<Note>,
     /// When each activity window ends that keeps an empty queue active for a stream.
     pub(super) lapses: Schedule,
     /// Where the grid of refreshes begins.
@@ -122,7 +128,7 @@ impl State {
             subscriptions: Subscriptions::default(),
             link: LinkState::Connecting,
             hold_stale,
-            edges: Vec::new(),
+            notes: Vec::new(),
             lapses: Schedule::default(),
             started_at: now,
             clock: Clock::default(),
@@ -131,16 +137,14 @@ impl State {
         }
     }
 
-    /// How many triggers are remembered.
+    /// How much is remembered.
     #[must_use]
-    pub fn triggers(&self) -> usize {
-        self.subscriptions.count()
-    }
-
-    /// How many distinct questions they ask.
-    #[must_use]
-    pub fn questions(&self) -> usize {
-        self.cache.count()
+    pub fn remembered(&self) -> Remembered {
+        Remembered {
+            triggers: self.subscriptions.count(),
+            not_visible: self.subscriptions.unseen(),
+            questions: self.cache.count(),
+        }
     }
 
     /// What a call that came at `asked_at` is to do now.
@@ -274,9 +278,9 @@ impl State {
         }
     }
 
-    /// Takes the edges that were seen since the last time.
-    pub fn take_edges(&mut self) -> Vec<Edge> {
-        std::mem::take(&mut self.edges)
+    /// Takes what came up since the last time.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
     }
 
     /// Notes that the link was proved, and with it what Redis's clock said, if it was asked.
@@ -353,6 +357,8 @@ impl State {
         let added = self.subscriptions.add(Arc::clone(subject), reads.clone(), now);
         if added.is_err() {
             self.release(&reads);
+        } else if subject.trigger.invisible.is_some() {
+            self.notes.push(Note::Unseen(Arc::clone(subject)));
         }
         added
     }

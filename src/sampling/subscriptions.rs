@@ -20,6 +20,7 @@ use super::{
     ids::Ids,
     news::Board,
     observation::{Held, Observation},
+    peaks::Peaks,
 };
 
 /// A trigger of one ScaledObject or ScaledJob.
@@ -72,6 +73,8 @@ pub struct Subscription {
     pub last_asked: Instant,
     /// When a change of one of its keys was last announced, if it has an activity window.
     pub last_change: Option<Instant>,
+    /// What was counted lately, if its jobs are in no key while they move.
+    pub peaks: Option<Box<Peaks>>,
     /// The last value that was known.
     pub held: Option<Held>,
     /// Where open streams look.
@@ -134,6 +137,7 @@ pub struct Subscriptions {
     ids: HashMap<Arc<Subject>, SubscriptionId>,
     /// Who uses each read, by its place.
     users: Vec<Ids>,
+    unseen: usize,
 }
 
 /// The connection remembers as many triggers as it may.
@@ -169,6 +173,7 @@ impl Subscriptions {
             since: now,
             last_asked: now,
             last_change: None,
+            peaks: None,
             held: None,
             board: None,
             waiters: Vec::new(),
@@ -179,6 +184,7 @@ impl Subscriptions {
             }
             self.users[read].insert(id);
         }
+        self.unseen += usize::from(subject.trigger.invisible.is_some());
         self.ids.insert(subject, id);
         Ok(id)
     }
@@ -195,9 +201,16 @@ impl Subscriptions {
         self.all.len()
     }
 
+    /// How many there are whose work in flight is in no key.
+    #[must_use]
+    pub fn unseen(&self) -> usize {
+        self.unseen
+    }
+
     /// Forgets a subscription and gives back its reads.
     pub fn remove(&mut self, id: SubscriptionId) -> Box<[ReadId]> {
         let gone = self.all.remove(id);
+        self.unseen -= usize::from(gone.subject.trigger.invisible.is_some());
         self.ids.remove(&gone.subject);
         for read in &gone.reads {
             self.users[*read].remove(id);

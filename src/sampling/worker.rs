@@ -66,9 +66,9 @@ async fn connect<S: Source>(sampler: &Sampler, source: &S) -> Result<S::Link, Fa
 async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
     let mut trouble = Trouble::default();
     loop {
-        let (step, (triggers, questions)) = sampler
-            .with_state(|state, now| (state.next(now), (state.triggers(), state.questions())));
-        sampler.metrics().remembered(triggers, questions);
+        let (step, remembered) =
+            sampler.with_state(|state, now| (state.next(now), state.remembered()));
+        sampler.metrics().remembered(remembered);
         let result = match step {
             Step::Read(batch) => read(sampler, link, batch, &mut trouble).await,
             Step::Prove { clock } => {

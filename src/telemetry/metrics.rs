@@ -74,6 +74,7 @@ struct PerLink {
     up: Family<Link, Gauge>,
     tracking: Family<Link, Gauge>,
     triggers: Family<Link, Gauge>,
+    not_visible: Family<Link, Gauge>,
     questions: Family<Link, Gauge>,
 }
 
@@ -150,6 +151,17 @@ impl Metrics {
     }
 }
 
+/// What the sampler of one link remembers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// Triggers.
+    pub triggers: usize,
+    /// Those whose work in flight is in no key.
+    pub not_visible: usize,
+    /// The distinct questions of all of them.
+    pub questions: usize,
+}
+
 impl PerLink {
     fn register(r: &mut Registry) -> Self {
         let stale_seconds: fn() -> Histogram = || Histogram::new(STALE_SECONDS);
@@ -167,6 +179,7 @@ impl PerLink {
             up: Family::default(),
             tracking: Family::default(),
             triggers: Family::default(),
+            not_visible: Family::default(),
             questions: Family::default(),
         };
         r.register("observations", "Answers given, by what was known", m.observations.clone());
@@ -194,6 +207,11 @@ impl PerLink {
         r.register("redis_up", "Whether the link to Redis is up", m.up.clone());
         r.register("redis_tracking", "Whether Redis announces changes", m.tracking.clone());
         r.register("triggers", "Triggers that are remembered", m.triggers.clone());
+        r.register(
+            "triggers_not_visible",
+            "Remembered triggers whose work in flight is in no key",
+            m.not_visible.clone(),
+        );
         r.register("questions", "Distinct questions of all those triggers", m.questions.clone());
         m
     }
@@ -226,6 +244,7 @@ impl PerLink {
             up: self.up.get_or_create_owned(&link),
             tracking: self.tracking.get_or_create_owned(&link),
             triggers: self.triggers.get_or_create_owned(&link),
+            not_visible: self.not_visible.get_or_create_owned(&link),
             questions: self.questions.get_or_create_owned(&link),
         }
     }
@@ -258,6 +277,7 @@ struct OfLink {
     up: Gauge,
     tracking: Gauge,
     triggers: Gauge,
+    not_visible: Gauge,
     questions: Gauge,
 }
 
@@ -321,10 +341,16 @@ impl LinkMetrics {
         self.0.activations.inc();
     }
 
-    /// Notes how many triggers are remembered, and how many distinct questions they ask.
-    pub fn remembered(&self, triggers: usize, questions: usize) {
-        self.0.triggers.set(i64::try_from(triggers).unwrap_or(i64::MAX));
-        self.0.questions.set(i64::try_from(questions).unwrap_or(i64::MAX));
+    /// Notes what is remembered.
+    pub fn remembered(&self, remembered: Remembered) {
+        let Remembered { triggers, not_visible, questions } = remembered;
+        for (gauge, number) in [
+            (&self.0.triggers, triggers),
+            (&self.0.not_visible, not_visible),
+            (&self.0.questions, questions),
+        ] {
+            gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
+        }
     }
 }
 

@@ -8,4 +8,4 @@ mod metrics;
 
 pub use labels::{Code, ConnectOutcome, Method, ObservationState, PushKind, ReadCause, ReadResult};
 pub use logging::{LogFormat, LoggingError, init_logging};
-pub use metrics::{Link, LinkMetrics, Metrics};
+pub use metrics::{Link, LinkMetrics, Metrics, Remembered};

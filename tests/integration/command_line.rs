@@ -95,7 +95,7 @@ async fn a_probe_shows_commands_and_arithmetic_and_the_value_that_keda_would_get
     let (code, said, complained) = run(probe.into_iter().chain(["--output", "json"])).await;
     assert_eq!(code, 0, "{complained}");
     let report: Value = serde_json::from_str(&said).unwrap();
-    let counts = json!({ "waiting": 2.0, "due": 1.0, "inFlight": 1.0 });
+    let counts = json!({ "waiting": 2.0, "due": 1.0, "inFlight": 1.0, "orphaned": 0.0 });
     assert_eq!((&report["counts"], &report["value"]), (&counts, &json!(4.0)), "{said}");
     assert_eq!(report["active"], json!(true));
     server.run("DEL q\nSET q abc");

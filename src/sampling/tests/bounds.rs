@@ -42,16 +42,16 @@ fn a_trigger_is_remembered_for_its_time_after_the_last_call_and_for_ever_while_a
     let (id, _news) = state.open(&watched, start).unwrap();
     answer_all(&mut state, start);
     state.next(start + limits::TRIGGER_MEMORY - minute);
-    assert_eq!(state.triggers(), 2);
+    assert_eq!(state.remembered().triggers, 2);
     state.next(start + limits::TRIGGER_MEMORY + minute);
-    assert_eq!(state.triggers(), 1, "the one with a stream");
+    assert_eq!(state.remembered().triggers, 1, "the one with a stream");
     let late = start + 10 * limits::TRIGGER_MEMORY;
     state.next(late);
     state.close(id, late);
     state.next(late + limits::TRIGGER_MEMORY - minute);
-    assert_eq!(state.triggers(), 1, "remembered from when its stream ended");
+    assert_eq!(state.remembered().triggers, 1, "remembered from when its stream ended");
     state.next(late + limits::TRIGGER_MEMORY + minute);
-    assert_eq!(state.triggers(), 0);
+    assert_eq!(state.remembered().triggers, 0);
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn triggers_are_forgotten_during_an_outage_too() {
     answer_all(&mut state, start);
     let late = start + 2 * limits::TRIGGER_MEMORY;
     state.link_down(Fault::Timeout, late);
-    assert_eq!(state.triggers(), 0);
+    assert_eq!(state.remembered().triggers, 0);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn the_limit_of_triggers_is_told_and_room_is_made_of_forgotten_ones() {
     assert!(state.ask(&unique(5), start, start).is_ok(), "the known ones are still served");
     let late = start + limits::TRIGGER_MEMORY;
     assert!(state.ask(&new, late, late).is_ok());
-    assert_eq!(state.triggers(), 1);
+    assert_eq!(state.remembered().triggers, 1);
 }
 
 #[test]

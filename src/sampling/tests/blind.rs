@@ -1,0 +1,55 @@
+//! Frameworks whose jobs are in no key for a while: a fall is believed late, a rise at once; and work
+//! that nobody can see is said to be.
+
+use super::*;
+
+fn sidekiq() -> Arc<Subject> {
+    subject(&[("layout", "sidekiq"), ("queue", "mail")])
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_was_taken_and_is_not_noted_yet_still_counts() {
+    let world = World::tracked().await;
+    let subject = sidekiq();
+    world.redis.size("queue:mail", 1);
+    let mut watch = world.watch(&subject);
+    told(&mut watch, 1000, |seen| fresh(seen) == Some(1.0)).await;
+    world.redis.size("queue:mail", 0);
+    seconds(1).await;
+    for _ in 0..13 {
+        let seen = world.ask(&subject).await;
+        assert_eq!(fresh(&seen), Some(1.0));
+        assert!(seen.verdict().is_some_and(|verdict| verdict.active));
+        seconds(1).await;
+    }
+    told(&mut watch, 2_000, |seen| fresh(seen) == Some(0.0)).await;
+    assert_eq!(fresh(&world.ask(&subject).await), Some(0.0));
+    world.redis.size("queue:mail", 7);
+    told(&mut watch, 500, |seen| fresh(seen) == Some(7.0)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_only_polled_holds_a_fall_from_when_it_was_seen() {
+    let world = World::tracked().await;
+    let subject = sidekiq();
+    world.redis.size("queue:mail", 4);
+    assert_eq!(fresh(&world.ask(&subject).await), Some(4.0));
+    seconds(60).await;
+    world.redis.size("queue:mail", 3);
+    assert_eq!(fresh(&world.ask(&subject).await), Some(4.0));
+    seconds(14).await;
+    assert_eq!(fresh(&world.ask(&subject).await), Some(4.0));
+    seconds(2).await;
+    assert_eq!(fresh(&world.ask(&subject).await), Some(3.0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn triggers_whose_running_work_is_in_no_key_are_counted() {
+    let world = World::tracked().await;
+    world.ask(&subject(&[("layout", "huey"), ("queue", "app")])).await;
+    world.ask(&subject(&[("layout", "huey"), ("queue", "app"), ("leases", "penstock")])).await;
+    world.ask(&subject(&[("queue", "plain")])).await;
+    seconds(1).await;
+    assert_eq!(world.metric("penstock_triggers_not_visible"), 1.0);
+    assert_eq!(world.metric("penstock_triggers{"), 3.0);
+}
