@@ -19,6 +19,7 @@ mod chaos;
 mod command_line;
 mod hostile;
 mod keys;
+mod layouts;
 mod lifecycle;
 mod limits;
 mod metadata;
