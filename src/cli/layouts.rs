@@ -4,9 +4,14 @@
 //! `docs/layouts.md` is its output as Markdown, so that neither can tell what is not so. It knows
 //! the format of no layout file.
 
-use std::fmt::{Result, Write};
+use std::{
+    collections::BTreeSet,
+    fmt::{Result, Write},
+};
 
-use crate::layouts::{Argument, Arguments, Expression, Layout, Part, Plan, Registry, Term, Weight};
+use crate::layouts::{
+    Argument, Arguments, Ask, Expression, Layout, Part, Plan, Read, Registry, Term, Weight,
+};
 
 /// The name of every layout with its sentence.
 pub(super) fn list(registry: &Registry) -> String {
@@ -135,6 +140,7 @@ fn sample(layout: &Layout) -> Arguments {
 fn notes(layout: &Layout) -> Vec<String> {
     let invisible =
         layout.invisible(&sample(layout)).map(|doc| format!("**Not visible by default:** {doc}"));
+    let cost = cost(&layout.plan(&sample(layout)));
     let window = layout.blind_window();
     let blind = (!window.is_zero()).then(|| {
         format!(
@@ -142,5 +148,33 @@ fn notes(layout: &Layout) -> Vec<String> {
              after that."
         )
     });
-    invisible.into_iter().chain(blind).collect()
+    invisible.into_iter().chain(blind).chain([cost]).collect()
+}
+
+/// What one refresh of one queue costs Redis. Nothing is read while nothing changes.
+fn cost(plan: &Plan) -> String {
+    let (mut commands, mut notes) = (0, BTreeSet::new());
+    for read in plan.reads() {
+        let each = match read {
+            Read::Size { .. } | Read::Group { .. } | Read::Flag { .. } => None,
+            Read::Each(each) => Some(each),
+        };
+        commands += 1;
+        // The next score that will be due, beside the count of those that are.
+        commands += usize::from(read.depends_on_time());
+        if let Some(each) = each {
+            commands += 1;
+            notes.insert(match each.ask {
+                Ask::Field => "one for every 16 messages that are new",
+                Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => {
+                    "one for each member, every second while there are any"
+                }
+            });
+        }
+    }
+    let timed = plan.reads().iter().any(Read::depends_on_time);
+    commands += usize::from(timed);
+    let more: String = notes.into_iter().map(|note| format!(", and {note}")).collect();
+    let s = if commands == 1 { "" } else { "s" };
+    format!("A refresh costs Redis {commands} command{s}{more}.")
 }

@@ -105,9 +105,8 @@ impl Access {
         }
         let is_denied = |key: &Name| !self.keys.iter().any(|glob| glob.matches(key.as_bytes()));
         let reads = trigger.plan.reads().iter();
-        let mut own = reads.clone().flat_map(Read::keys).cloned();
-        let mut of_members = reads.filter_map(Read::key_of_members);
-        match own.find(is_denied).or_else(|| of_members.find(is_denied)) {
+        let own = reads.clone().flat_map(Read::keys).find(|key| is_denied(key)).cloned();
+        match own.or_else(|| reads.filter_map(Read::key_of_members).find(is_denied)) {
             Some(key) => {
                 Err(Denied::Key { key: shown(&key.to_string()), allowed: self.patterns() })
             }

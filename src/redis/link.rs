@@ -18,7 +18,7 @@ use deadpool_redis::{
 use tokio::time::timeout;
 
 use crate::{
-    layouts::{Answer, Name, Read},
+    layouts::{Answer, Ask, Name, Read},
     limits,
     sampling::{Fault, Lasts, Link, Reply},
 };
@@ -179,8 +179,10 @@ impl RedisLink {
                 follow_ups.first(index, (read, *guess), reply);
             }
             let answers = follow_ups.finish(self).await?;
-            let mut replies: Vec<_> =
-                answers.into_iter().map(|answer| answer.map(until_announced)).collect();
+            let with_reads = reads.iter().zip(answers);
+            let mut replies: Vec<_> = with_reads
+                .map(|(read, answer)| answer.map(|answer| until_announced(read, answer)))
+                .collect();
             for (place, next) in timed.into_iter().zip(&nexts) {
                 if let Ok(reply) = &mut replies[place] {
                     reply.lasts = decode::lasts(next, &reads[place], now);
@@ -249,8 +251,11 @@ fn depends_on_time(read: &Read, key_type: KeyType) -> bool {
 }
 
 /// An answer that time alone does not change.
-fn until_announced(answer: Answer) -> Reply {
-    let lasts = if answer.changes_silently() { Lasts::Unknown } else { Lasts::UntilAnnounced };
+fn until_announced(read: &Read, answer: Answer) -> Reply {
+    // The fields of a hash are no keys of their own.
+    let of_fields = matches!(read, Read::Each(each) if each.ask == Ask::Field);
+    let is_silent = answer.changes_silently() && !of_fields;
+    let lasts = if is_silent { Lasts::Unknown } else { Lasts::UntilAnnounced };
     Reply { answer, lasts }
 }
 

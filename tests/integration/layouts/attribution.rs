@@ -73,7 +73,7 @@ async fn above_the_cap_every_message_counts_for_every_queue(kind: Kind) {
         let message = r#"[{}, "", "emails"]"#;
         redis::cmd("HSET").arg("unacked").arg(tag).arg(message).exec(&mut connection).unwrap();
     }
-    let all = most as f64;
+    let all = f64::from(u32::try_from(most).unwrap());
     assert_eq!(eye.four(REPORTS).await, Ok([0.0, 0.0, all, 0.0]));
     server.run("HDEL unacked 0");
     assert_eq!(eye.four(REPORTS).await, Ok([0.0; 4]));
