@@ -13,7 +13,7 @@ use super::{
     Arguments, Layout,
     parameter::Parameter,
     plan::{Plan, States},
-    question::{Pause, Question, Summand},
+    question::{Pause, Question, Role, Summand, Use, uses_of_when},
 };
 
 /// Why a layout's definition cannot be used.
@@ -34,6 +34,16 @@ pub enum DefinitionError {
         layout: String,
         /// The parameter.
         parameter: String,
+    },
+    /// A parameter cannot be what it is used as.
+    #[error("layout `{layout}`: `{parameter}` is used as {wanted}, which it is not")]
+    WrongKind {
+        /// The layout's name.
+        layout: String,
+        /// The parameter.
+        parameter: String,
+        /// What it would have to be.
+        wanted: String,
     },
     /// It counts nothing.
     #[error("layout `{layout}`: it has none of [[waiting]], [[scheduled]] and [[in_flight]]")]
@@ -118,12 +128,26 @@ impl Layout {
 
     fn of(name: &str, definition: Definition) -> Result<Self, DefinitionError> {
         let layout = name.to_owned();
-        let unknown = definition.names_used().find(|used| !definition.params.contains_key(used));
-        match unknown {
-            Some(parameter) => Err(DefinitionError::UnknownParameter { layout, parameter }),
-            None if definition.states().next().is_none() => Err(DefinitionError::Empty { layout }),
-            None => Ok(Self { name: layout, definition }),
+        for Use { parameter, as_a } in definition.uses() {
+            match definition.params.get(&parameter) {
+                None => return Err(DefinitionError::UnknownParameter { layout, parameter }),
+                Some(declared) if !as_a.fits(&declared.kind) => {
+                    let wanted = as_a.to_string();
+                    return Err(DefinitionError::WrongKind { layout, parameter, wanted });
+                }
+                Some(_) => {}
+            }
         }
+        if let Some(parameter) =
+            definition.needs.iter().find(|need| !definition.params.contains_key(*need))
+        {
+            let parameter = parameter.clone();
+            return Err(DefinitionError::UnknownParameter { layout, parameter });
+        }
+        if definition.states().next().is_none() {
+            return Err(DefinitionError::Empty { layout });
+        }
+        Ok(Self { name: layout, definition })
     }
 }
 
@@ -133,19 +157,14 @@ impl Definition {
         self.scheduled.iter().chain(&self.waiting).chain(&self.in_flight)
     }
 
-    /// Every parameter that a template, a condition or `needs` names.
-    fn names_used(&self) -> impl Iterator<Item = String> {
-        let questions = self.states().chain(&self.orphaned);
-        let invisible = self
-            .invisible
-            .iter()
-            .flat_map(|invisible| invisible.when.keys().cloned().chain(invisible.unless.clone()));
-        let pauses = self.paused.iter().flat_map(Pause::names_used);
-        questions
-            .flat_map(Question::names_used)
-            .chain(pauses)
-            .chain(invisible)
-            .chain(self.needs.clone())
+    /// Every parameter that a template or a condition names, and as what.
+    fn uses(&self) -> Vec<Use> {
+        let questions = self.states().chain(&self.orphaned).flat_map(Question::uses);
+        let pauses = self.paused.iter().flat_map(Pause::uses);
+        let whens = self.invisible.iter().flat_map(|invisible| uses_of_when(&invisible.when));
+        let unless = self.invisible.iter().filter_map(|invisible| invisible.unless.clone());
+        let unless = unless.map(|parameter| Use { parameter, as_a: Role::Text });
+        questions.chain(pauses).chain(whens).chain(unless).collect()
     }
 
     /// The plan for these arguments.

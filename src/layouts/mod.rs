@@ -181,6 +181,32 @@ mod tests {
     }
 
     #[test]
+    fn a_parameter_that_cannot_be_what_it_is_used_as_is_refused() {
+        let queue = "[params.queue]\ntype = 'keys'\ndoc = 'd'\nexample = 'e'\n";
+        let told = |question: &str| {
+            let toml = format!("doc = 'x'\n{queue}\n[[waiting]]\n{question}");
+            Layout::parse("acme", &toml).unwrap_err().to_string()
+        };
+        let size = "read = 'size'\nkey = '{queue}'\n";
+        for (more, wanted) in [
+            ("slack = 'queue'", "`queue` is used as a duration, which it is not"),
+            ("unit = '{queue}'", "`queue` is used as a choice among the units"),
+            ("when = { queue = 'a' }", "`queue` is used as a choice that may be `a`"),
+            ("when = { no = 'a' }", "`{no}` is no parameter of it"),
+            ("unit = 'fortnights'", "the unit must be one of s, ms, ns, ms*4096"),
+            ("minus = { read = 'size', key = '{other}' }", "`{other}` is no parameter of it"),
+            ("membres = 'due'", "unknown field `membres`"),
+        ] {
+            let told = told(&format!("{size}{more}"));
+            assert!(told.contains(wanted), "{more}: {told}");
+        }
+        let each = "read = 'each'\nof = '{queue}'\ncollection = 'set'\n";
+        assert!(told(&format!("{each}ask = {{ exists = 'x' }}")).contains("must have {member}"));
+        assert!(told(each).contains("missing field `ask`"));
+        assert!(told("read = 'guess'\nkey = 'k'").contains("unknown variant `guess`"));
+    }
+
+    #[test]
     fn a_lease_counts_all_members_unless_orphans_are_ignored() {
         let keys = Registry::builtin().get("keys").unwrap();
         let members = |orphans: &str| {

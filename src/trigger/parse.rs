@@ -95,6 +95,10 @@ impl<'a> Parser<'a> {
         let layout = layout?;
         let (arguments, globs) = self.arguments(layout, &fields);
         let plan = layout.plan(&arguments);
+        if plan.reads().is_empty() && self.problems.is_empty() {
+            self.problems
+                .add("layout", "reads nothing with these keys, and no count comes of that");
+        }
         if plan.reads().len() > limits::KEYS_PER_TRIGGER {
             let (reads, most) = (plan.reads().len(), limits::KEYS_PER_TRIGGER);
             self.problems.add("queue", format!("makes {reads} reads, at most {most} are allowed"));

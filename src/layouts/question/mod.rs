@@ -5,13 +5,14 @@
 
 mod each;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use serde::Deserialize;
 
 use super::{
     Arguments,
     expression::Expression,
+    parameter::ParameterKind,
     plan::{MissingGroup, Part},
     read::{Members, Read, Scores, Test, Unit},
     template::{Binding, Template},
@@ -145,6 +146,71 @@ impl UnitWord {
     }
 }
 
+/// A parameter that is named somewhere, and as what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Use {
+    pub(super) parameter: String,
+    pub(super) as_a: Role,
+}
+
+/// What a parameter must be where it is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Role {
+    /// Anything that has text.
+    Text,
+    /// A duration.
+    Duration,
+    /// A choice.
+    Choice,
+    /// A choice that may be this word.
+    Word(String),
+    /// A choice among units.
+    Unit,
+}
+
+impl Use {
+    fn text(parameter: &str) -> Self {
+        Self { parameter: parameter.to_owned(), as_a: Role::Text }
+    }
+}
+
+impl Role {
+    /// Whether a parameter of this kind can be it.
+    pub(super) fn fits(&self, kind: &ParameterKind) -> bool {
+        match (self, kind) {
+            (Self::Text, kind) => !matches!(kind, ParameterKind::Duration { .. }),
+            (Self::Duration, kind) => matches!(kind, ParameterKind::Duration { .. }),
+            (Self::Choice, kind) => matches!(kind, ParameterKind::Choice { .. }),
+            (Self::Word(word), ParameterKind::Choice { choices, .. }) => choices.contains(word),
+            (Self::Unit, ParameterKind::Choice { choices, .. }) => {
+                choices.iter().all(|word| unit(word).is_some())
+            }
+            (Self::Word(_) | Self::Unit, _) => false,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Text => f.write_str("text"),
+            Self::Duration => f.write_str("a duration"),
+            Self::Choice => f.write_str("a choice"),
+            Self::Word(word) => write!(f, "a choice that may be `{word}`"),
+            Self::Unit => f.write_str("a choice among the units of scores"),
+        }
+    }
+}
+
+/// The parameters in conditions.
+pub(super) fn uses_of_when(when: &BTreeMap<String, String>) -> Vec<Use> {
+    let of = |(parameter, word): (&String, &String)| Use {
+        parameter: parameter.clone(),
+        as_a: Role::Word(word.clone()),
+    };
+    when.iter().map(of).collect()
+}
+
 fn holds(when: &When, arguments: &Arguments) -> bool {
     when.iter().all(|(name, word)| arguments.choice(name) == Some(word))
 }
@@ -158,18 +224,18 @@ impl Question {
         }
     }
 
-    /// The parameters that it names: in templates, and elsewhere.
-    pub(super) fn names_used(&self) -> Vec<String> {
-        let mut used: Vec<String> = self.when().keys().cloned().collect();
+    /// The parameters that it names, and as what.
+    pub(super) fn uses(&self) -> Vec<Use> {
+        let mut uses = uses_of_when(self.when());
         match self {
-            Self::Size(question) => question.names_used(&mut used),
+            Self::Size(question) => question.uses(&mut uses),
             Self::GroupWaiting(question) | Self::GroupPending(question) => {
-                used.extend(question.parameters().map(str::to_owned));
-                used.push(question.missing_group.clone());
+                uses.extend(question.parameters().map(Use::text));
+                uses.push(Use { parameter: question.missing_group.clone(), as_a: Role::Choice });
             }
-            Self::Each(question) => used.extend(question.parameters().map(str::to_owned)),
+            Self::Each(question) => uses.extend(question.parameters().map(Use::text)),
         }
-        used
+        uses
     }
 
     fn parameters(&self) -> Vec<&str> {
@@ -219,13 +285,14 @@ impl SizeQuestion {
         self.minus.iter().chain(&self.or).map(Box::as_ref)
     }
 
-    fn names_used(&self, used: &mut Vec<String>) {
-        used.extend(self.key.parameters().map(str::to_owned));
-        used.extend(self.slack.clone());
+    fn uses(&self, uses: &mut Vec<Use>) {
+        uses.extend(self.key.parameters().map(Use::text));
+        let slack = self.slack.iter().cloned();
+        uses.extend(slack.map(|parameter| Use { parameter, as_a: Role::Duration }));
         if let UnitWord::Of(parameter) = &self.unit {
-            used.push(parameter.clone());
+            uses.push(Use { parameter: parameter.clone(), as_a: Role::Unit });
         }
-        used.extend(self.others().flat_map(Question::names_used));
+        uses.extend(self.others().flat_map(Question::uses));
     }
 
     fn parameters(&self) -> Vec<&str> {
@@ -290,9 +357,8 @@ impl Pause {
     }
 
     /// The parameters that it names.
-    pub(super) fn names_used(&self) -> Vec<String> {
-        let parameters = self.templates().into_iter().flat_map(Template::parameters);
-        parameters.map(str::to_owned).collect()
+    pub(super) fn uses(&self) -> Vec<Use> {
+        self.templates().into_iter().flat_map(Template::parameters).map(Use::text).collect()
     }
 
     /// The flag to read; `None` if the binding does not say which.
