@@ -8,32 +8,12 @@ use crate::{
 
 on_both_servers!(a_layout_of_the_configuration_works_like_a_built_in_one);
 
-const LAYOUT: &str = r#"
-[layouts.conveyor]
-doc = "Conveyor: belts, and the crates that a robot holds."
-
-[layouts.conveyor.params.queue]
-type = "keys"
-required = true
-doc = "The belt, or several."
-example = "north"
-
-[[layouts.conveyor.paused]]
-read = "field"
-key = "belt:{queue}:state"
-field = "halted"
-
-[[layouts.conveyor.waiting]]
-read = "size"
-key = "belt:{queue}"
-
-[[layouts.conveyor.in_flight]]
-read = "each"
-of = "robots"
-collection = "set"
-ask = { text = "robot:{member}" }
-filter = { pointer = "/belt", is = "{queue}" }
-"#;
+/// The one in the documentation.
+fn layout() -> String {
+    let page = include_str!("../../../docs/own-layouts.md");
+    let (_, rest) = page.split_once("```toml\n").unwrap();
+    rest.split_once("```").unwrap().0.to_owned()
+}
 
 async fn a_layout_of_the_configuration_works_like_a_built_in_one(kind: Kind) {
     let server = Server::start(kind);
@@ -43,7 +23,7 @@ async fn a_layout_of_the_configuration_works_like_a_built_in_one(kind: Kind) {
            SET robot:r1 {"belt":"north"}
            SET robot:r2 {"belt":"south"}"#,
     );
-    let service = Setup::default().redis(server.url()).config(LAYOUT).start().await;
+    let service = Setup::default().redis(server.url()).config(layout()).start().await;
     let keda = service.keda().await;
     let belt = trigger([("layout", "conveyor"), ("queue", "north")]);
     assert_eq!(keda.value(&belt).await.unwrap(), 3.0);
@@ -53,7 +33,7 @@ async fn a_layout_of_the_configuration_works_like_a_built_in_one(kind: Kind) {
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("penstock.toml");
-    std::fs::write(&file, LAYOUT).unwrap();
+    std::fs::write(&file, layout()).unwrap();
     let file = file.to_str().unwrap();
     let listed = penstock().args(["layouts", "--config", file]).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
