@@ -91,8 +91,9 @@ impl State {
         }
     }
 
-    /// Takes note of what was counted, for a subject whose jobs are in no key while they move.
-    fn note_count(&mut self, id: SubscriptionId, now: Instant) {
+    /// Takes note of what was counted, for a subject whose jobs are in no key while they move; to be
+    /// called before anybody is told of it.
+    pub(super) fn note_count(&mut self, id: SubscriptionId, now: Instant) {
         let window = self.subscriptions.get(id).subject.trigger.blind_window;
         if let Some(Ok(verdict)) =
             Some(window).filter(|w| !w.is_zero()).and_then(|_| self.judge(id))
@@ -154,6 +155,7 @@ impl State {
         if self.subscriptions.get(id).is_awaited()
             && let Some(asked_until) = self.settled_until(id, now)
         {
+            self.note_count(id, now);
             let observation = self.observe(id, now);
             self.subscriptions.get_mut(id).answer(&observation, asked_until);
         }

@@ -160,6 +160,7 @@ impl State {
         let id = self.subscribe(subject, now)?;
         self.subscriptions.get_mut(id).last_asked = now;
         if self.is_settled(id, asked_at, now) {
+            self.note_count(id, now);
             let observation = self.observe(id, now);
             self.remember(id, &observation);
             return Ok(Ask::Ready(observation));
@@ -195,6 +196,7 @@ impl State {
     ) -> Result<(SubscriptionId, Reader), TooManyTriggers> {
         let id = self.subscribe(subject, now)?;
         let current = if self.is_settled(id, now, now) {
+            self.note_count(id, now);
             let current = self.observe(id, now);
             self.remember(id, &current);
             current

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use penstock::layouts::{Layout, Registry};
 use tempfile::TempDir;
 use tonic::Code;
 
@@ -225,11 +226,9 @@ async fn a_right_that_is_taken_away_is_an_outage_however_often_it_is_asked(kind:
 /// No more than these commands: none writes, and what a newer penstock sends on top is seen here.
 async fn the_least_rights_are_enough(kind: Kind) {
     let server = Server::start(kind);
-    server.run(
-        "ACL SETUSER least on >pass ~* resetchannels +llen +zcard +zcount +zrangebyscore +hlen +scard +exists \
-         +type +getrange +xlen +xrange +xinfo|groups +time +ping +unwatch +select \
-         +client|tracking +hello +auth",
-    );
+    let page = include_str!("../../docs/triggers.md");
+    let rights = page.lines().find(|line| line.starts_with("ACL SETUSER penstock")).unwrap();
+    server.run(&rights.replace("penstock", "least").replace(">PASSWORD", ">pass"));
     server.run("RPUSH w a\nZADD s 1 a\nSADD f a\nSET n 5\nXADD x 1-0 a 1\nXGROUP CREATE x g $");
     server.run("XADD x 2-0 a 1");
     let address = server.address();
@@ -242,6 +241,30 @@ async fn the_least_rights_are_enough(kind: Kind) {
     eventually_is(PATIENCE, Ok(5.0), async || value(&keda, &trigger(states)).await).await;
     let group = [("layout", "stream"), ("queue", "x"), ("group", "g")];
     assert_eq!(keda.value(&trigger(group)).await.unwrap(), 1.0);
+    // Every built-in layout gets along with it, and with members to look at one by one.
+    server.run(
+        r#"SADD processes p
+           SADD resque:workers p
+           RPUSH bull:q:active 1
+           ZADD arq 1 a
+           HSET unacked t [{},"","q"]
+           HSET p:work t {"queue":"q"}
+           SET resque:worker:p {"queue":"q"}"#,
+    );
+    for layout in Registry::builtin().layouts().map(Layout::name) {
+        let more = match layout {
+            "keys" => continue,
+            "bullmq" => ("orphans", "wake"),
+            "laravel" => ("prefix", ""),
+            "stream" => ("group", "g"),
+            _ => ("staleFor", "1s"),
+        };
+        let queue = if layout == "arq" { "arq" } else { "q" };
+        let pairs = [("layout", layout), ("queue", queue), ("signal", "in-flight"), more];
+        let seen = value(&keda, &trigger(pairs)).await;
+        let one = ["sidekiq", "resque", "celery", "bull"].contains(&layout);
+        assert_eq!(seen, Ok(f64::from(u8::from(one))), "{layout}");
+    }
     let none = service.log_with("this Redis announces no changes; reads are polled instead");
     assert!(none.is_empty(), "tracking is allowed: {:?}", service.log());
 }
