@@ -60,6 +60,45 @@ fn the_page_of_layouts_is_what_the_program_prints() {
 }
 
 #[test]
+fn every_framework_has_a_page_and_an_example() {
+    let index = read("docs/frameworks/README.md");
+    for layout in Registry::builtin().layouts().filter(|layout| layout.name() != "keys") {
+        let name = layout.name();
+        let page = read(&format!("docs/frameworks/{name}.md"));
+        let example = read(&format!("deploy/examples/frameworks/{name}.yaml"));
+        assert!(index.contains(&format!("]({name}.md)")), "the index does not name {name}");
+        assert!(page.contains(&format!("../../deploy/examples/frameworks/{name}.yaml")), "{name}");
+        for (text, indent) in [(&page, ""), (&example, "        ")] {
+            assert!(text.contains(&format!("\n{indent}layout: {name}\n")), "{name}: no metadata");
+        }
+    }
+}
+
+/// The metadata in the YAML blocks of a page.
+fn metadata_blocks(page: &str) -> Vec<Vec<(String, String)>> {
+    let blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let pair = |line: &str| {
+        let (key, value) = line.split_once(": ").unwrap();
+        let value = value.split(" #").next().unwrap().trim().trim_matches('"');
+        (key.to_owned(), value.to_owned())
+    };
+    blocks.map(|block| block.lines().map(pair).collect()).collect()
+}
+
+#[test]
+fn every_trigger_on_a_page_of_a_framework_is_one() {
+    for layout in Registry::builtin().layouts().filter(|layout| layout.name() != "keys") {
+        let page = read(&format!("docs/frameworks/{}.md", layout.name()));
+        let blocks = metadata_blocks(&page);
+        assert!(!blocks.is_empty(), "{}", layout.name());
+        for pairs in blocks {
+            let trigger = Trigger::parse(pairs, Registry::builtin());
+            assert!(trigger.is_ok(), "{}: {:?}", layout.name(), trigger.err());
+        }
+    }
+}
+
+#[test]
 fn every_signal_is_documented() {
     let text = read("docs/triggers.md");
     for signal in KINDS {

@@ -31,10 +31,14 @@ fn root() -> &'static Path {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_example_that_comes_with_penstock_passes_the_check() {
-    let examples = fs::read_dir(root().join("deploy/examples")).unwrap();
-    let paths: Vec<String> =
-        examples.map(|entry| entry.unwrap().path().display().to_string()).collect();
-    assert!(paths.len() >= 4, "{paths:?}");
+    let folders = ["deploy/examples", "deploy/examples/frameworks"];
+    let entries = folders.iter().flat_map(|folder| fs::read_dir(root().join(folder)).unwrap());
+    let paths: Vec<String> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_file())
+        .map(|path| path.display().to_string())
+        .collect();
+    assert!(paths.len() >= 20, "{paths:?}");
     // The configuration that is deployed, and what a user would check against it.
     let config = deployed_config();
     let folder = TempDir::new().unwrap();
