@@ -7,7 +7,8 @@
 //! 1. Write `builtin/NAME.toml`: a `doc`, its `[params.…]` each with `type`, `doc` and `example`,
 //!    and the summands of each state as `[[scheduled]]`, `[[waiting]]` and `[[in_flight]]`.
 //! 2. Add it to [`BUILTIN`]. The tests below then hold it to the rules of the format.
-//! 3. Document it in `docs/triggers.md` with an example, and add the example to `deploy/examples`.
+//! 3. Give it a page in `docs/frameworks`, a row in the index there, and an example in
+//!    `deploy/examples/frameworks`; write `docs/layouts.md` anew.
 //! 4. If it asks a question that [`Read`] does not have, add the question there, its answer to
 //!    [`Answer`], its commands in `redis/`, and decide in `plan.rs` what each answer counts.
 
