@@ -80,9 +80,17 @@ pub const PIPELINE_BUFFER: usize = 64;
 pub const REMEMBERED_TYPES: usize = 100_000;
 
 /// Members of a collection that are looked at one by one.
-pub const EACH_MEMBERS: u64 = 1_000;
+pub const EACH_MEMBERS: usize = 1_000;
 /// Fields whose values are fetched with one command, so that none takes Redis long.
 pub const EACH_FIELDS: usize = 16;
+/// Bytes of members' values that one read fetches before it leaves the rest.
+pub const EACH_BYTES: u64 = 16 * 1024 * 1024;
+/// Bytes that one round of them is to bring.
+pub const EACH_ROUND_BYTES: u64 = 512 * 1024;
+/// Bytes of a text that is remembered of a field.
+pub const FIELD_TEXT_BYTES: usize = 1024;
+/// Words that one parameter may list.
+pub const WORDS: usize = 64;
 /// Values of fields that one connection remembers between reads.
 pub const REMEMBERED_FIELDS: usize = 20_000;
 /// Bytes of a string key that are looked at; a number needs fewer.

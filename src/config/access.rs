@@ -11,6 +11,11 @@ use crate::{
 
 use super::{glob::Glob, problem::ConfigProblems, raw::Given};
 
+/// Members of a collection that nobody can foresee: only a pattern that allows all of these allows
+/// whatever stands there.
+const MEMBERS: &[&[u8]] =
+    &[b"a", b"0", b"-", b"\x01\x02\xff", b"Zz9:{}[]?/. any member of any length"];
+
 /// Patterns that one denial repeats.
 const PATTERNS_SHOWN: usize = 8;
 
@@ -106,7 +111,12 @@ impl Access {
         let is_denied = |key: &Name| !self.keys.iter().any(|glob| glob.matches(key.as_bytes()));
         let reads = trigger.plan.reads().iter();
         let own = reads.clone().flat_map(Read::keys).find(|key| is_denied(key)).cloned();
-        match own.or_else(|| reads.filter_map(Read::key_of_members).find(is_denied)) {
+        let of_member = |member: &[u8]| {
+            let is_denied =
+                |read: &&Read| read.key_of_member(member).as_ref().is_some_and(is_denied);
+            reads.clone().find(is_denied)?.key_of_member(b"*")
+        };
+        match own.or_else(|| MEMBERS.iter().copied().find_map(of_member)) {
             Some(key) => {
                 Err(Denied::Key { key: shown(&key.to_string()), allowed: self.patterns() })
             }

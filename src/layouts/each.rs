@@ -22,12 +22,12 @@ pub struct Each {
 }
 
 impl Each {
-    /// The key of a member, with `*` in the place of the member; `None` if no other key is read.
+    /// The key that is read for this member; `None` if no other key is read.
     #[must_use]
-    pub(super) fn key_of_members(&self) -> Option<Name> {
+    pub(super) fn key_of(&self, member: &[u8]) -> Option<Name> {
         match &self.ask {
             Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => {
-                Some(key.key(b"*"))
+                Some(key.key(member))
             }
             Ask::Field => None,
         }
@@ -106,6 +106,9 @@ pub struct Filter {
     pub pointer: String,
     /// The text.
     pub is: Name,
+    /// Where another text must be this one for the first to tell anything: pointer and text. A value
+    /// where it is another counts, since nobody can say that it does not belong.
+    pub only_if: Option<(String, String)>,
 }
 
 impl Filter {
@@ -125,7 +128,7 @@ impl fmt::Display for Each {
             Ask::Text(key) => write!(f, "`{key}`")?,
             Ask::Field => f.write_str("values")?,
         }
-        if let Some(Filter { pointer, is }) = &self.filter {
+        if let Some(Filter { pointer, is, .. }) = &self.filter {
             write!(f, " with {pointer} = `{is}`")?;
         }
         write!(f, " for each of `{}`", self.of)

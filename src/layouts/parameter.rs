@@ -147,6 +147,11 @@ impl TryFrom<Declaration> for Parameter {
         if !matches!(r#type, TypeWord::Choice) && !choices.is_empty() {
             return Err("only a choice has choices");
         }
+        if word_only && !matches!(r#type, TypeWord::Keys)
+            || may_be_empty && !matches!(r#type, TypeWord::Name)
+        {
+            return Err("word_only is for keys, may_be_empty for a name");
+        }
         if required && default.is_some() {
             return Err("what has a default is never required");
         }

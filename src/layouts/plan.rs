@@ -116,6 +116,18 @@ impl Plan {
         &self.terms
     }
 
+    /// How many summands the largest state has. One that has more than a trigger may have was not
+    /// made whole.
+    #[must_use]
+    pub fn largest_state(&self) -> usize {
+        let States { scheduled, waiting, in_flight, orphaned } = &self.terms;
+        [scheduled, waiting, in_flight, orphaned]
+            .map(|state| state.len())
+            .into_iter()
+            .max()
+            .unwrap_or(0)
+    }
+
     /// The counts that these answers give, one answer for each of [`Plan::reads`].
     ///
     /// # Errors

@@ -149,11 +149,11 @@ impl Read {
         }
     }
 
-    /// The keys of members that it reads too, with `*` in the place of the member.
+    /// The key that it reads too if its collection has this member.
     #[must_use]
-    pub fn key_of_members(&self) -> Option<Name> {
+    pub fn key_of_member(&self, member: &[u8]) -> Option<Name> {
         match self {
-            Self::Each(each) => each.key_of_members(),
+            Self::Each(each) => each.key_of(member),
             Self::Size { .. } | Self::Group { .. } | Self::Flag { .. } => None,
         }
     }

@@ -7,6 +7,8 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
+use crate::limits;
+
 use super::{Arguments, expression::Weight, read::Name};
 
 /// A parsed template.
@@ -27,7 +29,8 @@ pub(super) struct Binding<'a> {
 }
 
 impl<'a> Binding<'a> {
-    /// Every combination of values of these parameters; none if one of them has no value.
+    /// Every combination of values of these parameters, up to one more than a trigger may have; none
+    /// if one of them has no value.
     pub(super) fn all(
         parameters: impl Iterator<Item = &'a str>,
         arguments: &'a Arguments,
@@ -47,9 +50,27 @@ impl<'a> Binding<'a> {
                 };
                 values.iter().map(with).collect()
             };
-            bindings = bindings.into_iter().flat_map(with_each).collect();
+            let most = limits::KEYS_PER_TRIGGER + 1;
+            bindings = bindings.into_iter().flat_map(with_each).take(most).collect();
         }
         bindings
+    }
+}
+
+impl<'a> Binding<'a> {
+    /// The binding with the one value of each of these that it lacks; `None` if one has none, or
+    /// several.
+    pub(super) fn with(&self, parameters: Vec<&'a str>, arguments: &'a Arguments) -> Option<Self> {
+        let mut bound = self.clone();
+        for parameter in parameters {
+            if !bound.values.contains_key(parameter) {
+                match arguments.values(parameter)[..] {
+                    [(value, _)] => bound.values.insert(parameter, value),
+                    _ => return None,
+                };
+            }
+        }
+        Some(bound)
     }
 }
 

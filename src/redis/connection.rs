@@ -24,8 +24,9 @@ use crate::{
 };
 
 use super::{
-    each::KnownFields,
-    error, invalidation,
+    error,
+    fields::KnownFields,
+    invalidation,
     link::{KnownTypes, RedisLink},
 };
 

@@ -197,7 +197,7 @@ pub(super) fn page(value: &Value) -> Result<Page, Fault> {
 }
 
 /// Bytes of all strings in a reply.
-fn size(value: &Value) -> usize {
+pub(super) fn size(value: &Value) -> usize {
     match value {
         Value::Array(values) => values.iter().map(size).sum(),
         Value::Map(pairs) => pairs.iter().map(|(name, value)| size(name) + size(value)).sum(),

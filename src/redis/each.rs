@@ -4,11 +4,6 @@
 //! It is apart from the other follow-ups because it takes many commands to a step, and remembers
 //! what it read of values that never change.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
-
 use deadpool_redis::redis::{self, Cmd, Value};
 
 use crate::{
@@ -17,66 +12,29 @@ use crate::{
     sampling::Fault,
 };
 
-use super::{decode, error::fault, link::Response};
+use super::{
+    decode,
+    error::fault,
+    fields::{KnownFields, is_met},
+    link::Response,
+};
 
 /// Bytes of a string that are looked at.
 const TEXT_BYTES: usize = 64 * 1024;
 
-/// The texts that fields were found to have in the place of a filter; `None` where there is none.
-type Texts = HashMap<Vec<u8>, Option<String>>;
-
-/// What was read of fields whose values never change, by hash and place. It outlives a link.
-#[derive(Debug, Clone, Default)]
-pub(super) struct KnownFields(Arc<Mutex<HashMap<(Name, String), Texts>>>);
-
-impl KnownFields {
-    fn map(&self) -> MutexGuard<'_, HashMap<(Name, String), Texts>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Which of these fields are not known yet, and how many of the others count. What is known of
-    /// fields that are gone is forgotten.
-    fn look_up(&self, each: &Each, fields: Vec<Vec<u8>>) -> (Vec<Vec<u8>>, u64) {
-        let mut map = self.map();
-        if map.values().map(HashMap::len).sum::<usize>() > limits::REMEMBERED_FIELDS {
-            map.clear();
-        }
-        let texts = map.entry(place(each)).or_default();
-        let mut known = std::mem::take(texts);
-        let (mut unknown, mut counted) = (Vec::new(), 0);
-        for field in fields {
-            match known.remove(&field) {
-                Some(text) => {
-                    counted += u64::from(is_met(each.filter.as_ref(), text.as_deref()));
-                    texts.insert(field, text);
-                }
-                None => unknown.push(field),
-            }
-        }
-        (unknown, counted)
-    }
-
-    fn learn(&self, each: &Each, field: Vec<u8>, text: Option<String>) {
-        self.map().entry(place(each)).or_default().insert(field, text);
-    }
-}
-
-fn place(each: &Each) -> (Name, String) {
-    let pointer = each.filter.as_ref().map(|filter| filter.pointer.clone());
-    (each.of.clone(), pointer.unwrap_or_default())
-}
-
-fn is_met(filter: Option<&Filter>, text: Option<&str>) -> bool {
-    match (filter, text) {
-        (None, _) | (Some(_), None) => true,
-        (Some(filter), Some(text)) => filter.is_met(text.as_bytes()),
-    }
-}
-
-/// The text in the place of the filter; `None` if the value is no JSON or has none there.
+/// The text in the place of the filter; `None` if the value is no JSON, has none there, or one that
+/// tells nothing.
 fn text_of(value: &[u8], filter: Option<&Filter>) -> Option<String> {
     let json: serde_json::Value = serde_json::from_slice(value).ok()?;
-    json.pointer(&filter?.pointer)?.as_str().map(str::to_owned)
+    let filter = filter?;
+    if let Some((pointer, is)) = &filter.only_if
+        && json.pointer(pointer)?.as_str()? != is
+    {
+        return None;
+    }
+    let text = json.pointer(&filter.pointer)?.as_str()?;
+    // No name is longer than that; a text that is remembered must not be.
+    (text.len() <= limits::FIELD_TEXT_BYTES).then(|| text.to_owned())
 }
 
 /// How far one question is.
@@ -97,12 +55,16 @@ pub(super) struct Seen {
     examined: u64,
     /// Members that are not.
     beyond: u64,
+    /// Members that were asked so far.
+    asked: u64,
+    /// Bytes of what they had.
+    bytes: u64,
 }
 
 impl Seen {
-    fn answer(self, counted: u64) -> Answer {
-        let Self { counted: known, examined, beyond } = self;
-        Answer::Each { counted: known.saturating_add(counted), examined, beyond }
+    fn answer(self) -> Answer {
+        let Self { counted, examined, beyond, .. } = self;
+        Answer::Each { counted, examined, beyond }
     }
 }
 
@@ -129,9 +91,9 @@ pub(super) fn size(each: &Each) -> Cmd {
 /// have no order of which the first would mean anything.
 pub(super) fn sized(each: &Each, members: u64) -> Next {
     match each.collection {
-        _ if members == 0 => Next::Done(Seen::default().answer(0)),
-        Collection::Set | Collection::Hash if members > limits::EACH_MEMBERS => {
-            Next::Done(Seen { beyond: members, ..Seen::default() }.answer(0))
+        _ if members == 0 => Next::Done(Seen::default().answer()),
+        Collection::Set | Collection::Hash if members > limits::EACH_MEMBERS as u64 => {
+            Next::Done(Seen { beyond: members, ..Seen::default() }.answer())
         }
         Collection::Set | Collection::Hash | Collection::List | Collection::SortedSet => {
             Next::Step(Step::Members(members))
@@ -150,13 +112,14 @@ impl Step {
                 Collection::List => ranged("LRANGE", &each.of, last),
                 Collection::SortedSet => ranged("ZRANGE", &each.of, last),
             }],
-            (Self::Ask { members, .. }, Ask::Field) => {
-                let chunks = members.chunks(limits::EACH_FIELDS);
+            (Self::Ask { members, seen }, Ask::Field) => {
+                let now = &members[..members.len().min(round(&Ask::Field, *seen))];
+                let chunks = now.chunks(limits::EACH_FIELDS);
                 chunks.map(|fields| fields_of(&each.of, fields)).collect()
             }
-            (Self::Ask { members, .. }, ask) => {
+            (Self::Ask { members, seen }, ask) => {
                 let question = |member: &Vec<u8>| of_member(ask, each.filter.is_some(), member);
-                members.iter().filter_map(question).collect()
+                members.iter().take(round(ask, *seen)).filter_map(question).collect()
             }
         }
     }
@@ -172,37 +135,98 @@ impl Step {
         match (self, &each.ask) {
             (Self::Members(size), _) => {
                 let reply = values.next().ok_or_else(few)??;
-                let members = decode::strings(reply)?;
+                let mut members = decode::strings(reply)?;
+                // It may have grown since it was measured.
+                let grown = members.split_off(members.len().min(limits::EACH_MEMBERS)).len() as u64;
                 let examined = members.len() as u64;
-                let beyond = size.saturating_sub(examined);
+                let beyond = match each.collection {
+                    // All of them were told; fields that are gone since may be back in their queue.
+                    Collection::Set => grown,
+                    Collection::Hash => size.saturating_sub(examined).max(grown),
+                    Collection::List | Collection::SortedSet
+                        if members.len() < limits::EACH_MEMBERS =>
+                    {
+                        0
+                    }
+                    Collection::List | Collection::SortedSet => size.saturating_sub(examined),
+                };
                 let (members, counted) = match each.ask {
                     Ask::Field => known.look_up(each, members),
                     Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => (members, 0),
                 };
-                Ok(Next::Step(Self::Ask { members, seen: Seen { counted, examined, beyond } }))
+                Ok(Next::Step(Self::Ask {
+                    members,
+                    seen: Seen { counted, examined, beyond, asked: 0, bytes: 0 },
+                }))
             }
-            (Self::Ask { members, seen }, Ask::Field) => {
-                let mut counted = 0;
-                for (fields, reply) in members.chunks(limits::EACH_FIELDS).zip(values) {
-                    let values = decode::optional_strings(reply?)?;
-                    for (field, value) in fields.iter().zip(values) {
-                        // A field that is gone by now is no job in flight.
-                        let Some(value) = value else { continue };
-                        let text = text_of(&value, each.filter.as_ref());
-                        counted += u64::from(is_met(each.filter.as_ref(), text.as_deref()));
-                        known.learn(each, field.clone(), text);
-                    }
+            (Self::Ask { mut members, mut seen }, ask) => {
+                let rest = members.split_off(members.len().min(round(ask, seen)));
+                seen.asked += members.len() as u64;
+                for (asked, reply) in members.chunks(per_command(ask)).zip(values) {
+                    let value = reply?;
+                    seen.bytes = seen.bytes.saturating_add(decode::size(value) as u64);
+                    let counted = match ask {
+                        Ask::Field => of_fields((each, known), asked, value)?,
+                        Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => {
+                            count(ask, each.filter.as_ref(), value)?
+                        }
+                    };
+                    seen.counted = seen.counted.saturating_add(counted);
                 }
-                Ok(Next::Done(seen.answer(counted)))
-            }
-            (Self::Ask { seen, .. }, ask) => {
-                let mut counted = 0u64;
-                for value in values {
-                    counted = counted.saturating_add(count(ask, each.filter.as_ref(), value?)?);
+                if rest.is_empty() {
+                    return Ok(Next::Done(seen.answer()));
                 }
-                Ok(Next::Done(seen.answer(counted)))
+                if seen.bytes > limits::EACH_BYTES {
+                    let unseen = rest.len() as u64;
+                    seen.examined = seen.examined.saturating_sub(unseen);
+                    seen.beyond = seen.beyond.saturating_add(unseen);
+                    return Ok(Next::Done(seen.answer()));
+                }
+                Ok(Next::Step(Self::Ask { members: rest, seen }))
             }
         }
+    }
+}
+
+/// What these fields count; what was read of them is remembered.
+fn of_fields(
+    (each, known): (&Each, &KnownFields),
+    fields: &[Vec<u8>],
+    value: &Value,
+) -> Result<u64, Fault> {
+    let mut counted = 0;
+    for (field, value) in fields.iter().zip(decode::optional_strings(value)?) {
+        // What is gone by now may be back in its queue, which was read before.
+        let Some(value) = value else {
+            counted += 1;
+            continue;
+        };
+        let text = text_of(&value, each.filter.as_ref());
+        counted += u64::from(is_met(each.filter.as_ref(), text.as_deref()));
+        known.learn(each, field.clone(), text);
+    }
+    Ok(counted)
+}
+
+/// How many members are asked in one round, so that neither Redis nor the link is held up by one read:
+/// a few at first, then as many as are likely to stay within the bytes of a round.
+fn round(ask: &Ask, seen: Seen) -> usize {
+    let most: u64 = match ask {
+        Ask::Exists(_) | Ask::Length(_) => return 250,
+        Ask::Text(_) | Ask::Field | Ask::Values(_) => 256,
+    };
+    let fitting = match seen.bytes.checked_div(seen.asked) {
+        Some(average) => limits::EACH_ROUND_BYTES / average.max(1),
+        None => 4,
+    };
+    usize::try_from(fitting.clamp(1, most)).unwrap_or(1)
+}
+
+/// How many members one command asks.
+fn per_command(ask: &Ask) -> usize {
+    match ask {
+        Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => 1,
+        Ask::Field => limits::EACH_FIELDS,
     }
 }
 
@@ -248,7 +272,7 @@ fn command(name: &str, key: &Name) -> Cmd {
     command
 }
 
-fn ranged(name: &str, key: &Name, last: u64) -> Cmd {
+fn ranged(name: &str, key: &Name, last: usize) -> Cmd {
     let mut command = command(name, key);
     command.arg(0).arg(last);
     command
@@ -271,7 +295,8 @@ mod tests {
     use super::*;
 
     fn unacked(queue: &str) -> Each {
-        let filter = Filter { pointer: "/2".to_owned(), is: queue.into() };
+        let only_if = Some(("/1".to_owned(), String::new()));
+        let filter = Filter { pointer: "/2".to_owned(), is: queue.into(), only_if };
         Each {
             of: "unacked".into(),
             collection: Collection::Hash,
@@ -321,8 +346,8 @@ mod tests {
         assert_eq!(refresh((&each, &known), &both), (2, count(1, 2)));
         assert_eq!(refresh((&each, &known), &both), (0, count(1, 2)));
         let gone = [("a", ours()), ("c", Value::Nil)];
-        assert_eq!(refresh((&each, &known), &gone), (1, count(1, 2)));
-        assert_eq!(known.map().values().map(HashMap::len).sum::<usize>(), 1, "b is gone");
+        assert_eq!(refresh((&each, &known), &gone), (1, count(2, 2)));
+        assert_eq!(known.count(), 1, "b is gone");
         // What is known of a hash serves every queue in it.
         assert_eq!(refresh((&unacked("other"), &known), &both[..1]), (0, count(0, 1)));
     }
@@ -330,15 +355,16 @@ mod tests {
     #[test]
     fn a_value_that_cannot_be_read_counts_for_every_queue() {
         for queue in ["emails", "reports"] {
-            let fields = [("a", text(r#"[{}, "", "ema"#)), ("b", text("[1, 2, 3]"))];
+            let values = [r#"[{}, "", "ema"#, "[1, 2, 3]", r#"[{}, "exchange", "key"]"#];
+            let fields: Vec<_> = ["a", "b", "c"].into_iter().zip(values.map(text)).collect();
             let (_, answer) = refresh((&unacked(queue), &KnownFields::default()), &fields);
-            assert_eq!(answer, Answer::Each { counted: 2, examined: 2, beyond: 0 });
+            assert_eq!(answer, Answer::Each { counted: 3, examined: 3, beyond: 0 });
         }
     }
 
     #[test]
     fn a_large_hash_is_not_looked_at_and_says_how_large_it_is() {
-        let members = limits::EACH_MEMBERS + 1;
+        let members = limits::EACH_MEMBERS as u64 + 1;
         let done = answer(sized(&unacked("q"), members));
         assert_eq!(done, Answer::Each { counted: 0, examined: 0, beyond: members });
     }

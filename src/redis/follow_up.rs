@@ -15,9 +15,10 @@ use crate::{
 
 use super::{
     decode,
-    each::{self, KnownFields, Next, Step},
+    each::{self, Next, Step},
     encode::{self, KeyType, StreamId},
     error::{Refusal, fault, refusal},
+    fields::KnownFields,
     link::{RedisLink, Response},
 };
 

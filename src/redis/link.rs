@@ -25,9 +25,9 @@ use crate::{
 
 use super::{
     decode,
-    each::KnownFields,
     encode::{self, KeyType},
     error::{Refusal, fault, refusal},
+    fields::KnownFields,
     follow_up::FollowUps,
     transcript::Exchange,
 };
@@ -252,9 +252,11 @@ fn depends_on_time(read: &Read, key_type: KeyType) -> bool {
 
 /// An answer that time alone does not change.
 fn until_announced(read: &Read, answer: Answer) -> Reply {
-    // The fields of a hash are no keys of their own.
+    // The fields of a hash are no keys of their own; but those that were left for want of time are
+    // looked at next time.
     let of_fields = matches!(read, Read::Each(each) if each.ask == Ask::Field);
-    let is_silent = answer.changes_silently() && !of_fields;
+    let is_partial = matches!(answer, Answer::Each { examined: 1.., beyond: 1.., .. });
+    let is_silent = answer.changes_silently() && (!of_fields || is_partial);
     let lasts = if is_silent { Lasts::Unknown } else { Lasts::UntilAnnounced };
     Reply { answer, lasts }
 }

@@ -9,6 +9,7 @@ mod demo;
 mod each;
 mod encode;
 mod error;
+mod fields;
 mod follow_up;
 mod invalidation;
 mod link;

@@ -33,7 +33,10 @@ pub fn take(
                 continue;
             }
             let all = !tracked || subscription.scattered;
-            let stale = |read: &&ReadId| **read == id || all || !cache.slot(**read).is_fresh(now);
+            let stale = |read: &&ReadId| {
+                let slot = cache.slot(**read);
+                **read == id || all || slot.changes_silently() || !slot.is_fresh(now)
+            };
             members.extend(subscription.reads.iter().filter(stale));
         }
     }

@@ -90,6 +90,12 @@ impl Slot {
         !self.dirty && self.known.as_ref().is_some_and(|known| !known.superseded)
     }
 
+    /// Whether it may have changed without an announcement since it was read.
+    #[must_use]
+    pub fn changes_silently(&self) -> bool {
+        self.known.as_ref().is_some_and(|known| known.lasts == Lasts::Unknown)
+    }
+
     /// Whether the answer may be given as it is.
     #[must_use]
     pub fn is_fresh(&self, now: Instant) -> bool {

@@ -267,7 +267,8 @@ impl State {
         let subscription = self.subscriptions.get(id);
         let in_order = |at| at >= Some(subscription.since) || subscription.reads.len() == 1;
         let along = |one, other| one < other || one == other && in_order(one);
-        self.slots(id).all(|slot| slot.holds() || read_at(slot) == newest && in_order(newest))
+        let still_holds = |slot: &Slot| slot.holds() && !slot.changes_silently();
+        self.slots(id).all(|slot| still_holds(slot) || read_at(slot) == newest && in_order(newest))
             && (is_announced
                 || self.slots(id).map(read_at).is_sorted_by(|one, other| along(*one, *other)))
     }

@@ -27,36 +27,39 @@ impl Peaks {
         if let Some(last) = self.last.replace(verdict)
             && total(&verdict) < total(&last)
         {
-            let until = now + window;
-            while self.fallen.back().is_some_and(|(fallen, _)| total(fallen) <= total(&last)) {
-                self.fallen.pop_back();
+            let (mut last, until) = (last, now + window);
+            while self.fallen.len() == FALLS
+                || self.fallen.back().is_some_and(|(fallen, _)| total(fallen) <= total(&last))
+            {
+                let before = self.fallen.pop_back().map(|(fallen, _)| fallen);
+                last = before.map_or(last, |before| most(last, before));
             }
-            if self.fallen.len() < FALLS {
-                self.fallen.push_back((last, until));
-            } else if let Some((_, least)) = self.fallen.back_mut() {
-                *least = until;
-            }
+            self.fallen.push_back((last, until));
         }
     }
 
-    /// The highest of what was counted within the window and what is counted now.
+    /// The most of what was counted within the window and what is counted now: the highest value,
+    /// and active if any of it was.
     #[must_use]
     pub fn highest(&self, verdict: Verdict, now: Instant) -> Verdict {
-        match self.standing(now) {
-            Some((highest, _)) if total(highest) > total(&verdict) => *highest,
-            Some(_) | None => verdict,
-        }
+        self.standing(now).map(|(fallen, _)| *fallen).fold(verdict, most)
     }
 
-    /// When the highest count that still stands no longer does.
+    /// When the next of the counts that still stand no longer does.
     #[must_use]
     pub fn until(&self, now: Instant) -> Option<Instant> {
-        self.standing(now).map(|(_, until)| *until)
+        self.standing(now).map(|(_, until)| *until).min()
     }
 
-    fn standing(&self, now: Instant) -> Option<&(Verdict, Instant)> {
-        self.fallen.iter().find(|(_, until)| *until > now)
+    fn standing(&self, now: Instant) -> impl Iterator<Item = &(Verdict, Instant)> {
+        self.fallen.iter().filter(move |(_, until)| *until > now)
     }
+}
+
+/// The higher value with the counts that it was made of, and active if either is.
+fn most(one: Verdict, other: Verdict) -> Verdict {
+    let higher = if one.value < other.value { other } else { one };
+    Verdict { active: one.active || other.active, ..higher }
 }
 
 /// What does not change when a job moves.
@@ -103,6 +106,26 @@ mod tests {
         let highest = |at| peaks.highest(verdict(0), second(start, at));
         assert_eq!((highest(10), highest(11), highest(18)), (verdict(10), verdict(8), verdict(8)));
         assert_eq!(highest(19), verdict(0));
+    }
+
+    #[test]
+    fn a_fall_of_the_total_hides_no_rise_of_the_value_or_of_activity() {
+        let start = Instant::now();
+        let counts = |waiting: u64, in_flight: u64| {
+            let counts = Counts {
+                waiting: waiting.into(),
+                in_flight: in_flight.into(),
+                ..Counts::default()
+            };
+            // The signal `in-flight`, of a trigger that waiting jobs alone do not wake.
+            Verdict { value: in_flight.into(), active: in_flight > 0, counts }
+        };
+        let mut peaks = Peaks::default();
+        for (at, verdict) in [(0, counts(10, 0)), (1, counts(3, 3)), (2, counts(1, 1))] {
+            peaks.note(verdict, WINDOW, second(start, at));
+        }
+        let highest = peaks.highest(counts(1, 1), second(start, 3));
+        assert_eq!((highest.value, highest.active), (3.into(), true));
     }
 
     proptest! {

@@ -100,6 +100,12 @@ impl<'a> ArgumentReader<'a> {
                 let mut names = self.listed(entry)?;
                 if parameter.word_only {
                     names.iter_mut().for_each(|(name, _)| *name = words_of(name));
+                    if names.iter().any(|(name, _)| name.as_bytes().is_empty()) {
+                        let what =
+                            "has a name without any letter, digit or _, which alone are kept";
+                        self.problems.add(&entry.spelled, what);
+                        return None;
+                    }
                 }
                 self.count_once(&names, entry);
                 Some(Argument::Names(names))
@@ -115,6 +121,11 @@ impl<'a> ArgumentReader<'a> {
                 }
             },
             ParameterKind::Words { .. } => match names::parse_literal(&entry.value) {
+                Ok(_) if entry.value.split(',').count() > limits::WORDS => {
+                    let what = format!("lists more than {} words", limits::WORDS);
+                    self.problems.add(&entry.spelled, what);
+                    None
+                }
                 Ok(_) => Some(words(&entry.value)),
                 Err(error) => {
                     self.refuse(entry, &[error]);

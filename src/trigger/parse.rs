@@ -94,14 +94,18 @@ impl<'a> Parser<'a> {
         let activation = self.activation(&fields);
         let layout = layout?;
         let (arguments, globs) = self.arguments(layout, &fields);
+        // What is too much, or no name, makes no plan.
+        if !self.problems.is_empty() {
+            return None;
+        }
         let plan = layout.plan(&arguments);
-        if plan.reads().is_empty() && self.problems.is_empty() {
+        if plan.reads().is_empty() {
             self.problems
                 .add("layout", "reads nothing with these keys, and no count comes of that");
         }
-        if plan.reads().len() > limits::KEYS_PER_TRIGGER {
-            let (reads, most) = (plan.reads().len(), limits::KEYS_PER_TRIGGER);
-            self.problems.add("queue", format!("makes {reads} reads, at most {most} are allowed"));
+        let most = limits::KEYS_PER_TRIGGER;
+        if plan.reads().len() > most || plan.largest_state() > most {
+            self.problems.add("queue", format!("makes more than {most} reads with these keys"));
         }
         let (signal, target, activation) = (signal?, target?, activation?);
         Some(Trigger {

@@ -39,6 +39,15 @@ pub(in crate::layouts) struct EachQuestion {
 struct FilterQuestion {
     pointer: String,
     is: Template,
+    only_if: Option<OnlyIf>,
+}
+
+/// Another text that must be this one for the first to tell anything.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OnlyIf {
+    pointer: String,
+    is: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -113,8 +122,9 @@ impl EachQuestion {
             Some(Around { before: before.fill(binding)?, after: after.fill(binding)? })
         };
         let filter = match &self.filter {
-            Some(FilterQuestion { pointer, is }) => {
-                Some(Filter { pointer: pointer.clone(), is: is.fill(binding)? })
+            Some(FilterQuestion { pointer, is, only_if }) => {
+                let only_if = only_if.as_ref().map(|only| (only.pointer.clone(), only.is.clone()));
+                Some(Filter { pointer: pointer.clone(), is: is.fill(binding)?, only_if })
             }
             None => None,
         };

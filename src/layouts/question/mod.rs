@@ -295,24 +295,26 @@ impl SizeQuestion {
         uses.extend(self.others().flat_map(Question::uses));
     }
 
+    /// The parameters of its key: each of their values makes a summand. What others name has one
+    /// value each, which is looked up when they are asked for.
     fn parameters(&self) -> Vec<&str> {
-        let mut all: Vec<&str> = self.key.parameters().collect();
-        all.extend(self.others().flat_map(Question::parameters));
-        all
+        self.key.parameters().collect()
     }
 
     fn summand(&self, binding: &Binding<'_>, arguments: &Arguments) -> Option<Summand> {
-        let other = |other: &Option<Box<Question>>| {
-            other.as_ref().map(|other| other.summand(binding, arguments))
-        };
         let key = self.key.fill(binding)?;
         let mut summand =
             Expression::Leaf((Read::Size { key, members: self.members(arguments) }, Part::Size));
-        if let Some(part) = other(&self.minus) {
-            summand = Expression::Difference(Box::new([summand, part?]));
+        // A part that is not asked for, or that has no value, is left out.
+        let other = |other: &Question| {
+            let binding = binding.with(other.parameters(), arguments)?;
+            holds(other.when(), arguments).then(|| other.summand(&binding, arguments)).flatten()
+        };
+        if let Some(part) = self.minus.as_deref().and_then(other) {
+            summand = Expression::Difference(Box::new([summand, part]));
         }
-        if let Some(more) = other(&self.or) {
-            summand = Expression::Max(Box::new([summand, more?]));
+        if let Some(more) = self.or.as_deref().and_then(other) {
+            summand = Expression::Max(Box::new([summand, more]));
         }
         Some(summand)
     }

@@ -30,8 +30,8 @@ const MOMENTS: &[Moment] = &[
     ),
     moment(
         "layout=celery queue=emails keyPrefix=my: acks=late",
-        r#"RPUSH my:emails a|HSET my:unacked t1 [{},"","emails"] t2 [{},"","other"] t3 [{},"","emails"]"#,
-        [1.0, 0.0, 2.0, 0.0],
+        r#"RPUSH my:emails a|HSET my:unacked t1 [{},"","emails"] t2 [{},"","other"] t3 [{},"","emails"] t4 [{},"feeds","feed.import"]"#,
+        [1.0, 0.0, 3.0, 0.0],
     ),
     moment(
         "layout=celery queue=emails unacked=own unackedKey=mine",
@@ -46,7 +46,7 @@ const MOMENTS: &[Moment] = &[
     moment(
         "layout=rq queue=default",
         "RPUSH rq:queue:default a b|RPUSH rq:queue:default:intermediate c|ZADD rq:wip:default +60 d -60 e|ZADD rq:scheduled:default -5 f",
-        [3.0, 0.0, 2.0, 0.0],
+        [2.0, 0.0, 3.0, 0.0],
     ),
     moment(
         "layout=rq queue=default scheduled=count orphans=wake",
@@ -70,8 +70,8 @@ const MOMENTS: &[Moment] = &[
     ),
     moment(
         "layout=rq queue=default",
-        "SET rq:suspended 1|RPUSH rq:queue:default a b|ZADD rq:wip:default +60 d",
-        [0.0, 0.0, 1.0, 0.0],
+        "SET rq:suspended 1|RPUSH rq:queue:default a b|RPUSH rq:queue:default:intermediate c|ZADD rq:wip:default +60 d",
+        [0.0, 0.0, 2.0, 0.0],
     ),
     moment(
         "layout=arq queue=arq:queue",
@@ -142,7 +142,7 @@ const MOMENTS: &[Moment] = &[
         [1.0, 0.0, 2.0, 0.0],
     ),
     moment(
-        "layout=sidekiq queue=mail work=workers namespace=app: scheduled=count",
+        "layout=sidekiq queue=mail namespace=app: scheduled=count",
         r#"SADD app:processes h:1:a|HSET app:h:1:a:workers t1 {"queue":"mail"}|ZADD app:schedule -5 x +60 y|ZADD app:retry -5 z"#,
         [0.0, 2.0, 1.0, 0.0],
     ),

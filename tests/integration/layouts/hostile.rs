@@ -68,7 +68,7 @@ async fn a_key_of_a_wrong_type_is_named_and_counts_nothing(kind: Kind) {
 async fn too_many_members_to_look_at_are_told_and_never_cut_short(kind: Kind) {
     let server = Server::start(kind);
     let mut eye = Eye::on(&server).await;
-    let members = |count: u64| {
+    let members = |count: usize| {
         let members: Vec<String> = (0..count).map(|n| n.to_string()).collect();
         members.join(" ")
     };

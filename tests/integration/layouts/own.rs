@@ -1,7 +1,7 @@
 //! A framework that nobody has heard of, defined in the configuration alone.
 
 use crate::{
-    harness::{Kind, Server, Setup, penstock},
+    harness::{Kind, PATIENCE, Server, Setup, eventually_is, penstock},
     on_both_servers,
     wire::trigger,
 };
@@ -29,7 +29,8 @@ async fn a_layout_of_the_configuration_works_like_a_built_in_one(kind: Kind) {
     assert_eq!(keda.value(&belt).await.unwrap(), 3.0);
     server.run("HSET belt:north:state halted 1");
     let waiting = [("layout", "conveyor"), ("queue", "north"), ("signal", "waiting")];
-    assert_eq!(keda.value(&trigger(waiting)).await.unwrap(), 0.0);
+    let value = async || keda.value(&trigger(waiting)).await.map_err(|status| status.code());
+    eventually_is(PATIENCE, Ok(0.0), value).await;
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("penstock.toml");
