@@ -223,6 +223,21 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_of_members_are_allowed_only_by_a_pattern_that_allows_any_member() {
+        let sidekiq = trigger(&[("layout", "sidekiq"), ("queue", "q")]);
+        let with = |pattern: &str| {
+            let keys = texts(&["paused", "queue:q", "processes", pattern]);
+            let access = settle(RawAccess { keys, ..RawAccess::default() }).unwrap();
+            access.authorize("any", &sidekiq).map_err(|denied| denied.to_string())
+        };
+        assert_eq!(with("*:work*"), Ok(2));
+        for narrow in ["?:work*", "[a-z]*:work*", "*:work", r"\*:work*", "a*"] {
+            let told = with(narrow).unwrap_err();
+            assert!(told.contains("*:work"), "{narrow}: {told}");
+        }
+    }
+
+    #[test]
     fn without_rules_every_namespace_reads_every_key_of_the_urls_database() {
         let access = settle(RawAccess::default()).unwrap();
         assert_eq!(access.databases(), [2]);

@@ -201,6 +201,25 @@ fn bounds_are_told() {
 }
 
 #[test]
+fn what_would_make_thousands_of_names_makes_none() {
+    let many = |most: usize| (0..most).map(|n| n.to_string()).collect::<Vec<_>>().join(",");
+    let told = |queues: usize, steps: usize| {
+        told(&[("layout", "celery"), ("queue", &many(queues)), ("prioritySteps", &many(steps))])
+    };
+    assert!(told(11_000, 64).contains("names 11000 keys, at most 64 are allowed"));
+    assert!(told(64, 65).contains("lists more than 64 words"));
+    assert!(told(64, 64).contains("makes more than 64 reads"));
+    assert!(told(16, 4).contains("makes more than 64 reads"));
+    assert!(parse(&[("layout", "celery"), ("queue", &many(12))]).is_ok());
+}
+
+#[test]
+fn a_name_of_which_nothing_is_kept_is_told() {
+    let told = told(&[("layout", "huey"), ("queue", "---")]);
+    assert!(told.contains("without any letter, digit or _"), "{told}");
+}
+
+#[test]
 fn an_activity_window_is_bounded_and_zero_is_none() {
     let window = |text| parse(&[("queue", "q"), ("activityWindow", text)]).unwrap().activity_window;
     assert_eq!(window("24h"), Some(limits::ACTIVITY_WINDOW_MAX));

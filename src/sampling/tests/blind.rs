@@ -2,6 +2,7 @@
 //! that nobody can see is said to be.
 
 use super::*;
+use crate::layouts::Answer;
 
 fn sidekiq() -> Arc<Subject> {
     subject(&[("layout", "sidekiq"), ("queue", "mail")])
@@ -52,4 +53,35 @@ async fn triggers_whose_running_work_is_in_no_key_are_counted() {
     seconds(1).await;
     assert_eq!(world.metric("penstock_triggers_not_visible"), 1.0);
     assert_eq!(world.metric("penstock_triggers{"), 3.0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_moved_to_a_key_of_no_known_name_is_never_lost_between_two_answers() {
+    let world = World::tracked().await;
+    // Without a blind window, so that nothing else covers the move.
+    let mut trigger = (*subject(&[("layout", "resque"), ("queue", "q")]).trigger).clone();
+    trigger.blind_window = Duration::ZERO;
+    let subject = Subject::new("ns".to_owned(), "object".to_owned(), Arc::new(trigger));
+    let busy = |counted| Answer::Each { counted, examined: 1, beyond: 0 };
+    world.redis.write(|keys| {
+        keys.set("resque:queue:q", Answer::Size(1));
+        keys.set("resque:workers", busy(0));
+    });
+    let mut watch = world.watch(&subject);
+    told(&mut watch, 1000, |seen| fresh(seen) == Some(1.0)).await;
+    for _ in 0..20 {
+        // The worker takes it, in one step; its own key is announced to nobody.
+        world.redis.write_silently("resque:workers", busy(1));
+        world.redis.size("resque:queue:q", 0);
+        ms(1).await;
+        for _ in 0..3 {
+            let seen = world.ask(&subject).await;
+            assert_eq!(fresh(&seen), Some(1.0));
+            ms(70).await;
+        }
+        // It is put back.
+        world.redis.write_silently("resque:workers", busy(0));
+        world.redis.size("resque:queue:q", 1);
+        ms(170).await;
+    }
 }
