@@ -1,0 +1,110 @@
+//! Celery 5, with late and early acknowledgement, priorities, and queues that share a broker.
+//!
+//! It is apart because of its hash of unacknowledged messages, which all queues of a broker share.
+
+use crate::stage::{Stage, counts, patiently};
+
+/// Seconds after which another worker takes what nobody acknowledged. The default is an hour.
+const VISIBILITY: u64 = 15;
+
+fn worker(options: &str) -> String {
+    format!("celery -A celery_app worker {options} --without-gossip --without-mingle -l warning")
+}
+
+#[test]
+fn celery_tasks_acknowledged_late_are_counted_from_the_queue_through_a_kill_to_their_end() {
+    let mut stage = Stage::new("celery 5.7.0, acks_late")
+        .with("TEST_ACKS", "late")
+        .with("TEST_TRANSPORT", r#"{"visibility_timeout": 15}"#);
+    let trigger = "layout=celery queue=q acks=late";
+    stage.run("python celery_app.py q 6");
+    stage.is("queued", trigger, counts(6, 0, 0));
+    let first = stage.work(&worker("-Q q -c 2"));
+    stage.began(2);
+    stage.is("running", trigger, counts(4, 0, 2));
+    stage.kill(first);
+    stage.is("killed", trigger, counts(4, 0, 2));
+    patiently("the visibility timeout", || {
+        let before = stage.redis.now().as_secs() - VISIBILITY;
+        let over: u64 = stage.redis.ask(&format!("ZCOUNT unacked_index -inf {before}"));
+        if over == 2 { Ok(()) } else { Err(over) }
+    });
+    stage.is("visibility timeout over", trigger, counts(4, 0, 2));
+    stage.work(&worker("-Q q -c 2"));
+    stage.began(4);
+    stage.is("recovered", trigger, counts(4, 0, 2));
+    stage.release();
+    stage.ended(6);
+    stage.is("drained", trigger, counts(0, 0, 0));
+}
+
+#[test]
+fn celery_tasks_acknowledged_early_are_not_seen_while_they_run_and_the_trigger_says_so() {
+    let mut stage = Stage::new("celery 5.7.0, early acks");
+    let trigger = "layout=celery queue=q";
+    stage.run("python celery_app.py q 8");
+    stage.is("queued", trigger, counts(8, 0, 0));
+    let first = stage.work(&worker("-Q q -c 2"));
+    stage.began(2);
+    // Two more are prefetched, and in flight; the two that run are in no key.
+    stage.is("running", trigger, counts(4, 0, 2));
+    let told = stage.report(trigger)["notVisible"].to_string();
+    assert!(told.contains("early acknowledgement"), "{told}");
+    stage.kill(first);
+    stage.is("killed", trigger, counts(4, 0, 2));
+}
+
+#[test]
+fn celery_tasks_of_every_priority_are_counted() {
+    let mut stage = Stage::new("celery 5.7.0, priorities").with("TEST_ACKS", "late");
+    let trigger = "layout=celery queue=q acks=late";
+    stage.run("python celery_app.py q 10 priorities");
+    stage.is("queued", trigger, counts(10, 0, 0));
+    stage.work(&worker("-Q q -c 2"));
+    stage.began(2);
+    stage.is("running", trigger, counts(8, 0, 2));
+    stage.release();
+    stage.ended(10);
+    stage.is("drained", trigger, counts(0, 0, 0));
+}
+
+#[test]
+fn a_celery_queue_counts_only_its_own_of_the_unacknowledged_messages_of_a_broker() {
+    let mut stage = Stage::new("celery 5.7.0, two queues").with("TEST_ACKS", "late");
+    let (emails, reports) =
+        ("layout=celery queue=emails acks=late", "layout=celery queue=reports acks=late");
+    let both = "layout=celery queue=emails,reports acks=late";
+    stage.run("python celery_app.py emails 5");
+    stage.run("python celery_app.py reports 4");
+    stage.is("queued", emails, counts(5, 0, 0));
+    stage.is("queued", reports, counts(4, 0, 0));
+    let first = stage.work(&worker("-Q emails -c 2 -n emails@%h"));
+    stage.work(&worker("-Q reports -c 1 -n reports@%h"));
+    stage.began(3);
+    stage.is("running", emails, counts(3, 0, 2));
+    stage.is("running", reports, counts(3, 0, 1));
+    stage.is("running", both, counts(6, 0, 3));
+    stage.kill(first);
+    stage.is("one worker killed", emails, counts(3, 0, 2));
+    stage.release();
+    stage.ended(4);
+    stage.is("one queue drained", emails, counts(3, 0, 2));
+    stage.is("one queue drained", reports, counts(0, 0, 0));
+}
+
+#[test]
+fn celery_workers_with_a_hash_of_their_own_under_a_key_prefix_are_counted() {
+    let transport = r#"{"global_keyprefix": "app:", "unacked_key": "mine",
+        "unacked_index_key": "mine_index", "unacked_mutex_key": "mine_mutex"}"#;
+    let mut stage = Stage::new("celery 5.7.0, own hash and key prefix")
+        .with("TEST_ACKS", "late")
+        .with("TEST_TRANSPORT", transport);
+    let trigger = "layout=celery queue=q acks=late keyPrefix=app: unacked=own unackedKey=mine";
+    stage.run("python celery_app.py q 5 priorities");
+    stage.is("queued", trigger, counts(5, 0, 0));
+    let first = stage.work(&worker("-Q q -c 2"));
+    stage.began(2);
+    stage.is("running", trigger, counts(3, 0, 2));
+    stage.kill(first);
+    stage.is("killed", trigger, counts(3, 0, 2));
+}

@@ -1,0 +1,34 @@
+//! Real job frameworks against a real Redis: what penstock counts at each moment of a job's life is
+//! what the framework's own interface says, or what the jobs wrote into the test's own book.
+//!
+//! It is a target of its own, behind a feature, because it needs the frameworks, which
+//! `make test-frameworks` installs. A line per moment is printed: `-- --nocapture` shows them.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at what it cannot use")]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test tells what it saw")]
+#![expect(clippy::panic, reason = "a test that cannot go on fails")]
+
+mod arq;
+mod bee_queue;
+mod bull;
+mod celery;
+mod dramatiq;
+mod huey;
+mod lists;
+mod rq;
+mod stage;
+mod taskiq;
+
+#[expect(dead_code, reason = "the tests of the service use the rest")]
+#[path = "../integration/harness/programs.rs"]
+mod programs;
+#[expect(dead_code, reason = "the tests of the service use the rest")]
+#[path = "../integration/harness/server.rs"]
+mod server;
+
+use std::time::Duration;
+
+/// How long a server may take to start.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two looks whether it has.
+const STEP: Duration = Duration::from_millis(15);

@@ -1,0 +1,30 @@
+"""A Celery application. As a script: QUEUE COUNT [priorities] enqueues jobs."""
+
+import json
+import os
+import sys
+
+from celery import Celery
+
+import book
+
+app = Celery("celery_app", broker=book.URL)
+app.conf.update(
+    broker_connection_retry_on_startup=True,
+    broker_transport_options=json.loads(os.environ.get("TEST_TRANSPORT", "{}")),
+    task_acks_late=os.environ.get("TEST_ACKS") == "late",
+    task_ignore_result=True,
+    worker_prefetch_multiplier=1,
+)
+
+
+@app.task
+def hold(name):
+    book.hold(name)
+
+
+if __name__ == "__main__":
+    queue, count = sys.argv[1], int(sys.argv[2])
+    for number in range(count):
+        more = {"priority": number % 10} if "priorities" in sys.argv else {}
+        hold.apply_async((f"{queue}-{number}",), queue=queue, **more)

@@ -1,0 +1,31 @@
+"""A Huey of a list, or with TEST_PRIORITY of a sorted set. As a script: COUNT [delay in s] enqueues jobs, counts tells them."""
+
+import json
+import os
+import sys
+
+from huey import PriorityRedisHuey, RedisHuey
+
+import book
+
+kind = PriorityRedisHuey if os.environ.get("TEST_PRIORITY") else RedisHuey
+huey = kind("my-app", url=book.URL)
+
+
+@huey.task()
+def hold(name):
+    book.hold(name)
+
+
+# The consumer takes a task by the name of its module, and runs nothing of a script.
+if __name__ == "__main__":
+    from huey_app import hold, huey
+
+    if sys.argv[1] == "counts":
+        print(json.dumps({"pending": huey.pending_count(), "scheduled": huey.scheduled_count()}))
+    else:
+        for number in range(int(sys.argv[1])):
+            if len(sys.argv) > 2:
+                hold.schedule((f"later-{number}",), delay=float(sys.argv[2]))
+            else:
+                hold(f"job-{number}")

@@ -1,0 +1,30 @@
+"""Jobs of RQ. As a script: enqueue QUEUE COUNT [due], or counts QUEUE."""
+
+import datetime
+import json
+import sys
+
+from rq import Queue, Retry
+from rq.registry import StartedJobRegistry
+
+import book
+
+
+def hold(name):
+    book.hold(name)
+
+
+if __name__ == "__main__":
+    role, name = sys.argv[1:3]
+    queue = Queue(name, connection=book.book)
+    if role == "counts":
+        started = StartedJobRegistry(queue=queue).get_job_count(cleanup=False)
+        print(json.dumps({"queued": queue.count, "started": started}))
+    else:
+        how = {"job_timeout": 600, "retry": Retry(max=2)}
+        for number in range(int(sys.argv[3])):
+            if "due" in sys.argv:
+                past = datetime.datetime.now(datetime.timezone.utc) - datetime.timedelta(seconds=1)
+                queue.enqueue_at(past, hold, f"due-{number}", **how)
+            else:
+                queue.enqueue(hold, f"job-{number}", **how)
