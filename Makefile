@@ -9,14 +9,15 @@ export PENSTOCK_TEST_PYTHON ?= $(TOOLS)/python
 
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
+FRAMEWORKS_FLAGS ?=
 BENCH_FLAGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench lint
+.PHONY: help demo test test-frameworks bench lint
 
 help: ## say what there is (the default)
 	@echo 'make TARGET, where TARGET is one of'
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-6s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-15s %s\n", $$1, $$2 }' Makefile
 
 demo: ## watch jobs, workers and scaling decisions on this machine; DEMO_FLAGS="..." adds flags
 	@scripts/setup.sh rust redis
@@ -26,6 +27,10 @@ demo: ## watch jobs, workers and scaling decisions on this machine; DEMO_FLAGS="
 test: ## run every test; TEST_FLAGS="..." adds arguments for cargo test
 	@scripts/setup.sh rust redis valkey python
 	cargo test --workspace --locked $(TEST_FLAGS)
+
+test-frameworks: ## compare the counts with real job frameworks, in about two minutes; installs them in .tools
+	@scripts/setup.sh rust redis frameworks
+	cargo test --locked --features frameworks --test frameworks -- --test-threads=2 $(FRAMEWORKS_FLAGS)
 
 bench: ## measure what it costs, in about six minutes; BENCH_FLAGS="..." adds flags
 	@scripts/setup.sh rust redis

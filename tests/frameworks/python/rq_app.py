@@ -14,7 +14,10 @@ def hold(name):
     book.hold(name)
 
 
+# A worker takes a function by the name of its module, and takes none of a script.
 if __name__ == "__main__":
+    from rq_app import hold
+
     role, name = sys.argv[1:3]
     queue = Queue(name, connection=book.book)
     if role == "counts":
