@@ -40,5 +40,5 @@ bench: ## measure what it costs, in about six minutes; BENCH_FLAGS="..." adds fl
 lint: ## check formatting, lints and documentation
 	@scripts/setup.sh rust lint
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features frameworks --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked

