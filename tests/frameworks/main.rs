@@ -17,6 +17,7 @@ mod dramatiq;
 mod huey;
 mod lists;
 mod rq;
+mod shutdown;
 mod sidekiq;
 mod stage;
 mod taskiq;

@@ -120,6 +120,19 @@ impl Stage {
         process.wait().unwrap();
     }
 
+    /// Asks a worker to end in its own way, as the end of a pod begins.
+    pub fn terminate(&self, pid: u32) {
+        assert!(self.workers.contains_key(&pid));
+        signal("TERM", &[pid]);
+    }
+
+    /// Waits until a worker has ended.
+    pub fn gone(&mut self, pid: u32) {
+        let process = self.workers.get_mut(&pid).unwrap();
+        patiently("the worker's end", || process.try_wait().unwrap().ok_or("it still runs"));
+        self.workers.remove(&pid);
+    }
+
     /// Tells all jobs to end, those that begin later too.
     pub fn release(&self) {
         self.redis.run("SET test:release 1");

@@ -72,6 +72,7 @@ func work(redisOf asynq.RedisClientOpt, book *redis.Client) error {
 		Concurrency:              2,
 		Queues:                   map[string]int{queue: 1},
 		DelayedTaskCheckInterval: 200 * time.Millisecond,
+		ShutdownTimeout:          time.Second,
 		RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return time.Millisecond },
 	})
 	hold := func(ctx context.Context, task *asynq.Task) error {
