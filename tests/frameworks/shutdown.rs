@@ -69,15 +69,14 @@ fn the_jobs_of_an_arq_worker_that_ends_in_order_wait_again() {
 #[test]
 fn the_jobs_of_a_sidekiq_process_that_ends_in_order_wait_again() {
     let mut stage = Stage::new("sidekiq, SIGTERM");
-    let work = stage.run("ruby sidekiq_app.rb work");
-    let trigger = format!("layout=sidekiq queue=q work={}", work.trim());
+    let trigger = "layout=sidekiq queue=q";
     stage.run("ruby sidekiq_app.rb add q 5");
     let worker = stage.work("sidekiq -r ./sidekiq_app.rb -c 2 -q q -t 1");
     stage.began(2);
-    stage.is("running", &trigger, counts(3, 0, 2));
+    stage.is("running", trigger, counts(3, 0, 2));
     stage.terminate(worker);
     stage.gone(worker);
-    stage.is("ended", &trigger, counts(5, 0, 0));
+    stage.is("ended", trigger, counts(5, 0, 0));
 }
 
 #[test]
