@@ -183,7 +183,8 @@ mod tests {
 
     #[test]
     fn a_parameter_that_cannot_be_what_it_is_used_as_is_refused() {
-        let queue = "[params.queue]\ntype = 'keys'\ndoc = 'd'\nexample = 'e'\n";
+        let keys = "type = 'keys'\ndoc = 'd'\nexample = 'e'\n";
+        let queue = format!("[params.queue]\n{keys}[params.more]\n{keys}");
         let told = |question: &str| {
             let toml = format!("doc = 'x'\n{queue}\n[[waiting]]\n{question}");
             Layout::parse("acme", &toml).unwrap_err().to_string()
@@ -196,6 +197,7 @@ mod tests {
             ("when = { no = 'a' }", "`{no}` is no parameter of it"),
             ("unit = 'fortnights'", "the unit must be one of s, ms, ns, ms*4096"),
             ("minus = { read = 'size', key = '{other}' }", "`{other}` is no parameter of it"),
+            ("or = { read = 'size', key = '{more}' }", "`more` is used as one value beside"),
             ("membres = 'due'", "unknown field `membres`"),
         ] {
             let told = told(&format!("{size}{more}"));

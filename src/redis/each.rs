@@ -194,8 +194,12 @@ fn of_fields(
     fields: &[Vec<u8>],
     value: &Value,
 ) -> Result<u64, Fault> {
+    let values = decode::optional_strings(value)?;
+    if values.len() != fields.len() {
+        return Err(Fault::Unexpected("another number of values than fields".to_owned()));
+    }
     let mut counted = 0;
-    for (field, value) in fields.iter().zip(decode::optional_strings(value)?) {
+    for (field, value) in fields.iter().zip(values) {
         // What is gone by now may be back in its queue, which was read before.
         let Some(value) = value else {
             counted += 1;
@@ -367,6 +371,14 @@ mod tests {
         let members = limits::EACH_MEMBERS as u64 + 1;
         let done = answer(sized(&unacked("q"), members));
         assert_eq!(done, Answer::Each { counted: 0, examined: 0, beyond: members });
+    }
+
+    #[test]
+    fn fewer_values_than_fields_are_no_count() {
+        let step = Step::Ask { members: vec![b"a".to_vec(), b"b".to_vec()], seen: Seen::default() };
+        let reply = Value::Array(vec![text(r#"[{}, "", "emails"]"#)]);
+        let next = step.proceed(&unacked("emails"), &[Ok(reply)], &KnownFields::default());
+        assert!(matches!(next, Err(Fault::Unexpected(_))));
     }
 
     #[test]

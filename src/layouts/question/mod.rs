@@ -158,6 +158,8 @@ pub(super) struct Use {
 pub(super) enum Role {
     /// Anything that has text.
     Text,
+    /// Text of one value.
+    Single,
     /// A duration.
     Duration,
     /// A choice.
@@ -179,6 +181,9 @@ impl Role {
     pub(super) fn fits(&self, kind: &ParameterKind) -> bool {
         match (self, kind) {
             (Self::Text, kind) => !matches!(kind, ParameterKind::Duration { .. }),
+            (Self::Single, kind) => {
+                matches!(kind, ParameterKind::Name { .. } | ParameterKind::Choice { .. })
+            }
             (Self::Duration, kind) => matches!(kind, ParameterKind::Duration { .. }),
             (Self::Choice, kind) => matches!(kind, ParameterKind::Choice { .. }),
             (Self::Word(word), ParameterKind::Choice { choices, .. }) => choices.contains(word),
@@ -194,6 +199,7 @@ impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text => f.write_str("text"),
+            Self::Single => f.write_str("one value beside the key's own"),
             Self::Duration => f.write_str("a duration"),
             Self::Choice => f.write_str("a choice"),
             Self::Word(word) => write!(f, "a choice that may be `{word}`"),
@@ -293,6 +299,11 @@ impl SizeQuestion {
             uses.push(Use { parameter: parameter.clone(), as_a: Role::Unit });
         }
         uses.extend(self.others().flat_map(Question::uses));
+        // What is taken off or taken instead is one thing for each key.
+        let own = self.parameters();
+        let others = self.others().flat_map(Question::parameters);
+        let single = others.filter(|parameter| !own.contains(parameter));
+        uses.extend(single.map(|name| Use { parameter: name.to_owned(), as_a: Role::Single }));
     }
 
     /// The parameters of its key: each of their values makes a summand. What others name has one
