@@ -209,6 +209,10 @@ fn all_problems_come_at_once_with_their_place() {
         hold_stale = "soon"
         [layouts.acme]
         doc = "hunter2"
+        [layouts.other]
+        doc = "d"
+        params.password = { type = "name", doc = "d", example = "e" }
+        waiting = [{ read = "size", key = "{password}" }]
     "#,
     );
     for part in [
@@ -234,11 +238,12 @@ fn all_problems_come_at_once_with_their_place() {
         "penstock.toml: redis.two.password_env: names an environment variable that is not set",
         "penstock.toml: redis.two.hold_stale: must be a duration",
         "penstock.toml: layouts.acme: layout `acme`: it has none of [[waiting]]",
+        "penstock.toml: layouts.other.params: `password` means something else in every trigger",
     ] {
         assert!(told.contains(part), "{part} is not in: {told}");
     }
     assert!(!told.contains("hunter2"), "{told}");
-    assert_eq!(told.lines().count(), 21, "{told}");
+    assert_eq!(told.lines().count(), 22, "{told}");
 }
 
 #[test]

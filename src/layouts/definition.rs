@@ -45,6 +45,14 @@ pub enum DefinitionError {
         /// What it would have to be.
         wanted: String,
     },
+    /// Something in it can mean nothing, or hides work without saying so.
+    #[error("layout `{layout}`: {flaw}")]
+    Senseless {
+        /// The layout's name.
+        layout: String,
+        /// What, in words.
+        flaw: String,
+    },
     /// It counts nothing.
     #[error("layout `{layout}`: it has none of [[waiting]], [[scheduled]] and [[in_flight]]")]
     Empty {
@@ -71,15 +79,15 @@ pub(super) struct Definition {
     pub(super) invisible: Vec<Invisible>,
     /// While one of these is so, what waits or is due does not count.
     #[serde(default)]
-    paused: Vec<Pause>,
+    pub(super) paused: Vec<Pause>,
     #[serde(default)]
-    scheduled: Vec<Question>,
+    pub(super) scheduled: Vec<Question>,
     #[serde(default)]
-    waiting: Vec<Question>,
+    pub(super) waiting: Vec<Question>,
     #[serde(default)]
-    in_flight: Vec<Question>,
+    pub(super) in_flight: Vec<Question>,
     #[serde(default)]
-    orphaned: Vec<Question>,
+    pub(super) orphaned: Vec<Question>,
 }
 
 /// Work that is in no key.
@@ -88,7 +96,7 @@ pub(super) struct Definition {
 pub(super) struct Invisible {
     pub(super) doc: String,
     #[serde(default)]
-    when: BTreeMap<String, String>,
+    pub(super) when: BTreeMap<String, String>,
     /// The parameter that makes it visible when it is given.
     unless: Option<String>,
 }
@@ -102,8 +110,8 @@ impl Layout {
     /// Reads a definition.
     ///
     /// # Errors
-    /// [`DefinitionError`] when the text is not of the format, counts nothing, or names what it does
-    /// not declare.
+    /// [`DefinitionError`] when the text is not of the format, counts nothing, names what it does
+    /// not declare, or says what can mean nothing.
     pub fn parse(name: &str, toml: &str) -> Result<Self, DefinitionError> {
         let layout = name.to_owned();
         let parsed = toml::from_str(toml).map_err(|error| DefinitionError::Format {
@@ -146,6 +154,9 @@ impl Layout {
         }
         if definition.states().next().is_none() {
             return Err(DefinitionError::Empty { layout });
+        }
+        if let Some(flaw) = definition.flaw() {
+            return Err(DefinitionError::Senseless { layout, flaw });
         }
         Ok(Self { name: layout, definition })
     }

@@ -17,6 +17,7 @@ mod count;
 mod definition;
 mod each;
 mod expression;
+mod flaw;
 mod parameter;
 mod plan;
 mod question;

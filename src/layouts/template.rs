@@ -139,6 +139,15 @@ impl Template {
         })
     }
 
+    /// Whether it stands for no name at all.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_nothing = |piece: &Piece| match piece {
+            Piece::Literal(bytes) => bytes.is_empty(),
+            Piece::Parameter(_) => false,
+        };
+        self.0.iter().all(is_nothing)
+    }
+
     /// The name with these values; `None` if the binding lacks one.
     pub(super) fn fill(&self, binding: &Binding<'_>) -> Option<Name> {
         let mut name = Vec::new();

@@ -4,6 +4,7 @@
 //! connections, Redis, gRPC or time.
 
 mod arguments;
+mod effect;
 mod family;
 mod metric_name;
 mod names;
@@ -13,7 +14,8 @@ mod threshold;
 
 use std::{fmt, time::Duration};
 
-pub use family::{Family, belongs_to_connection};
+pub use effect::without_effect;
+pub use family::{Family, belongs_to_connection, is_reserved};
 pub use parse::DEFAULT_CONNECTION;
 pub use problem::{Problem, Problems, shown};
 pub use threshold::{Activation, Target, ThresholdError};

@@ -43,6 +43,10 @@ impl TriggerCheck<'_, '_> {
                 if let Some(invisible) = &trigger.invisible {
                     self.desk.note(&self.at("layout"), invisible);
                 }
+                for key in metadata.without_effect(&trigger, self.registry()) {
+                    let what = "changes nothing beside the other keys of this trigger";
+                    self.desk.note(&self.at(&key), what);
+                }
                 self.counting(&trigger, &metadata);
                 self.globs(&trigger);
                 self.access(trigger, &metadata);

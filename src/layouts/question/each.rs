@@ -104,6 +104,32 @@ impl TryFrom<String> for MemberKey {
 }
 
 impl EachQuestion {
+    /// What of it can mean nothing, in words for who wrote it.
+    pub(in crate::layouts) fn flaw(&self) -> Option<&'static str> {
+        let has_values = match self.ask {
+            AskQuestion::Values(_) | AskQuestion::Text(_) | AskQuestion::Field => true,
+            AskQuestion::Exists(_) | AskQuestion::Length(_) => false,
+        };
+        let filter = self.filter.as_ref();
+        let pointers = filter.into_iter().flat_map(|filter| {
+            let others = filter.only_if.as_ref().map(|only| &only.pointer);
+            [&filter.pointer].into_iter().chain(others)
+        });
+        if self.of.is_empty() {
+            Some("`of` is empty, and no collection has that name")
+        } else if filter.is_some() && !has_values {
+            Some("a `filter` needs values: an `ask` of values, text or \"field\"")
+        } else if matches!(self.ask, AskQuestion::Field)
+            && !matches!(self.collection, CollectionWord::Hash)
+        {
+            Some("only the collection `hash` can `ask` for its \"field\"")
+        } else if pointers.into_iter().any(|pointer| !pointer.starts_with('/')) {
+            Some("a `pointer` begins with `/`, as in `/queue`")
+        } else {
+            None
+        }
+    }
+
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
         let key = match &self.ask {
             AskQuestion::Exists(key)

@@ -4,6 +4,7 @@
 //! what it means for a trigger.
 
 mod each;
+mod pause;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -14,13 +15,16 @@ use super::{
     expression::Expression,
     parameter::ParameterKind,
     plan::{MissingGroup, Part},
-    read::{Members, Read, Scores, Test, Unit},
+    read::{Members, Read, Scores, Unit},
     template::{Binding, Template},
 };
 use each::EachQuestion;
+pub(super) use pause::Pause;
 
 /// A summand that is not yet given its place in a plan.
 pub(super) type Summand = Expression<(Read, Part)>;
+
+const EMPTY_KEY: &str = "`key` is empty, and no key has that name";
 
 /// Conditions: these parameters, choices all, have these values.
 type When = BTreeMap<String, String>;
@@ -68,20 +72,6 @@ pub(super) struct GroupQuestion {
     missing_group: String,
     #[serde(default)]
     pub(super) when: When,
-}
-
-/// Something that, while it is so, keeps workers from taking jobs.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "read", rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) enum Pause {
-    /// A key exists.
-    Exists { key: Template },
-    /// A hash has a field.
-    Field { key: Template, field: Template },
-    /// A set has a member.
-    Member { key: Template, member: Template },
-    /// A string is this one.
-    Value { key: Template, value: Template },
 }
 
 /// What of a sorted set counts.
@@ -222,11 +212,23 @@ fn holds(when: &When, arguments: &Arguments) -> bool {
 }
 
 impl Question {
-    fn when(&self) -> &When {
+    pub(super) fn when(&self) -> &When {
         match self {
             Self::Size(question) => &question.when,
             Self::GroupWaiting(question) | Self::GroupPending(question) => &question.when,
             Self::Each(question) => &question.when,
+        }
+    }
+
+    /// What of it can mean nothing, in words for who wrote it.
+    pub(super) fn flaw(&self) -> Option<&'static str> {
+        match self {
+            Self::Size(SizeQuestion { key, .. }) if key.is_empty() => Some(EMPTY_KEY),
+            Self::Size(question) => question.others().find_map(Self::flaw),
+            Self::GroupWaiting(question) | Self::GroupPending(question) => {
+                question.key.is_empty().then_some(EMPTY_KEY)
+            }
+            Self::Each(question) => question.flaw(),
         }
     }
 
@@ -356,33 +358,6 @@ impl GroupQuestion {
         let read = Read::Group { key: self.key.fill(binding)?, group: self.group.fill(binding)? };
         let missing_group = policy(arguments.choice(&self.missing_group));
         Some(Expression::Leaf((read, part(missing_group))))
-    }
-}
-
-impl Pause {
-    fn templates(&self) -> Vec<&Template> {
-        match self {
-            Self::Exists { key } => vec![key],
-            Self::Field { key, field: named }
-            | Self::Member { key, member: named }
-            | Self::Value { key, value: named } => vec![key, named],
-        }
-    }
-
-    /// The parameters that it names.
-    pub(super) fn uses(&self) -> Vec<Use> {
-        self.templates().into_iter().flat_map(Template::parameters).map(Use::text).collect()
-    }
-
-    /// The flag to read; `None` if the binding does not say which.
-    fn flag(&self, binding: &Binding<'_>) -> Option<Read> {
-        let (key, test) = match self {
-            Self::Exists { key } => (key, Test::Exists),
-            Self::Field { key, field } => (key, Test::Field(field.fill(binding)?)),
-            Self::Member { key, member } => (key, Test::Member(member.fill(binding)?)),
-            Self::Value { key, value } => (key, Test::Value(value.fill(binding)?)),
-        };
-        Some(Read::Flag { key: key.fill(binding)?, test })
     }
 }
 
