@@ -105,6 +105,28 @@ pub const COUNTED_BYTES: u64 = 512 * 1024;
 /// How far a client's clock may be off from Redis's when a score is compared with now.
 pub const CLOCK_GRACE: Duration = Duration::from_secs(1);
 
+/// Sets of channels that one link listens to. Each is a key prefix of Celery's or the like, and what
+/// workers say there is news for the link.
+pub const STATIONS: usize = 16;
+/// Workers that are remembered of what was heard on one of them. With one more nothing is known.
+pub const HEARD_WORKERS: usize = 1_000;
+/// Bytes of a message that is looked at; a heartbeat has about 600.
+pub const HEARD_BYTES: usize = 64 * 1024;
+/// Bytes of a worker's name and of the names of its queues together.
+pub const HEARD_NAME_BYTES: usize = 4 * 1024;
+/// How long a worker is believed at least after it spoke, or three of its intervals if that is more:
+/// two heartbeats may be lost, or late on a busy machine.
+pub const HEARD_SILENCE: Duration = Duration::from_secs(10);
+/// The longest interval that a worker may announce; with a longer one a dead worker would count for
+/// a quarter of an hour and more.
+pub const HEARD_INTERVAL_MAX: Duration = Duration::from_mins(5);
+/// How long workers are listened to at least before silence says that there are none: two intervals
+/// of Celery's two seconds, and a second.
+pub const LISTENING: Duration = Duration::from_secs(5);
+/// How long a worker is believed that was heard on an earlier connection: Celery's workers try to
+/// come back to a broker that was away every 30 s at the latest, and their tasks go on meanwhile.
+pub const REJOINING: Duration = Duration::from_secs(40);
+
 /// Within this `GetMetrics` and `IsActive` answer, whatever Redis does.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(1);
 /// How long the last known value is held by default while Redis cannot be read.

@@ -112,7 +112,7 @@ fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {
     let leaf = |term: &Term| {
         let read = plan.reads()[term.read].to_string();
         match term.part {
-            Part::Size | Part::Flag | Part::Each(_) => read,
+            Part::Size | Part::Flag | Part::Each(_) | Part::Heard => read,
             Part::GroupWaiting(_) => format!("lag of {read}"),
             Part::GroupPending(_) => format!("pending of {read}"),
         }
@@ -141,7 +141,7 @@ fn notes(layout: &Layout) -> Vec<String> {
     let invisible =
         layout.invisible(&sample(layout)).map(|doc| format!("**Not visible by default:** {doc}"));
     let cost = cost(&layout.plan(&sample(layout)));
-    let window = layout.blind_window();
+    let window = layout.blind_window(&sample(layout));
     let blind = (!window.is_zero()).then(|| {
         format!(
             "A job may be in no key for up to {window:?} while it moves, so a lower count is believed only \
@@ -158,6 +158,8 @@ fn cost(plan: &Plan) -> String {
         let each = match read {
             Read::Size { .. } | Read::Group { .. } | Read::Flag { .. } => None,
             Read::Each(each) => Some(each),
+            // It is listened to, which costs a command once.
+            Read::Heard(_) => continue,
         };
         commands += 1;
         // The next score that will be due, beside the count of those that are.

@@ -3,21 +3,25 @@
 //! It asks Redis by the same source that the service uses, so that what it shows is what KEDA
 //! would be told; it holds no state and keeps no connection.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     config::Config,
     hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas},
     layouts::{Answer, Expression, Part, Plan, Term},
     limits,
-    redis::{Exchange, RedisSource},
-    sampling::{Changes, Link, Source},
+    redis::{Exchange, RedisLink, RedisSource},
+    sampling::{Changes, Fault, Link, Reply, Source},
+    time::Instant,
     trigger::{Trigger, Verdict},
 };
+
+/// Between two looks whether workers were listened to for long enough.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What the workload's scaling allows, as the ScaledObject would say it.
 #[derive(Debug, Clone, Copy)]
@@ -53,10 +57,7 @@ pub(super) async fn probe(
     let place = format!("{}:{}", connection.host, connection.port);
     let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
     let mut link = link.with_context(|| format!("{place} did not answer in time"))??;
-    link.record();
-    let replies = timeout(limits::READ_DEADLINE, link.read(trigger.plan.reads())).await;
-    let replies = replies.with_context(|| format!("{place} did not answer in time"))??;
-    let exchanges = link.take_transcript();
+    let (replies, exchanges) = read(&mut link, &trigger, &place).await?;
     let answers = replies.into_iter().map(|reply| reply.map(|reply| reply.answer));
     let answers = answers.collect::<Result<Vec<Answer>, _>>();
     let answers = answers.map_err(|fault| anyhow!("{}{fault}", transcript(&exchanges)))?;
@@ -64,6 +65,29 @@ pub(super) async fn probe(
     match trigger.verdict(&known) {
         Ok(verdict) => Ok(Probe { trigger, exchanges, answers, verdict, replicas }),
         Err(misfit) => bail!("{}{misfit}", transcript(&exchanges)),
+    }
+}
+
+/// Asks everything once. What is heard is waited for: until it was listened to for long enough
+/// nobody knows, and the last look is the one that counts.
+async fn read(
+    link: &mut RedisLink,
+    trigger: &Trigger,
+    place: &str,
+) -> anyhow::Result<(Vec<Result<Reply, Fault>>, Vec<Exchange>)> {
+    let since = Instant::now();
+    loop {
+        link.record();
+        let replies = timeout(limits::READ_DEADLINE, link.read(trigger.plan.reads())).await;
+        let replies = replies.with_context(|| format!("{place} did not answer in time"))??;
+        let listening = replies.iter().find_map(|reply| match reply {
+            Err(Fault::Listening(listening)) => Some(*listening),
+            Ok(_) | Err(_) => None,
+        });
+        match listening {
+            Some(listening) if since.elapsed() < 2 * listening => sleep(LOOK_AGAIN).await,
+            Some(_) | None => return Ok((replies, link.take_transcript())),
+        }
     }
 }
 

@@ -4,12 +4,12 @@
 //! triggers and patterns, and nothing of Redis or of what a caller makes of a denial.
 
 use crate::{
-    layouts::{Name, Read},
+    layouts::{Glob, Name, Read},
     limits::{self, DATABASE_NUMBER},
     trigger::{Trigger, shown},
 };
 
-use super::{glob::Glob, problem::ConfigProblems, raw::Given};
+use super::{problem::ConfigProblems, raw::Given};
 
 /// Members of a collection that nobody can foresee: only a pattern that allows all of these allows
 /// whatever stands there.
@@ -110,7 +110,7 @@ impl Access {
         }
         let is_denied = |key: &Name| !self.keys.iter().any(|glob| glob.matches(key.as_bytes()));
         let reads = trigger.plan.reads().iter();
-        let own = reads.clone().flat_map(Read::keys).find(|key| is_denied(key)).cloned();
+        let own = reads.clone().flat_map(|read| read.touches(asked)).find(is_denied);
         let of_member = |member: &[u8]| {
             let is_denied =
                 |read: &&Read| read.key_of_member(member).as_ref().is_some_and(is_denied);
@@ -126,7 +126,8 @@ impl Access {
 
     fn patterns(&self) -> String {
         let listed = self.keys.iter().take(PATTERNS_SHOWN);
-        let mut patterns: Vec<String> = listed.map(|glob| format!("`{}`", glob.shown())).collect();
+        let shown = |glob: &Glob| format!("`{}`", shown(&glob.to_string()));
+        let mut patterns: Vec<String> = listed.map(shown).collect();
         if self.keys.len() > PATTERNS_SHOWN {
             patterns.push(format!("{} more", self.keys.len() - PATTERNS_SHOWN));
         }

@@ -9,7 +9,6 @@ mod address;
 mod connection;
 mod environment;
 mod file;
-mod glob;
 mod layouts;
 mod password;
 mod problem;

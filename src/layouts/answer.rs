@@ -38,6 +38,8 @@ pub enum Answer {
         /// How many more members there are.
         beyond: u64,
     },
+    /// How many jobs workers say that they have begun.
+    Heard(u64),
 }
 
 impl Answer {
@@ -56,7 +58,8 @@ impl Answer {
             | Self::Number(_)
             | Self::NotANumber
             | Self::WrongType(_)
-            | Self::Flag(_) => false,
+            | Self::Flag(_)
+            | Self::Heard(_) => false,
         }
     }
 }

@@ -191,6 +191,12 @@ impl Definition {
         })
     }
 
+    /// How long a job may be in no key, or not yet told of, while it moves.
+    pub(super) fn blind_window(&self, arguments: &Arguments) -> Duration {
+        let told_late = self.states().filter_map(|question| question.blind_window(arguments));
+        told_late.fold(self.blind_window, Duration::max)
+    }
+
     /// What of this trigger's work nobody can see.
     pub(super) fn invisible(&self, arguments: &Arguments) -> Option<&str> {
         let holds = |invisible: &&Invisible| {

@@ -18,6 +18,8 @@ mod definition;
 mod each;
 mod expression;
 mod flaw;
+mod glob;
+mod heard;
 mod parameter;
 mod plan;
 mod question;
@@ -31,6 +33,8 @@ pub use count::{Count, Counts};
 pub use definition::DefinitionError;
 pub use each::{Around, Ask, Collection, Each, Filter};
 pub use expression::{Expression, Weight};
+pub use glob::{Glob, GlobError};
+pub use heard::{Channel, Heard, Station, Whose};
 pub use parameter::{Argument, Arguments, Parameter, ParameterKind, words};
 pub use plan::{Beyond, MissingGroup, Part, Plan, States, Term};
 pub use read::{Members, Name, Read, Scores, Test, Unit};
@@ -98,10 +102,11 @@ impl Layout {
         &self.definition.needs
     }
 
-    /// How long a job may be in no key while it moves from one to another.
+    /// How long a job of a trigger with these arguments may be in no key, or not yet told of by its
+    /// worker, while it moves from one place to another.
     #[must_use]
-    pub fn blind_window(&self) -> Duration {
-        self.definition.blind_window
+    pub fn blind_window(&self, arguments: &Arguments) -> Duration {
+        self.definition.blind_window(arguments)
     }
 
     /// What of the work of a trigger with these arguments is in no key, and what to do about it.
@@ -220,7 +225,7 @@ mod tests {
             arguments.set("unit", Argument::Choice("ms".to_owned()));
             match &keys.plan(&arguments).reads()[0] {
                 Read::Size { members, .. } => *members,
-                Read::Group { .. } | Read::Flag { .. } | Read::Each(_) => {
+                Read::Group { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => {
                     unreachable!("the layout `keys` asks for sizes")
                 }
             }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::time;
 
-use super::{expression::Weight, read::Name};
+use super::{expression::Weight, glob::Glob, read::Name};
 
 /// One declared parameter of a layout.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -41,6 +41,8 @@ pub enum ParameterKind {
         /// The name that holds when none is given; it may be empty.
         default: Option<String>,
     },
+    /// A pattern of names, in the syntax of KEYS; there is no default.
+    Pattern,
     /// Words, comma-separated.
     Words {
         /// The words that hold when none are given.
@@ -67,6 +69,7 @@ impl ParameterKind {
         match self {
             Self::Keys => "one or more names".to_owned(),
             Self::Name { .. } => "a name".to_owned(),
+            Self::Pattern => "a pattern".to_owned(),
             Self::Words { .. } => "words".to_owned(),
             Self::Duration { .. } => "a duration".to_owned(),
             Self::Choice { choices, .. } => choices.join(" or "),
@@ -77,7 +80,10 @@ impl ParameterKind {
     #[must_use]
     pub fn default_text(&self) -> Option<String> {
         match self {
-            Self::Keys | Self::Name { default: None } | Self::Duration { default: None } => None,
+            Self::Keys
+            | Self::Pattern
+            | Self::Name { default: None }
+            | Self::Duration { default: None } => None,
             Self::Name { default: Some(default) }
             | Self::Words { default }
             | Self::Choice { default, .. } => Some(default.clone()),
@@ -89,7 +95,7 @@ impl ParameterKind {
     #[must_use]
     pub fn default_argument(&self) -> Option<Argument> {
         match self {
-            Self::Keys | Self::Name { default: None } => None,
+            Self::Keys | Self::Pattern | Self::Name { default: None } => None,
             Self::Name { default: Some(default) } => {
                 Some(Argument::Names(vec![(default.as_str().into(), Weight::ONE)]))
             }
@@ -132,6 +138,7 @@ struct Declaration {
 enum TypeWord {
     Keys,
     Name,
+    Pattern,
     Words,
     Duration,
     Choice,
@@ -162,6 +169,8 @@ impl TryFrom<Declaration> for Parameter {
             (TypeWord::Choice, _) => return Err("a choice needs a default among its choices"),
             (TypeWord::Keys, None) => ParameterKind::Keys,
             (TypeWord::Keys, Some(_)) => return Err("keys have no default"),
+            (TypeWord::Pattern, None) => ParameterKind::Pattern,
+            (TypeWord::Pattern, Some(_)) => return Err("a pattern has no default"),
             (TypeWord::Name, default) => ParameterKind::Name { default },
             (TypeWord::Words, Some(default)) => ParameterKind::Words { default },
             (TypeWord::Words, None) => return Err("words need a default"),
@@ -181,6 +190,8 @@ impl TryFrom<Declaration> for Parameter {
 pub enum Argument {
     /// One or more names, each with what its jobs count.
     Names(Vec<(Name, Weight)>),
+    /// A pattern of names.
+    Pattern(Glob),
     /// A duration.
     Duration(Duration),
     /// One of the parameter's words.
@@ -202,7 +213,7 @@ impl Arguments {
     pub fn choice(&self, parameter: &str) -> Option<&str> {
         match self.0.get(parameter)? {
             Argument::Choice(word) => Some(word),
-            Argument::Names(_) | Argument::Duration(_) => None,
+            Argument::Names(_) | Argument::Pattern(_) | Argument::Duration(_) => None,
         }
     }
 
@@ -211,7 +222,16 @@ impl Arguments {
     pub fn duration(&self, parameter: &str) -> Option<Duration> {
         match self.0.get(parameter)? {
             Argument::Duration(duration) => Some(*duration),
-            Argument::Names(_) | Argument::Choice(_) => None,
+            Argument::Names(_) | Argument::Pattern(_) | Argument::Choice(_) => None,
+        }
+    }
+
+    /// The pattern of a parameter; `None` if it was not given.
+    #[must_use]
+    pub fn pattern(&self, parameter: &str) -> Option<&Glob> {
+        match self.0.get(parameter)? {
+            Argument::Pattern(glob) => Some(glob),
+            Argument::Names(_) | Argument::Duration(_) | Argument::Choice(_) => None,
         }
     }
 
@@ -223,6 +243,7 @@ impl Arguments {
                 names.iter().map(|(name, weight)| (name.as_bytes(), *weight)).collect()
             }
             Some(Argument::Choice(word)) => vec![(word.as_bytes(), Weight::ONE)],
+            Some(Argument::Pattern(glob)) => vec![(glob.text().as_bytes(), Weight::ONE)],
             Some(Argument::Duration(_)) | None => vec![],
         }
     }

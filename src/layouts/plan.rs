@@ -24,6 +24,8 @@ pub enum Part {
     Flag,
     /// What the members of a collection have.
     Each(Beyond),
+    /// What workers say that they have begun.
+    Heard,
 }
 
 /// What the members count that are too many to look at.
@@ -205,8 +207,12 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
                 }),
             }
         }
+        (Part::Heard, Answer::Heard(jobs)) => Ok(Count::from(*jobs)),
         // Answers to another read than the part's own, which nothing mixes up.
-        (Part::Size, Answer::Group(_) | Answer::MissingGroup { .. } | Answer::Flag(_))
+        (
+            Part::Size | Part::Heard,
+            Answer::Group(_) | Answer::MissingGroup { .. } | Answer::Flag(_),
+        )
         | (
             Part::GroupWaiting(_) | Part::GroupPending(_),
             Answer::Size(_) | Answer::Number(_) | Answer::Flag(_),
@@ -216,9 +222,14 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
             Answer::Size(_) | Answer::Number(_) | Answer::Group(_) | Answer::MissingGroup { .. },
         )
         | (Part::Each(_), Answer::Flag(_))
+        | (Part::Heard, Answer::Size(_) | Answer::Number(_))
         | (
-            Part::Size | Part::GroupWaiting(_) | Part::GroupPending(_) | Part::Flag,
+            Part::Size | Part::GroupWaiting(_) | Part::GroupPending(_) | Part::Flag | Part::Heard,
             Answer::Each { .. },
+        )
+        | (
+            Part::Size | Part::GroupWaiting(_) | Part::GroupPending(_) | Part::Flag | Part::Each(_),
+            Answer::Heard(_),
         ) => Err(wrong_type("of another read", expected(read))),
     }
 }
@@ -232,6 +243,7 @@ fn expected(read: &Read) -> &'static str {
         Read::Flag { test: Test::Field(_), .. } => "a hash",
         Read::Flag { test: Test::Member(_), .. } => "a set",
         Read::Flag { test: Test::Value(_), .. } => "a string",
+        Read::Heard(_) => "what workers say",
     }
 }
 
@@ -244,7 +256,9 @@ fn missing_group(read: &Read) -> Misfit {
         Read::Group { key, group } => {
             Misfit::MissingGroup { key: key.clone(), group: group.clone() }
         }
-        Read::Size { .. } | Read::Flag { .. } | Read::Each(_) => not_a_number(read),
+        Read::Size { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => {
+            not_a_number(read)
+        }
     }
 }
 

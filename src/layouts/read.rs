@@ -6,7 +6,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::each::Each;
+use super::{each::Each, heard::Heard};
 
 /// A Redis key, group or member: bytes, since frameworks use bytes that are no text. Clones share
 /// them.
@@ -136,16 +136,31 @@ pub enum Read {
     },
     /// What each member of a collection has.
     Each(Arc<Each>),
+    /// What workers say on channels. No command asks for it: it is listened to.
+    Heard(Heard),
 }
 
 impl Read {
     /// The key whose changes are announced for it. (What the members of a collection have is read
-    /// again every second while there are members.)
+    /// again every second while there are members.) What is heard has its first channel's name for
+    /// one.
     #[must_use]
     pub fn keys(&self) -> [&Name; 1] {
         match self {
             Self::Size { key, .. } | Self::Group { key, .. } | Self::Flag { key, .. } => [key],
             Self::Each(each) => [&each.of],
+            Self::Heard(heard) => [&heard.station.key],
+        }
+    }
+
+    /// The names of keys and channels that must be allowed to whom asks on this database.
+    #[must_use]
+    pub fn touches(&self, database: u32) -> Vec<Name> {
+        match self {
+            Self::Heard(heard) => heard.station.channels(database).collect(),
+            Self::Size { .. } | Self::Group { .. } | Self::Flag { .. } | Self::Each(_) => {
+                self.keys().into_iter().cloned().collect()
+            }
         }
     }
 
@@ -154,16 +169,16 @@ impl Read {
     pub fn key_of_member(&self, member: &[u8]) -> Option<Name> {
         match self {
             Self::Each(each) => each.key_of(member),
-            Self::Size { .. } | Self::Group { .. } | Self::Flag { .. } => None,
+            Self::Size { .. } | Self::Group { .. } | Self::Flag { .. } | Self::Heard(_) => None,
         }
     }
 
-    /// Whether the answer changes by time passing alone.
+    /// Whether the answer changes by Redis's time passing alone.
     #[must_use]
     pub fn depends_on_time(&self) -> bool {
         match self {
             Self::Size { members, .. } => !matches!(members, Members::All),
-            Self::Group { .. } | Self::Flag { .. } | Self::Each(_) => false,
+            Self::Group { .. } | Self::Flag { .. } | Self::Each(_) | Self::Heard(_) => false,
         }
     }
 }
@@ -176,6 +191,7 @@ impl fmt::Display for Read {
             Self::Size { key, members: Members::Leased(_) } => write!(f, "leased in `{key}`"),
             Self::Group { key, group } => write!(f, "group `{group}` of `{key}`"),
             Self::Each(each) => each.fmt(f),
+            Self::Heard(heard) => heard.fmt(f),
             Self::Flag { key, test: Test::Exists } => write!(f, "`{key}` exists"),
             Self::Flag { key, test: Test::Field(field) } => write!(f, "`{key}` has `{field}`"),
             Self::Flag { key, test: Test::Member(member) } => write!(f, "`{key}` has `{member}`"),

@@ -21,11 +21,13 @@ use crate::{
     config::{Connection, PasswordError},
     limits,
     sampling::{Changes, Fault, Link, Source},
+    time::Instant,
 };
 
 use super::{
     error,
     fields::KnownFields,
+    heard::Ears,
     invalidation,
     link::{KnownTypes, RedisLink},
 };
@@ -37,13 +39,15 @@ pub struct RedisSource {
     database: u32,
     types: KnownTypes,
     fields: KnownFields,
+    ears: Ears,
 }
 
 impl RedisSource {
     /// The source for a database of a connection.
     #[must_use]
     pub fn new(connection: Connection, database: u32) -> Self {
-        Self { connection, database, types: KnownTypes::default(), fields: KnownFields::default() }
+        let (types, fields) = (KnownTypes::default(), KnownFields::default());
+        Self { connection, database, types, fields, ears: Ears::new(database) }
     }
 
     async fn open(&self, changes: &Changes, protocol: ProtocolVersion) -> Result<RedisLink, Fault> {
@@ -53,7 +57,8 @@ impl RedisSource {
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
         let (types, fields) = (self.types.clone(), self.fields.clone());
-        let mut link = RedisLink::new(connection, tracked, types, fields);
+        let ears = (protocol == ProtocolVersion::RESP3).then(|| self.ears.clone());
+        let mut link = RedisLink::new(connection, tracked, types, fields, ears);
         // A server may take connections long before it is ready to answer.
         link.prove(false).await?;
         Ok(link)
@@ -71,8 +76,10 @@ impl RedisSource {
             .set_response_timeout(Some(limits::CONNECT_DEADLINE))
             .set_pipeline_buffer_size(limits::PIPELINE_BUFFER);
         if protocol == ProtocolVersion::RESP3 {
+            let ears = self.ears.clone();
             config = config.set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
-                for change in invalidation::changes(&push) {
+                let heard = ears.take(&push, Instant::now());
+                for change in invalidation::changes(&push).into_iter().chain(heard) {
                     changes.report(change);
                 }
                 Ok(())

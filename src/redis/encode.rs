@@ -59,6 +59,8 @@ pub(super) fn question(read: &Read, key_type: KeyType, now: Duration) -> Cmd {
         Read::Group { key, .. } => of_key("XINFO", &["GROUPS"], key),
         Read::Flag { key, test } => flag(key, test),
         Read::Each(each) => each::size(each),
+        // Nothing is asked: what was heard before this is answered is known by then.
+        Read::Heard(_) => redis::cmd("PING"),
     }
 }
 
@@ -143,7 +145,7 @@ fn size(key: &Name, members: Members, key_type: KeyType, now: Duration) -> Cmd {
 pub(super) fn next_score(read: &Read, now: Duration) -> Cmd {
     let (key, members) = match read {
         Read::Size { key, members } => (key, *members),
-        Read::Group { .. } | Read::Flag { .. } | Read::Each(_) => {
+        Read::Group { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => {
             let [key] = read.keys();
             (key, Members::All)
         }

@@ -97,6 +97,7 @@ impl FollowUps {
             Read::Group { key, group } => of_group(key, group, reply),
             Read::Flag { key, test } => of_flag(key, test, reply),
             Read::Each(each) => of_each(each, reply),
+            Read::Heard(_) => Err(Fault::Unexpected("what is heard was asked for".to_owned())),
         };
         self.0.push(progress.unwrap_or_else(|fault| Progress::Done(Err(fault))));
     }

@@ -18,7 +18,7 @@ use deadpool_redis::{
 use tokio::time::timeout;
 
 use crate::{
-    layouts::{Answer, Ask, Name, Read},
+    layouts::{Answer, Ask, Name, Read, Station},
     limits,
     sampling::{Fault, Lasts, Link, Reply},
 };
@@ -29,6 +29,7 @@ use super::{
     error::{Refusal, fault, refusal},
     fields::KnownFields,
     follow_up::FollowUps,
+    heard::Ears,
     transcript::Exchange,
 };
 
@@ -42,6 +43,10 @@ pub struct RedisLink {
     types: KnownTypes,
     pub(super) fields: KnownFields,
     transcript: Option<Vec<Exchange>>,
+    /// What is heard on it; `None` where nothing is pushed.
+    pub(super) ears: Option<Ears>,
+    /// The stations to which it is subscribed.
+    pub(super) tuned: Vec<Arc<Station>>,
 }
 
 /// The types of keys that are no lists, as far as they were learned. They outlive a link, so that a
@@ -64,8 +69,17 @@ impl RedisLink {
         tracked: bool,
         types: KnownTypes,
         fields: KnownFields,
+        ears: Option<Ears>,
     ) -> Self {
-        Self { connection: Some(connection), tracked, types, fields, transcript: None }
+        Self {
+            connection: Some(connection),
+            tracked,
+            types,
+            fields,
+            transcript: None,
+            ears,
+            tuned: Vec::new(),
+        }
     }
 
     /// Notes every command and reply from now on.
@@ -78,21 +92,29 @@ impl RedisLink {
         self.transcript.take().unwrap_or_default()
     }
 
+    /// Notes one exchange more, if they are noted.
+    pub(super) fn note(&mut self, exchange: impl FnOnce() -> Exchange) {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.push(exchange());
+        }
+    }
+
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("the connection is only taken when the link is dropped")
+    }
+
     /// Sends commands in one pipeline and returns one reply for each.
     pub(super) async fn round(&mut self, commands: Vec<Cmd>) -> Result<Vec<Response>, Fault> {
         if commands.is_empty() {
             return Ok(vec![]);
         }
-        let connection = self
-            .connection
-            .as_mut()
-            .expect("the connection is only taken when the link is dropped");
         let mut pipeline = Pipeline::with_capacity(commands.len());
         pipeline.ignore_errors();
         for command in &commands {
             pipeline.add_command(command.clone());
         }
-        let replies = timeout(limits::COMMAND_DEADLINE, pipeline.query_async(connection)).await;
+        let replies =
+            timeout(limits::COMMAND_DEADLINE, pipeline.query_async(self.connection())).await;
         let replies: Result<Vec<Response>, _> = replies.map_err(|_| Fault::Timeout)?;
         let replies = replies.map_err(|error| fault(&error))?;
         if replies.len() != commands.len() {
@@ -127,7 +149,7 @@ impl RedisLink {
                 self.types.map().get(key).copied().unwrap_or(of_unknown)
             }
             Read::Group { .. } => KeyType::Stream,
-            Read::Flag { .. } | Read::Each(_) => KeyType::Other,
+            Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => KeyType::Other,
         }
     }
 
@@ -192,14 +214,9 @@ impl RedisLink {
         }
         Err(Fault::Unexpected("the types of the keys keep changing".to_owned()))
     }
-}
 
-impl Link for RedisLink {
-    fn tracked(&self) -> bool {
-        self.tracked
-    }
-
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+    /// Asks for what is in keys.
+    pub(super) async fn ask(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         if !reads.iter().any(Read::depends_on_time) {
             return self.answer(reads, Duration::ZERO).await;
         }
@@ -218,8 +235,22 @@ impl Link for RedisLink {
             }
         }
     }
+}
+
+impl Link for RedisLink {
+    fn tracked(&self) -> bool {
+        self.tracked
+    }
+
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+        if reads.iter().any(|read| matches!(read, Read::Heard(_))) {
+            return self.ask_and_hear(reads).await;
+        }
+        self.ask(reads).await
+    }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
+        self.rest_ears().await?;
         let mut commands = vec![deadpool_redis::redis::cmd("PING")];
         commands.extend(clock.then(encode::time));
         let replies = self.round(commands).await?;
@@ -234,6 +265,7 @@ impl Link for RedisLink {
                 | Fault::Timeout
                 | Fault::Refused(_)
                 | Fault::Credentials(_)
+                | Fault::Listening(_)
                 | Fault::Unexpected(_),
             )
             | None => {
@@ -264,7 +296,7 @@ fn until_announced(read: &Read, answer: Answer) -> Reply {
 /// Whether a reply says that the key's type was guessed wrongly.
 fn is_mistaken(read: &Read, guess: KeyType, reply: &Response) -> bool {
     match (read, reply) {
-        (Read::Group { .. } | Read::Flag { .. } | Read::Each(_), _) => false,
+        (Read::Group { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_), _) => false,
         (Read::Size { .. }, Err(error)) => refusal(error) == Refusal::WrongType,
         (Read::Size { .. }, Ok(value)) => {
             let named = || decode::type_name(value).ok();

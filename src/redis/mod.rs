@@ -11,6 +11,7 @@ mod encode;
 mod error;
 mod fields;
 mod follow_up;
+mod heard;
 mod invalidation;
 mod link;
 mod transcript;

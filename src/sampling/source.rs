@@ -46,6 +46,10 @@ pub enum Fault {
     /// The password or the setting that names it cannot be read.
     #[error("the credentials cannot be read: {0}")]
     Credentials(String),
+    /// Workers tell their state on a channel that was not listened to for long enough yet, so that
+    /// nobody knows who has not spoken.
+    #[error("workers are listened to for {0:?} before their silence means anything")]
+    Listening(Duration),
     /// Redis answered what this question cannot have as an answer.
     #[error("Redis answered what was not expected: {0}")]
     Unexpected(String),

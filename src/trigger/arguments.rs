@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    layouts::{Argument, Arguments, Layout, Name, Parameter, ParameterKind, Weight, words},
+    layouts::{Argument, Arguments, Glob, Layout, Name, Parameter, ParameterKind, Weight, words},
     limits,
     metadata::Entry,
     time,
@@ -120,6 +120,16 @@ impl<'a> ArgumentReader<'a> {
                     None
                 }
             },
+            ParameterKind::Pattern => {
+                let pattern = names::parse_literal(self.as_meant(&entry.value))
+                    .map_err(|error| error.to_string())
+                    .and_then(|_| {
+                        let refused = |error| format!("`{}` {error}", shown(&entry.value));
+                        Glob::parse(self.as_meant(&entry.value)).map_err(refused)
+                    });
+                let refuse = |what| self.problems.add(&entry.spelled, what);
+                pattern.map(Argument::Pattern).map_err(refuse).ok()
+            }
             ParameterKind::Words { .. } => match names::parse_literal(&entry.value) {
                 Ok(_) if entry.value.split(',').count() > limits::WORDS => {
                     let what = format!("lists more than {} words", limits::WORDS);

@@ -119,7 +119,7 @@ impl<'a> Parser<'a> {
             activation,
             stale_for: stale_for?,
             activity_window: activity_window?,
-            blind_window: layout.blind_window(),
+            blind_window: layout.blind_window(&arguments),
             invisible: layout.invisible(&arguments).map(str::to_owned),
             globs,
             family,

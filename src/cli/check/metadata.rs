@@ -121,7 +121,10 @@ fn sample(key: &str, layout: Option<&Layout>) -> String {
             | ParameterKind::Name { default: Some(_) }),
         ) => return kind.default_text().unwrap_or_default(),
         Some(ParameterKind::Duration { .. }) => return "1s".to_owned(),
-        Some(ParameterKind::Keys | ParameterKind::Name { default: None }) | None => {}
+        Some(
+            ParameterKind::Keys | ParameterKind::Pattern | ParameterKind::Name { default: None },
+        )
+        | None => {}
     }
     let word = match key {
         "redis" => "default",

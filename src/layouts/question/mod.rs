@@ -4,9 +4,11 @@
 //! what it means for a trigger.
 
 mod each;
+mod group;
+mod heard;
 mod pause;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::Deserialize;
 
@@ -14,11 +16,13 @@ use super::{
     Arguments,
     expression::Expression,
     parameter::ParameterKind,
-    plan::{MissingGroup, Part},
+    plan::Part,
     read::{Members, Read, Scores, Unit},
     template::{Binding, Template},
 };
 use each::EachQuestion;
+use group::GroupQuestion;
+use heard::HeardQuestion;
 pub(super) use pause::Pause;
 
 /// A summand that is not yet given its place in a plan.
@@ -41,6 +45,8 @@ pub(super) enum Question {
     GroupPending(GroupQuestion),
     /// What the members of a collection have.
     Each(EachQuestion),
+    /// What workers say on channels.
+    Heard(HeardQuestion),
 }
 
 /// The size of a key, or of what is left of it.
@@ -60,18 +66,6 @@ pub(super) struct SizeQuestion {
     minus: Option<Box<Question>>,
     /// What counts in its place if it is more.
     or: Option<Box<Question>>,
-}
-
-/// A part of what a consumer group has.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct GroupQuestion {
-    key: Template,
-    group: Template,
-    /// The choice parameter that says what a stream without the group means.
-    missing_group: String,
-    #[serde(default)]
-    pub(super) when: When,
 }
 
 /// What of a sorted set counts.
@@ -150,6 +144,8 @@ pub(super) enum Role {
     Text,
     /// Text of one value.
     Single,
+    /// A pattern.
+    Pattern,
     /// A duration.
     Duration,
     /// A choice.
@@ -174,6 +170,7 @@ impl Role {
             (Self::Single, kind) => {
                 matches!(kind, ParameterKind::Name { .. } | ParameterKind::Choice { .. })
             }
+            (Self::Pattern, kind) => matches!(kind, ParameterKind::Pattern),
             (Self::Duration, kind) => matches!(kind, ParameterKind::Duration { .. }),
             (Self::Choice, kind) => matches!(kind, ParameterKind::Choice { .. }),
             (Self::Word(word), ParameterKind::Choice { choices, .. }) => choices.contains(word),
@@ -190,6 +187,7 @@ impl fmt::Display for Role {
         match self {
             Self::Text => f.write_str("text"),
             Self::Single => f.write_str("one value beside the key's own"),
+            Self::Pattern => f.write_str("a pattern"),
             Self::Duration => f.write_str("a duration"),
             Self::Choice => f.write_str("a choice"),
             Self::Word(word) => write!(f, "a choice that may be `{word}`"),
@@ -217,6 +215,7 @@ impl Question {
             Self::Size(question) => &question.when,
             Self::GroupWaiting(question) | Self::GroupPending(question) => &question.when,
             Self::Each(question) => &question.when,
+            Self::Heard(question) => &question.when,
         }
     }
 
@@ -225,10 +224,9 @@ impl Question {
         match self {
             Self::Size(SizeQuestion { key, .. }) if key.is_empty() => Some(EMPTY_KEY),
             Self::Size(question) => question.others().find_map(Self::flaw),
-            Self::GroupWaiting(question) | Self::GroupPending(question) => {
-                question.key.is_empty().then_some(EMPTY_KEY)
-            }
+            Self::GroupWaiting(question) | Self::GroupPending(question) => question.flaw(),
             Self::Each(question) => question.flaw(),
+            Self::Heard(question) => question.flaw(),
         }
     }
 
@@ -237,11 +235,9 @@ impl Question {
         let mut uses = uses_of_when(self.when());
         match self {
             Self::Size(question) => question.uses(&mut uses),
-            Self::GroupWaiting(question) | Self::GroupPending(question) => {
-                uses.extend(question.parameters().map(Use::text));
-                uses.push(Use { parameter: question.missing_group.clone(), as_a: Role::Choice });
-            }
+            Self::GroupWaiting(question) | Self::GroupPending(question) => question.uses(&mut uses),
             Self::Each(question) => uses.extend(question.parameters().map(Use::text)),
+            Self::Heard(question) => question.uses(&mut uses),
         }
         uses
     }
@@ -253,6 +249,7 @@ impl Question {
                 question.parameters().collect()
             }
             Self::Each(question) => question.parameters().collect(),
+            Self::Heard(question) => question.parameters().collect(),
         }
     }
 
@@ -284,6 +281,15 @@ impl Question {
                 question.summand(binding, arguments, Part::GroupPending)
             }
             Self::Each(question) => question.summand(binding),
+            Self::Heard(question) => question.summand(binding, arguments),
+        }
+    }
+
+    /// For how long what it counts may be told late, beyond the layout's own blind window.
+    pub(super) fn blind_window(&self, arguments: &Arguments) -> Option<Duration> {
+        match self {
+            Self::Heard(question) => question.blind_window(arguments),
+            Self::Size(_) | Self::GroupWaiting(_) | Self::GroupPending(_) | Self::Each(_) => None,
         }
     }
 }
@@ -341,31 +347,5 @@ impl SizeQuestion {
             (MembersWord::All, Some(_)) | (MembersWord::Leased, _) => Members::Leased(scores),
             (MembersWord::Due, _) => Members::Due(scores),
         }
-    }
-}
-
-impl GroupQuestion {
-    fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.key.parameters().chain(self.group.parameters())
-    }
-
-    fn summand(
-        &self,
-        binding: &Binding<'_>,
-        arguments: &Arguments,
-        part: fn(MissingGroup) -> Part,
-    ) -> Option<Summand> {
-        let read = Read::Group { key: self.key.fill(binding)?, group: self.group.fill(binding)? };
-        let missing_group = policy(arguments.choice(&self.missing_group));
-        Some(Expression::Leaf((read, part(missing_group))))
-    }
-}
-
-/// A word that is none of the known ones says that nobody knows.
-fn policy(word: Option<&str>) -> MissingGroup {
-    match word {
-        Some("all") => MissingGroup::All,
-        Some("none") => MissingGroup::Nothing,
-        _ => MissingGroup::Unknown,
     }
 }

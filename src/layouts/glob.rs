@@ -5,16 +5,21 @@
 //! matcher once was not (CVE-2022-36021): this one takes at most pattern × name steps. What Redis
 //! tolerates in a broken pattern is refused here, since it rarely means what was written.
 
-use crate::{limits, trigger::shown};
+use std::fmt;
+
+use crate::limits;
+
+use super::read::Name;
 
 /// One pattern.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Glob {
-    text: String,
-    steps: Vec<Step>,
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Glob {
+    /// As it is written, and as Redis would take it.
+    text: Name,
+    steps: Box<[Step]>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 enum Step {
     /// `*`: any bytes, also none.
     Many,
@@ -28,22 +33,30 @@ enum Step {
 
 /// Why a text is no pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum GlobError {
+pub enum GlobError {
+    /// Nothing is written.
     #[error("is an empty pattern, which matches nothing")]
     Empty,
+    /// It is longer than a name may be.
     #[error("is longer than {} bytes", limits::NAME_BYTES)]
     Long,
+    /// A class has no end.
     #[error("has a `[` that no `]` closes; `\\[` is a literal `[`")]
     Unclosed,
+    /// A class has no members.
     #[error("has a class without members; `\\[` is a literal `[`")]
     EmptyClass,
+    /// Nothing follows the last backslash.
     #[error("ends with a backslash; `\\\\` is a literal one")]
     Backslash,
 }
 
 impl Glob {
     /// Reads a pattern.
-    pub(super) fn parse(text: &str) -> Result<Self, GlobError> {
+    ///
+    /// # Errors
+    /// [`GlobError`] when it is none, or rarely means what was written.
+    pub fn parse(text: &str) -> Result<Self, GlobError> {
         if text.is_empty() {
             return Err(GlobError::Empty);
         }
@@ -64,12 +77,13 @@ impl Glob {
                 steps.push(step);
             }
         }
-        Ok(Self { text: text.to_owned(), steps })
+        Ok(Self { text: text.into(), steps: steps.into() })
     }
 
     /// Whether the whole name matches. Only the last star is ever tried again, since an earlier
     /// one could not do better: at most pattern × name steps.
-    pub(super) fn matches(&self, name: &[u8]) -> bool {
+    #[must_use]
+    pub fn matches(&self, name: &[u8]) -> bool {
         let (mut at, mut step) = (0, 0);
         let mut last_star: Option<(usize, usize)> = None;
         while at < name.len() {
@@ -93,9 +107,22 @@ impl Glob {
         self.steps[step..].iter().all(|step| *step == Step::Many)
     }
 
-    /// The pattern as a message may repeat it.
-    pub(super) fn shown(&self) -> String {
-        shown(&self.text)
+    /// The pattern as it is written.
+    #[must_use]
+    pub fn text(&self) -> &Name {
+        &self.text
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
+impl fmt::Debug for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Glob(`{self}`)")
     }
 }
 
