@@ -108,3 +108,65 @@ fn celery_workers_with_a_hash_of_their_own_under_a_key_prefix_are_counted() {
     stage.kill(first);
     stage.is("killed", trigger, counts(3, 0, 2));
 }
+
+#[test]
+fn celery_tasks_acknowledged_early_are_counted_by_the_heartbeats_of_their_pool() {
+    let mut stage = Stage::new("celery 5.7.0, heartbeats of a pool");
+    let (emails, reports) = (
+        "layout=celery queue=emails running=heartbeats pool=emails@*",
+        "layout=celery queue=reports running=heartbeats pool=reports@*",
+    );
+    stage.run("python celery_app.py emails 5");
+    stage.run("python celery_app.py reports 1");
+    let first = stage.work(&worker("-Q emails -c 3 -n emails@%h"));
+    stage.work(&worker("-Q reports -c 1 -n reports@%h"));
+    stage.began(4);
+    // Three run and two are prefetched: the larger of the two counts.
+    stage.is("running", emails, counts(0, 0, 3));
+    stage.is("running", reports, counts(0, 0, 1));
+    assert_eq!(stage.report(emails)["notVisible"], serde_json::Value::Null);
+    stage.kill(first);
+    // Those that ran are lost; the two that it had taken ahead are still in the hash.
+    stage.is("killed, and given up", emails, counts(0, 0, 2));
+    stage.release();
+    stage.ended(1);
+    stage.is("drained", reports, counts(0, 0, 0));
+}
+
+#[test]
+fn celery_workers_that_publish_their_queues_are_counted_by_queue() {
+    let mut stage =
+        Stage::new("celery 5.7.0, heartbeats with queues").with("TEST_PUBLISHES", "queues");
+    let of = |queue: &str| format!("layout=celery queue={queue} running=heartbeats");
+    stage.run("python celery_app.py emails 3");
+    stage.run("python celery_app.py reports 1");
+    let first = stage.work(&worker("-Q emails -c 3"));
+    stage.work(&worker("-Q reports,other -c 2 -n reports@%h"));
+    stage.began(4);
+    stage.is("running", &of("emails"), counts(0, 0, 3));
+    stage.is("running", &of("reports"), counts(0, 0, 1));
+    stage.is("running", &of("emails,reports,other"), counts(0, 0, 4));
+    stage.terminate(first);
+    stage.release();
+    stage.ended(4);
+    stage.gone(first);
+    stage.is("drained", &of("emails"), counts(0, 0, 0));
+    stage.is("drained", &of("reports"), counts(0, 0, 0));
+}
+
+#[test]
+fn celery_heartbeats_are_heard_under_a_key_prefix() {
+    let mut stage = Stage::new("celery 5.7.0, heartbeats under a key prefix")
+        .with("TEST_TRANSPORT", r#"{"global_keyprefix": "app:"}"#);
+    let trigger = "layout=celery queue=q running=heartbeats pool=celery@* keyPrefix=app:";
+    stage.run("python celery_app.py q 2");
+    let first = stage.work(&worker("-Q q -c 2"));
+    stage.began(2);
+    stage.is("running", trigger, counts(0, 0, 2));
+    // What it still runs while it ends is not told any more: it says goodbye first.
+    stage.release();
+    stage.ended(2);
+    stage.is("drained", trigger, counts(0, 0, 0));
+    stage.terminate(first);
+    stage.gone(first);
+}

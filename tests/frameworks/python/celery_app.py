@@ -8,6 +8,10 @@ from celery import Celery
 
 import book
 
+if "TEST_PUBLISHES" in os.environ:
+    sys.path.append("../../../contrib/celery")
+    import penstock_queues  # noqa: F401, it connects itself
+
 app = Celery("celery_app", broker=book.URL)
 app.conf.update(
     broker_connection_retry_on_startup=True,

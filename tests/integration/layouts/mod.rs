@@ -6,6 +6,7 @@
 
 mod attribution;
 mod frameworks;
+mod heartbeats;
 mod hostile;
 mod own;
 
