@@ -16,6 +16,7 @@ mod celery;
 mod dramatiq;
 mod huey;
 mod lists;
+mod pool;
 mod rq;
 mod shutdown;
 mod sidekiq;

@@ -32,3 +32,4 @@ if __name__ == "__main__":
     for number in range(count):
         more = {"priority": number % 10} if "priorities" in sys.argv else {}
         hold.apply_async((f"{queue}-{number}",), queue=queue, **more)
+        book.enqueued(f"{queue}-{number}")

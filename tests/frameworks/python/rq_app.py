@@ -31,3 +31,4 @@ if __name__ == "__main__":
                 queue.enqueue_at(past, hold, f"due-{number}", **how)
             else:
                 queue.enqueue(hold, f"job-{number}", **how)
+                book.enqueued(f"job-{number}")
