@@ -213,15 +213,16 @@ make_venv() {
     die "python3 has no venv: install it (on Debian and Ubuntu: python3-venv)"
 }
 
-# venv_of PLACE FILE: a copy of the file is put there last, so what is half done is done again.
+# venv_of PLACE FILE OPTION...: the options are pip's. A copy of the file is put there last, so what is half done is done again.
 venv_of() {
     place=$tools/$1
     wanted=tests/frameworks/python/$2
+    shift 2
     cmp -s "$wanted" "$place/installed.txt" && return
     command -v python3 >/dev/null || die "there is no python3: install Python 3.10 or newer"
     make_venv "$place"
     say "installing the packages of $wanted with pip"
-    quietly "$place/bin/python" -m pip install --disable-pip-version-check -r "$wanted" ||
+    quietly "$place/bin/python" -m pip install --disable-pip-version-check "$@" -r "$wanted" ||
         die_with_log "pip could not install the packages of $wanted: is there network access?"
     cp "$wanted" "$place/installed.txt"
 }
@@ -258,6 +259,7 @@ asynq_program() {
 need_frameworks() {
     venv_of frameworks-venv requirements.txt
     venv_of frameworks-arq requirements-arq.txt
+    venv_of frameworks-graflow requirements-graflow.txt --no-deps
     node_modules
     sidekiq_program
     asynq_program

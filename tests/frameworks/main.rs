@@ -15,6 +15,7 @@ mod bull;
 mod celery;
 mod dramatiq;
 mod huey;
+mod leases;
 mod lists;
 mod pool;
 mod rq;

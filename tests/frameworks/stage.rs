@@ -227,10 +227,12 @@ impl Stage {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Starts `PROGRAM ARGUMENT…`; one that is not named here is of the Python frameworks.
+    /// Starts `PROGRAM ARGUMENT…`; one that is not named here is of the Python frameworks, `NAME:PROGRAM`
+    /// of one that has an environment of its own.
     fn spawn(&mut self, line: &str) -> (Child, PathBuf) {
-        let words: Vec<String> =
-            line.split(' ').map(|word| word.replace("REDIS", &self.redis.url())).collect();
+        let (url, port) = (self.redis.url(), self.redis.port().to_string());
+        let filled = |word: &str| word.replace("REDIS", &url).replace("PORT", &port);
+        let words: Vec<String> = line.split(' ').map(filled).collect();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let tools = root.join(".tools");
         let (program, folder) = match words[0].as_str() {
@@ -238,8 +240,10 @@ impl Stage {
             ruby @ ("ruby" | "sidekiq") => (PathBuf::from(ruby), "ruby"),
             "penstock" => (PathBuf::from(env!("CARGO_BIN_EXE_penstock")), "."),
             "asynq" => (tools.join("frameworks-asynq"), "go"),
-            python => match python.strip_prefix("arq:") {
-                Some(program) => (tools.join("frameworks-arq/bin").join(program), "python"),
+            python => match python.split_once(':') {
+                Some((own, program)) => {
+                    (tools.join(format!("frameworks-{own}/bin")).join(program), "python")
+                }
                 None => (tools.join("frameworks-venv/bin").join(python), "python"),
             },
         };

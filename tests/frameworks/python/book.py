@@ -5,6 +5,7 @@ With TEST_NAP a job waits for nobody and takes that long, in ms, and up to three
 
 import asyncio
 import os
+import sys
 import time
 
 import redis
@@ -12,6 +13,11 @@ import redis
 URL = os.environ["TEST_REDIS"]
 book = redis.Redis.from_url(URL)
 
+
+# The snippets of contrib/ have one name, and want to know where their Redis is.
+LEASE = float(os.environ.get("TEST_LEASES", 0))
+os.environ["PENSTOCK_LEASES_REDIS"] = URL
+sys.path.append("../../../contrib/" + os.environ.get("TEST_CONTRIB", ""))
 
 NAP = float(os.environ.get("TEST_NAP", 0)) / 1000
 

@@ -21,6 +21,11 @@ app.conf.update(
     worker_prefetch_multiplier=1,
 )
 
+if book.LEASE:
+    import penstock_leases
+
+    penstock_leases.LEASE = book.LEASE
+
 
 @app.task
 def hold(name):
