@@ -29,7 +29,7 @@ test: ## run every test; TEST_FLAGS="..." adds arguments for cargo test
 	cargo test --workspace --locked $(TEST_FLAGS)
 
 test-frameworks: ## compare the counts with real job frameworks, in about two minutes; installs them in .tools
-	@scripts/setup.sh rust redis frameworks
+	@scripts/setup.sh rust redis valkey frameworks
 	cargo test --locked --features frameworks --test frameworks -- --test-threads=2 $(FRAMEWORKS_FLAGS)
 
 bench: ## measure what it costs, in about six minutes; BENCH_FLAGS="..." adds flags

@@ -2,7 +2,17 @@
 //!
 //! It is apart because of its hash of unacknowledged messages, which all queues of a broker share.
 
-use crate::stage::{Stage, counts, patiently};
+use crate::{
+    on_both_servers,
+    server::Kind,
+    stage::{Stage, counts, patiently},
+};
+
+on_both_servers!(
+    celery_tasks_acknowledged_late_are_counted_from_the_queue_through_a_kill_to_their_end,
+    celery_tasks_acknowledged_early_are_not_seen_while_they_run_and_the_trigger_says_so,
+    celery_tasks_of_every_priority_are_counted,
+);
 
 /// Seconds after which another worker takes what nobody acknowledged. The default is an hour.
 const VISIBILITY: u64 = 15;
@@ -11,9 +21,10 @@ fn worker(options: &str) -> String {
     format!("celery -A celery_app worker {options} --without-gossip --without-mingle -l warning")
 }
 
-#[test]
-fn celery_tasks_acknowledged_late_are_counted_from_the_queue_through_a_kill_to_their_end() {
-    let mut stage = Stage::new("celery 5.7.0, acks_late")
+fn celery_tasks_acknowledged_late_are_counted_from_the_queue_through_a_kill_to_their_end(
+    kind: Kind,
+) {
+    let mut stage = Stage::on(kind, "celery 5.7.0, acks_late")
         .with("TEST_ACKS", "late")
         .with("TEST_TRANSPORT", r#"{"visibility_timeout": 15}"#);
     let trigger = "layout=celery queue=q acks=late";
@@ -38,9 +49,8 @@ fn celery_tasks_acknowledged_late_are_counted_from_the_queue_through_a_kill_to_t
     stage.is("drained", trigger, counts(0, 0, 0));
 }
 
-#[test]
-fn celery_tasks_acknowledged_early_are_not_seen_while_they_run_and_the_trigger_says_so() {
-    let mut stage = Stage::new("celery 5.7.0, early acks");
+fn celery_tasks_acknowledged_early_are_not_seen_while_they_run_and_the_trigger_says_so(kind: Kind) {
+    let mut stage = Stage::on(kind, "celery 5.7.0, early acks");
     let trigger = "layout=celery queue=q";
     stage.run("python celery_app.py q 8");
     stage.is("queued", trigger, counts(8, 0, 0));
@@ -54,9 +64,8 @@ fn celery_tasks_acknowledged_early_are_not_seen_while_they_run_and_the_trigger_s
     stage.is("killed", trigger, counts(4, 0, 2));
 }
 
-#[test]
-fn celery_tasks_of_every_priority_are_counted() {
-    let mut stage = Stage::new("celery 5.7.0, priorities").with("TEST_ACKS", "late");
+fn celery_tasks_of_every_priority_are_counted(kind: Kind) {
+    let mut stage = Stage::on(kind, "celery 5.7.0, priorities").with("TEST_ACKS", "late");
     let trigger = "layout=celery queue=q acks=late";
     stage.run("python celery_app.py q 10 priorities");
     stage.is("queued", trigger, counts(10, 0, 0));

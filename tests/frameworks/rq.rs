@@ -4,13 +4,21 @@
 
 use serde_json::json;
 
-use crate::stage::{Stage, counts};
+use crate::{
+    on_both_servers,
+    server::Kind,
+    stage::{Stage, counts},
+};
+
+on_both_servers!(
+    rq_jobs_are_counted_from_the_queue_through_a_kill_to_their_end,
+    due_jobs_of_the_rq_scheduler_count_where_the_trigger_asks_for_them,
+);
 
 const WORKER: &str = "rq worker -u REDIS -P . q";
 
-#[test]
-fn rq_jobs_are_counted_from_the_queue_through_a_kill_to_their_end() {
-    let mut stage = Stage::new("rq 3.0.0");
+fn rq_jobs_are_counted_from_the_queue_through_a_kill_to_their_end(kind: Kind) {
+    let mut stage = Stage::on(kind, "rq 3.0.0");
     let trigger = "layout=rq queue=q";
     stage.run("python rq_app.py enqueue q 5");
     stage.is("queued", trigger, counts(5, 0, 0));
@@ -45,9 +53,8 @@ fn rq_jobs_are_counted_from_the_queue_through_a_kill_to_their_end() {
     stage.is("drained", trigger, counts(0, 0, 0));
 }
 
-#[test]
-fn due_jobs_of_the_rq_scheduler_count_where_the_trigger_asks_for_them() {
-    let mut stage = Stage::new("rq 3.0.0, scheduler");
+fn due_jobs_of_the_rq_scheduler_count_where_the_trigger_asks_for_them(kind: Kind) {
+    let mut stage = Stage::on(kind, "rq 3.0.0, scheduler");
     let (plain, asks) = ("layout=rq queue=q", "layout=rq queue=q scheduled=count");
     stage.run("python rq_app.py enqueue q 2 due");
     stage.is("due", plain, counts(0, 0, 0));
