@@ -245,6 +245,8 @@ node_modules() {
 sidekiq_program() {
     command -v sidekiq >/dev/null || apt_install ruby-sidekiq ||
         die "there is no sidekiq: install it so that it is on PATH (on Debian and Ubuntu: ruby-sidekiq)"
+    quietly ruby -e 'require "sidekiq-reliable-fetch"' || apt_install ruby-gitlab-sidekiq-fetcher ||
+        die "there is no gitlab-sidekiq-fetcher: install it for Ruby (on Debian and Ubuntu: ruby-gitlab-sidekiq-fetcher)"
 }
 
 asynq_program() {
