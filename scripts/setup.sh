@@ -261,6 +261,7 @@ asynq_program() {
 need_frameworks() {
     venv_of frameworks-venv requirements.txt
     venv_of frameworks-arq requirements-arq.txt
+    venv_of frameworks-rq1 requirements-rq1.txt
     venv_of frameworks-graflow requirements-graflow.txt --no-deps
     node_modules
     sidekiq_program
