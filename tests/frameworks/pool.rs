@@ -29,8 +29,9 @@ const WAVE: u32 = 100;
 /// Between two looks at what penstock tells.
 const LOOK: Duration = Duration::from_millis(20);
 /// Jobs are enqueued on other connections than those that penstock hears and is asked on, so a look
-/// may be ahead of the news. Nothing else may make it late.
-const NEWS: Duration = Duration::from_secs(1);
+/// may be ahead of the news of them. How late news may be is asked by other tests; here they have to
+/// come, and from then on nothing less may be told.
+const NEWS: Duration = Duration::from_secs(5);
 /// For a run of forty seconds on two cores, where a worker of RQ may besides leave a job behind.
 const PATIENCE: Duration = Duration::from_secs(420);
 
@@ -196,7 +197,7 @@ async fn look_once(mut client: KedaClient, book: &RefCell<Book>, seen: &watch::S
 
 /// As many workers as there should be, until both waves are done and no worker is left.
 async fn work(stage: &mut Stage, pool: &Pool, mut book: Book, replicas: watch::Receiver<u32>) {
-    let (mut waves, mut working, mut ending) = (0, vec![], vec![]);
+    let (mut waves, mut working, mut ending, mut crowd) = (0, vec![], vec![], 0);
     loop {
         let wanted = *replicas.borrow();
         let is_idle = wanted == 0 && working.is_empty();
@@ -205,6 +206,7 @@ async fn work(stage: &mut Stage, pool: &Pool, mut book: Book, replicas: watch::R
                 waves += 1;
                 stage.work(&pool.producer);
             } else if ending.is_empty() {
+                assert!(crowd > 1, "never more than one worker");
                 return;
             }
         }
@@ -212,6 +214,7 @@ async fn work(stage: &mut Stage, pool: &Pool, mut book: Book, replicas: watch::R
         while working.len() < wanted as usize {
             working.push(stage.work(pool.worker));
         }
+        crowd = crowd.max(working.len());
         // The youngest goes first, as a ReplicaSet does among equals.
         while working.len() > wanted as usize {
             let youngest = working.pop().unwrap();
