@@ -102,18 +102,22 @@ pub const COUNTED_ENTRIES: u64 = 1_000;
 pub const COUNTED_PAGE: u64 = 250;
 /// Bytes of bodies that such a count may bring along, all pages together.
 pub const COUNTED_BYTES: u64 = 512 * 1024;
+/// Entries of a consumer group among which idle ones are looked for: Redis looks at each of them in one
+/// go. With more pending ones none counts as idle.
+pub const IDLE_AMONG: u64 = 10_000;
 /// How far a client's clock may be off from Redis's when a score is compared with now.
 pub const CLOCK_GRACE: Duration = Duration::from_secs(1);
 
 /// Sets of channels that one link listens to. Each is a key prefix of Celery's or the like, and what
 /// workers say there is news for the link.
-pub const STATIONS: usize = 16;
+pub const STATIONS: usize = 32;
 /// Workers that are remembered of what was heard on one of them. With one more nothing is known.
 pub const HEARD_WORKERS: usize = 1_000;
 /// Bytes of a message that is looked at; a heartbeat has about 600.
 pub const HEARD_BYTES: usize = 64 * 1024;
-/// Bytes of a worker's name and of the names of its queues together.
-pub const HEARD_NAME_BYTES: usize = 4 * 1024;
+/// Bytes of a worker's name and of the names of its queues together: with the two limits above that is
+/// 64 MB at the very most, for which somebody would have to publish on purpose.
+pub const HEARD_NAME_BYTES: usize = 2 * 1024;
 /// How long a worker is believed at least after it spoke, or three of its intervals if that is more:
 /// two heartbeats may be lost, or late on a busy machine.
 pub const HEARD_SILENCE: Duration = Duration::from_secs(10);

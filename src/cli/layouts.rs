@@ -112,7 +112,7 @@ fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {
     let leaf = |term: &Term| {
         let read = plan.reads()[term.read].to_string();
         match term.part {
-            Part::Size | Part::Flag | Part::Each(_) | Part::Heard => read,
+            Part::Size | Part::Flag | Part::GroupIdle | Part::Each(_) | Part::Heard => read,
             Part::GroupWaiting(_) => format!("lag of {read}"),
             Part::GroupPending(_) => format!("pending of {read}"),
         }
@@ -157,6 +157,11 @@ fn cost(plan: &Plan) -> String {
     for read in plan.reads() {
         let each = match read {
             Read::Size { .. } | Read::Group { .. } | Read::Flag { .. } => None,
+            // The entries themselves, if any are pending.
+            Read::Idle { .. } => {
+                commands += 1;
+                None
+            }
             Read::Each(each) => Some(each),
             // It is listened to, which costs a command once.
             Read::Heard(_) => continue,

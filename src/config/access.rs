@@ -224,6 +224,21 @@ mod tests {
     }
 
     #[test]
+    fn channels_are_allowed_as_keys_are_with_the_number_of_their_database() {
+        let heartbeats = [("layout", "celery"), ("queue", "q"), ("running", "heartbeats")];
+        let with = |channels: &str| {
+            let keys = texts(&["q*", "unacked", channels]);
+            let access = settle(RawAccess { keys, ..RawAccess::default() }).unwrap();
+            access.covers(&trigger(&heartbeats)).map_err(|denied| denied.to_string())
+        };
+        assert_eq!(with("/2.celeryev/*"), Ok(2));
+        for channels in ["/0.celeryev/*", "/2.celeryev/worker.heartbeat"] {
+            let denied = with(channels).unwrap_err();
+            assert!(denied.contains("does not include the key `/2.celeryev/worker."), "{denied}");
+        }
+    }
+
+    #[test]
     fn the_keys_of_members_are_allowed_only_by_a_pattern_that_allows_any_member() {
         let sidekiq = trigger(&[("layout", "sidekiq"), ("queue", "q")]);
         let with = |pattern: &str| {

@@ -22,6 +22,13 @@ pub enum Answer {
     WrongType(String),
     /// A consumer group as it stands.
     Group(Group),
+    /// Entries of a consumer group that are idle.
+    Idle {
+        /// How many.
+        entries: u64,
+        /// Whether the group has anything to give or pending: only then can there come to be others.
+        busy: bool,
+    },
     /// The stream exists and has no such group; it holds this many entries.
     MissingGroup {
         /// Entries in the stream (XLEN).
@@ -50,6 +57,7 @@ impl Answer {
     pub fn changes_silently(&self) -> bool {
         match self {
             Self::Group(group) => group.waiting.entries() > 0 || group.pending > 0,
+            Self::Idle { busy, .. } => *busy,
             Self::MissingGroup { .. } => true,
             // A member's own key is none whose changes are waited for.
             Self::Each { examined, .. } => *examined > 0,

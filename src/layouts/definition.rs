@@ -71,6 +71,9 @@ pub(super) struct Definition {
     pub(super) needs: Vec<String>,
     #[serde(default)]
     pub(super) params: BTreeMap<String, Parameter>,
+    /// What must be given beside what.
+    #[serde(default)]
+    requires: Vec<Requirement>,
     /// How long a job may be in no key while it moves from one to another.
     #[serde(default, deserialize_with = "duration")]
     pub(super) blind_window: Duration,
@@ -88,6 +91,16 @@ pub(super) struct Definition {
     pub(super) in_flight: Vec<Question>,
     #[serde(default)]
     pub(super) orphaned: Vec<Question>,
+}
+
+/// A parameter that must be given when others have these values, or when another one is given.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Requirement {
+    parameter: String,
+    #[serde(default)]
+    when: BTreeMap<String, String>,
+    with: Option<String>,
 }
 
 /// Work that is in no key.
@@ -175,7 +188,12 @@ impl Definition {
         let whens = self.invisible.iter().flat_map(|invisible| uses_of_when(&invisible.when));
         let unless = self.invisible.iter().filter_map(|invisible| invisible.unless.clone());
         let unless = unless.map(|parameter| Use { parameter, as_a: Role::Text });
-        questions.chain(pauses).chain(whens).chain(unless).collect()
+        let requires = self.requires.iter().flat_map(|requirement| {
+            let named = requirement.with.iter().chain([&requirement.parameter]).cloned();
+            let named = named.map(|parameter| Use { parameter, as_a: Role::Any });
+            uses_of_when(&requirement.when).into_iter().chain(named)
+        });
+        questions.chain(pauses).chain(whens).chain(unless).chain(requires).collect()
     }
 
     /// The plan for these arguments.
@@ -189,6 +207,20 @@ impl Definition {
             in_flight: all(&self.in_flight, &[]),
             orphaned: all(&self.orphaned, &[]),
         })
+    }
+
+    /// The first parameter that is missing beside what is given, and beside what.
+    pub(super) fn missing(&self, arguments: &Arguments) -> Option<(&str, String)> {
+        let holds = |requirement: &&Requirement| {
+            let with = requirement.with.as_deref();
+            requirement.when.iter().all(|(name, word)| arguments.choice(name) == Some(word))
+                && with.is_none_or(|name| arguments.is_given(name))
+                && !arguments.is_given(&requirement.parameter)
+        };
+        let requirement = self.requires.iter().find(holds)?;
+        let words = requirement.when.iter().map(|(name, word)| format!("{name}={word}"));
+        let beside: Vec<String> = words.chain(requirement.with.clone()).collect();
+        Some((&requirement.parameter, beside.join(" and ")))
     }
 
     /// How long a job may be in no key, or not yet told of, while it moves.

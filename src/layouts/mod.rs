@@ -102,6 +102,13 @@ impl Layout {
         &self.definition.needs
     }
 
+    /// The first parameter that must be given beside these arguments and is not, and beside which of
+    /// them.
+    #[must_use]
+    pub fn missing(&self, arguments: &Arguments) -> Option<(&str, String)> {
+        self.definition.missing(arguments)
+    }
+
     /// How long a job of a trigger with these arguments may be in no key, or not yet told of by its
     /// worker, while it moves from one place to another.
     #[must_use]
@@ -225,7 +232,11 @@ mod tests {
             arguments.set("unit", Argument::Choice("ms".to_owned()));
             match &keys.plan(&arguments).reads()[0] {
                 Read::Size { members, .. } => *members,
-                Read::Group { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => {
+                Read::Group { .. }
+                | Read::Idle { .. }
+                | Read::Flag { .. }
+                | Read::Each(_)
+                | Read::Heard(_) => {
                     unreachable!("the layout `keys` asks for sizes")
                 }
             }

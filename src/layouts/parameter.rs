@@ -208,6 +208,12 @@ impl Arguments {
         self.0.insert(parameter.to_owned(), argument);
     }
 
+    /// Whether a parameter has a value, given or by default.
+    #[must_use]
+    pub fn is_given(&self, parameter: &str) -> bool {
+        self.0.contains_key(parameter)
+    }
+
     /// The word that was chosen for a parameter.
     #[must_use]
     pub fn choice(&self, parameter: &str) -> Option<&str> {

@@ -20,6 +20,8 @@ pub enum Part {
     GroupWaiting(MissingGroup),
     /// What a group was given and has not acknowledged.
     GroupPending(MissingGroup),
+    /// What a group was given and nobody has looked after for long.
+    GroupIdle,
     /// Whether a flag stands: one or zero.
     Flag,
     /// What the members of a collection have.
@@ -207,28 +209,59 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
                 }),
             }
         }
+        (Part::GroupIdle, Answer::Idle { entries, .. }) => Ok(Count::from(*entries)),
+        // A group that is not there was given nothing.
+        (Part::GroupIdle, Answer::MissingGroup { .. }) => Ok(Count::ZERO),
         (Part::Heard, Answer::Heard(jobs)) => Ok(Count::from(*jobs)),
         // Answers to another read than the part's own, which nothing mixes up.
         (
-            Part::Size | Part::Heard,
-            Answer::Group(_) | Answer::MissingGroup { .. } | Answer::Flag(_),
+            Part::GroupWaiting(_)
+            | Part::GroupPending(_)
+            | Part::GroupIdle
+            | Part::Flag
+            | Part::Each(_)
+            | Part::Heard,
+            Answer::Size(_) | Answer::Number(_),
         )
         | (
-            Part::GroupWaiting(_) | Part::GroupPending(_),
-            Answer::Size(_) | Answer::Number(_) | Answer::Flag(_),
+            Part::Size | Part::GroupIdle | Part::Flag | Part::Each(_) | Part::Heard,
+            Answer::Group(_),
+        )
+        | (Part::Size | Part::Flag | Part::Each(_) | Part::Heard, Answer::MissingGroup { .. })
+        | (
+            Part::Size
+            | Part::GroupWaiting(_)
+            | Part::GroupPending(_)
+            | Part::Flag
+            | Part::Each(_)
+            | Part::Heard,
+            Answer::Idle { .. },
         )
         | (
-            Part::Flag | Part::Each(_),
-            Answer::Size(_) | Answer::Number(_) | Answer::Group(_) | Answer::MissingGroup { .. },
+            Part::Size
+            | Part::GroupWaiting(_)
+            | Part::GroupPending(_)
+            | Part::GroupIdle
+            | Part::Each(_)
+            | Part::Heard,
+            Answer::Flag(_),
         )
-        | (Part::Each(_), Answer::Flag(_))
-        | (Part::Heard, Answer::Size(_) | Answer::Number(_))
         | (
-            Part::Size | Part::GroupWaiting(_) | Part::GroupPending(_) | Part::Flag | Part::Heard,
+            Part::Size
+            | Part::GroupWaiting(_)
+            | Part::GroupPending(_)
+            | Part::GroupIdle
+            | Part::Flag
+            | Part::Heard,
             Answer::Each { .. },
         )
         | (
-            Part::Size | Part::GroupWaiting(_) | Part::GroupPending(_) | Part::Flag | Part::Each(_),
+            Part::Size
+            | Part::GroupWaiting(_)
+            | Part::GroupPending(_)
+            | Part::GroupIdle
+            | Part::Flag
+            | Part::Each(_),
             Answer::Heard(_),
         ) => Err(wrong_type("of another read", expected(read))),
     }
@@ -237,7 +270,7 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
 fn expected(read: &Read) -> &'static str {
     match read {
         Read::Size { .. } => "a list, set, zset, hash, stream or string",
-        Read::Group { .. } => "a stream",
+        Read::Group { .. } | Read::Idle { .. } => "a stream",
         Read::Each(each) => each.collection.type_name(),
         Read::Flag { test: Test::Exists, .. } => "anything",
         Read::Flag { test: Test::Field(_), .. } => "a hash",
@@ -256,9 +289,11 @@ fn missing_group(read: &Read) -> Misfit {
         Read::Group { key, group } => {
             Misfit::MissingGroup { key: key.clone(), group: group.clone() }
         }
-        Read::Size { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => {
-            not_a_number(read)
-        }
+        Read::Size { .. }
+        | Read::Idle { .. }
+        | Read::Flag { .. }
+        | Read::Each(_)
+        | Read::Heard(_) => not_a_number(read),
     }
 }
 

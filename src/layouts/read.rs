@@ -127,6 +127,16 @@ pub enum Read {
         /// The consumer group.
         group: Name,
     },
+    /// How many of the entries that a consumer group has not acknowledged were neither delivered nor
+    /// claimed for so long.
+    Idle {
+        /// The stream.
+        key: Name,
+        /// The consumer group.
+        group: Name,
+        /// For how long, to the millisecond.
+        after: Duration,
+    },
     /// Whether something is so.
     Flag {
         /// The key.
@@ -147,7 +157,10 @@ impl Read {
     #[must_use]
     pub fn keys(&self) -> [&Name; 1] {
         match self {
-            Self::Size { key, .. } | Self::Group { key, .. } | Self::Flag { key, .. } => [key],
+            Self::Size { key, .. }
+            | Self::Group { key, .. }
+            | Self::Idle { key, .. }
+            | Self::Flag { key, .. } => [key],
             Self::Each(each) => [&each.of],
             Self::Heard(heard) => [&heard.station.key],
         }
@@ -158,9 +171,11 @@ impl Read {
     pub fn touches(&self, database: u32) -> Vec<Name> {
         match self {
             Self::Heard(heard) => heard.station.channels(database).collect(),
-            Self::Size { .. } | Self::Group { .. } | Self::Flag { .. } | Self::Each(_) => {
-                self.keys().into_iter().cloned().collect()
-            }
+            Self::Size { .. }
+            | Self::Group { .. }
+            | Self::Idle { .. }
+            | Self::Flag { .. }
+            | Self::Each(_) => self.keys().into_iter().cloned().collect(),
         }
     }
 
@@ -169,7 +184,11 @@ impl Read {
     pub fn key_of_member(&self, member: &[u8]) -> Option<Name> {
         match self {
             Self::Each(each) => each.key_of(member),
-            Self::Size { .. } | Self::Group { .. } | Self::Flag { .. } | Self::Heard(_) => None,
+            Self::Size { .. }
+            | Self::Group { .. }
+            | Self::Idle { .. }
+            | Self::Flag { .. }
+            | Self::Heard(_) => None,
         }
     }
 
@@ -178,7 +197,12 @@ impl Read {
     pub fn depends_on_time(&self) -> bool {
         match self {
             Self::Size { members, .. } => !matches!(members, Members::All),
-            Self::Group { .. } | Self::Flag { .. } | Self::Each(_) | Self::Heard(_) => false,
+            // How long an entry is idle is looked at every second, as all of a group that has any.
+            Self::Group { .. }
+            | Self::Idle { .. }
+            | Self::Flag { .. }
+            | Self::Each(_)
+            | Self::Heard(_) => false,
         }
     }
 }
@@ -190,6 +214,9 @@ impl fmt::Display for Read {
             Self::Size { key, members: Members::Due(_) } => write!(f, "due in `{key}`"),
             Self::Size { key, members: Members::Leased(_) } => write!(f, "leased in `{key}`"),
             Self::Group { key, group } => write!(f, "group `{group}` of `{key}`"),
+            Self::Idle { key, group, after } => {
+                write!(f, "idle for {after:?} in group `{group}` of `{key}`")
+            }
             Self::Each(each) => each.fmt(f),
             Self::Heard(heard) => heard.fmt(f),
             Self::Flag { key, test: Test::Exists } => write!(f, "`{key}` exists"),

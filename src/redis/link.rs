@@ -148,7 +148,7 @@ impl RedisLink {
                 };
                 self.types.map().get(key).copied().unwrap_or(of_unknown)
             }
-            Read::Group { .. } => KeyType::Stream,
+            Read::Group { .. } | Read::Idle { .. } => KeyType::Stream,
             Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => KeyType::Other,
         }
     }
@@ -296,7 +296,14 @@ fn until_announced(read: &Read, answer: Answer) -> Reply {
 /// Whether a reply says that the key's type was guessed wrongly.
 fn is_mistaken(read: &Read, guess: KeyType, reply: &Response) -> bool {
     match (read, reply) {
-        (Read::Group { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_), _) => false,
+        (
+            Read::Group { .. }
+            | Read::Idle { .. }
+            | Read::Flag { .. }
+            | Read::Each(_)
+            | Read::Heard(_),
+            _,
+        ) => false,
         (Read::Size { .. }, Err(error)) => refusal(error) == Refusal::WrongType,
         (Read::Size { .. }, Ok(value)) => {
             let named = || decode::type_name(value).ok();

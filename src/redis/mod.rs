@@ -4,6 +4,7 @@
 //! nothing of triggers, signals, gRPC or who asks.
 
 mod connection;
+mod counted;
 mod decode;
 mod demo;
 mod each;

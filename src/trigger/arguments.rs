@@ -75,6 +75,14 @@ impl<'a> ArgumentReader<'a> {
                 format!("is required, unless one of `{others}` is given"),
             );
         }
+        if let Some((name, beside)) = layout.missing(&self.arguments)
+            && !self.given.iter().any(|given| given == name)
+            && let Some(parameter) = layout.parameter(name)
+        {
+            let (doc, example) = (&parameter.doc, &parameter.example);
+            let what = format!("is required with {beside}. {doc} For example `{example}`");
+            self.problems.add(name, what);
+        }
         if self.named.len() > limits::KEYS_PER_TRIGGER {
             let (keys, most) = (self.named.len(), limits::KEYS_PER_TRIGGER);
             self.problems.add("metadata", format!("names {keys} keys, at most {most} are allowed"));

@@ -21,7 +21,7 @@ use super::{
     template::{Binding, Template},
 };
 use each::EachQuestion;
-use group::GroupQuestion;
+use group::{GroupQuestion, IdleQuestion};
 use heard::HeardQuestion;
 pub(super) use pause::Pause;
 
@@ -43,6 +43,8 @@ pub(super) enum Question {
     GroupWaiting(GroupQuestion),
     /// What a consumer group has not acknowledged.
     GroupPending(GroupQuestion),
+    /// What a consumer group has not acknowledged and nobody looks after.
+    GroupIdle(IdleQuestion),
     /// What the members of a collection have.
     Each(EachQuestion),
     /// What workers say on channels.
@@ -140,6 +142,8 @@ pub(super) struct Use {
 /// What a parameter must be where it is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
+    /// Anything.
+    Any,
     /// Anything that has text.
     Text,
     /// Text of one value.
@@ -166,6 +170,7 @@ impl Role {
     /// Whether a parameter of this kind can be it.
     pub(super) fn fits(&self, kind: &ParameterKind) -> bool {
         match (self, kind) {
+            (Self::Any, _) => true,
             (Self::Text, kind) => !matches!(kind, ParameterKind::Duration { .. }),
             (Self::Single, kind) => {
                 matches!(kind, ParameterKind::Name { .. } | ParameterKind::Choice { .. })
@@ -185,6 +190,7 @@ impl Role {
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Any => f.write_str("anything"),
             Self::Text => f.write_str("text"),
             Self::Single => f.write_str("one value beside the key's own"),
             Self::Pattern => f.write_str("a pattern"),
@@ -214,6 +220,7 @@ impl Question {
         match self {
             Self::Size(question) => &question.when,
             Self::GroupWaiting(question) | Self::GroupPending(question) => &question.when,
+            Self::GroupIdle(question) => &question.when,
             Self::Each(question) => &question.when,
             Self::Heard(question) => &question.when,
         }
@@ -236,6 +243,7 @@ impl Question {
         match self {
             Self::Size(question) => question.uses(&mut uses),
             Self::GroupWaiting(question) | Self::GroupPending(question) => question.uses(&mut uses),
+            Self::GroupIdle(question) => question.uses(&mut uses),
             Self::Each(question) => uses.extend(question.parameters().map(Use::text)),
             Self::Heard(question) => question.uses(&mut uses),
         }
@@ -248,6 +256,7 @@ impl Question {
             Self::GroupWaiting(question) | Self::GroupPending(question) => {
                 question.parameters().collect()
             }
+            Self::GroupIdle(question) => question.parameters().collect(),
             Self::Each(question) => question.parameters().collect(),
             Self::Heard(question) => question.parameters().collect(),
         }
@@ -280,6 +289,7 @@ impl Question {
             Self::GroupPending(question) => {
                 question.summand(binding, arguments, Part::GroupPending)
             }
+            Self::GroupIdle(question) => question.summand(binding, arguments),
             Self::Each(question) => question.summand(binding),
             Self::Heard(question) => question.summand(binding, arguments),
         }
@@ -289,7 +299,11 @@ impl Question {
     pub(super) fn blind_window(&self, arguments: &Arguments) -> Option<Duration> {
         match self {
             Self::Heard(question) => question.blind_window(arguments),
-            Self::Size(_) | Self::GroupWaiting(_) | Self::GroupPending(_) | Self::Each(_) => None,
+            Self::Size(_)
+            | Self::GroupWaiting(_)
+            | Self::GroupPending(_)
+            | Self::GroupIdle(_)
+            | Self::Each(_) => None,
         }
     }
 }

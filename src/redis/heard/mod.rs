@@ -182,7 +182,11 @@ impl RedisLink {
                 Some((_, fault)) => Err(fault.clone()),
                 None => self.heard(heard),
             },
-            Read::Size { .. } | Read::Group { .. } | Read::Flag { .. } | Read::Each(_) => next(),
+            Read::Size { .. }
+            | Read::Group { .. }
+            | Read::Idle { .. }
+            | Read::Flag { .. }
+            | Read::Each(_) => next(),
         };
         Ok(reads.iter().map(&mut answer).collect())
     }

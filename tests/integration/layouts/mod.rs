@@ -8,6 +8,7 @@ mod attribution;
 mod frameworks;
 mod heartbeats;
 mod hostile;
+mod idle;
 mod own;
 
 use std::collections::BTreeMap;
