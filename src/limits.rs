@@ -19,6 +19,35 @@ pub const MESSAGE_BUFFER_BYTES: usize = 256;
 pub const NAME_BYTES: usize = 1024;
 /// Redis keys that one trigger may name, over all of its states.
 pub const KEYS_PER_TRIGGER: usize = 64;
+/// Patterns among them. Each is looked for by SCANs of its own.
+pub const PATTERNS_PER_TRIGGER: usize = 8;
+/// Queues that the patterns of one trigger may stand for. All of them are read when they change, so
+/// more of them make a batch long and a call slow.
+pub const QUEUES_FOUND: usize = 1_000;
+/// Reads that a trigger with patterns may have: ten for each of those queues.
+pub const READS_FOUND: usize = 10_000;
+/// Searches for keys that one connection and database may have; equal patterns are one search.
+pub const SEARCHES: usize = 64;
+/// Keys that one search remembers: a queue has several.
+pub const KEYS_FOUND: usize = 4_000;
+/// Bytes of those keys.
+pub const KEYS_FOUND_BYTES: usize = 1024 * 1024;
+/// Keys that one SCAN looks at: Redis takes some 0.2 ms for 1,000, whatever the size of the keyspace.
+pub const SCAN_COUNT: usize = 1_000;
+/// The pause after each SCAN of a link, so that all its searches take a small part of Redis's time.
+pub const SCAN_PAUSE: Duration = Duration::from_millis(5);
+/// How long a SCAN may be put off by reads that are due.
+pub const SCAN_PATIENCE: Duration = Duration::from_millis(250);
+/// The pause between the end of a search and the next one for the same keys; longer where a search
+/// takes longer.
+pub const SEARCH_PAUSE: Duration = Duration::from_secs(5);
+/// How long SCANs may fail before what was found no longer speaks for all there is.
+pub const SEARCH_GRACE: Duration = Duration::from_secs(10);
+/// How long a key is remembered that no search finds any more, since an empty queue is no key and
+/// most queues are empty now and then.
+pub const FOUND_MEMORY: Duration = Duration::from_mins(10);
+/// How long `penstock probe` may look for queues.
+pub const PROBE_SEARCH: Duration = Duration::from_mins(1);
 /// Problems that one answer lists before it says "and N more".
 pub const PROBLEMS_LISTED: usize = 20;
 /// Characters of a value that a problem repeats.

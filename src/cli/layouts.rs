@@ -10,7 +10,8 @@ use std::{
 };
 
 use crate::layouts::{
-    Argument, Arguments, Ask, Expression, Layout, Part, Plan, Read, Registry, Term, Weight,
+    Argument, Arguments, Ask, Expression, Glob, Layout, ParameterKind, Part, Pattern, Plan, Read,
+    Registry, Term, Weight, Wild,
 };
 
 /// The name of every layout with its sentence.
@@ -148,7 +149,30 @@ fn notes(layout: &Layout) -> Vec<String> {
              after that."
         )
     });
-    invisible.into_iter().chain(blind).chain([cost]).collect()
+    invisible.into_iter().chain(blind).chain([cost]).chain(searched(layout)).collect()
+}
+
+/// The keys by which the queues of a pattern are found, with `*` for the pattern.
+fn searched(layout: &Layout) -> Option<String> {
+    let mut arguments = sample(layout);
+    for (name, parameter) in layout.parameters() {
+        if parameter.kind == ParameterKind::Keys {
+            let glob = Glob::parse("*").ok()?;
+            arguments.set(name, Argument::Names(vec![]));
+            arguments.add_pattern(Pattern {
+                parameter: name.to_owned(),
+                glob,
+                weight: Weight::ONE,
+            });
+        }
+    }
+    let wilds = layout.search(&arguments)?.wilds();
+    let key = |wild: &Wild| {
+        let kind = wild.kind.map(|kind| format!(" ({})", kind.type_name())).unwrap_or_default();
+        format!("`{}`{kind}", wild.glob)
+    };
+    let keys: Vec<String> = wilds.iter().map(key).collect();
+    Some(format!("The queues of a pattern are found by the keys {}.", keys.join(", ")))
 }
 
 /// What one refresh of one queue costs Redis. Nothing is read while nothing changes.

@@ -20,6 +20,10 @@ use crate::{
     trigger::{Trigger, Verdict},
 };
 
+mod search;
+
+use search::Findings;
+
 /// Between two looks whether workers were listened to for long enough.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -34,6 +38,7 @@ pub(super) struct Replicas {
 /// What was found out about a trigger.
 pub(super) struct Probe {
     trigger: Trigger,
+    findings: Option<Findings>,
     exchanges: Vec<Exchange>,
     answers: Vec<Answer>,
     verdict: Verdict,
@@ -57,13 +62,23 @@ pub(super) async fn probe(
     let place = format!("{}:{}", connection.host, connection.port);
     let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
     let mut link = link.with_context(|| format!("{place} did not answer in time"))??;
+    let (trigger, findings) = match &trigger.search {
+        Some(search) => {
+            let looked = search::look(&mut link, search, connection.access.keys());
+            let looked = timeout(limits::PROBE_SEARCH, looked).await;
+            let findings =
+                looked.with_context(|| format!("{place} has too many keys to look at"))??;
+            (Trigger { plan: findings.plan.clone(), ..trigger }, Some(findings))
+        }
+        None => (trigger, None),
+    };
     let (replies, exchanges) = read(&mut link, &trigger, &place).await?;
     let answers = replies.into_iter().map(|reply| reply.map(|reply| reply.answer));
     let answers = answers.collect::<Result<Vec<Answer>, _>>();
     let answers = answers.map_err(|fault| anyhow!("{}{fault}", transcript(&exchanges)))?;
     let known: Vec<&Answer> = answers.iter().collect();
     match trigger.verdict(&known) {
-        Ok(verdict) => Ok(Probe { trigger, exchanges, answers, verdict, replicas }),
+        Ok(verdict) => Ok(Probe { trigger, findings, exchanges, answers, verdict, replicas }),
         Err(misfit) => bail!("{}{misfit}", transcript(&exchanges)),
     }
 }
@@ -101,6 +116,9 @@ impl Probe {
         if let Some(invisible) = &trigger.invisible {
             writeln!(text, "not seen   {invisible}")?;
         }
+        for line in self.findings.iter().flat_map(Findings::lines) {
+            writeln!(text, "{line}")?;
+        }
         writeln!(text)?;
         text += &transcript(&self.exchanges);
         writeln!(text)?;
@@ -136,6 +154,8 @@ impl Probe {
             "target": trigger.target.get(),
             "activation": trigger.activation.get(),
             "notVisible": trigger.invisible,
+            "queuesFound": self.findings.as_ref().map(Findings::names),
+            "leftOut": self.findings.as_ref().and_then(Findings::left_out),
             "commands": commands,
             "counts": {
                 "waiting": counts.waiting.get(),

@@ -82,6 +82,7 @@ fn route(connection: Connection, metrics: &Arc<Metrics>, supervisor: &mut Superv
             format!("{}/{database}", connection.name)
         };
         let sampler = Sampler::new(name.clone(), connection.hold_stale, metrics.link(link));
+        let sampler = sampler.reading(access.keys().clone());
         let source = RedisSource::new(connection.clone(), *database);
         let work = sampler.run(source, supervisor.stop());
         supervisor.spawn(Stage::Back, format!("sampler of {name}"), async move {

@@ -11,7 +11,7 @@ use crate::{
     config::Denied,
     layouts::Misfit,
     limits,
-    sampling::{TooManyTriggers, Why},
+    sampling::{TooMany, Why},
     telemetry::Code,
     trigger::Problems,
 };
@@ -30,7 +30,7 @@ pub(super) enum Refusal {
     /// Redis cannot be read, beyond the stale budget.
     Unavailable(Why),
     /// The connection remembers as many triggers as it may.
-    Triggers(TooManyTriggers),
+    Triggers(TooMany),
     /// As many streams are open as may be: this many.
     Streams(usize),
 }
@@ -41,8 +41,8 @@ impl From<Problems> for Refusal {
     }
 }
 
-impl From<TooManyTriggers> for Refusal {
-    fn from(limit: TooManyTriggers) -> Self {
+impl From<TooMany> for Refusal {
+    fn from(limit: TooMany) -> Self {
         Self::Triggers(limit)
     }
 }

@@ -50,6 +50,24 @@ pub enum Answer {
 }
 
 impl Answer {
+    /// Whether it is sure that there is no job in it.
+    #[must_use]
+    pub fn counts_nothing(&self) -> bool {
+        match self {
+            Self::Missing | Self::Size(0) | Self::MissingGroup { entries: 0 } | Self::Flag(_) => {
+                true
+            }
+            Self::Group(group) => group.waiting.entries() == 0 && group.pending == 0,
+            Self::Each { counted, beyond, .. } => *counted == 0 && *beyond == 0,
+            Self::Number(number) => *number == 0.0,
+            Self::Heard(jobs) => *jobs == 0,
+            Self::Idle { busy, .. } => !busy,
+            Self::Size(_) | Self::MissingGroup { .. } | Self::NotANumber | Self::WrongType(_) => {
+                false
+            }
+        }
+    }
+
     /// Whether the next change of it may come without an announcement by Redis. XREADGROUP, XACK
     /// and XGROUP announce nothing; XADD does, so that a group with nothing to give and nothing
     /// pending changes only by it (measured on Redis 7.0 and Valkey 9.1).
@@ -127,6 +145,14 @@ pub enum Misfit {
         key: Name,
         /// Its members.
         members: u64,
+    },
+    /// More queues match than one trigger may count, and a part of the sum is no sum.
+    #[error("more than {most} queues or keys match `{pattern}`; name a narrower pattern")]
+    TooManyQueues {
+        /// The pattern.
+        pattern: Name,
+        /// How many may.
+        most: usize,
     },
     /// The consumer group does not exist and the trigger says not to guess.
     #[error("stream `{key}` has no consumer group `{group}`")]

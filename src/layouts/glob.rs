@@ -112,6 +112,58 @@ impl Glob {
     pub fn text(&self) -> &Name {
         &self.text
     }
+
+    /// The pattern of the names that have these bytes before and after one that matches.
+    #[must_use]
+    pub fn within(&self, before: &[u8], after: &[u8]) -> Self {
+        let escape = |bytes: &[u8]| -> Vec<u8> {
+            let is_special = |byte: &u8| b"*?[]\\".contains(byte);
+            let escaped = |byte: &u8| is_special(byte).then_some(b'\\').into_iter().chain([*byte]);
+            bytes.iter().flat_map(escaped).collect()
+        };
+        let plain = |bytes: &[u8]| bytes.iter().copied().map(Step::Byte).collect::<Vec<_>>();
+        let text = [&escape(before), self.text.as_bytes(), &escape(after)].concat();
+        let steps = [&plain(before), &*self.steps, &plain(after)].concat();
+        Self { text: Name::new(text), steps: steps.into() }
+    }
+
+    /// The pattern of the names that have a colon and anything after one that matches.
+    #[must_use]
+    pub fn and_a_part(&self) -> Self {
+        let text = [self.text.as_bytes(), b":*"].concat();
+        let steps = [&*self.steps, &[Step::Byte(b':'), Step::Many]].concat();
+        Self { text: Name::new(text), steps: steps.into() }
+    }
+
+    /// The bytes with which every name begins that matches.
+    #[must_use]
+    pub fn prefix(&self) -> Vec<u8> {
+        self.steps.iter().map_while(Step::byte).collect()
+    }
+
+    /// The bytes that it gives itself: of two patterns that match, the one that gives more is the
+    /// narrower one.
+    #[must_use]
+    pub fn given(&self) -> impl Iterator<Item = u8> {
+        self.steps.iter().filter_map(Step::byte)
+    }
+
+    /// Whether every name that matches the other is sure to match this one too. (`false` says
+    /// nothing.)
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        match self.steps.split_last() {
+            Some((Step::Many, before)) => other.steps.starts_with(before),
+            Some((Step::One | Step::Byte(_) | Step::Class { .. }, _)) | None => self == other,
+        }
+    }
+
+    /// Whether no name can match both, as far as the bytes tell with which they begin.
+    #[must_use]
+    pub fn excludes(&self, other: &Self) -> bool {
+        let (own, others) = (self.prefix(), other.prefix());
+        !own.starts_with(&others) && !others.starts_with(&own)
+    }
 }
 
 impl fmt::Display for Glob {
@@ -127,6 +179,13 @@ impl fmt::Debug for Glob {
 }
 
 impl Step {
+    fn byte(&self) -> Option<u8> {
+        match self {
+            Self::Byte(byte) => Some(*byte),
+            Self::Many | Self::One | Self::Class { .. } => None,
+        }
+    }
+
     fn takes(&self, byte: u8) -> bool {
         match self {
             Self::Many => false,
@@ -261,6 +320,35 @@ mod tests {
             }
             ([byte, rest @ ..], [first, tail @ ..]) => byte == first && redis(rest, tail),
         }
+    }
+
+    #[test]
+    fn what_is_put_around_a_pattern_is_taken_as_it_is() {
+        let inner = Glob::parse("e*").unwrap();
+        let outer = inner.within(b"[a]*:", b"\\:?\xff");
+        assert_eq!(outer.to_string(), r"\[a\]\*:e*\\:\?\xff");
+        assert!(outer.matches(b"[a]*:emails\\:?\xff") && !outer.matches(b"a:emails\\:?\xff"));
+        assert!(redis(outer.text().as_bytes(), b"[a]*:emails\\:?\xff"));
+        assert_eq!(outer.prefix(), b"[a]*:e");
+    }
+
+    #[test]
+    fn a_pattern_covers_another_only_where_that_is_sure() {
+        let covers =
+            |one: &str, other: &str| Glob::parse(one).unwrap().covers(&Glob::parse(other).unwrap());
+        assert!(
+            covers("a*", "a*") && covers("a*", "a?b") && covers("*", "x*y") && covers("a", "a")
+        );
+        assert!(!covers("a*b", "a*") && !covers("a*", "b*") && !covers(r"a\*", "a*"));
+    }
+
+    #[test]
+    fn patterns_with_other_beginnings_exclude_each_other() {
+        let excludes = |one: &str, other: &str| {
+            Glob::parse(one).unwrap().excludes(&Glob::parse(other).unwrap())
+        };
+        assert!(excludes("team-a:*", "team-b:*") && excludes("a", "b*"));
+        assert!(!excludes("team-*", "team-a:*") && !excludes("*:a", "team:*"));
     }
 
     proptest! {

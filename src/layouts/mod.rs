@@ -12,6 +12,7 @@
 //! 4. If it asks a question that [`Read`] does not have, add the question there, its answer to
 //!    [`Answer`], its commands in `redis/`, and decide in `plan.rs` what each answer counts.
 
+mod allowed;
 mod answer;
 mod count;
 mod definition;
@@ -24,20 +25,27 @@ mod parameter;
 mod plan;
 mod question;
 mod read;
+mod search;
 mod template;
 
-use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
+pub use allowed::Allowed;
 pub use answer::{Answer, Group, Misfit, Waiting};
 pub use count::{Count, Counts};
 pub use definition::DefinitionError;
-pub use each::{Around, Ask, Collection, Each, Filter};
+pub use each::{Around, Ask, Collection, Each, Filter, Matching, Wanted};
 pub use expression::{Expression, Weight};
 pub use glob::{Glob, GlobError};
 pub use heard::{Channel, Heard, Station, Whose};
-pub use parameter::{Argument, Arguments, Parameter, ParameterKind, words};
+pub use parameter::{Argument, Arguments, Parameter, ParameterKind, Pattern, words};
 pub use plan::{Beyond, MissingGroup, Part, Plan, States, Term};
 pub use read::{Members, Name, Read, Scores, Test, Unit};
+pub use search::{Found, Kind, Search, Wild};
 
 /// The layouts that come with penstock: name and definition.
 pub const BUILTIN: &[(&str, &str)] = &[
@@ -66,7 +74,7 @@ pub const BUILTIN: &[(&str, &str)] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     name: String,
-    definition: definition::Definition,
+    definition: Arc<definition::Definition>,
 }
 
 impl Layout {
@@ -126,6 +134,12 @@ impl Layout {
     #[must_use]
     pub fn plan(&self, arguments: &Arguments) -> Plan {
         self.definition.plan(arguments)
+    }
+
+    /// What is to be looked for because of the patterns in these arguments; `None` without any.
+    #[must_use]
+    pub fn search(&self, arguments: &Arguments) -> Option<Search> {
+        Search::new(self, arguments)
     }
 }
 

@@ -4,6 +4,8 @@
 //! It is apart from the layout because a plan is bound to names and cheap to compare: equal plans
 //! ask the same questions. It does not know how or when the reads are done.
 
+use std::collections::HashMap;
+
 use super::{
     answer::{Answer, Misfit},
     count::{Count, Counts},
@@ -94,8 +96,8 @@ impl Plan {
     /// reads become one.
     #[must_use]
     pub fn new(states: States<Expression<(Read, Part)>>) -> Self {
-        let mut reads = Vec::new();
-        let mut leaf = |(read, part)| Term { read: index_of(&mut reads, read), part };
+        let (mut reads, mut places) = (Vec::new(), HashMap::new());
+        let mut leaf = |(read, part)| Term { read: index_of(&mut reads, &mut places, read), part };
         let mut place = |summands: Box<[Expression<(Read, Part)>]>| -> Box<[Expression<Term>]> {
             summands.into_iter().map(|summand| summand.map(&mut leaf)).collect()
         };
@@ -157,14 +159,11 @@ impl Plan {
     }
 }
 
-fn index_of(reads: &mut Vec<Read>, read: Read) -> usize {
-    match reads.iter().position(|known| *known == read) {
-        Some(index) => index,
-        None => {
-            reads.push(read);
-            reads.len() - 1
-        }
-    }
+fn index_of(reads: &mut Vec<Read>, places: &mut HashMap<Read, usize>, read: Read) -> usize {
+    *places.entry(read).or_insert_with_key(|read| {
+        reads.push(read.clone());
+        reads.len() - 1
+    })
 }
 
 /// What one part of one answer counts. Every pair is decided here: nothing falls through to 0.

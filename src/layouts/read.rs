@@ -166,11 +166,14 @@ impl Read {
         }
     }
 
-    /// The names of keys and channels that must be allowed to whom asks on this database.
+    /// The names of keys that must be allowed to whom asks, and of channels if it is said on which
+    /// database.
     #[must_use]
-    pub fn touches(&self, database: u32) -> Vec<Name> {
+    pub fn touches(&self, database: Option<u32>) -> Vec<Name> {
         match self {
-            Self::Heard(heard) => heard.station.channels(database).collect(),
+            Self::Heard(heard) => {
+                database.into_iter().flat_map(|number| heard.station.channels(number)).collect()
+            }
             Self::Size { .. }
             | Self::Group { .. }
             | Self::Idle { .. }

@@ -18,9 +18,9 @@ use deadpool_redis::{
 use tokio::time::timeout;
 
 use crate::{
-    layouts::{Answer, Ask, Name, Read, Station},
+    layouts::{Answer, Ask, Name, Read, Station, Wild},
     limits,
-    sampling::{Fault, Lasts, Link, Reply},
+    sampling::{Fault, KeyPage, Lasts, Link, Position, Reply},
 };
 
 use super::{
@@ -30,6 +30,7 @@ use super::{
     fields::KnownFields,
     follow_up::FollowUps,
     heard::Ears,
+    scan,
     transcript::Exchange,
 };
 
@@ -47,6 +48,8 @@ pub struct RedisLink {
     pub(super) ears: Option<Ears>,
     /// The stations to which it is subscribed.
     pub(super) tuned: Vec<Arc<Station>>,
+    /// Whether SCAN takes a type.
+    scans_types: bool,
 }
 
 /// The types of keys that are no lists, as far as they were learned. They outlive a link, so that a
@@ -79,6 +82,7 @@ impl RedisLink {
             transcript: None,
             ears,
             tuned: Vec::new(),
+            scans_types: true,
         }
     }
 
@@ -247,6 +251,21 @@ impl Link for RedisLink {
             return self.ask_and_hear(reads).await;
         }
         self.ask(reads).await
+    }
+
+    async fn scan(
+        &mut self,
+        wild: &Wild,
+        from: Option<&Position>,
+    ) -> Result<Result<KeyPage, Fault>, Fault> {
+        // Redis knows the option TYPE since version 6. Before, what has another type is found too.
+        let typed = wild.kind.filter(|_| self.scans_types);
+        let replies = self.round(vec![scan::command(wild, typed, from)]).await?;
+        if typed.is_some() && scan::is_option_unknown(&replies) {
+            self.scans_types = false;
+            return Ok(scan::page(&self.round(vec![scan::command(wild, None, from)]).await?));
+        }
+        Ok(scan::page(&replies))
     }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {

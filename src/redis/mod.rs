@@ -15,6 +15,7 @@ mod follow_up;
 mod heard;
 mod invalidation;
 mod link;
+mod scan;
 mod transcript;
 
 pub use connection::RedisSource;

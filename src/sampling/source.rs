@@ -5,7 +5,7 @@
 
 use std::{fmt, future::Future, sync::Arc, time::Duration};
 
-use crate::layouts::{Answer, Name, Read};
+use crate::layouts::{Answer, Name, Read, Wild};
 
 /// What was replied to a read.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +26,34 @@ pub enum Lasts {
     For(Duration),
     /// Nobody can say: it may change without an announcement at any time.
     Unknown,
+}
+
+/// How far a search is, in the words of the link that gives it. Only that link, or a later one to the
+/// same servers, can go on from it; a cluster's names a node beside that node's cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position(Box<[u8]>);
+
+impl Position {
+    /// A position in the link's own words.
+    #[must_use]
+    pub fn new(words: impl Into<Vec<u8>>) -> Self {
+        Self(words.into().into())
+    }
+
+    /// The link's own words.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What one step of a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPage {
+    /// Keys that match, perhaps some of them twice.
+    pub keys: Vec<Name>,
+    /// Where to go on; `None` when the whole keyspace was looked at.
+    pub next: Option<Position>,
 }
 
 /// Why Redis could not be asked, or did not answer. None of these is ever a number.
@@ -128,4 +156,17 @@ pub trait Link: Send {
         &mut self,
         clock: bool,
     ) -> impl Future<Output = Result<Option<Duration>, Fault>> + Send;
+
+    /// One step through the keyspace for keys that match, from a position that an earlier step gave,
+    /// or from the beginning. A step looks at some [`crate::limits::SCAN_COUNT`] keys. A key that is
+    /// there from the first step to the last is found by one of them.
+    ///
+    /// # Errors
+    /// An outer [`Fault`] when the link is of no more use; an inner one when the step failed alone,
+    /// and may be tried again from the same position.
+    fn scan(
+        &mut self,
+        wild: &Wild,
+        from: Option<&Position>,
+    ) -> impl Future<Output = Result<Result<KeyPage, Fault>, Fault>> + Send;
 }

@@ -25,6 +25,7 @@ mod limits;
 mod metadata;
 mod other_language;
 mod outage;
+mod patterns;
 mod races;
 mod readers;
 mod stream_groups;

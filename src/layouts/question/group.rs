@@ -21,7 +21,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct GroupQuestion {
-    key: Template,
+    pub(super) key: Template,
     group: Template,
     /// The choice parameter that says what a stream without the group means.
     missing_group: String,
@@ -35,7 +35,7 @@ pub(in crate::layouts) struct GroupQuestion {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct IdleQuestion {
-    key: Template,
+    pub(super) key: Template,
     group: Template,
     /// The duration parameters that say for how long, together. Without a value of each of them it is
     /// not asked.
@@ -89,6 +89,11 @@ impl GroupQuestion {
 }
 
 impl IdleQuestion {
+    /// What of it can mean nothing, in words for who wrote it.
+    pub(super) fn flaw(&self) -> Option<&'static str> {
+        self.key.is_empty().then_some(super::EMPTY_KEY)
+    }
+
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
         self.key.parameters().chain(self.group.parameters())
     }

@@ -117,7 +117,17 @@ impl HeardQuestion {
         arguments.duration(&self.interval).unwrap_or_default()
     }
 
-    pub(super) fn summand(&self, binding: &Binding<'_>, arguments: &Arguments) -> Option<Summand> {
+    /// The templates of the keys that are read beside it.
+    pub(super) fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
+        self.or.iter().flat_map(|other| other.keys(arguments)).collect()
+    }
+
+    pub(super) fn summand(
+        &self,
+        binding: &Binding<'_>,
+        keys: &[&Template],
+        arguments: &Arguments,
+    ) -> Option<Summand> {
         let fill = |channels: &[ChannelTemplate]| {
             channels.iter().map(|channel| channel.fill(binding)).collect::<Option<Box<[Channel]>>>()
         };
@@ -143,7 +153,7 @@ impl HeardQuestion {
         let read = Read::Heard(Heard { station: Arc::new(station), whose });
         let heard = Expression::Leaf((read, Part::Heard)).times(weight);
         let others: Box<[Summand]> =
-            self.or.iter().flat_map(|other| other.summands(&[], arguments)).collect();
+            self.or.iter().flat_map(|other| other.summands(&[], keys, arguments)).collect();
         // What workers say is read last, after what it may have moved from.
         Some(if others.is_empty() {
             heard

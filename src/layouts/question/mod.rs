@@ -31,7 +31,7 @@ pub(super) type Summand = Expression<(Read, Part)>;
 const EMPTY_KEY: &str = "`key` is empty, and no key has that name";
 
 /// Conditions: these parameters, choices all, have these values.
-type When = BTreeMap<String, String>;
+pub(super) type When = BTreeMap<String, String>;
 
 /// One summand of a state. A parameter with several values makes one of each.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -161,7 +161,7 @@ pub(super) enum Role {
 }
 
 impl Use {
-    fn text(parameter: &str) -> Self {
+    pub(super) fn text(parameter: &str) -> Self {
         Self { parameter: parameter.to_owned(), as_a: Role::Text }
     }
 }
@@ -211,7 +211,7 @@ pub(super) fn uses_of_when(when: &BTreeMap<String, String>) -> Vec<Use> {
     when.iter().map(of).collect()
 }
 
-fn holds(when: &When, arguments: &Arguments) -> bool {
+pub(super) fn holds(when: &When, arguments: &Arguments) -> bool {
     when.iter().all(|(name, word)| arguments.choice(name) == Some(word))
 }
 
@@ -232,6 +232,7 @@ impl Question {
             Self::Size(SizeQuestion { key, .. }) if key.is_empty() => Some(EMPTY_KEY),
             Self::Size(question) => question.others().find_map(Self::flaw),
             Self::GroupWaiting(question) | Self::GroupPending(question) => question.flaw(),
+            Self::GroupIdle(question) => question.flaw(),
             Self::Each(question) => question.flaw(),
             Self::Heard(question) => question.flaw(),
         }
@@ -250,6 +251,23 @@ impl Question {
         uses
     }
 
+    /// The templates of the keys that it reads under a name of their own, if it is asked at all.
+    pub(super) fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
+        if !holds(self.when(), arguments) {
+            return vec![];
+        }
+        match self {
+            Self::Size(question) => {
+                let others = question.others().flat_map(|other| other.keys(arguments));
+                [&question.key].into_iter().chain(others).collect()
+            }
+            Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
+            Self::GroupIdle(question) => vec![&question.key],
+            Self::Each(question) => vec![&question.of],
+            Self::Heard(question) => question.keys(arguments),
+        }
+    }
+
     fn parameters(&self) -> Vec<&str> {
         match self {
             Self::Size(question) => question.parameters(),
@@ -263,14 +281,41 @@ impl Question {
     }
 
     /// What it asks for with these arguments. It counts nothing while a pause stands, of those that
-    /// its own parameters can name.
-    pub(super) fn summands(&self, pauses: &[Pause], arguments: &Arguments) -> Vec<Summand> {
+    /// its own parameters can name. `keys` are all templates by which the layout finds a queue.
+    pub(super) fn summands(
+        &self,
+        pauses: &[Pause],
+        keys: &[&Template],
+        arguments: &Arguments,
+    ) -> Vec<Summand> {
         if !holds(self.when(), arguments) {
             return vec![];
         }
+        let matching = match self {
+            Self::Each(question) => question.matching(pauses, keys, arguments),
+            Self::Size(_)
+            | Self::GroupWaiting(_)
+            | Self::GroupPending(_)
+            | Self::GroupIdle(_)
+            | Self::Heard(_) => vec![],
+        };
+        if matching.is_empty() {
+            return self.of_values(pauses, keys, arguments);
+        }
+        // What is found for a pattern is among what matches it.
+        let given = self.of_values(pauses, keys, &arguments.without_found());
+        given.into_iter().chain(matching).collect()
+    }
+
+    fn of_values(
+        &self,
+        pauses: &[Pause],
+        keys: &[&Template],
+        arguments: &Arguments,
+    ) -> Vec<Summand> {
         let parameters = self.parameters();
         let one = |binding: &Binding<'_>| -> Option<Summand> {
-            let summand = self.summand(binding, arguments)?;
+            let summand = self.summand(binding, keys, arguments)?;
             let weighted = summand.times(binding.weight);
             let paused = pauses.iter().filter_map(|pause| pause.flag(binding));
             let unless = |of, flag| Expression::Unless((flag, Part::Flag), Box::new(of));
@@ -280,9 +325,14 @@ impl Question {
         bindings.iter().filter_map(one).collect()
     }
 
-    fn summand(&self, binding: &Binding<'_>, arguments: &Arguments) -> Option<Summand> {
+    fn summand(
+        &self,
+        binding: &Binding<'_>,
+        keys: &[&Template],
+        arguments: &Arguments,
+    ) -> Option<Summand> {
         match self {
-            Self::Size(question) => question.summand(binding, arguments),
+            Self::Size(question) => question.summand(binding, keys, arguments),
             Self::GroupWaiting(question) => {
                 question.summand(binding, arguments, Part::GroupWaiting)
             }
@@ -291,7 +341,7 @@ impl Question {
             }
             Self::GroupIdle(question) => question.summand(binding, arguments),
             Self::Each(question) => question.summand(binding),
-            Self::Heard(question) => question.summand(binding, arguments),
+            Self::Heard(question) => question.summand(binding, keys, arguments),
         }
     }
 
@@ -334,14 +384,20 @@ impl SizeQuestion {
         self.key.parameters().collect()
     }
 
-    fn summand(&self, binding: &Binding<'_>, arguments: &Arguments) -> Option<Summand> {
+    fn summand(
+        &self,
+        binding: &Binding<'_>,
+        keys: &[&Template],
+        arguments: &Arguments,
+    ) -> Option<Summand> {
         let key = self.key.fill(binding)?;
         let mut summand =
             Expression::Leaf((Read::Size { key, members: self.members(arguments) }, Part::Size));
         // A part that is not asked for, or that has no value, is left out.
         let other = |other: &Question| {
             let binding = binding.with(other.parameters(), arguments)?;
-            holds(other.when(), arguments).then(|| other.summand(&binding, arguments)).flatten()
+            let is_asked = holds(other.when(), arguments);
+            is_asked.then(|| other.summand(&binding, keys, arguments)).flatten()
         };
         if let Some(part) = self.minus.as_deref().and_then(other) {
             summand = Expression::Difference(Box::new([summand, part]));

@@ -27,7 +27,7 @@ pub(in crate::layouts) enum Pause {
 }
 
 impl Pause {
-    fn templates(&self) -> Vec<&Template> {
+    pub(super) fn templates(&self) -> Vec<&Template> {
         match self {
             Self::Exists { key } => vec![key],
             Self::Field { key, field: named }
