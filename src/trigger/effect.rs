@@ -20,8 +20,10 @@ pub fn without_effect(pairs: &[(String, String)], registry: &Registry) -> Vec<St
             return false;
         }
         let others = pairs.iter().filter(|(other, _)| other != key).cloned();
-        parse(others.collect())
-            .is_some_and(|rest| rest.plan == whole.plan && rest.invisible == whole.invisible)
+        let counted = |trigger: &Trigger| {
+            (trigger.plan.clone(), trigger.search.clone(), trigger.invisible.clone())
+        };
+        parse(others.collect()).is_some_and(|rest| counted(&rest) == counted(&whole))
     };
     pairs.iter().filter(is_idle).map(|(key, _)| key.clone()).collect()
 }
@@ -50,6 +52,7 @@ mod tests {
             ("layout=keys queue=a unit=ms", vec!["unit"]),
             ("layout=keys queue=a inFlight=b orphans=ignore unit=ms", vec![]),
             ("layout=rq queue=a nonsense=1", vec![]),
+            ("layout=rq queue=a*", vec![]),
         ] {
             assert_eq!(idle(trigger), expected, "{trigger}");
         }
