@@ -9,10 +9,11 @@ pub mod limits;
 pub mod secret;
 pub mod time;
 
-// L1: the metadata map, readiness, telemetry, the tasks of the process, certificates, and the model
-// of KEDA.
+// L1: the metadata map, readiness, telemetry, the tasks of the process, certificates, the
+// connections of peers, and the model of KEDA.
 pub mod hpa;
 pub mod metadata;
+pub mod peers;
 pub mod readiness;
 pub mod supervise;
 pub mod telemetry;

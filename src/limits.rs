@@ -186,6 +186,42 @@ pub const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::
 /// DATA frame is not their last, which is how tonic and many proxies send (grpc-go marks it).
 pub const CONNECTION_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 
+/// Connections to the gRPC port at once. KEDA opens one for each address of the Service, and one more
+/// for each set of TLS keys in TriggerAuthentications; each costs some 20 kB, with TLS 60.
+pub const PEERS: usize = 4_096;
+/// Those of them that one IP address may have, so that one peer cannot shut out all others.
+pub const PEERS_OF_ONE: usize = 1_024;
+/// Within this a new connection has to send the preface of HTTP/2 and its settings' head, 33 bytes.
+/// Until then the codec has no timer of its own; after it, keepalive finds who does not go on.
+pub const FIRST_WORDS: (usize, Duration) = (33, Duration::from_secs(10));
+/// The age at which a connection is ended whatever is open on it: after its GOAWAY every stream of
+/// ours has ended by then, and what is left is a peer's that does not heed it.
+pub const CONNECTION_END: Duration = Duration::from_mins(65);
+/// TLS handshakes under way at once; a further one ends the oldest.
+pub const HANDSHAKES: usize = 256;
+/// How long a TLS handshake may take.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
+/// Between two log lines about handshakes that failed, or about a socket that accepts nothing; a metric
+/// counts each handshake.
+pub const PEER_LOG_PAUSE: Duration = Duration::from_mins(1);
+/// How long nothing is accepted after the system refused to, for want of descriptors or memory.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Streams that a connection may have open at once, whatever they are. At this limit KEDA waits
+/// without an error, so it is twice what all calls of a fleet could be, which a status refuses.
+pub const CONNECTION_STREAMS: u32 = 200_000;
+/// Bytes of all header fields of one request; KEDA sends some 300.
+pub const HEADER_BYTES: u32 = 16 * 1024;
+/// Streams that we had to reset for a fault of their peer, on one connection; then it is ended.
+pub const FAULTY_STREAMS: usize = 1_024;
+
+/// Connections to the admin port at once; a further one ends the oldest, so that a probe always gets
+/// through.
+pub const ADMIN_PEERS: usize = 64;
+/// Within this a new admin connection has to send the start of a request.
+pub const ADMIN_FIRST_WORDS: (usize, Duration) = (16, Duration::from_secs(10));
+/// The age at which an admin connection is ended; Prometheus opens the next by itself.
+pub const ADMIN_CONNECTION_END: Duration = Duration::from_mins(5);
+
 /// Streams of a connection that their peer may cancel before we have seen them. Beyond it the codec
 /// ends the connection, and with it every push stream; its own 20 are soon reached when the process
 /// got no CPU for a moment and KEDA gave up on the calls of a fleet.
@@ -199,6 +235,8 @@ pub const DRAIN_FLUSH: Duration = Duration::from_millis(300);
 pub const PEM_BYTES: u64 = 1024 * 1024;
 /// Certificates that one such file may have.
 pub const CERTIFICATES: usize = 1_000;
+/// Names of clients that the server's TLS may list.
+pub const CLIENT_NAMES: usize = 1_000;
 /// How often the files of certificates and keys are looked at for a change. Kubernetes itself takes up
 /// to a minute to bring a changed Secret to a node.
 pub const TLS_LOOK: Duration = Duration::from_secs(2);

@@ -17,16 +17,17 @@ use reader::{Found, What};
 /// Every top-level module by its level. A file uses lower levels and its own module only.
 const LEVELS: &[&[&str]] = &[
     &["limits", "time", "secret"],
-    &["metadata", "readiness", "telemetry", "supervise", "hpa", "tls"],
+    &["metadata", "readiness", "telemetry", "supervise", "hpa", "tls", "peers"],
     &["layouts", "signals"],
     &["trigger"],
     &["config", "sampling"],
     &["redis", "grpc", "http"],
     &["cli", "demo"],
 ];
-/// Who may use whom on its own level: signals weigh the counts of layouts, and the command line
-/// runs the demo.
-const SAME_LEVEL: &[(&str, &str)] = &[("signals", "layouts"), ("cli", "demo")];
+/// Who may use whom on its own level: signals weigh the counts of layouts, connections of peers count
+/// themselves, and the command line runs the demo.
+const SAME_LEVEL: &[(&str, &str)] =
+    &[("signals", "layouts"), ("peers", "telemetry"), ("cli", "demo")];
 /// The levels that are pure, and what they may not name.
 const PURE: std::ops::RangeInclusive<usize> = 2..=3;
 const IMPURE: &[&[&str]] = &[
@@ -53,7 +54,9 @@ const OWNED: &[(&str, &[&str])] = &[
     ("clap", &["cli/", "main.rs"]),
     ("anyhow", &["cli/", "main.rs"]),
     ("x509_cert", &["tls/"]),
-    ("prometheus_client", &["telemetry/metrics.rs", "telemetry/labels.rs"]),
+    ("tokio_rustls", &["grpc/"]),
+    ("rustls", &["tls/", "grpc/", "redis/"]),
+    ("prometheus_client", &["telemetry/metrics.rs", "telemetry/edge.rs", "telemetry/labels.rs"]),
 ];
 const PRINTS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
 const MAY_PRINT: &str = "cli/";

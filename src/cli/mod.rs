@@ -21,7 +21,7 @@ use std::{
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::{
-    config::{self, Config, Settings},
+    config::{self, Config, Settings, TlsSettings},
     layouts::{Layout, Registry},
     telemetry::{LogFormat, init_logging},
     trigger::Trigger,
@@ -120,6 +120,19 @@ struct Listen {
     /// The address for /metrics, /livez and /readyz [default: 0.0.0.0:9091].
     #[arg(long, value_name = "ADDRESS", env = "PENSTOCK_ADMIN_LISTEN")]
     admin_listen: Option<SocketAddr>,
+    /// Serve gRPC over TLS with this certificate (PEM, then those between it and the authority).
+    #[arg(long, value_name = "FILE", env = "PENSTOCK_TLS_CERT")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM, not encrypted).
+    #[arg(long, value_name = "FILE", env = "PENSTOCK_TLS_KEY")]
+    tls_key: Option<PathBuf>,
+    /// The authorities of clients (PEM): only a client with a certificate of them is served.
+    #[arg(long, value_name = "FILE", env = "PENSTOCK_TLS_CLIENT_CA")]
+    tls_client_ca: Option<PathBuf>,
+    /// A DNS name (also *.parent) or URI in the certificates of clients that are served; all are by
+    /// default. May be given several times.
+    #[arg(long, value_name = "NAME", env = "PENSTOCK_TLS_CLIENT_NAMES", value_delimiter = ',')]
+    tls_client_name: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -268,9 +281,18 @@ fn pair(text: &str) -> Result<(String, String), &'static str> {
 
 /// The configuration by flag, then environment, then file, then default.
 fn load(connect: Connect, listen: Option<Listen>) -> Result<Config, Outcome> {
-    let (listen, admin_listen) = listen.map_or((None, None), |l| (l.listen, l.admin_listen));
+    let mut settings = Settings { environment: environment(), ..Settings::default() };
     let Connect { config: file, redis } = connect;
-    let settings = Settings { file, redis, listen, admin_listen, environment: environment() };
+    (settings.file, settings.redis) = (file, redis);
+    if let Some(flags) = listen {
+        (settings.listen, settings.admin_listen) = (flags.listen, flags.admin_listen);
+        settings.tls = TlsSettings {
+            cert: flags.tls_cert,
+            key: flags.tls_key,
+            client_ca: flags.tls_client_ca,
+            client_names: flags.tls_client_name,
+        };
+    }
     Config::load(&settings).map_err(|problems| usage(&problems))
 }
 

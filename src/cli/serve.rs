@@ -11,7 +11,7 @@ use tracing::{error, info};
 
 use crate::{
     config::{Config, Connection},
-    grpc::{Listener, Route, Routes, Service, Timing},
+    grpc::{Listener, Route, Routes, Service, Timing, Tls},
     http::AdminListener,
     layouts::Registry,
     limits,
@@ -37,10 +37,19 @@ impl Serving {
     /// Binds the sockets and starts a sampler for every database of every connection. Redis need
     /// not be there.
     pub(super) async fn start(config: Config) -> anyhow::Result<Self> {
-        let listener = Listener::bind(config.server.listen).await?;
+        let mut listener = Listener::bind(config.server.listen).await?;
         let admin = AdminListener::bind(config.server.admin_listen).await?;
         let metrics = Metrics::new();
         let mut supervisor = Supervisor::default();
+        if let Some(settings) = config.server.tls {
+            let tls = Tls::load(settings, metrics.edge()).context("TLS of the server")?;
+            listener = listener.with_tls(&tls);
+            let stop = supervisor.stop();
+            supervisor.spawn(Stage::Back, "TLS files", async move {
+                tls.follow(stop).await;
+                Ok(())
+            });
+        }
         let mut routes = BTreeMap::new();
         for (name, connection) in config.connections {
             routes.insert(name, route(connection, &metrics, &mut supervisor));
@@ -60,9 +69,9 @@ impl Serving {
         let (stream_max_age, max_streams) = (limits::STREAM_MAX_AGE, limits::STREAMS);
         let timing = Timing { stream_max_age, push_inactive, max_streams };
         let service = Service::new((routes, layouts), Arc::clone(&metrics), timing, drain.clone());
-        let ready = readiness.clone();
+        let (counted, ready) = (Arc::clone(&metrics), readiness.clone());
         supervisor.spawn(Stage::Front, "gRPC", async move {
-            Ok(listener.serve(service, ready, drain).await?)
+            Ok(listener.serve(service, (&counted, ready), drain).await?)
         });
         supervisor.spawn(Stage::Back, "admin HTTP", async move {
             Ok(admin.serve(metrics, readiness, stop).await?)

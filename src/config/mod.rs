@@ -14,6 +14,7 @@ mod password;
 mod problem;
 mod raw;
 mod server;
+mod tls;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -27,6 +28,7 @@ pub use file::{FileError, read_file, read_text};
 pub use password::{Password, PasswordError};
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use server::Server;
+pub use tls::{ClientName, NoClientName, ServerTls, TlsSettings};
 
 use crate::{layouts::Registry, limits, trigger::DEFAULT_CONNECTION};
 use connection::Draft;
@@ -59,6 +61,8 @@ pub struct Settings {
     pub listen: Option<SocketAddr>,
     /// Where probes and metrics are served, if a flag or variable says so.
     pub admin_listen: Option<SocketAddr>,
+    /// The server's TLS, as far as flags or variables say.
+    pub tls: TlsSettings,
     /// Every environment variable, since the file may name any of them for a password.
     pub environment: BTreeMap<String, String>,
 }
@@ -122,7 +126,8 @@ impl Config {
         scope: Scope<'_>,
         mut problems: ConfigProblems,
     ) -> Result<Self, ConfigProblems> {
-        let server = Server::settle(std::mem::take(&mut raw.server), settings, &mut problems);
+        let server =
+            Server::settle(std::mem::take(&mut raw.server), settings, scope, &mut problems);
         let layouts = layouts::settle(std::mem::take(&mut raw.layouts), &mut problems);
         let flags = flag_drafts(&settings.redis, &mut problems);
         let variables = environment::drafts(&settings.environment, &mut problems);

@@ -69,7 +69,7 @@ impl fmt::Display for ConfigProblems {
 }
 
 /// Where a setting stands, so that a problem found later can still name it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Spot {
     place: String,
     path: String,

@@ -34,6 +34,17 @@ pub(super) struct RawServer {
     pub(super) listen: Option<Given<String>>,
     pub(super) admin_listen: Option<Given<String>>,
     pub(super) push_inactive: Option<Given<bool>>,
+    pub(super) tls: Option<RawTls>,
+}
+
+/// The section `[server.tls]`.
+#[derive(Default)]
+pub(super) struct RawTls {
+    pub(super) spot: Spot,
+    pub(super) cert: Option<Given<String>>,
+    pub(super) key: Option<Given<String>>,
+    pub(super) client_ca: Option<Given<String>>,
+    pub(super) client_names: Option<Given<Vec<String>>>,
 }
 
 /// One section `[redis.NAME]`.
@@ -50,10 +61,6 @@ pub(super) struct RawConnection {
 /// Why a known key is refused: by name, in words for who wrote it.
 type Refused = &'static [(&'static str, &'static str)];
 
-const NOT_YET_IN_SERVER: Refused = &[(
-    "tls",
-    "TLS is not in this release; let a mesh or a network policy guard the way from KEDA",
-)];
 const REFUSED_IN_CONNECTION: Refused = &[
     (
         "password",
@@ -77,7 +84,7 @@ impl RawFile {
         if let Some(mut redis) = file.section("redis") {
             let names: Vec<String> = redis.table.keys().cloned().collect();
             for name in names {
-                let connection = redis.section(&name).map(RawConnection::read).unwrap_or_default();
+                let connection = redis.part(&name).map(RawConnection::read).unwrap_or_default();
                 let spot = redis_spot.key(&name);
                 connections.insert(name, Given { spot, value: connection });
             }
@@ -88,7 +95,7 @@ impl RawFile {
             let names: Vec<String> = sections.table.keys().cloned().collect();
             for name in names {
                 let spot = layouts_spot.key(&name);
-                if let Some(section) = sections.section(&name) {
+                if let Some(section) = sections.part(&name) {
                     layouts.insert(name, Given { spot, value: section.table });
                 }
             }
@@ -104,9 +111,24 @@ impl RawServer {
             listen: section.text("listen"),
             admin_listen: section.text("admin_listen"),
             push_inactive: section.flag("push_inactive"),
+            tls: section.section("tls").map(RawTls::read),
         };
-        section.finish(NOT_YET_IN_SERVER);
+        section.finish(&[]);
         server
+    }
+}
+
+impl RawTls {
+    fn read(mut section: Section<'_>) -> Self {
+        let tls = Self {
+            spot: section.spot.clone(),
+            cert: section.text("cert"),
+            key: section.text("key"),
+            client_ca: section.text("client_ca"),
+            client_names: section.list("client_names", "strings", match_text),
+        };
+        section.finish(&[]);
+        tls
     }
 }
 
@@ -178,7 +200,12 @@ impl Section<'_> {
         read.map(|value| Given { spot, value })
     }
 
-    fn section(&mut self, key: &str) -> Option<Section<'_>> {
+    fn section(&mut self, key: &'static str) -> Option<Section<'_>> {
+        self.known.push(key);
+        self.part(key)
+    }
+
+    fn part(&mut self, key: &str) -> Option<Section<'_>> {
         let spot = self.spot.key(key);
         let table = match self.table.remove(key)? {
             Value::Table(table) => table,
@@ -207,11 +234,7 @@ impl Section<'_> {
     }
 
     fn known_here(&self) -> String {
-        if self.known.is_empty() {
-            "server, redis, layouts".to_owned()
-        } else {
-            self.known.join(", ")
-        }
+        self.known.join(", ")
     }
 }
 

@@ -6,9 +6,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{
-    Settings,
+    Scope, Settings,
     problem::ConfigProblems,
     raw::{Given, RawServer},
+    tls::{self, ServerTls},
 };
 
 /// The server's own settings.
@@ -20,6 +21,8 @@ pub struct Server {
     pub admin_listen: SocketAddr,
     /// Whether streams also tell that a workload became inactive; KEDA up to 2.17 acts on it.
     pub push_inactive: bool,
+    /// TLS where KEDA calls; without it all of that is plaintext.
+    pub tls: Option<ServerTls>,
 }
 
 impl Default for Server {
@@ -28,13 +31,19 @@ impl Default for Server {
             listen: every_interface(9090),
             admin_listen: every_interface(9091),
             push_inactive: false,
+            tls: None,
         }
     }
 }
 
 impl Server {
     /// The settings of flags, then file, then defaults.
-    pub(super) fn settle(raw: RawServer, flags: &Settings, problems: &mut ConfigProblems) -> Self {
+    pub(super) fn settle(
+        raw: RawServer,
+        flags: &Settings,
+        scope: Scope<'_>,
+        problems: &mut ConfigProblems,
+    ) -> Self {
         let default = Self::default();
         let admin_spot = raw.admin_listen.as_ref().map(|given| given.spot.clone());
         let listen = address(raw.listen, problems);
@@ -43,6 +52,7 @@ impl Server {
             listen: flags.listen.or(listen).unwrap_or(default.listen),
             admin_listen: flags.admin_listen.or(admin_listen).unwrap_or(default.admin_listen),
             push_inactive: raw.push_inactive.is_some_and(|given| given.value),
+            tls: tls::settle(raw.tls, &flags.tls, scope, problems),
         };
         if server.listen == server.admin_listen && server.listen.port() != 0 {
             let spot = admin_spot.unwrap_or_else(|| super::Spot::new("--admin-listen"));

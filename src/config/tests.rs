@@ -219,7 +219,7 @@ fn all_problems_come_at_once_with_their_place() {
         "penstock.toml: server.listen: must be an IP address and a port",
         "penstock.toml: server.admin_listen: must be a string in quotes",
         "penstock.toml: server.push_inactiv: is unknown; known here: listen, admin_listen",
-        "penstock.toml: server.tls: TLS is not in this release",
+        "penstock.toml: server.tls.cert: needs the certificate's key: `key`, --tls-key",
         "penstock.toml: redis.Bad: is no name of a connection",
         "penstock.toml: redis.flat: must be a section of keys",
         "penstock.toml: redis.none: has no URL; give `url` in its section of the file, \

@@ -8,6 +8,7 @@ mod codec;
 mod decode;
 mod encode;
 mod health;
+mod incoming;
 mod pulse;
 mod routes;
 mod server;
@@ -15,11 +16,13 @@ mod service;
 mod status;
 mod stream;
 mod subjects;
+mod tls;
 
 pub use client::{CallError, KedaClient, Polled, Pushes};
 pub use routes::{Route, Routes};
 pub use server::{Listener, ServerError};
 pub use service::{Service, Timing};
+pub use tls::Tls;
 
 /// The code that `build.rs` makes of `proto/externalscaler.proto`.
 mod proto {

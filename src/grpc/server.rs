@@ -1,7 +1,7 @@
 //! The listener: HTTP/2 as KEDA needs it, health and reflection beside the service, and the drain.
 //!
 //! It is apart from the service because nothing here is about jobs. Facts about tonic 0.14 and
-//! KEDA's client: no limit of streams (at one KEDA blocks without an error), keepalive to reap dead
+//! KEDA's client: no limit of streams that a fleet could reach (at one KEDA blocks without an error), keepalive to reap dead
 //! peers, a maximum age with its GOAWAY so that new replicas are found (and never tonic's `_grace`,
 //! which skips the GOAWAY).
 
@@ -12,15 +12,16 @@ use tokio::{
     time::{sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::transport::{Server, server::TcpIncoming};
+use tonic::transport::Server;
 use tracing::info;
 
-use crate::{limits, readiness::Readiness};
+use crate::{limits, readiness::Readiness, telemetry::Metrics};
 
 use super::{
-    health,
+    health, incoming,
     proto::{DESCRIPTORS, external_scaler_server::ExternalScalerServer},
     service::Service,
+    tls::{Terms, Tls},
 };
 
 /// A bound socket for gRPC.
@@ -28,6 +29,7 @@ use super::{
 pub struct Listener {
     socket: TcpListener,
     address: SocketAddr,
+    terms: Option<Terms>,
 }
 
 /// Why the server could not serve.
@@ -58,7 +60,13 @@ impl Listener {
         let listen = |error| ServerError::Listen { address, error };
         let socket = TcpListener::bind(address).await.map_err(listen)?;
         let address = socket.local_addr().map_err(listen)?;
-        Ok(Self { socket, address })
+        Ok(Self { socket, address, terms: None })
+    }
+
+    /// Takes connections over TLS alone, with the certificates that `tls` has at that moment.
+    #[must_use]
+    pub fn with_tls(self, tls: &Tls) -> Self {
+        Self { terms: Some(tls.terms()), ..self }
     }
 
     /// The address that was bound.
@@ -76,7 +84,7 @@ impl Listener {
     pub async fn serve(
         self,
         service: Service,
-        readiness: Readiness,
+        (metrics, readiness): (&Metrics, Readiness),
         drain: CancellationToken,
     ) -> Result<(), ServerError> {
         let (reporter, health_service) = tonic_health::server::health_reporter();
@@ -90,7 +98,9 @@ impl Listener {
             .max_decoding_message_size(limits::REQUEST_BYTES);
         let (interval, patience) = limits::KEEPALIVE;
         let router = Server::builder()
-            .max_concurrent_streams(None)
+            .max_concurrent_streams(limits::CONNECTION_STREAMS)
+            .http2_max_header_list_size(limits::HEADER_BYTES)
+            .http2_max_local_error_reset_streams(Some(limits::FAULTY_STREAMS))
             .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
             .http2_max_pending_accept_reset_streams(Some(limits::CANCELLED_UNSEEN))
             .max_connection_age(limits::CONNECTION_MAX_AGE)
@@ -102,8 +112,9 @@ impl Listener {
             .add_service(reflection().build_v1alpha()?);
         health::serving(&reporter).await;
         readiness.serving();
-        info!(address = %self.address, "serving gRPC");
-        let incoming = TcpIncoming::from(self.socket).with_nodelay(Some(true));
+        let tls = self.terms.is_some();
+        info!(address = %self.address, tls, "serving gRPC");
+        let incoming = incoming::connections(self.socket, self.terms, metrics.edge());
         let stop = CancellationToken::new();
         let serving = router.serve_with_incoming_shutdown(incoming, stop.clone().cancelled_owned());
         let drained = async {

@@ -10,12 +10,18 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
+    serve::Listener,
 };
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
-use crate::{readiness::Readiness, telemetry::Metrics};
+use crate::{
+    limits,
+    peers::{Beyond, Bounds, Guarded, Peers},
+    readiness::Readiness,
+    telemetry::{Door, Metrics},
+};
 
 /// The media type of the OpenMetrics text format.
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -38,6 +44,38 @@ pub enum AdminError {
     /// The socket failed.
     #[error("admin HTTP: {0}")]
     Serve(io::Error),
+}
+
+/// What the admin socket bears.
+const BOUNDS: Bounds = Bounds {
+    most: limits::ADMIN_PEERS,
+    beyond: Beyond::EndOldest,
+    first_words: limits::ADMIN_FIRST_WORDS,
+    end: limits::ADMIN_CONNECTION_END,
+};
+
+/// The socket, with a place for each connection.
+struct Bounded {
+    socket: TcpListener,
+    peers: Peers,
+}
+
+impl Listener for Bounded {
+    type Io = Guarded<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let (stream, from) = Listener::accept(&mut self.socket).await;
+            if let Some(place) = self.peers.admit(from.ip()) {
+                return (Guarded::new(stream, place), from);
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.socket.local_addr()
+    }
 }
 
 #[derive(Clone)]
@@ -68,13 +106,15 @@ impl AdminListener {
     ) -> Result<(), AdminError> {
         let address = self.0.local_addr().map_err(AdminError::Serve)?;
         info!(%address, "serving admin HTTP");
+        let metrics_edge = metrics.edge();
         let app = Router::new()
             .route("/metrics", get(encode))
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
             .with_state(Shared { metrics, readiness });
+        let peers = Peers::new(Door::Admin, BOUNDS, metrics_edge);
         // An idle peer must not hold the end, so the listener is dropped and not drained.
-        let serving = axum::serve(self.0, app);
+        let serving = axum::serve(Bounded { socket: self.0, peers }, app);
         tokio::select! {
             served = serving => served.map_err(AdminError::Serve),
             () = stop.cancelled() => Ok(()),

@@ -131,3 +131,69 @@ label! {
         Misfit = "misfit",
     }
 }
+
+label! {
+    /// A socket that peers connect to.
+    Door {
+        /// Where KEDA calls.
+        Grpc = "grpc",
+        /// Where probes and metrics are served.
+        Admin = "admin",
+    }
+}
+
+label! {
+    /// Why a connection was refused or ended by us.
+    Turned {
+        /// There were as many connections as may be.
+        Full = "full",
+        /// Its peer alone had as many as one may have.
+        PeerFull = "peer_full",
+        /// It did not say what it wants in time.
+        Silent = "silent",
+        /// It was older than a connection may get.
+        Old = "old",
+        /// It was the oldest, and a new one needed its place.
+        CrowdedOut = "crowded_out",
+    }
+}
+
+label! {
+    /// How a TLS handshake ended.
+    Handshake {
+        /// The connection is up.
+        Ok = "ok",
+        /// The peer has no certificate, and needs one.
+        NoCertificate = "no_certificate",
+        /// The peer's certificate is not of our authority, or not in its time.
+        BadCertificate = "bad_certificate",
+        /// The peer's certificate is good, and its name is not allowed.
+        NameNotAllowed = "name_not_allowed",
+        /// The peer refused us, or what it sent is no TLS that we speak.
+        Failed = "failed",
+        /// It took too long.
+        TimedOut = "timed_out",
+        /// It was the oldest of too many.
+        CrowdedOut = "crowded_out",
+    }
+}
+
+label! {
+    /// What became of looking at changed certificate files.
+    Reload {
+        /// They are in use.
+        Ok = "ok",
+        /// They cannot be used, and the ones before stay.
+        Failed = "failed",
+    }
+}
+
+label! {
+    /// Which certificate is meant.
+    Certificate {
+        /// The one that we show.
+        Own = "own",
+        /// The first to end of the clients' authorities.
+        ClientCa = "client_ca",
+    }
+}

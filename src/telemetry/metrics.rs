@@ -12,6 +12,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::edge::Edge;
 use super::labels::{
     Code, ConnectOutcome, Method, ObservationState, PushKind, ReadCause, ReadResult,
 };
@@ -57,6 +58,7 @@ pub struct Metrics {
     pushes_deferred: Counter,
     push_seconds: Histogram,
     per_link: PerLink,
+    edge: Arc<Edge>,
 }
 
 #[derive(Clone)]
@@ -107,10 +109,26 @@ impl Metrics {
             push_seconds.clone(),
         );
         let per_link = PerLink::register(r);
+        let edge = Arc::new(Edge::register(r));
         register_constants(r);
         let rpcs = Method::ALL
             .map(|method| Code::ALL.map(|code| rpcs.get_or_create_owned(&Rpc { method, code })));
-        Arc::new(Self { registry, rpcs, streams, pushes, pushes_deferred, push_seconds, per_link })
+        Arc::new(Self {
+            registry,
+            rpcs,
+            streams,
+            pushes,
+            pushes_deferred,
+            push_seconds,
+            per_link,
+            edge,
+        })
+    }
+
+    /// The metrics of the sockets that peers connect to.
+    #[must_use]
+    pub fn edge(&self) -> Arc<Edge> {
+        Arc::clone(&self.edge)
     }
 
     /// Counts a call and how it was answered.

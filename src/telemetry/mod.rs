@@ -1,11 +1,16 @@
 //! What penstock tells about itself: metrics, and how its log is written.
 //!
-//! It is apart so that every metric is declared in one file and no label can grow without bound.
+//! It is apart so that every metric is declared in one place and no label can grow without bound.
 
+mod edge;
 mod labels;
 mod logging;
 mod metrics;
 
-pub use labels::{Code, ConnectOutcome, Method, ObservationState, PushKind, ReadCause, ReadResult};
+pub use edge::Edge;
+pub use labels::{
+    Certificate, Code, ConnectOutcome, Door, Handshake, Method, ObservationState, PushKind,
+    ReadCause, ReadResult, Reload, Turned,
+};
 pub use logging::{LogFormat, LoggingError, init_logging};
 pub use metrics::{Link, LinkMetrics, Metrics, Remembered};

@@ -1,0 +1,340 @@
+//! The connections that peers open to us: how many, how many of one peer, and for how long.
+//!
+//! They are apart because both listeners need the same, and because it has to hold before a word of
+//! any protocol is understood. It knows bytes and addresses, and nothing of what is said.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    io,
+    net::IpAddr,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep},
+};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+
+use crate::telemetry::{Door, Edge, Turned};
+
+/// What happens to a connection beyond the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Beyond {
+    /// It is refused: those that are open do work that lasts. So that no peer can shut out all
+    /// others, one IP address may have no more than this many.
+    Refuse {
+        /// Connections of one IP address.
+        most_of_one: usize,
+    },
+    /// It takes the place of the oldest: those that are open have had their time.
+    EndOldest,
+}
+
+/// What one listener bears.
+#[derive(Debug, Clone, Copy)]
+pub struct Bounds {
+    /// Connections at once.
+    pub most: usize,
+    /// What happens beyond `most`.
+    pub beyond: Beyond,
+    /// How many bytes a peer has to send, and within what time.
+    pub first_words: (usize, Duration),
+    /// The age at which a connection is ended.
+    pub end: Duration,
+}
+
+/// The connections of one listener.
+#[derive(Debug, Clone)]
+pub struct Peers(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    door: Door,
+    bounds: Bounds,
+    edge: Arc<Edge>,
+    open: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    next: u64,
+    /// Every connection in the order in which they came.
+    places: BTreeMap<u64, (IpAddr, CancellationToken)>,
+    of_peer: HashMap<IpAddr, usize>,
+}
+
+/// The right to one connection; given back when it is dropped.
+#[derive(Debug)]
+pub struct Place {
+    peers: Peers,
+    number: u64,
+    ended: CancellationToken,
+}
+
+impl Peers {
+    /// No connection yet.
+    #[must_use]
+    pub fn new(door: Door, bounds: Bounds, edge: Arc<Edge>) -> Self {
+        Self(Arc::new(Shared { door, bounds, edge, open: Mutex::default() }))
+    }
+
+    /// A place for a connection from this address; `None` if it is to be closed.
+    #[must_use]
+    pub fn admit(&self, from: IpAddr) -> Option<Place> {
+        let Shared { door, bounds, edge, .. } = &*self.0;
+        // A peer over IPv6 that is an IPv4 one is counted as that.
+        let from = from.to_canonical();
+        let mut open = self.lock();
+        let is_full = open.places.len() >= bounds.most;
+        match bounds.beyond {
+            Beyond::Refuse { most_of_one } => {
+                let of_peer = open.of_peer.get(&from).copied().unwrap_or_default();
+                let why = (of_peer >= most_of_one).then_some(Turned::PeerFull);
+                if let Some(why) = why.or_else(|| is_full.then_some(Turned::Full)) {
+                    edge.turned(*door, why);
+                    return None;
+                }
+            }
+            Beyond::EndOldest => {
+                if let Some(oldest) = is_full.then(|| open.oldest()).flatten() {
+                    edge.turned(*door, Turned::CrowdedOut);
+                    oldest.cancel();
+                }
+            }
+        }
+        let ended = CancellationToken::new();
+        let number = open.next;
+        open.next += 1;
+        open.places.insert(number, (from, ended.clone()));
+        *open.of_peer.entry(from).or_default() += 1;
+        drop(open);
+        edge.open(*door, 1);
+        Some(Place { peers: self.clone(), number, ended })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Open {
+    /// Takes the oldest out: it counts no more, also while its task does not know yet.
+    fn oldest(&mut self) -> Option<CancellationToken> {
+        let (_, (from, ended)) = self.places.pop_first()?;
+        self.forget(from);
+        Some(ended)
+    }
+
+    fn remove(&mut self, number: u64) {
+        if let Some((from, _)) = self.places.remove(&number) {
+            self.forget(from);
+        }
+    }
+
+    fn forget(&mut self, from: IpAddr) {
+        if let Some(count) = self.of_peer.get_mut(&from) {
+            *count -= 1;
+            if *count == 0 {
+                self.of_peer.remove(&from);
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.peers.lock().remove(self.number);
+        self.peers.0.edge.open(self.peers.0.door, -1);
+    }
+}
+
+/// A connection that ends when its peer is too slow to begin, when it is too old, or when its place
+/// is needed.
+#[derive(Debug)]
+pub struct Guarded<T> {
+    io: T,
+    place: Place,
+    /// Bytes that the peer still has to send before it has begun.
+    missing: usize,
+    /// Rings when the first words or the whole connection have taken too long.
+    timer: Pin<Box<Sleep>>,
+    ended: Pin<Box<WaitForCancellationFutureOwned>>,
+    ends_at: Instant,
+}
+
+impl<T> Guarded<T> {
+    /// Guards a connection from now on.
+    pub fn new(io: T, place: Place) -> Self {
+        let bounds = &place.peers.0.bounds;
+        let (missing, within) = bounds.first_words;
+        Self {
+            io,
+            missing,
+            timer: Box::pin(sleep(within)),
+            ended: Box::pin(place.ended.clone().cancelled_owned()),
+            ends_at: Instant::now() + bounds.end,
+            place,
+        }
+    }
+
+    /// Whether the connection may go on.
+    fn poll_over(&mut self, context: &mut Context<'_>) -> Result<(), io::Error> {
+        if self.ended.as_mut().poll(context).is_ready() {
+            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "another took its place"));
+        }
+        if self.timer.as_mut().poll(context).is_pending() {
+            return Ok(());
+        }
+        let why = if self.missing > 0 { Turned::Silent } else { Turned::Old };
+        let Shared { door, edge, .. } = &*self.place.peers.0;
+        edge.turned(*door, why);
+        // An ended timer must not be polled again, and the codec may ask once more.
+        self.place.ended.cancel();
+        self.timer.as_mut().reset(self.ends_at + self.place.peers.0.bounds.end);
+        Err(io::Error::new(io::ErrorKind::TimedOut, why.text()))
+    }
+
+    fn heard(&mut self, bytes: usize) {
+        if self.missing == 0 {
+            return;
+        }
+        self.missing = self.missing.saturating_sub(bytes);
+        if self.missing == 0 {
+            let ends_at = self.ends_at;
+            self.timer.as_mut().reset(ends_at);
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.poll_over(context)?;
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.io).poll_read(context, buffer);
+        let heard = buffer.filled().len() - before;
+        if self.missing > 0 && heard > 0 {
+            self.heard(heard);
+            // The timer was reset, so it has to hear of this task again.
+            self.poll_over(context)?;
+        }
+        read
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_over(context)?;
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_over(context)?;
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll_over(context)?;
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.poll_over(context)?;
+        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+    use crate::telemetry::Metrics;
+
+    const FIRST: Duration = Duration::from_secs(10);
+    const END: Duration = Duration::from_secs(100);
+
+    fn peers(most: usize, beyond: Beyond) -> (Peers, Arc<Metrics>) {
+        let metrics = Metrics::new();
+        let bounds = Bounds { most, beyond, first_words: (3, FIRST), end: END };
+        (Peers::new(Door::Grpc, bounds, metrics.edge()), metrics)
+    }
+
+    fn ip(last: u8) -> IpAddr {
+        IpAddr::from([10, 0, 0, last])
+    }
+
+    fn metric(metrics: &Metrics, line: &str) -> bool {
+        metrics.encode().unwrap().lines().any(|found| found == line)
+    }
+
+    #[test]
+    fn one_peer_takes_its_share_and_leaves_the_others_theirs() {
+        let (peers, metrics) = peers(4, Beyond::Refuse { most_of_one: 2 });
+        let mut places: Vec<_> = [1, 1, 2].into_iter().map(|n| peers.admit(ip(n))).collect();
+        assert!(places.iter().all(Option::is_some));
+        let mapped = "::ffff:10.0.0.1".parse().unwrap();
+        assert!(peers.admit(ip(1)).is_none() && peers.admit(mapped).is_none());
+        places.push(peers.admit(ip(3)));
+        assert!(peers.admit(ip(4)).is_none(), "all four are taken");
+        let line = r#"penstock_connections_turned_away_total{listener="grpc",why="peer_full"} 2"#;
+        assert!(metric(&metrics, line));
+        drop(places);
+        assert!(peers.admit(ip(1)).is_some());
+        assert!(metric(&metrics, r#"penstock_connections_open{listener="grpc"} 0"#));
+        assert!(peers.lock().of_peer.is_empty() && peers.lock().places.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_oldest_makes_place_for_the_newest() {
+        let (peers, metrics) = peers(1, Beyond::EndOldest);
+        let (ours, _theirs) = duplex(64);
+        let mut old = Guarded::new(ours, peers.admit(ip(1)).unwrap());
+        let reading = async { old.read_u8().await.unwrap_err().kind() };
+        let (ended, new) = tokio::join!(reading, async { peers.admit(ip(1)) });
+        assert_eq!(ended, io::ErrorKind::ConnectionAborted);
+        drop(old);
+        assert!(metric(&metrics, r#"penstock_connections_open{listener="grpc"} 1"#));
+        assert!(new.is_some() && peers.lock().places.len() == 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_does_not_begin_in_time_is_ended_and_who_does_may_be_silent() {
+        let (peers, metrics) = peers(9, Beyond::EndOldest);
+        for (said, within) in [(&b""[..], FIRST), (b"ab", FIRST), (b"abc", END), (b"abcdef", END)] {
+            let (ours, mut theirs) = duplex(64);
+            let mut guarded = Guarded::new(ours, peers.admit(ip(1)).unwrap());
+            theirs.write_all(said).await.unwrap();
+            let (started, mut heard) = (Instant::now(), Vec::new());
+            let error = guarded.read_to_end(&mut heard).await.unwrap_err();
+            assert_eq!((error.kind(), started.elapsed()), (io::ErrorKind::TimedOut, within));
+            assert_eq!(heard, said);
+            assert!(guarded.read_u8().await.is_err() && guarded.write_u8(0).await.is_err());
+        }
+        for (why, count) in [("silent", 2), ("old", 2)] {
+            let line = format!(
+                r#"penstock_connections_turned_away_total{{listener="grpc",why="{why}"}} {count}"#
+            );
+            assert!(metric(&metrics, &line), "{line}");
+        }
+    }
+}
