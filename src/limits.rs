@@ -13,6 +13,13 @@ pub const METADATA_KEY_BYTES: usize = 256;
 pub const METADATA_VALUE_BYTES: usize = 64 * 1025;
 /// Bytes of one gRPC request message; above it the transport answers OUT_OF_RANGE.
 pub const REQUEST_BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of requests that have begun and are not whole, of all calls together; above it a call is
+/// refused. One frame holds KEDA's requests, so that they do not count.
+pub const INCOMPLETE_BYTES: usize = 8 * REQUEST_BYTES;
+/// Within this all of a request has to come.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
+/// Calls of other services than KEDA's (health, reflection) that may be open at once.
+pub const SIDE_CALLS: usize = 256;
 /// Bytes that a call sets aside for a message before it knows its size.
 pub const MESSAGE_BUFFER_BYTES: usize = 256;
 /// Bytes that one Redis key, group or other name may have.
@@ -187,7 +194,7 @@ pub const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(20), Duration::
 pub const CONNECTION_WINDOW_BYTES: u32 = 32 * 1024 * 1024;
 
 /// Connections to the gRPC port at once. KEDA opens one for each address of the Service, and one more
-/// for each set of TLS keys in TriggerAuthentications; each costs some 20 kB, with TLS 60.
+/// for each set of TLS keys in TriggerAuthentications.
 pub const PEERS: usize = 4_096;
 /// Those of them that one IP address may have, so that one peer cannot shut out all others.
 pub const PEERS_OF_ONE: usize = 1_024;

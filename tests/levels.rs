@@ -49,6 +49,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tonic_prost", &["grpc/"]),
     ("tonic_reflection", &["grpc/"]),
     ("tonic_types", &["grpc/"]),
+    ("http_body", &["grpc/"]),
     ("prost", &["grpc/"]),
     ("prost_types", &["grpc/"]),
     ("clap", &["cli/", "main.rs"]),

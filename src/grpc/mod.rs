@@ -9,6 +9,7 @@ mod decode;
 mod encode;
 mod health;
 mod incoming;
+mod intake;
 mod pulse;
 mod routes;
 mod server;

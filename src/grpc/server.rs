@@ -19,6 +19,7 @@ use crate::{limits, readiness::Readiness, telemetry::Metrics};
 
 use super::{
     health, incoming,
+    intake::Intake,
     proto::{DESCRIPTORS, external_scaler_server::ExternalScalerServer},
     service::Service,
     tls::{Terms, Tls},
@@ -96,6 +97,7 @@ impl Listener {
         };
         let scaler = ExternalScalerServer::new(service.clone())
             .max_decoding_message_size(limits::REQUEST_BYTES);
+        let intake = Intake::default();
         let (interval, patience) = limits::KEEPALIVE;
         let router = Server::builder()
             .max_concurrent_streams(limits::CONNECTION_STREAMS)
@@ -106,10 +108,10 @@ impl Listener {
             .max_connection_age(limits::CONNECTION_MAX_AGE)
             .http2_keepalive_interval(Some(interval))
             .http2_keepalive_timeout(Some(patience))
-            .add_service(scaler)
-            .add_service(health_service)
-            .add_service(reflection().build_v1()?)
-            .add_service(reflection().build_v1alpha()?);
+            .add_service(intake.calls(scaler))
+            .add_service(intake.side_calls(health_service))
+            .add_service(intake.side_calls(reflection().build_v1()?))
+            .add_service(intake.side_calls(reflection().build_v1alpha()?));
         health::serving(&reporter).await;
         readiness.serving();
         let tls = self.terms.is_some();

@@ -4,6 +4,8 @@
 //! It is apart so that the rule "which code means what" can be read in one look. INTERNAL and
 //! UNKNOWN are not in it: they would be bugs.
 
+use std::time::Duration;
+
 use tonic::{Code as GrpcCode, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -33,6 +35,12 @@ pub(super) enum Refusal {
     Triggers(TooMany),
     /// As many streams are open as may be: this many.
     Streams(usize),
+    /// Requests that are not whole hold as many bytes as they may: this many.
+    Incomplete(usize),
+    /// As many calls of other services are open as may be: this many.
+    SideCalls(usize),
+    /// The request was not whole within this.
+    Slow(Duration),
 }
 
 impl From<Problems> for Refusal {
@@ -68,7 +76,10 @@ impl Refusal {
             Self::Denied(..) => Code::PermissionDenied,
             Self::Misfit(_) => Code::FailedPrecondition,
             Self::Unavailable(_) => Code::Unavailable,
-            Self::Triggers(_) | Self::Streams(_) => Code::ResourceExhausted,
+            Self::Triggers(_) | Self::Streams(_) | Self::Incomplete(_) | Self::SideCalls(_) => {
+                Code::ResourceExhausted
+            }
+            Self::Slow(_) => Code::DeadlineExceeded,
         }
     }
 }
@@ -87,6 +98,15 @@ impl From<Refusal> for Status {
             Refusal::Streams(most) => Self::resource_exhausted(format!(
                 "{most} streams are open, the limit of this server"
             )),
+            Refusal::Incomplete(most) => Self::resource_exhausted(format!(
+                "requests that are not whole hold {most} bytes, the limit of this server"
+            )),
+            Refusal::SideCalls(most) => Self::resource_exhausted(format!(
+                "{most} calls of health and reflection are open, the limit of this server"
+            )),
+            Refusal::Slow(within) => {
+                Self::deadline_exceeded(format!("the request was not whole within {within:?}"))
+            }
         }
     }
 }

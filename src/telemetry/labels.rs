@@ -63,6 +63,8 @@ label! {
         Unavailable = "UNAVAILABLE",
         /// A limit is reached.
         ResourceExhausted = "RESOURCE_EXHAUSTED",
+        /// The request was not whole in time.
+        DeadlineExceeded = "DEADLINE_EXCEEDED",
     }
 }
 
