@@ -124,7 +124,14 @@ struct Listen {
     #[arg(long, value_name = "FILE", env = "PENSTOCK_TLS_CERT")]
     tls_cert: Option<PathBuf>,
     /// The certificate's private key (PEM, not encrypted).
-    #[arg(long, value_name = "FILE", env = "PENSTOCK_TLS_KEY")]
+    // A key that is given in place of its file begins with hyphens, and clap would repeat it.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "PENSTOCK_TLS_KEY",
+        hide_env_values = true,
+        allow_hyphen_values = true
+    )]
     tls_key: Option<PathBuf>,
     /// The authorities of clients (PEM): only a client with a certificate of them is served.
     #[arg(long, value_name = "FILE", env = "PENSTOCK_TLS_CLIENT_CA")]

@@ -26,10 +26,12 @@ mod metadata;
 mod other_language;
 mod outage;
 mod patterns;
+mod peers;
 mod races;
 mod readers;
 mod stream_groups;
 mod streams;
+mod tls;
 mod values;
 mod windows;
 

@@ -93,7 +93,7 @@ pub fn queue(name: &str) -> Trigger {
 }
 
 /// KEDA's operator, as far as the wire sees it. Clones share one HTTP/2 connection.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub struct Keda(Channel);
 
 impl Keda {
@@ -106,6 +106,11 @@ impl Keda {
     pub async fn connect_narrow(address: &str) -> Self {
         let endpoint = Endpoint::from_shared(format!("http://{address}")).unwrap();
         Self(endpoint.initial_stream_window_size(1).connect().await.unwrap())
+    }
+
+    /// Over a connection that somebody else made.
+    pub fn over(channel: Channel) -> Self {
+        Self(channel)
     }
 
     /// The connection, for other services on it.

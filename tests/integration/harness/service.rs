@@ -169,6 +169,11 @@ impl Service {
         line.and_then(|line| line.split_whitespace().next()).unwrap().parse().unwrap()
     }
 
+    /// How many descriptors its process has open.
+    pub fn descriptors(&self) -> usize {
+        fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+    }
+
     /// The value of a metric; several of that name are added up.
     pub async fn metric(&self, name: &str) -> f64 {
         let (_, text) = self.get("/metrics").await;
