@@ -8,6 +8,7 @@ mod manifest;
 mod metadata;
 mod object;
 mod report;
+mod tls;
 mod trigger;
 
 use std::{

@@ -33,7 +33,7 @@ pub(super) fn check(object: &Object<'_>, config: Option<&Config>, desk: &mut Des
                 ours += 1;
                 desk.trigger();
                 around(object.kind, (kind, trigger), &path, desk);
-                TriggerCheck { object, path: &path, config, desk }.run(trigger.get("metadata"));
+                TriggerCheck { object, path: &path, config, desk }.run(trigger);
             }
             "redis" | "redis-streams" => {
                 others += 1;

@@ -166,18 +166,44 @@ fn what_keda_does_in_silence_is_told() {
     let told = lines(&format!(
         "{}    metricType: Utilization\n    authenticationRef: {{name: x}}\n  fallback:\n    \
          failureThreshold: 3\n    replicas: 0\n",
-        push(&[GOOD, &["caCert: hunter2", "enableTLS: \"true\""]].concat()),
+        push(&[GOOD, &["caCert: hunter2", "unsafeSsl: \"true\""]].concat()),
     ));
     for part in [
         "spec.triggers[0].metricType: KEDA takes Utilization",
         "spec.triggers[0].authenticationRef: note: KEDA passes no secret on",
         "spec.fallback.replicas: note: with 0 KEDA scales to zero",
         "metadata.caCert: note: does nothing here",
-        "metadata.enableTLS: note: penstock serves no TLS",
+        "metadata.unsafeSsl: note: KEDA then believes whoever answers",
     ] {
         assert!(told.contains(part), "{part} is not in: {told}");
     }
     assert!(!told.contains("hunter2"), "{told}");
+}
+
+#[test]
+fn what_keda_dials_is_held_against_the_tls_of_the_server() {
+    let (none, tls) = ("", "[server.tls]\ncert = '/c'\nkey = '/k'\n");
+    let mutual = "[server.tls]\ncert = '/c'\nkey = '/k'\nclient_ca = '/a'\n";
+    let plain = push(GOOD);
+    let asks = push(&[GOOD, &["enableTLS: \"true\""]].concat());
+    let brings = format!("{plain}    authenticationRef: {{name: penstock-tls}}\n");
+    let dark = "enableTLS: must be \"true\"";
+    for (yaml, server, problem, note) in [
+        (&plain, none, "", ""),
+        (&asks, none, "", "enableTLS: note: the configuration has no [server.tls]"),
+        (&plain, tls, dark, ""),
+        (&asks, tls, "", ""),
+        (&brings, tls, "", ""),
+        (&plain, mutual, dark, ""),
+        (&asks, mutual, "spec.triggers[0].authenticationRef: is required", ""),
+        (&brings, mutual, "", ""),
+    ] {
+        let report = report(yaml, Some(&format!("{server}[redis.default]\nurl = 'redis://h'\n")));
+        let told = report.to_string();
+        assert_eq!(report.problems() == 0, problem.is_empty(), "{told}");
+        assert!(told.contains(problem) && told.contains(note), "{told}");
+        assert_eq!(told.contains("enableTLS: note"), !note.is_empty(), "{told}");
+    }
 }
 
 const RULES: &str = "[redis.default]\nurl = 'redis://h/1'\nnamespaces = ['shop']\n\

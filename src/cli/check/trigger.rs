@@ -17,6 +17,7 @@ use super::{
     manifest::{Kind, Object},
     metadata::Metadata,
     report::Desk,
+    tls,
 };
 
 /// What one trigger is checked against.
@@ -28,16 +29,16 @@ pub(super) struct TriggerCheck<'a, 'd> {
 }
 
 impl TriggerCheck<'_, '_> {
-    /// Checks the trigger's metadata.
-    pub(super) fn run(mut self, metadata: Option<&Value>) {
+    /// Checks the trigger: its metadata, and how KEDA will dial.
+    pub(super) fn run(mut self, trigger: &Value) {
         let path = format!("{}.metadata", self.path);
-        let Some(map) = metadata.and_then(Value::as_object) else {
+        let Some(map) = trigger.get("metadata").and_then(Value::as_object) else {
             self.desk.problem(&path, "must be a map of strings");
             return;
         };
         let metadata = Metadata::collect(map, &path, self.desk);
         self.address(&metadata);
-        self.tls(&metadata);
+        tls::check((trigger, &metadata), self.path, self.config, self.desk);
         match metadata.parse(self.registry()) {
             Ok(trigger) => {
                 if let Some(invisible) = &trigger.invisible {
@@ -87,21 +88,6 @@ impl TriggerCheck<'_, '_> {
                 .desk
                 .problem(&at, "must be host:port without a scheme, as penstock.penstock.svc:9090"),
             Some(_) => {}
-        }
-    }
-
-    fn tls(&mut self, metadata: &Metadata<'_>) {
-        for key in ["caCert", "tlsClientCert", "tlsClientKey"] {
-            if metadata.get(key).is_some() || metadata.unknown(key).is_some() {
-                let what = "does nothing here and is sent in clear; KEDA takes it from \
-                            authenticationRef alone";
-                self.desk.note(&self.at(key), what);
-            }
-        }
-        if metadata.get("enableTLS").is_some_and(|word| word.eq_ignore_ascii_case("true")) {
-            let what = "penstock serves no TLS in this release, so something in front of it must; \
-                        for Redis the key says nothing here";
-            self.desk.note(&self.at("enableTLS"), what);
         }
     }
 
