@@ -138,9 +138,11 @@ pub const COUNTED_ENTRIES: u64 = 1_000;
 pub const COUNTED_PAGE: u64 = 250;
 /// Bytes of bodies that such a count may bring along, all pages together.
 pub const COUNTED_BYTES: u64 = 512 * 1024;
-/// Entries of a consumer group among which idle ones are looked for: Redis looks at each of them in one
-/// go. With more pending ones none counts as idle.
-pub const IDLE_AMONG: u64 = 10_000;
+/// Pending entries of a consumer group that are looked at one by one for idle ones. With more of them
+/// none counts as idle.
+pub const IDLE_AMONG: u64 = 2_000;
+/// Pending entries that one XPENDING lists, so that none takes Redis long: some 40 kB of reply.
+pub const IDLE_PAGE: u64 = 500;
 /// How far a client's clock may be off from Redis's when a score is compared with now.
 pub const CLOCK_GRACE: Duration = Duration::from_secs(1);
 

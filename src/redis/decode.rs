@@ -172,10 +172,30 @@ pub(super) fn group(value: &Value, name: &[u8]) -> Result<Option<GroupRow>, Faul
     Ok(None)
 }
 
-/// How many entries a reply of XPENDING lists.
-pub(super) fn entries(value: &Value) -> Result<u64, Fault> {
+/// One page of XPENDING.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct PendingPage {
+    pub(super) entries: u64,
+    /// How many of them are idle for long enough.
+    pub(super) idle: u64,
+    /// The id of the last entry; `None` for an empty page.
+    pub(super) last: Option<StreamId>,
+}
+
+/// How many entries a page of XPENDING lists, and how many were idle for at least so long.
+pub(super) fn pending_page(value: &Value, after: Duration) -> Result<PendingPage, Fault> {
     let rows = sequence(value).ok_or_else(|| unexpected("pending entries that are no list"))?;
-    Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
+    let mut page = PendingPage { entries: 0, idle: 0, last: None };
+    for row in rows {
+        let Some([id, _consumer, idle_ms, ..]) = sequence(row) else {
+            return Err(unexpected("a pending entry of another form"));
+        };
+        let id = text(id).and_then(|id| StreamId::parse(&id));
+        page.last = Some(id.ok_or_else(|| unexpected("a pending entry without an id"))?);
+        page.entries += 1;
+        page.idle += u64::from(Duration::from_millis(count(idle_ms)?) >= after);
+    }
+    Ok(page)
 }
 
 /// One page of XRANGE.
@@ -288,6 +308,24 @@ mod tests {
         assert_eq!(group(&reply, b"g").unwrap().unwrap().lag, Some(6));
         assert_eq!(group(&reply, b"G").unwrap(), None);
         assert_eq!(group(&Value::Array(vec![]), b"g").unwrap(), None);
+    }
+
+    #[test]
+    fn a_pending_entry_is_idle_from_its_bound_on() {
+        let row = |id: &str, idle| {
+            Value::Array(vec![bulk(id), bulk("c"), Value::Int(idle), Value::Int(1)])
+        };
+        let after = Duration::from_millis(500);
+        let reply = Value::Array(vec![row("1-0", 499), row("2-0", 500), row("3-1", 9_000)]);
+        let page = pending_page(&reply, after).unwrap();
+        assert_eq!((page.entries, page.idle, page.last), (3, 2, StreamId::parse("3-1")));
+        let none = pending_page(&Value::Array(vec![]), after).unwrap();
+        assert_eq!((none.entries, none.idle, none.last), (0, 0, None));
+        let short = Value::Array(vec![bulk("1-0"), bulk("c")]);
+        for odd in [row("x", 1), row("1-0", -1), short, Value::Nil] {
+            assert!(pending_page(&Value::Array(vec![odd]), after).is_err());
+        }
+        assert!(pending_page(&Value::Nil, after).is_err());
     }
 
     #[test]

@@ -111,11 +111,11 @@ pub(super) fn length(key: &Name) -> Cmd {
     of_key("XLEN", &[], key)
 }
 
-/// XPENDING key group IDLE ms - + n: entries that are idle for so long, at most n of them.
-pub(super) fn idle(key: &Name, group: &Name, after: Duration, most: u64) -> Cmd {
+/// XPENDING key group from + n: pending entries from an id on, one page. (IDLE came with Redis 6.2,
+/// and would let Redis pass by any number of entries that are not.)
+pub(super) fn pending_from(key: &Name, group: &Name, from: StreamId) -> Cmd {
     let mut command = of_key("XPENDING", &[], key);
-    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-    command.arg(group.as_bytes()).arg("IDLE").arg(after_ms).arg("-").arg("+").arg(most);
+    command.arg(group.as_bytes()).arg(from.to_string()).arg("+").arg(limits::IDLE_PAGE);
     command
 }
 
@@ -208,6 +208,9 @@ pub(super) struct StreamId {
 }
 
 impl StreamId {
+    /// The lowest id.
+    pub(super) const FIRST: Self = Self { ms: 0, sequence: 0 };
+
     /// Reads `ms-sequence`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (ms, sequence) = text.split_once('-')?;

@@ -37,7 +37,7 @@ enum Question {
     /// The lag is nil: the entries that follow the last delivered one are counted in pages.
     Count { pending: u64, from: StreamId, counted: Counted },
     /// Which of the pending entries are idle?
-    Idle { group: Name, after: Duration },
+    Idle { group: Name, after: Duration, from: StreamId, looked_at: u64, idle: u64 },
     /// They are too many to count: the length of the stream is the bound.
     Bound { pending: u64 },
     /// What each member of a collection has.
@@ -131,9 +131,7 @@ impl Progress {
             Question::Count { from, counted, .. } => {
                 vec![encode::entries_from(key, *from, counted.next_page())]
             }
-            Question::Idle { group, after } => {
-                vec![encode::idle(key, group, *after, limits::IDLE_AMONG)]
-            }
+            Question::Idle { group, from, .. } => vec![encode::pending_from(key, group, *from)],
             Question::Each(each, step) => step.commands(each),
         }
     }
@@ -202,7 +200,9 @@ fn of_idle(
         | Progress::Open(_, Question::Count { pending, .. })
             if (1..=limits::IDLE_AMONG).contains(&pending) =>
         {
-            Progress::Open(key.clone(), Question::Idle { group: group.clone(), after })
+            let (group, from) = (group.clone(), StreamId::FIRST);
+            let question = Question::Idle { group, after, from, looked_at: 0, idle: 0 };
+            Progress::Open(key.clone(), question)
         }
         Progress::Done(Ok(answer @ Answer::Group(_))) => {
             done(Answer::Idle { entries: 0, busy: answer.changes_silently() })
@@ -289,8 +289,14 @@ impl Question {
                 }
                 name => Ok(done(Answer::WrongType(name.to_owned()))),
             },
-            Question::Idle { .. } => {
-                Ok(done(Answer::Idle { entries: decode::entries(value)?, busy: true }))
+            Question::Idle { group, after, looked_at, idle, .. } => {
+                let page = decode::pending_page(value, after)?;
+                let (looked_at, idle) = (looked_at + page.entries, idle + page.idle);
+                let is_last = page.entries < limits::IDLE_PAGE || looked_at >= limits::IDLE_AMONG;
+                match page.last.and_then(StreamId::next).filter(|_| !is_last) {
+                    Some(from) => open(Self::Idle { group, after, from, looked_at, idle }),
+                    None => Ok(done(Answer::Idle { entries: idle, busy: true })),
+                }
             }
             Question::Length => Ok(done(Answer::MissingGroup { entries: decode::count(value)? })),
             Question::Each(..) => Err(Fault::Unexpected("a step was taken twice".to_owned())),

@@ -155,7 +155,11 @@ fn celery_workers_that_publish_their_queues_are_counted_by_queue() {
     stage.is("running", &of("emails"), counts(0, 0, 3));
     stage.is("running", &of("reports"), counts(0, 0, 1));
     stage.is("running", &of("emails,reports,other"), counts(0, 0, 4));
+    let heard = stage.report(&of("emails"))["commands"].to_string();
+    assert!(heard.contains("3 running, serves emails"), "{heard}");
     stage.terminate(first);
+    // It says goodbye first, and then lets its tasks end, which need no replica any more.
+    stage.is("asked to end", &of("emails"), counts(0, 0, 0));
     stage.release();
     stage.ended(4);
     stage.gone(first);
@@ -169,13 +173,10 @@ fn celery_heartbeats_are_heard_under_a_key_prefix() {
         .with("TEST_TRANSPORT", r#"{"global_keyprefix": "app:"}"#);
     let trigger = "layout=celery queue=q running=heartbeats pool=celery@* keyPrefix=app:";
     stage.run("python celery_app.py q 2");
-    let first = stage.work(&worker("-Q q -c 2"));
+    stage.work(&worker("-Q q -c 2"));
     stage.began(2);
     stage.is("running", trigger, counts(0, 0, 2));
-    // What it still runs while it ends is not told any more: it says goodbye first.
     stage.release();
     stage.ended(2);
     stage.is("drained", trigger, counts(0, 0, 0));
-    stage.terminate(first);
-    stage.gone(first);
 }

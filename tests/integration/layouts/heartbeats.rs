@@ -1,7 +1,7 @@
 //! What workers say on channels, as Celery's heartbeats do: whose jobs count, for how long a worker is
 //! believed, and that nothing that was not heard is a zero.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use deadpool_redis::redis;
@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep};
 
 use super::{Eye, Four};
 use crate::{
-    harness::{Kind, Mode, PATIENCE, Proxy, STEP, Server, Setup, eventually, millis, seconds},
+    harness::{
+        Kind, Mode, PATIENCE, Proxy, STEP, Server, Setup, eventually, millis, penstock, seconds,
+    },
     on_both_servers,
     streams::Pushes,
     wire::{Keda, trigger},
@@ -22,6 +24,7 @@ on_both_servers!(
     what_cannot_be_read_is_told_and_never_lowers_a_count,
     a_channel_is_of_one_database_and_one_prefix,
     a_user_who_may_not_listen_is_told_and_nothing_is_counted,
+    probe_shows_who_was_heard,
     a_restart_and_a_lost_connection_never_make_a_zero_of_what_runs,
     a_worker_that_says_that_it_works_wakes_its_workload_at_once,
 );
@@ -209,7 +212,9 @@ async fn a_channel_is_of_one_database_and_one_prefix(kind: Kind) {
 
 async fn a_user_who_may_not_listen_is_told_and_nothing_is_counted(kind: Kind) {
     let server = Server::start(kind);
-    server.run("ACL SETUSER meek on >pass resetchannels ~* +@all");
+    let page = include_str!("../../../docs/triggers.md");
+    let rights = page.lines().find(|line| line.starts_with("ACL SETUSER penstock")).unwrap();
+    server.run(&rights.replace("penstock", "meek").replace(">PASSWORD", ">pass"));
     let config = format!(
         "[redis.default]\nurl = \"redis://meek@{}/0\"\npassword_file = \"PASSWORD\"\n",
         server.address()
@@ -222,10 +227,36 @@ async fn a_user_who_may_not_listen_is_told_and_nothing_is_counted(kind: Kind) {
     let keda = service.keda().await;
     let told = keda.value(&heard()).await.unwrap_err();
     assert!(told.message().contains("Redis refuses: NOPERM"), "{told}");
-    server.run("ACL SETUSER meek &*celeryev*");
+    let more = "`+subscribe +unsubscribe` and the channels, `&*celeryev*`";
+    assert!(page.contains(more), "it is what the page says");
+    server.run("ACL SETUSER meek +subscribe +unsubscribe &*celeryev*");
     let mut workers = Workers::on(&server);
     workers.run("emails@a", 2, "");
     becomes(&keda, &mut workers, 2.0).await;
+}
+
+async fn probe_shows_who_was_heard(kind: Kind) {
+    let server = Server::start(kind);
+    let mut workers = Workers::on(&server);
+    workers.run("emails@a", 2, r#", "queues": ["q", "other"]"#);
+    workers.run("emails@b", 1, "");
+    let mut probe = penstock();
+    probe.arg("probe").args(POOL.split(' ')).args(["--redis", &server.url()]);
+    let mut probe = probe.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    eventually(LISTENED, async || {
+        workers.speak();
+        probe.try_wait().unwrap().ok_or("it still listens")
+    })
+    .await;
+    let output = probe.wait_with_output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    for part in [
+        "(heard on /0.celeryev/worker.heartbeat)",
+        "emails@a: 2 running, serves q, other; emails@b: 1 running, names no queues",
+        "3 (the workers `emails@*` on `/{database}.celeryev/worker.heartbeat`)] = 3",
+    ] {
+        assert!(text.contains(part), "no {part} in:\n{text}");
+    }
 }
 
 fn heard() -> crate::wire::Trigger {
