@@ -214,54 +214,15 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
         (Part::Heard, Answer::Heard(jobs)) => Ok(Count::from(*jobs)),
         // Answers to another read than the part's own, which nothing mixes up.
         (
-            Part::GroupWaiting(_)
-            | Part::GroupPending(_)
-            | Part::GroupIdle
-            | Part::Flag
-            | Part::Each(_)
-            | Part::Heard,
-            Answer::Size(_) | Answer::Number(_),
-        )
-        | (
-            Part::Size | Part::GroupIdle | Part::Flag | Part::Each(_) | Part::Heard,
-            Answer::Group(_),
-        )
-        | (Part::Size | Part::Flag | Part::Each(_) | Part::Heard, Answer::MissingGroup { .. })
-        | (
-            Part::Size
-            | Part::GroupWaiting(_)
-            | Part::GroupPending(_)
-            | Part::Flag
-            | Part::Each(_)
-            | Part::Heard,
-            Answer::Idle { .. },
-        )
-        | (
-            Part::Size
-            | Part::GroupWaiting(_)
-            | Part::GroupPending(_)
-            | Part::GroupIdle
-            | Part::Each(_)
-            | Part::Heard,
-            Answer::Flag(_),
-        )
-        | (
-            Part::Size
-            | Part::GroupWaiting(_)
-            | Part::GroupPending(_)
-            | Part::GroupIdle
-            | Part::Flag
-            | Part::Heard,
-            Answer::Each { .. },
-        )
-        | (
-            Part::Size
-            | Part::GroupWaiting(_)
-            | Part::GroupPending(_)
-            | Part::GroupIdle
-            | Part::Flag
-            | Part::Each(_),
-            Answer::Heard(_),
+            _,
+            Answer::Size(_)
+            | Answer::Number(_)
+            | Answer::Group(_)
+            | Answer::MissingGroup { .. }
+            | Answer::Idle { .. }
+            | Answer::Flag(_)
+            | Answer::Each { .. }
+            | Answer::Heard(_),
         ) => Err(wrong_type("of another read", expected(read))),
     }
 }

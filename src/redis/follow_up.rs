@@ -195,21 +195,20 @@ fn of_idle(
     (key, group, after): (&Name, &Name, Duration),
     reply: &Response,
 ) -> Result<Progress, Fault> {
-    Ok(match of_group(key, group, reply)? {
-        Progress::Done(Ok(Answer::Group(Group { pending, .. })))
-        | Progress::Open(_, Question::Count { pending, .. })
-            if (1..=limits::IDLE_AMONG).contains(&pending) =>
-        {
-            let (group, from) = (group.clone(), StreamId::FIRST);
-            let question = Question::Idle { group, after, from, looked_at: 0, idle: 0 };
-            Progress::Open(key.clone(), question)
+    let progress = of_group(key, group, reply)?;
+    let (pending, busy) = match &progress {
+        Progress::Done(Ok(answer @ Answer::Group(Group { pending, .. }))) => {
+            (*pending, answer.changes_silently())
         }
-        Progress::Done(Ok(answer @ Answer::Group(_))) => {
-            done(Answer::Idle { entries: 0, busy: answer.changes_silently() })
-        }
-        Progress::Open(_, Question::Count { .. }) => done(Answer::Idle { entries: 0, busy: true }),
-        other => other,
-    })
+        Progress::Open(_, Question::Count { pending, .. }) => (*pending, true),
+        Progress::Done(_) | Progress::Open(..) => return Ok(progress),
+    };
+    if !(1..=limits::IDLE_AMONG).contains(&pending) {
+        return Ok(done(Answer::Idle { entries: 0, busy }));
+    }
+    let (group, from) = (group.clone(), StreamId::FIRST);
+    let question = Question::Idle { group, after, from, looked_at: 0, idle: 0 };
+    Ok(Progress::Open(key.clone(), question))
 }
 
 fn of_flag(key: &Name, test: &Test, reply: &Response) -> Result<Progress, Fault> {
