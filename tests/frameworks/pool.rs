@@ -215,6 +215,7 @@ async fn work(stage: &mut Stage, pool: &Pool, mut book: Book, replicas: watch::R
             } else if since.elapsed() > STILL {
                 println!("one of {} stranded jobs is put back", now[2]);
                 stage.redis.run(&format!("LMOVE {left} {queue} LEFT RIGHT"));
+                since = Instant::now();
             }
         }
         let is_idle = wanted == 0 && working.is_empty();
