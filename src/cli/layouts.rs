@@ -166,12 +166,12 @@ fn searched(layout: &Layout) -> Option<String> {
             });
         }
     }
-    let wilds = layout.search(&arguments)?.wilds();
+    let search = layout.search(&arguments)?;
     let key = |wild: &Wild| {
         let kind = wild.kind.map(|kind| format!(" ({})", kind.type_name())).unwrap_or_default();
         format!("`{}`{kind}", wild.glob)
     };
-    let keys: Vec<String> = wilds.iter().map(key).collect();
+    let keys: Vec<String> = search.wilds().iter().map(key).collect();
     Some(format!("The queues of a pattern are found by the keys {}.", keys.join(", ")))
 }
 

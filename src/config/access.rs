@@ -115,7 +115,7 @@ impl Access {
             let wilds = search.wilds();
             let denied = wilds.iter().map(|wild| &wild.glob).find(|glob| is_denied(glob));
             refused = refused
-                .or_else(|| self.keys.refuses(&search.fixed(), Some(asked)))
+                .or_else(|| self.keys.refuses(search.fixed(), Some(asked)))
                 .or_else(|| denied.map(|glob| glob.text().clone()));
         }
         match refused {

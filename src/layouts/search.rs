@@ -131,6 +131,8 @@ pub struct Search {
     shapes: Vec<Shape>,
     /// The keys that are read for the names which the trigger gives itself.
     named: BTreeSet<Name>,
+    wilds: Vec<Wild>,
+    fixed: Vec<Read>,
 }
 
 impl Hash for Search {
@@ -149,7 +151,12 @@ impl Search {
         let named = layout.plan(arguments);
         let named = named.reads().iter().flat_map(|read| read.keys().map(Name::clone)).collect();
         let shapes = layout.definition.shapes(arguments);
-        Some(Self { layout: layout.clone(), arguments: arguments.clone(), shapes, named })
+        let (layout, arguments) = (layout.clone(), arguments.clone());
+        let (wilds, fixed) = (vec![], vec![]);
+        let mut search = Self { layout, arguments, shapes, named, wilds, fixed };
+        search.wilds = search.find_wilds();
+        search.fixed = search.find_fixed();
+        Some(search)
     }
 
     /// The patterns as the trigger gives them.
@@ -168,7 +175,11 @@ impl Search {
 
     /// The keys to look for. What another of them finds as well is left out.
     #[must_use]
-    pub fn wilds(&self) -> Vec<Wild> {
+    pub fn wilds(&self) -> &[Wild] {
+        &self.wilds
+    }
+
+    fn find_wilds(&self) -> Vec<Wild> {
         let of_shape = |shape: &Shape| -> Vec<Wild> {
             let Around { before, after } = &shape.around;
             let patterns = self.patterns().iter();
@@ -280,7 +291,11 @@ impl Search {
 
     /// The reads that do not depend on which queues are found.
     #[must_use]
-    pub fn fixed(&self) -> Vec<Read> {
+    pub fn fixed(&self) -> &[Read] {
+        &self.fixed
+    }
+
+    fn find_fixed(&self) -> Vec<Read> {
         // A name that the one in words cannot have tells which reads depend on a name.
         let other = |pattern: usize| Found { pattern, name: "\u{1}".into() };
         let others: Vec<Found> = (0..self.patterns().len()).map(other).collect();
@@ -429,8 +444,9 @@ mod tests {
 
     #[test]
     fn what_is_read_in_any_case_is_told_apart() {
-        let fixed = search("layout=rq queue=a*,b").fixed();
-        let keys: Vec<String> = fixed.iter().map(|read| read.keys()[0].to_string()).collect();
+        let search = search("layout=rq queue=a*,b");
+        let keys: Vec<String> =
+            search.fixed().iter().map(|read| read.keys()[0].to_string()).collect();
         for key in ["rq:suspended", "rq:queue:b", "rq:wip:b"] {
             assert!(keys.iter().any(|own| own == key), "{key} is not in {keys:?}");
         }

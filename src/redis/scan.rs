@@ -71,7 +71,7 @@ mod tests {
         let sent = String::from_utf8(sent).unwrap();
         let words: Vec<&str> =
             sent.split("\r\n").filter(|word| !word.starts_with(['*', '$'])).collect();
-        assert_eq!(words.join(" ").trim(), "SCAN 17 MATCH a* COUNT 1000 TYPE zset");
+        assert_eq!(words.join(" ").trim(), "SCAN 17 MATCH a* COUNT 500 TYPE zset");
         assert_eq!(reply("0").unwrap().next, None);
     }
 

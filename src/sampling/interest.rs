@@ -65,7 +65,7 @@ impl State {
         now: Instant,
     ) -> Result<Option<Box<Queues>>, TooMany> {
         let Some(search) = &subject.trigger.search else { return Ok(None) };
-        let searches = self.searches.acquire(&search.wilds(), now);
+        let searches = self.searches.acquire(search.wilds(), now);
         let searches = searches.map_err(|TooManySearches| TooMany::Searches)?;
         Ok(Some(Box::new(Queues::new(search, searches, &self.searches.allowed))))
     }

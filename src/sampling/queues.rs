@@ -34,6 +34,9 @@ pub struct Queues {
     pub known_at: Option<Instant>,
     /// Why nothing can be counted although all searches ended.
     pub misfit: Option<Misfit>,
+    /// The editions of what the searches found, as it was last looked at; `None` if that is to be
+    /// looked at again in any case.
+    seen: Option<u64>,
     /// A key of a queue that is not counted since it may not be read, if there is one.
     left_out: Option<Name>,
 }
@@ -44,6 +47,8 @@ struct Look {
     left_out: Option<Name>,
     known_at: Instant,
     is_crowded: bool,
+    /// The editions of what was looked at, unless a queue stays that is found no more.
+    seen: Option<u64>,
 }
 
 impl Queues {
@@ -56,6 +61,7 @@ impl Queues {
             found: BTreeSet::new(),
             known_at: None,
             misfit: None,
+            seen: None,
             left_out: None,
         }
     }
@@ -76,10 +82,17 @@ impl Queues {
         let (mut found, refused) = self.search.queues(keys, (&self.found, allowed));
         let left_out = known.iter().find_map(|known| known.left_out.clone()).or(refused);
         let gone = self.found.difference(&found).cloned().collect::<Vec<_>>();
+        let number = found.len();
         found.extend(gone.into_iter().filter(|queue| self.may_have_work(queue, cache)));
+        let editions = known.iter().map(|known| known.edition).sum();
         let ended = known.iter().map(|known| known.ended_at).min();
-        let is_crowded = known.iter().any(|known| known.is_crowded);
-        Look { found, left_out, known_at: ended.unwrap_or(now), is_crowded }
+        Look {
+            seen: (found.len() == number).then_some(editions),
+            found,
+            left_out,
+            known_at: ended.unwrap_or(now),
+            is_crowded: known.iter().any(|known| known.is_crowded),
+        }
     }
 
     /// Whether a queue whose keys are gone was not read as empty since.
@@ -101,21 +114,30 @@ impl State {
         self.answered();
         let Some(search) = self.searches.finish(scan, page, now) else { return };
         for user in self.searches.users(search) {
-            self.find(user, now);
-            self.settle(user, now);
+            if self.find(user, now) || self.failing(user).is_some() {
+                self.settle(user, now);
+            }
         }
     }
 
     /// Looks which queues a subject has now, and counts those from now on. Until the new ones are
-    /// read, the last value stands.
-    pub(super) fn find(&mut self, id: SubscriptionId, now: Instant) {
+    /// read, the last value stands. Tells whether there is anything new.
+    pub(super) fn find(&mut self, id: SubscriptionId, now: Instant) -> bool {
         let subscription = self.subscriptions.get(id);
-        let Some(queues) = &subscription.queues else { return };
+        let Some(queues) = &subscription.queues else { return false };
         let known: Option<Vec<&Known>> =
             queues.searches.iter().map(|search| self.searches.get(*search).known()).collect();
-        let Some(known) = known else { return };
+        let Some(known) = known else { return false };
+        let editions = known.iter().map(|known| known.edition).sum();
+        if queues.seen == Some(editions) {
+            let ended = known.iter().map(|known| known.ended_at).min();
+            if let Some(queues) = &mut self.subscriptions.get_mut(id).queues {
+                queues.known_at = ended.or(queues.known_at);
+            }
+            return false;
+        }
         let allowed = &self.searches.allowed;
-        let Look { found, left_out, known_at, is_crowded } =
+        let Look { found, left_out, known_at, is_crowded, seen } =
             queues.look(&known, allowed, &self.cache, now);
         let pattern = queues.search.describe();
         let most = if is_crowded { limits::KEYS_FOUND } else { limits::QUEUES_FOUND };
@@ -135,7 +157,8 @@ impl State {
         if let Some(key) = left_out.clone().filter(|_| is_first) {
             self.notes.push(Note::LeftOut(subscription.subject.clone(), key));
         }
-        let Some(queues) = &mut self.subscriptions.get_mut(id).queues else { return };
+        let Some(queues) = &mut self.subscriptions.get_mut(id).queues else { return false };
+        queues.seen = seen;
         self.remembered.left_out += usize::from(left_out.is_some());
         self.remembered.left_out -= usize::from(queues.left_out.is_some());
         (queues.left_out, queues.known_at, queues.misfit) = (left_out, Some(known_at), misfit);
@@ -145,6 +168,7 @@ impl State {
             (queues.found, queues.plan) = (found, plan.clone());
             self.replace_reads(id, &plan, now);
         }
+        true
     }
 
     fn replace_reads(&mut self, id: SubscriptionId, plan: &Plan, now: Instant) {

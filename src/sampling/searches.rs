@@ -68,6 +68,8 @@ pub struct Known {
     pub left_out: Option<Name>,
     /// Whether there were more than may be remembered.
     pub is_crowded: bool,
+    /// How often the keys, or what else is said of them, were others than before.
+    pub edition: u64,
     /// When it ended.
     pub ended_at: Instant,
 }
@@ -123,10 +125,11 @@ impl Search {
         self.due_at
     }
 
-    /// Takes in what a step found; tells whether it was the last one.
+    /// Takes in what a step found; tells whether it was the last one, or found what was not known.
     fn take(&mut self, page: KeyPage, allowed: &Allowed, now: Instant) -> bool {
         self.failing = None;
         let Some(round) = &mut self.round else { return false };
+        let mut is_new = false;
         for key in page.keys {
             let bytes = key.as_bytes();
             // Redis may know another syntax one day, and a link may ask for more than is wanted.
@@ -139,6 +142,14 @@ impl Search {
                 && round.bytes + bytes.len() <= limits::KEYS_FOUND_BYTES
             {
                 round.bytes += bytes.len();
+                // What is new need not wait for the end, once there was one.
+                if let Some(known) = &mut self.known
+                    && known.keys.len() < limits::KEYS_FOUND
+                    && known.keys.insert(key.clone(), now).is_none()
+                {
+                    known.edition += u64::from(!is_new);
+                    is_new = true;
+                }
                 round.keys.insert(key);
             } else {
                 round.is_crowded = true;
@@ -149,7 +160,7 @@ impl Search {
             Some(next) => round.from = Some(next),
             None => self.end(now),
         }
-        self.round.is_none()
+        self.round.is_none() || is_new
     }
 
     fn end(&mut self, now: Instant) {
@@ -161,10 +172,15 @@ impl Search {
         let mut all: BTreeMap<Name, Instant> = keys.into_iter().map(|key| (key, now)).collect();
         // What was not seen any more is remembered for a while, the latest first, as far as there is
         // room.
-        let before = self.known.take().map(|known| known.keys).unwrap_or_default();
-        let mut gone: Vec<_> = (before.into_iter())
-            .filter(|(key, seen)| now < *seen + limits::FOUND_MEMORY && !all.contains_key(key))
-            .collect();
+        let last = self.known.take();
+        let (mut gone, mut edition) = (vec![], 0);
+        if let Some(Known { keys, edition: last, .. }) = &last {
+            let is_remembered = |(key, seen): &(&Name, &Instant)| {
+                now < **seen + limits::FOUND_MEMORY && !all.contains_key(*key)
+            };
+            gone.extend(keys.iter().filter(is_remembered).map(|(key, at)| (key.clone(), *at)));
+            edition = *last;
+        }
         gone.sort_by_key(|(_, seen)| std::cmp::Reverse(*seen));
         let mut bytes: usize = all.keys().map(|key| key.as_bytes().len()).sum();
         for (key, seen) in gone {
@@ -174,7 +190,12 @@ impl Search {
             }
             all.insert(key, seen);
         }
-        self.known = Some(Known { keys: all, left_out, is_crowded, ended_at: now });
+        let is_same = last.is_some_and(|last| {
+            last.keys().eq(all.keys())
+                && (last.left_out.is_some(), last.is_crowded) == (left_out.is_some(), is_crowded)
+        });
+        edition += u64::from(!is_same);
+        self.known = Some(Known { keys: all, left_out, is_crowded, edition, ended_at: now });
     }
 }
 

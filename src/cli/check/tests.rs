@@ -231,7 +231,10 @@ fn a_configuration_decides_who_may_read_what() {
             with("scheduled: later"),
             "spec.triggers[0].metadata: the connection `default` denies it: its rule `keys` does not include the key `later`; allowed: `emails*`",
         ),
-        (ruled(&push(&["queue: emails*", "inFlight: emails"])), "its rule `scan` is off"),
+        (
+            ruled(&push(&["queue: emails*", "inFlight: emails"])),
+            "spec.triggers[0].metadata: the connection `default` denies it: its rule `scan` is off",
+        ),
         (
             ruled(&push(GOOD).replace("namespace: shop", "namespace: x")),
             "shop/emails metadata.namespace: the connection".trim_start_matches("shop/emails "),
@@ -242,6 +245,25 @@ fn a_configuration_decides_who_may_read_what() {
             "{part} is not in: {told}"
         );
     }
+}
+
+#[test]
+fn a_pattern_is_checked_against_the_connection_and_noted_without_one() {
+    let yaml = |queue: &str| push(&[&format!("queue: \"{queue}\""), "inFlight: emails"]);
+    let told = lines(&yaml("emails-*,reports"));
+    assert!(told.contains("0 problems, 1 note"), "{told}");
+    let part = "metadata: note: `emails-*` is a pattern, which needs `scan = true` in the section";
+    assert!(told.contains(part), "{told}");
+    let rules = "[redis.default]\nurl = 'redis://h'\nscan = true\nkeys = ['emails', 'emails-a*']";
+    let ruled = |queue: &str| report(&yaml(queue), Some(rules)).to_string();
+    let clean = ruled("emails-a*");
+    assert!(clean.starts_with("0 problems, 0 notes"), "{clean}");
+    let partly = ruled("emails-*");
+    let part = "note: of the keys that match `emails-*` those are left out that the rule `keys` of the \
+                connection `default` does not include; allowed: `emails`, `emails-a*`";
+    assert!(partly.contains(part) && partly.contains("0 problems, 1 note"), "{partly}");
+    let none = ruled("reports-*");
+    assert!(none.contains("does not include the key `reports-*`"), "{none}");
 }
 
 #[test]

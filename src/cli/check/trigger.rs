@@ -159,7 +159,7 @@ impl TriggerCheck<'_, '_> {
                  `\\*`, `\\?` and `\\[` are the characters themselves",
                 shown(&pattern.glob.to_string())
             );
-            self.desk.note(&self.at(&pattern.parameter), what);
+            self.desk.note(&format!("{}.metadata", self.path), what);
         }
     }
 
