@@ -72,6 +72,22 @@ pub const PROOF_INTERVAL: Duration = Duration::from_millis(400);
 /// The first and the longest pause between two attempts to connect.
 pub const RECONNECT_PAUSES: (Duration, Duration) =
     (Duration::from_millis(50), Duration::from_secs(1));
+/// How often a password file and the certificates of a connection are looked at for a change.
+/// Kubernetes takes up to a minute or two to bring a changed secret into a volume.
+pub const CREDENTIAL_POLL: Duration = Duration::from_secs(2);
+/// How long a command may take to print a password: cloud providers' tools are slow to start.
+pub const PASSWORD_COMMAND_DEADLINE: Duration = Duration::from_secs(10);
+/// Bytes that a password or token may have; those of cloud providers have some 2 KiB.
+pub const PASSWORD_BYTES: usize = 16 * 1024;
+/// How long after a command printed a password the next one is asked for by default: tokens of AWS
+/// last 15 minutes.
+pub const PASSWORD_REFRESH: Duration = Duration::from_mins(10);
+/// The shortest and the longest of that.
+pub const PASSWORD_REFRESHES: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_hours(24));
+/// The first and the longest pause between two attempts to come by a password, or to have a new one
+/// taken on a link that works with the old one.
+pub const PASSWORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Connections that one pool may hold: one for the worker, one for its replacement.
 pub const POOL_CONNECTIONS: usize = 2;
 /// Commands in flight on one connection.

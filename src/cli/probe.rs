@@ -14,8 +14,9 @@ use crate::{
     hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas},
     layouts::{Answer, Expression, Part, Plan, Term},
     limits,
-    redis::{Exchange, RedisSource},
+    redis::{Exchange, Identity, RedisSource},
     sampling::{Changes, Link, Source},
+    telemetry::CredentialMetrics,
     trigger::{Trigger, Verdict},
 };
 
@@ -49,7 +50,9 @@ pub(super) async fn probe(
     })?;
     let database = (connection.access.authorize(namespace, &trigger))
         .with_context(|| format!("connection `{name}`"))?;
-    let source = RedisSource::new(connection.clone(), database);
+    let identity = Identity::new(connection, CredentialMetrics::unseen());
+    identity.renew().await?;
+    let source = RedisSource::with_identity(connection.clone(), database, identity);
     let place = format!("{}:{}", connection.host, connection.port);
     let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
     let mut link = link.with_context(|| format!("{place} did not answer in time"))??;

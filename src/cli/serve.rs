@@ -16,7 +16,7 @@ use crate::{
     layouts::Registry,
     limits,
     readiness::Readiness,
-    redis::RedisSource,
+    redis::{Identity, RedisSource},
     sampling::Sampler,
     supervise::{Stage, Supervisor},
     telemetry::{Link, Metrics},
@@ -74,6 +74,13 @@ impl Serving {
 fn route(connection: Connection, metrics: &Arc<Metrics>, supervisor: &mut Supervisor) -> Route {
     let databases = connection.access.databases().to_vec();
     let access = connection.access.clone();
+    let identity = Identity::new(&connection, metrics.credentials(&connection.name));
+    let keeper = identity.clone().keep(supervisor.stop());
+    let task = format!("credentials of {}", connection.name);
+    supervisor.spawn(Stage::Back, task, async move {
+        keeper.await;
+        Ok(())
+    });
     let samplers = databases.iter().map(|database| {
         let link = Link { connection: connection.name.clone(), database: *database };
         let name = if databases.len() == 1 {
@@ -82,7 +89,7 @@ fn route(connection: Connection, metrics: &Arc<Metrics>, supervisor: &mut Superv
             format!("{}/{database}", connection.name)
         };
         let sampler = Sampler::new(name.clone(), connection.hold_stale, metrics.link(link));
-        let source = RedisSource::new(connection.clone(), *database);
+        let source = RedisSource::with_identity(connection.clone(), *database, identity.clone());
         let work = sampler.run(source, supervisor.stop());
         supervisor.spawn(Stage::Back, format!("sampler of {name}"), async move {
             work.await;

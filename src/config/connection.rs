@@ -11,7 +11,7 @@ use super::{
     Scope,
     access::Access,
     address::{Address, Location},
-    password::Password,
+    password::{Password, try_program},
     problem::{ConfigProblems, Spot},
     raw::{Given, RawConnection},
 };
@@ -71,7 +71,8 @@ impl Draft {
             let password = scope.password_env(&value, &spot, problems)?;
             Some(Given { spot, value: password })
         });
-        let passwords = file.into_iter().chain(variable).collect();
+        let command = std::mem::take(&mut raw.password_command).settle(problems);
+        let passwords = file.into_iter().chain(variable).chain(command).collect();
         Self { url: raw.url.take(), username: raw.username.take(), passwords }
     }
 
@@ -201,9 +202,15 @@ impl Scope<'_> {
     /// the configuration is read alone.
     fn try_password(self, password: &Given<Password>, problems: &mut ConfigProblems) {
         let Given { spot, value } = password;
-        let error = match self {
-            Self::FileAlone => None,
-            Self::Everything(_) => value.read().err(),
+        let error = match (self, value) {
+            (Self::FileAlone, _) => None,
+            (Self::Everything(_), Password::Command(command)) => {
+                try_program(command, spot, problems);
+                None
+            }
+            (Self::Everything(_), Password::None | Password::Fixed(_) | Password::File(_)) => {
+                value.read().err()
+            }
         };
         if let Some(error) = error.filter(|_| !problems.concern(spot)) {
             problems.add(spot, error.to_string());

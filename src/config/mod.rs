@@ -25,7 +25,7 @@ use std::{
 pub use access::{Access, Denied};
 pub use connection::Connection;
 pub use file::{FileError, read_file, read_text};
-pub use password::{Password, PasswordError};
+pub use password::{Password, PasswordCommand, PasswordError, without_line_end};
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use server::Server;
 

@@ -10,6 +10,7 @@ use toml::{Table, Value};
 
 use super::{
     access::RawAccess,
+    password::RawCommand,
     problem::{ConfigProblems, Spot},
 };
 
@@ -43,6 +44,7 @@ pub(super) struct RawConnection {
     pub(super) username: Option<Given<String>>,
     pub(super) password_file: Option<Given<String>>,
     pub(super) password_env: Option<Given<String>>,
+    pub(super) password_command: RawCommand,
     pub(super) hold_stale: Option<Given<String>>,
     pub(super) access: RawAccess,
 }
@@ -57,8 +59,8 @@ const NOT_YET_IN_SERVER: Refused = &[(
 const REFUSED_IN_CONNECTION: Refused = &[
     (
         "password",
-        "a password is never written here; use password_file, password_env or a variable \
-         PENSTOCK_REDIS_NAME_PASSWORD",
+        "a password is never written here; use password_file, password_env, password_command or a \
+         variable PENSTOCK_REDIS_NAME_PASSWORD",
     ),
     ("tls", "TLS to Redis is not in this release"),
     ("sentinel", "Sentinel is not in this release; give the one master as `url`"),
@@ -117,6 +119,10 @@ impl RawConnection {
             username: section.text("username"),
             password_file: section.text("password_file"),
             password_env: section.text("password_env"),
+            password_command: RawCommand {
+                words: section.list("password_command", "strings", match_text),
+                refresh: section.text("password_refresh"),
+            },
             hold_stale: section.text("hold_stale"),
             access: RawAccess {
                 namespaces: section.list("namespaces", "strings", match_text),

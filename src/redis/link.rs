@@ -21,14 +21,16 @@ use crate::{
     layouts::{Answer, Ask, Name, Read},
     limits,
     sampling::{Fault, Lasts, Link, Reply},
+    time::Instant,
 };
 
 use super::{
     decode,
     encode::{self, KeyType},
-    error::{Refusal, fault, refusal},
+    error::{Refusal, fault, is_unauthenticated, refusal},
     fields::KnownFields,
     follow_up::FollowUps,
+    login::{self, Login},
     transcript::Exchange,
 };
 
@@ -39,6 +41,7 @@ const ATTEMPTS: usize = 3;
 pub struct RedisLink {
     connection: Option<Connection>,
     tracked: bool,
+    login: Login,
     types: KnownTypes,
     pub(super) fields: KnownFields,
     transcript: Option<Vec<Exchange>>,
@@ -61,11 +64,11 @@ pub(super) type Response = RedisResult<Value>;
 impl RedisLink {
     pub(super) fn new(
         connection: Connection,
-        tracked: bool,
+        (tracked, login): (bool, Login),
         types: KnownTypes,
         fields: KnownFields,
     ) -> Self {
-        Self { connection: Some(connection), tracked, types, fields, transcript: None }
+        Self { connection: Some(connection), tracked, login, types, fields, transcript: None }
     }
 
     /// Notes every command and reply from now on.
@@ -83,13 +86,39 @@ impl RedisLink {
         if commands.is_empty() {
             return Ok(vec![]);
         }
+        let replies = self.exchange(&commands).await?;
+        if let Some(transcript) = &mut self.transcript {
+            let exchanges = commands.iter().zip(&replies);
+            transcript.extend(exchanges.map(|(command, reply)| Exchange::new(command, reply)));
+        }
+        let over = |reply: &&Response| matches!(reply, Err(error) if is_unauthenticated(error));
+        if let Some(Err(error)) = replies.iter().find(over) {
+            self.login.is_over();
+            return Err(fault(error));
+        }
+        Ok(replies)
+    }
+
+    /// Authenticates again where the password was renewed. Only a link that does not answer is a
+    /// fault: what was said before stays good when the new password is refused.
+    async fn authenticate_again(&mut self) -> Result<(), Fault> {
+        let Some(credentials) = self.login.due(Instant::now()) else { return Ok(()) };
+        let Some(command) = login::command(&credentials) else { return Ok(()) };
+        let replies = self.exchange(&[command]).await?;
+        if let Some(reply) = replies.first() {
+            self.login.answered(credentials.version, reply, Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn exchange(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
         let connection = self
             .connection
             .as_mut()
             .expect("the connection is only taken when the link is dropped");
         let mut pipeline = Pipeline::with_capacity(commands.len());
         pipeline.ignore_errors();
-        for command in &commands {
+        for command in commands {
             pipeline.add_command(command.clone());
         }
         let replies = timeout(limits::COMMAND_DEADLINE, pipeline.query_async(connection)).await;
@@ -97,10 +126,6 @@ impl RedisLink {
         let replies = replies.map_err(|error| fault(&error))?;
         if replies.len() != commands.len() {
             return Err(Fault::Unexpected("another number of replies than commands".to_owned()));
-        }
-        if let Some(transcript) = &mut self.transcript {
-            let exchanges = commands.iter().zip(&replies);
-            transcript.extend(exchanges.map(|(command, reply)| Exchange::new(command, reply)));
         }
         Ok(replies)
     }
@@ -200,6 +225,7 @@ impl Link for RedisLink {
     }
 
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+        self.authenticate_again().await?;
         if !reads.iter().any(Read::depends_on_time) {
             return self.answer(reads, Duration::ZERO).await;
         }
@@ -220,6 +246,7 @@ impl Link for RedisLink {
     }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
+        self.authenticate_again().await?;
         let mut commands = vec![deadpool_redis::redis::cmd("PING")];
         commands.extend(clock.then(encode::time));
         let replies = self.round(commands).await?;

@@ -11,11 +11,15 @@ mod encode;
 mod error;
 mod fields;
 mod follow_up;
+mod identity;
 mod invalidation;
 mod link;
+mod login;
+mod password_command;
 mod transcript;
 
 pub use connection::RedisSource;
 pub use demo::{Job, Jobs, JobsError, Lengths};
+pub use identity::Identity;
 pub use link::RedisLink;
 pub use transcript::Exchange;

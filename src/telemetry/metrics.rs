@@ -12,8 +12,9 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::labels::{
-    Code, ConnectOutcome, Method, ObservationState, PushKind, ReadCause, ReadResult,
+use super::{
+    credentials::{CredentialMetrics, Credentials},
+    labels::{Code, ConnectOutcome, Method, ObservationState, PushKind, ReadCause, ReadResult},
 };
 use crate::time;
 
@@ -57,6 +58,7 @@ pub struct Metrics {
     pushes_deferred: Counter,
     push_seconds: Histogram,
     per_link: PerLink,
+    credentials: Credentials,
 }
 
 #[derive(Clone)]
@@ -103,10 +105,20 @@ impl Metrics {
             push_seconds.clone(),
         );
         let per_link = PerLink::register(r);
+        let credentials = Credentials::register(r);
         register_constants(r);
         let rpcs = Method::ALL
             .map(|method| Code::ALL.map(|code| rpcs.get_or_create_owned(&Rpc { method, code })));
-        Arc::new(Self { registry, rpcs, streams, pushes, pushes_deferred, push_seconds, per_link })
+        Arc::new(Self {
+            registry,
+            rpcs,
+            streams,
+            pushes,
+            pushes_deferred,
+            push_seconds,
+            per_link,
+            credentials,
+        })
     }
 
     /// Counts a call and how it was answered.
@@ -138,6 +150,12 @@ impl Metrics {
     #[must_use]
     pub fn link(&self, link: Link) -> LinkMetrics {
         LinkMetrics(Arc::new(self.per_link.of(link)))
+    }
+
+    /// The metrics of a connection's credentials.
+    #[must_use]
+    pub fn credentials(&self, connection: &str) -> CredentialMetrics {
+        self.credentials.of(connection)
     }
 
     /// All metrics in the OpenMetrics text format.
