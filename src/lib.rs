@@ -9,12 +9,14 @@ pub mod limits;
 pub mod secret;
 pub mod time;
 
-// L1: the metadata map, readiness, telemetry, the tasks of the process, and the model of KEDA.
+// L1: the metadata map, readiness, telemetry, the tasks of the process, certificates, and the model
+// of KEDA.
 pub mod hpa;
 pub mod metadata;
 pub mod readiness;
 pub mod supervise;
 pub mod telemetry;
+pub mod tls;
 
 // L2: the two extension folders. Pure.
 pub mod layouts;

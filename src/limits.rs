@@ -156,6 +156,14 @@ pub const DRAIN_DEADLINE: Duration = Duration::from_secs(10);
 /// After the last call of ours has ended: how long its bytes may take to leave.
 pub const DRAIN_FLUSH: Duration = Duration::from_millis(300);
 
+/// Bytes of a file of certificates or a key; a bundle of all public authorities has a quarter of it.
+pub const PEM_BYTES: u64 = 1024 * 1024;
+/// Certificates that one such file may have.
+pub const CERTIFICATES: usize = 1_000;
+/// How often the files of certificates and keys are looked at for a change. Kubernetes itself takes up
+/// to a minute to bring a changed Secret to a node.
+pub const TLS_LOOK: Duration = Duration::from_secs(2);
+
 /// Bytes of a configuration file, a manifest or a secret file.
 pub const FILE_BYTES: u64 = 4 * 1024 * 1024;
 /// The highest number of a database; Redis allows more databases than anybody has.

@@ -17,7 +17,7 @@ use reader::{Found, What};
 /// Every top-level module by its level. A file uses lower levels and its own module only.
 const LEVELS: &[&[&str]] = &[
     &["limits", "time", "secret"],
-    &["metadata", "readiness", "telemetry", "supervise", "hpa"],
+    &["metadata", "readiness", "telemetry", "supervise", "hpa", "tls"],
     &["layouts", "signals"],
     &["trigger"],
     &["config", "sampling"],
@@ -52,6 +52,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("prost_types", &["grpc/"]),
     ("clap", &["cli/", "main.rs"]),
     ("anyhow", &["cli/", "main.rs"]),
+    ("x509_cert", &["tls/"]),
     (
         "prometheus_client",
         &["telemetry/metrics.rs", "telemetry/labels.rs", "telemetry/credentials.rs"],
