@@ -52,8 +52,8 @@ pub(super) async fn probe(
         .with_context(|| format!("connection `{name}`"))?;
     let identity = Identity::new(connection, CredentialMetrics::unseen());
     identity.renew().await?;
-    let source = RedisSource::with_identity(connection.clone(), database, identity);
-    let place = format!("{}:{}", connection.host, connection.port);
+    let source = RedisSource::with_identity(connection, database, identity);
+    let place = connection.endpoint.to_string();
     let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
     let mut link = link.with_context(|| format!("{place} did not answer in time"))??;
     link.record();

@@ -1,8 +1,9 @@
-//! How a configured connection becomes a link: a pool of its own, RESP3, and tracking turned on.
+//! How a node of a configured connection becomes a link: a pool of its own, RESP3, and tracking turned on.
 //!
 //! It is apart from the link because it is about a node and its credentials, and the link about
 //! commands. Each link has its own pool, so that what an older connection still pushes can never
-//! be taken for news of the newer one, and rotated credentials are read at every connect.
+//! be taken for news of the newer one, and rotated credentials are read at every connect. It does not
+//! know which node is the right one.
 
 use std::sync::{
     Arc,
@@ -18,10 +19,9 @@ use deadpool_redis::{
 };
 
 use crate::{
-    config::Connection,
+    config::Node,
     limits,
-    sampling::{Changes, Fault, Link, Source},
-    telemetry::CredentialMetrics,
+    sampling::{Changes, Fault, Link},
 };
 
 use super::{
@@ -33,36 +33,59 @@ use super::{
     login::Login,
 };
 
-/// One database of one configured Redis.
+/// Opens links to the nodes of a connection, for one database. Cheap to clone; what was learned of
+/// keys is shared between the clones.
 #[derive(Debug, Clone)]
-pub struct RedisSource {
-    connection: Connection,
-    database: u32,
+pub(super) struct Dialer {
     identity: Identity,
+    database: u32,
     types: KnownTypes,
     fields: KnownFields,
 }
 
-impl RedisSource {
-    /// The source for a database of a connection, whose credentials nobody else looks after.
-    #[must_use]
-    pub fn new(connection: Connection, database: u32) -> Self {
-        let identity = Identity::new(&connection, CredentialMetrics::unseen());
-        Self::with_identity(connection, database, identity)
+impl Dialer {
+    pub(super) fn new(identity: Identity, database: u32) -> Self {
+        Self { identity, database, types: KnownTypes::default(), fields: KnownFields::default() }
     }
 
-    /// The source for a database of a connection, whose credentials are these.
-    #[must_use]
-    pub fn with_identity(connection: Connection, database: u32, identity: Identity) -> Self {
-        let (types, fields) = (KnownTypes::default(), KnownFields::default());
-        Self { connection, database, identity, types, fields }
+    /// Opens a link to a node that reports its changes to `changes`: tracked where the node can,
+    /// else not.
+    pub(super) async fn dial(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
+        let heard = Arc::new(AtomicBool::new(true));
+        let report = (changes.clone(), Arc::clone(&heard));
+        let tracked = Changes::new(move |change| {
+            let (changes, heard) = &report;
+            if heard.load(Ordering::SeqCst) {
+                changes.report(change);
+            }
+        });
+        let link = self.open(node, &tracked, ProtocolVersion::RESP3).await;
+        // What a failed attempt still reports is not about the link that follows it.
+        heard.store(link.is_ok(), Ordering::SeqCst);
+        let link = match link {
+            // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
+            // nothing is announced, and reads are polled.
+            Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
+                self.open(node, changes, ProtocolVersion::RESP2).await
+            }
+            other => other,
+        };
+        if matches!(link, Err(Fault::Refused(_))) {
+            self.identity.doubt();
+        }
+        link
     }
 
-    async fn open(&self, changes: &Changes, protocol: ProtocolVersion) -> Result<RedisLink, Fault> {
+    async fn open(
+        &self,
+        node: &Node,
+        changes: &Changes,
+        protocol: ProtocolVersion,
+    ) -> Result<RedisLink, Fault> {
         let tracked = Arc::new(AtomicBool::new(false));
         let credentials = self.identity.current()?;
         let login = Login::new(self.identity.clone(), credentials.version);
-        let info = self.info(credentials, protocol)?;
+        let info = self.info(node, credentials, protocol)?;
         let pool = pool(info, changes.clone(), protocol, Arc::clone(&tracked))?;
         let connection: PooledConnection =
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
@@ -76,10 +99,10 @@ impl RedisSource {
 
     fn info(
         &self,
+        node: &Node,
         credentials: Credentials,
         protocol: ProtocolVersion,
     ) -> Result<ConnectionInfo, Fault> {
-        let Connection { host, port, .. } = &self.connection;
         let mut settings = RedisConnectionInfo::default()
             .set_db(i64::from(self.database))
             .set_protocol(protocol)
@@ -90,7 +113,7 @@ impl RedisSource {
         if let Some(password) = credentials.password {
             settings = settings.set_password(password.expose());
         }
-        let info = ConnectionAddr::Tcp(host.clone(), *port).into_connection_info();
+        let info = ConnectionAddr::Tcp(node.host.clone(), node.port).into_connection_info();
         Ok(info.map_err(|error| error::fault(&error))?.set_redis_settings(settings))
     }
 }
@@ -141,35 +164,5 @@ async fn track(connection: &mut redis::aio::MultiplexedConnection) -> Result<boo
         Ok(()) => Ok(true),
         Err(error) if matches!(error.code(), Some("ERR" | "NOPERM")) => Ok(false),
         Err(error) => Err(HookError::Backend(error)),
-    }
-}
-
-impl Source for RedisSource {
-    type Link = RedisLink;
-
-    async fn connect(&self, changes: Changes) -> Result<RedisLink, Fault> {
-        let heard = Arc::new(AtomicBool::new(true));
-        let report = (changes.clone(), Arc::clone(&heard));
-        let tracked = Changes::new(move |change| {
-            let (changes, heard) = &report;
-            if heard.load(Ordering::SeqCst) {
-                changes.report(change);
-            }
-        });
-        let link = self.open(&tracked, ProtocolVersion::RESP3).await;
-        // What a failed attempt still reports is not about the link that follows it.
-        heard.store(link.is_ok(), Ordering::SeqCst);
-        let link = match link {
-            // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
-            // nothing is announced, and reads are polled.
-            Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
-                self.open(&changes, ProtocolVersion::RESP2).await
-            }
-            other => other,
-        };
-        if matches!(link, Err(Fault::Refused(_))) {
-            self.identity.doubt();
-        }
-        link
     }
 }

@@ -16,10 +16,10 @@ mod invalidation;
 mod link;
 mod login;
 mod password_command;
+mod source;
 mod transcript;
 
-pub use connection::RedisSource;
 pub use demo::{Job, Jobs, JobsError, Lengths};
 pub use identity::Identity;
-pub use link::RedisLink;
+pub use source::{RedisSource, SourceLink};
 pub use transcript::Exchange;
