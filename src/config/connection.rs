@@ -15,6 +15,7 @@ use super::{
     password::{Password, try_program},
     problem::{ConfigProblems, Spot},
     raw::{Given, RawConnection},
+    tls::{RawTls, Tls},
 };
 
 /// A Redis that the administrator configured by name.
@@ -28,6 +29,8 @@ pub struct Connection {
     pub username: Option<String>,
     /// How the password is come by.
     pub password: Password,
+    /// How it is encrypted, if it is.
+    pub tls: Option<Tls>,
     /// The database of triggers that name none.
     pub database: u32,
     /// How long the last known value is held while Redis cannot be read.
@@ -132,6 +135,7 @@ pub(super) fn settle(
         username = username.or(layer.username);
         password = password.or(layer.password);
     }
+    let asks_for_tls = address.as_ref().and_then(Option::as_ref).map(|address| address.tls);
     let address = match address {
         Some(address) => address.map(endpoint),
         None => scope.missing_url(name, spot, problems),
@@ -145,12 +149,14 @@ pub(super) fn settle(
     let hold_stale = hold_stale(raw.hold_stale, problems);
     let database = address.as_ref().map_or(0, |(_, database)| *database);
     let access = raw.access.settle(database, problems);
+    let tls = RawTls::settle(raw.tls, asks_for_tls, scope.reads_files(), problems);
     let (endpoint, database) = address?;
     Some(Connection {
         name: name.to_owned(),
         endpoint,
         username: username.map(|username| username.value),
         password: password.map_or(Password::None, |password| password.value),
+        tls,
         database,
         hold_stale,
         access,
@@ -158,7 +164,7 @@ pub(super) fn settle(
 }
 
 /// The one server of a URL, and its database.
-fn endpoint(Address { host, port, database }: Address) -> (Endpoint, u32) {
+fn endpoint(Address { host, port, database, tls: _ }: Address) -> (Endpoint, u32) {
     (Endpoint::Standalone(Node { host, port }), database)
 }
 
@@ -185,6 +191,11 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 impl Scope<'_> {
+    /// Whether files that settings name are those that the server will read.
+    fn reads_files(self) -> bool {
+        matches!(self, Self::Everything(_))
+    }
+
     /// The password in a variable that the file names. Without an environment nobody can say.
     fn password_env(
         self,

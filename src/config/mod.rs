@@ -16,6 +16,7 @@ mod password;
 mod problem;
 mod raw;
 mod server;
+mod tls;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,6 +31,7 @@ pub use file::{FileError, read_file, read_text};
 pub use password::{Password, PasswordCommand, PasswordError, without_line_end};
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use server::Server;
+pub use tls::Tls;
 
 use crate::{layouts::Registry, limits, trigger::DEFAULT_CONNECTION};
 use connection::Draft;

@@ -12,6 +12,7 @@ use super::{
     access::RawAccess,
     password::RawCommand,
     problem::{ConfigProblems, Spot},
+    tls::RawTls,
 };
 
 /// A setting and where it stands. No `Debug`: it may be a password.
@@ -45,6 +46,7 @@ pub(super) struct RawConnection {
     pub(super) password_file: Option<Given<String>>,
     pub(super) password_env: Option<Given<String>>,
     pub(super) password_command: RawCommand,
+    pub(super) tls: Option<Given<RawTls>>,
     pub(super) hold_stale: Option<Given<String>>,
     pub(super) access: RawAccess,
 }
@@ -62,7 +64,6 @@ const REFUSED_IN_CONNECTION: Refused = &[
         "a password is never written here; use password_file, password_env, password_command or a \
          variable PENSTOCK_REDIS_NAME_PASSWORD",
     ),
-    ("tls", "TLS to Redis is not in this release"),
     ("sentinel", "Sentinel is not in this release; give the one master as `url`"),
     ("cluster", "Cluster is not in this release; give one server as `url`"),
 ];
@@ -114,7 +115,7 @@ impl RawServer {
 
 impl RawConnection {
     fn read(mut section: Section<'_>) -> Self {
-        let connection = Self {
+        let mut connection = Self {
             url: section.text("url"),
             username: section.text("username"),
             password_file: section.text("password_file"),
@@ -124,6 +125,7 @@ impl RawConnection {
                 refresh: section.text("password_refresh"),
             },
             hold_stale: section.text("hold_stale"),
+            tls: None,
             access: RawAccess {
                 namespaces: section.list("namespaces", "strings", match_text),
                 keys: section.list("keys", "strings", match_text),
@@ -131,8 +133,28 @@ impl RawConnection {
                 scan: section.flag("scan"),
             },
         };
+        connection.tls = section.part("tls", RawTls::read);
         section.finish(REFUSED_IN_CONNECTION);
         connection
+    }
+}
+
+/// Why a setting that other programs have is not known.
+const REFUSED_IN_TLS: Refused = &[
+    ("insecure", "a certificate is always held against its authority and name"),
+    ("skip_verify", "a certificate is always held against its authority and name"),
+];
+
+impl RawTls {
+    fn read(mut section: Section<'_>) -> Self {
+        let tls = Self {
+            ca: section.text("ca"),
+            cert: section.text("cert"),
+            key: section.text("key"),
+            server_name: section.text("server_name"),
+        };
+        section.finish(REFUSED_IN_TLS);
+        tls
     }
 }
 
@@ -182,6 +204,13 @@ impl Section<'_> {
             self.problems.add(&spot, format!("must be {expected}"));
         }
         read.map(|value| Given { spot, value })
+    }
+
+    /// A section of its own within this one.
+    fn part<T>(&mut self, key: &'static str, read: fn(Section<'_>) -> T) -> Option<Given<T>> {
+        self.known.push(key);
+        let spot = self.spot.key(key);
+        self.section(key).map(|section| Given { spot, value: read(section) })
     }
 
     fn section(&mut self, key: &str) -> Option<Section<'_>> {

@@ -5,16 +5,20 @@
 //! be taken for news of the newer one, and rotated credentials are read at every connect. It does not
 //! know which node is the right one.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use deadpool_redis::{
     Connection as PooledConnection, Hook, HookError, Manager, Pool, Runtime,
     redis::{
-        self, AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
-        ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, aio::SendError,
+        self, AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+        ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, RedisFuture, aio::SendError,
+        io::AsyncDNSResolver,
     },
 };
 
@@ -86,7 +90,8 @@ impl Dialer {
         let credentials = self.identity.current()?;
         let login = Login::new(self.identity.clone(), credentials.version);
         let info = self.info(node, credentials, protocol)?;
-        let pool = pool(info, changes.clone(), protocol, Arc::clone(&tracked))?;
+        let resolver = Resolver(node.host.clone());
+        let pool = pool((info, resolver), changes.clone(), protocol, Arc::clone(&tracked))?;
         let connection: PooledConnection =
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
@@ -97,6 +102,8 @@ impl Dialer {
         Ok(link)
     }
 
+    /// Where the node is and how it is spoken to. With TLS, the host is the name that must be in its
+    /// certificate, which the client library also says to it (SNI).
     fn info(
         &self,
         node: &Node,
@@ -113,20 +120,48 @@ impl Dialer {
         if let Some(password) = credentials.password {
             settings = settings.set_password(password.expose());
         }
-        let info = ConnectionAddr::Tcp(node.host.clone(), node.port).into_connection_info();
+        let Node { host, port } = node.clone();
+        let info = match self.identity.certificates() {
+            None => ConnectionAddr::Tcp(host, port).into_connection_info(),
+            Some(certificates) => {
+                let usable = certificates.usable().map_err(Fault::Credentials)?;
+                let host = certificates.server_name().map_or(host, str::to_owned);
+                let address =
+                    ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
+                Client::build_with_tls(address, usable)
+                    .map(|client| client.get_connection_info().clone())
+            }
+        };
         Ok(info.map_err(|error| error::fault(&error))?.set_redis_settings(settings))
+    }
+}
+
+/// Finds a node by its host, whatever name the client library has for it.
+struct Resolver(String);
+
+impl AsyncDNSResolver for Resolver {
+    fn resolve<'a, 'b: 'a>(
+        &'a self,
+        _name: &'b str,
+        port: u16,
+    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
+        Box::pin(async move {
+            let addresses = tokio::net::lookup_host((self.0.as_str(), port)).await?;
+            Ok(Box::new(addresses) as Box<dyn Iterator<Item = SocketAddr> + Send + 'a>)
+        })
     }
 }
 
 /// A pool of its own for one link.
 fn pool(
-    info: ConnectionInfo,
+    (info, resolver): (ConnectionInfo, Resolver),
     changes: Changes,
     protocol: ProtocolVersion,
     tracked: Arc<AtomicBool>,
 ) -> Result<Pool, Fault> {
     let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
     let mut config = AsyncConnectionConfig::new()
+        .set_dns_resolver(resolver)
         .set_connection_timeout(Some(limits::CONNECT_DEADLINE))
         .set_response_timeout(Some(limits::CONNECT_DEADLINE))
         .set_pipeline_buffer_size(limits::PIPELINE_BUFFER);

@@ -27,7 +27,10 @@ use crate::{
     time::Instant,
 };
 
-use super::password_command;
+use super::{
+    certificates::{Certificates, News},
+    password_command,
+};
 
 /// What is known of one configured connection's credentials. Cheap to clone; clones share it.
 #[derive(Clone)]
@@ -37,6 +40,7 @@ struct Shared {
     connection: String,
     username: Option<String>,
     password: Password,
+    certificates: Option<Certificates>,
     known: Mutex<Known>,
     doubted: Notify,
     metrics: CredentialMetrics,
@@ -75,6 +79,7 @@ impl Identity {
             connection: connection.name.clone(),
             username: connection.username.clone(),
             password: connection.password.clone(),
+            certificates: connection.tls.clone().map(Certificates::new),
             known: Mutex::default(),
             doubted: Notify::new(),
             metrics,
@@ -102,7 +107,12 @@ impl Identity {
     /// Looks after the password until `stop` is cancelled: renews it in time, and at once when
     /// Redis refused it, with growing pauses while it does not get better.
     pub async fn keep(self, stop: CancellationToken) {
-        let work = async {
+        let certificates = async {
+            while self.certificates().is_some() {
+                sleep(limits::CREDENTIAL_POLL).await;
+            }
+        };
+        let password = async {
             let (mut failures, mut doubts) = (0, 0);
             loop {
                 let started = Instant::now();
@@ -127,8 +137,32 @@ impl Identity {
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            () = work => {}
+            ((), ()) = async { tokio::join!(certificates, password) } => {}
         }
+    }
+
+    /// The certificates, after a look at their files; `None` where TLS is not spoken.
+    pub(super) fn certificates(&self) -> Option<&Certificates> {
+        let certificates = self.0.certificates.as_ref()?;
+        match certificates.look() {
+            News::None => {}
+            News::Renewed => {
+                self.0.metrics.count(CredentialEvent::CertificatesRenewed);
+                info!(
+                    connection = self.0.connection,
+                    "the certificates changed; new connections use them"
+                );
+            }
+            News::Unusable(reason) => {
+                self.0.metrics.count(CredentialEvent::CertificatesUnusable);
+                let is_kept = certificates.usable().is_ok();
+                warn!(
+                    connection = self.0.connection,
+                    reason, is_kept, "the certificates cannot be used"
+                );
+            }
+        }
+        Some(certificates)
     }
 
     /// What to say at connecting.

@@ -17,6 +17,7 @@ mod wire;
 mod access;
 mod chaos;
 mod command_line;
+mod credentials;
 mod hostile;
 mod keys;
 mod layouts;
