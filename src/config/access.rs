@@ -74,6 +74,11 @@ impl Access {
         &self.databases
     }
 
+    /// The patterns of the keys that triggers may read, as they were written.
+    pub fn key_patterns(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().map(Glob::text)
+    }
+
     /// Whether a trigger of this namespace may read what it names; gives the database to read.
     ///
     /// # Errors

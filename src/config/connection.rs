@@ -15,7 +15,7 @@ use super::{
     password::{Password, try_program},
     problem::{ConfigProblems, Spot},
     raw::{Given, RawConnection},
-    tls::{RawTls, Tls},
+    redis_tls::{RawRedisTls, RedisTls},
 };
 
 /// A Redis that the administrator configured by name.
@@ -30,7 +30,7 @@ pub struct Connection {
     /// How the password is come by.
     pub password: Password,
     /// How it is encrypted, if it is.
-    pub tls: Option<Tls>,
+    pub tls: Option<RedisTls>,
     /// The database of triggers that name none.
     pub database: u32,
     /// How long the last known value is held while Redis cannot be read.
@@ -149,7 +149,7 @@ pub(super) fn settle(
     let hold_stale = hold_stale(raw.hold_stale, problems);
     let database = address.as_ref().map_or(0, |(_, database)| *database);
     let access = raw.access.settle(database, problems);
-    let tls = RawTls::settle(raw.tls, asks_for_tls, scope.reads_files(), problems);
+    let tls = RawRedisTls::settle(raw.tls, asks_for_tls, scope.reads_files(), problems);
     let (endpoint, database) = address?;
     Some(Connection {
         name: name.to_owned(),

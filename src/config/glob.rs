@@ -93,6 +93,11 @@ impl Glob {
         self.steps[step..].iter().all(|step| *step == Step::Many)
     }
 
+    /// The pattern as it was written.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
     /// The pattern as a message may repeat it.
     pub(super) fn shown(&self) -> String {
         shown(&self.text)

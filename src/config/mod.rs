@@ -15,8 +15,8 @@ mod layouts;
 mod password;
 mod problem;
 mod raw;
+mod redis_tls;
 mod server;
-mod tls;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,8 +30,8 @@ pub use endpoint::{Endpoint, Node, NodeError};
 pub use file::{FileError, read_file, read_text};
 pub use password::{Password, PasswordCommand, PasswordError, without_line_end};
 pub use problem::{ConfigProblem, ConfigProblems};
+pub use redis_tls::RedisTls;
 pub use server::Server;
-pub use tls::Tls;
 
 use crate::{layouts::Registry, limits, trigger::DEFAULT_CONNECTION};
 use connection::Draft;

@@ -12,7 +12,7 @@ use super::{
     access::RawAccess,
     password::RawCommand,
     problem::{ConfigProblems, Spot},
-    tls::RawTls,
+    redis_tls::RawRedisTls,
 };
 
 /// A setting and where it stands. No `Debug`: it may be a password.
@@ -46,7 +46,7 @@ pub(super) struct RawConnection {
     pub(super) password_file: Option<Given<String>>,
     pub(super) password_env: Option<Given<String>>,
     pub(super) password_command: RawCommand,
-    pub(super) tls: Option<Given<RawTls>>,
+    pub(super) tls: Option<RawRedisTls>,
     pub(super) hold_stale: Option<Given<String>>,
     pub(super) access: RawAccess,
 }
@@ -80,7 +80,7 @@ impl RawFile {
         if let Some(mut redis) = file.section("redis") {
             let names: Vec<String> = redis.table.keys().cloned().collect();
             for name in names {
-                let connection = redis.section(&name).map(RawConnection::read).unwrap_or_default();
+                let connection = redis.part(&name).map(RawConnection::read).unwrap_or_default();
                 let spot = redis_spot.key(&name);
                 connections.insert(name, Given { spot, value: connection });
             }
@@ -91,7 +91,7 @@ impl RawFile {
             let names: Vec<String> = sections.table.keys().cloned().collect();
             for name in names {
                 let spot = layouts_spot.key(&name);
-                if let Some(section) = sections.section(&name) {
+                if let Some(section) = sections.part(&name) {
                     layouts.insert(name, Given { spot, value: section.table });
                 }
             }
@@ -115,7 +115,7 @@ impl RawServer {
 
 impl RawConnection {
     fn read(mut section: Section<'_>) -> Self {
-        let mut connection = Self {
+        let connection = Self {
             url: section.text("url"),
             username: section.text("username"),
             password_file: section.text("password_file"),
@@ -125,7 +125,7 @@ impl RawConnection {
                 refresh: section.text("password_refresh"),
             },
             hold_stale: section.text("hold_stale"),
-            tls: None,
+            tls: section.section("tls").map(RawRedisTls::read),
             access: RawAccess {
                 namespaces: section.list("namespaces", "strings", match_text),
                 keys: section.list("keys", "strings", match_text),
@@ -133,7 +133,6 @@ impl RawConnection {
                 scan: section.flag("scan"),
             },
         };
-        connection.tls = section.part("tls", RawTls::read);
         section.finish(REFUSED_IN_CONNECTION);
         connection
     }
@@ -145,9 +144,10 @@ const REFUSED_IN_TLS: Refused = &[
     ("skip_verify", "a certificate is always held against its authority and name"),
 ];
 
-impl RawTls {
+impl RawRedisTls {
     fn read(mut section: Section<'_>) -> Self {
         let tls = Self {
+            spot: section.spot.clone(),
             ca: section.text("ca"),
             cert: section.text("cert"),
             key: section.text("key"),
@@ -206,14 +206,12 @@ impl Section<'_> {
         read.map(|value| Given { spot, value })
     }
 
-    /// A section of its own within this one.
-    fn part<T>(&mut self, key: &'static str, read: fn(Section<'_>) -> T) -> Option<Given<T>> {
+    fn section(&mut self, key: &'static str) -> Option<Section<'_>> {
         self.known.push(key);
-        let spot = self.spot.key(key);
-        self.section(key).map(|section| Given { spot, value: read(section) })
+        self.part(key)
     }
 
-    fn section(&mut self, key: &str) -> Option<Section<'_>> {
+    fn part(&mut self, key: &str) -> Option<Section<'_>> {
         let spot = self.spot.key(key);
         let table = match self.table.remove(key)? {
             Value::Table(table) => table,
@@ -242,11 +240,7 @@ impl Section<'_> {
     }
 
     fn known_here(&self) -> String {
-        if self.known.is_empty() {
-            "server, redis, layouts".to_owned()
-        } else {
-            self.known.join(", ")
-        }
+        self.known.join(", ")
     }
 }
 

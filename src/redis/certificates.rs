@@ -13,13 +13,13 @@ use std::{
 use deadpool_redis::redis::{ClientTlsConfig, TlsCertificates};
 
 use crate::{
-    config::Tls,
+    config::RedisTls,
     tls::{self, Authorities, TlsProblem, Version, Watch},
 };
 
 /// Those of one connection.
 pub(super) struct Certificates {
-    files: Tls,
+    files: RedisTls,
     watch: Watch,
     known: Mutex<Known>,
 }
@@ -47,7 +47,7 @@ pub(super) enum News {
 
 impl Certificates {
     /// Nothing is read yet.
-    pub(super) fn new(files: Tls) -> Self {
+    pub(super) fn new(files: RedisTls) -> Self {
         // The client library takes the cryptography that is the default of the process.
         drop(tls::provider());
         let pair = files.pair.iter().flat_map(|(cert, key)| [cert, key]);
@@ -141,7 +141,7 @@ mod tests {
         fs::write(path("cert"), &first.0).unwrap();
         fs::write(path("key"), &first.1).unwrap();
         let (ca, pair) = (Some(path("ca")), Some((path("cert"), path("key"))));
-        let certificates = Certificates::new(Tls { ca, pair, server_name: None });
+        let certificates = Certificates::new(RedisTls { ca, pair, server_name: None });
         assert!(certificates.usable().is_err());
         assert_eq!(certificates.look(), News::None);
         let shown = || certificates.usable().unwrap().client_tls.unwrap().client_cert;

@@ -17,10 +17,12 @@ mod invalidation;
 mod link;
 mod login;
 mod password_command;
+mod rights;
 mod source;
 mod transcript;
 
 pub use demo::{Job, Jobs, JobsError, Lengths};
 pub use identity::Identity;
+pub use rights::acl_line;
 pub use source::{RedisSource, SourceLink};
 pub use transcript::Exchange;

@@ -28,6 +28,7 @@ mod other_language;
 mod outage;
 mod races;
 mod readers;
+mod redis_tls;
 mod stream_groups;
 mod streams;
 mod values;

@@ -11,11 +11,14 @@ use crate::{
     tls::{Authorities, Identity, TlsProblem},
 };
 
-use super::{problem::ConfigProblems, raw::Given};
+use super::{
+    problem::{ConfigProblems, Spot},
+    raw::Given,
+};
 
 /// TLS to one Redis.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tls {
+pub struct RedisTls {
     /// A PEM file of the authorities that are trusted; without one those of the system.
     pub ca: Option<PathBuf>,
     /// The certificate chain that we show and its key, PEM files; without them we show none.
@@ -25,31 +28,30 @@ pub struct Tls {
 }
 
 /// The section `[redis.NAME.tls]` as the file writes it.
-#[derive(Default)]
-pub(super) struct RawTls {
+pub(super) struct RawRedisTls {
+    pub(super) spot: Spot,
     pub(super) ca: Option<Given<String>>,
     pub(super) cert: Option<Given<String>>,
     pub(super) key: Option<Given<String>>,
     pub(super) server_name: Option<Given<String>>,
 }
 
-impl RawTls {
+impl RawRedisTls {
     /// The settings, with what is wrong about them. TLS is what the URL's scheme asks for, and the
     /// section says how; where no URL is known, a section asks for it. With `reads_files`, what is
     /// wrong with the files is told now and not by an outage.
     pub(super) fn settle(
-        given: Option<Given<Self>>,
+        given: Option<Self>,
         asks_for_tls: Option<bool>,
         reads_files: bool,
         problems: &mut ConfigProblems,
-    ) -> Option<Tls> {
-        let Some(Given { spot, value }) = given else {
-            return (asks_for_tls == Some(true)).then(Tls::default);
+    ) -> Option<RedisTls> {
+        let Some(Self { spot, ca, cert, key, server_name }) = given else {
+            return (asks_for_tls == Some(true)).then(RedisTls::default);
         };
         if asks_for_tls == Some(false) {
             problems.add(&spot, "is for a URL that starts with rediss:// or valkeys://");
         }
-        let Self { ca, cert, key, server_name } = value;
         let ca = ca.map(|given| path(given, problems));
         let pair = match (cert, key) {
             (Some(cert), Some(key)) => Some((path(cert, problems), path(key, problems))),
@@ -67,7 +69,7 @@ impl RawTls {
         {
             problems.add(spot, "must be the DNS name or IP address in the server's certificate");
         }
-        let files = Tls {
+        let files = RedisTls {
             ca: ca.as_ref().map(|given| given.value.clone()),
             pair: pair.as_ref().map(|(cert, key)| (cert.value.clone(), key.value.clone())),
             server_name: server_name.map(|given| given.value),
@@ -81,7 +83,7 @@ impl RawTls {
     }
 }
 
-impl Tls {
+impl RedisTls {
     /// What is wrong with the files as they are now, each with its setting.
     fn read(&self) -> Vec<(String, &'static str)> {
         let ca = self.ca.as_ref().map(|ca| Authorities::read(ca).map(drop));
