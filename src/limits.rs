@@ -38,6 +38,13 @@ pub const TARGET_MIN: f64 = 0.001;
 pub const TRIGGERS: usize = 50_000;
 /// Streams (`StreamIsActive` and `StreamMetricSpec`) that may be open at once.
 pub const STREAMS: usize = 100_000;
+/// Triggers that one namespace may have by default, over all connections: less than half of what
+/// one connection remembers, so that no two namespaces fill it.
+pub const NAMESPACE_TRIGGERS: usize = 20_000;
+/// Keys that those triggers may name together by default.
+pub const NAMESPACE_KEYS: usize = 100_000;
+/// Streams that one namespace may have open by default.
+pub const NAMESPACE_STREAMS: usize = 40_000;
 /// Requests whose parsed trigger is kept for the next poll.
 pub const SUBJECTS: usize = 50_000;
 /// Bytes of names and metadata of a request that is kept so; a larger one is parsed each time.

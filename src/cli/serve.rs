@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
 use crate::{
-    config::{Config, Connection},
+    config::{Config, Connection, Quota},
     grpc::{Listener, Route, Routes, Service, Timing},
     http::AdminListener,
     layouts::Registry,
@@ -31,6 +31,7 @@ pub(super) struct Serving {
     routes: Routes,
     layouts: Registry,
     push_inactive: bool,
+    quota: Quota,
 }
 
 impl Serving {
@@ -47,18 +48,26 @@ impl Serving {
         }
         let routes = Routes::new(routes);
         let push_inactive = config.server.push_inactive;
-        let layouts = config.layouts;
-        Ok(Self { listener, admin, supervisor, metrics, routes, layouts, push_inactive })
+        let (layouts, quota) = (config.layouts, config.quota);
+        Ok(Self { listener, admin, supervisor, metrics, routes, layouts, push_inactive, quota })
     }
 
     /// Serves until `until` comes, then drains.
     pub(super) async fn run(self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, admin, mut supervisor, metrics, routes, layouts, push_inactive } =
-            self;
+        let Self {
+            listener,
+            admin,
+            mut supervisor,
+            metrics,
+            routes,
+            layouts,
+            push_inactive,
+            quota,
+        } = self;
         let readiness = Readiness::default();
         let (drain, stop) = (supervisor.drain(), supervisor.stop());
         let (stream_max_age, max_streams) = (limits::STREAM_MAX_AGE, limits::STREAMS);
-        let timing = Timing { stream_max_age, push_inactive, max_streams };
+        let timing = Timing { stream_max_age, push_inactive, max_streams, quota };
         let service = Service::new((routes, layouts), Arc::clone(&metrics), timing, drain.clone());
         let ready = readiness.clone();
         supervisor.spawn(Stage::Front, "gRPC", async move {

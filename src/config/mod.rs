@@ -14,6 +14,7 @@ mod glob;
 mod layouts;
 mod password;
 mod problem;
+mod quota;
 mod raw;
 mod redis_tls;
 mod server;
@@ -30,6 +31,7 @@ pub use endpoint::{Endpoint, Node, NodeError};
 pub use file::{FileError, read_file, read_text};
 pub use password::{Password, PasswordCommand, PasswordError, without_line_end};
 pub use problem::{ConfigProblem, ConfigProblems};
+pub use quota::Quota;
 pub use redis_tls::RedisTls;
 pub use server::Server;
 
@@ -45,6 +47,8 @@ pub struct Config {
     pub server: Server,
     /// Its connections by name; at least one after [`Config::load`].
     pub connections: BTreeMap<String, Connection>,
+    /// How much one namespace may have.
+    pub quota: Quota,
     /// The layouts that triggers can name: the built-in ones and those of `[layouts.NAME]`.
     pub layouts: Registry,
 }
@@ -125,6 +129,7 @@ impl Config {
     ) -> Result<Self, ConfigProblems> {
         let server = Server::settle(std::mem::take(&mut raw.server), settings, &mut problems);
         let layouts = layouts::settle(std::mem::take(&mut raw.layouts), &mut problems);
+        let quota = std::mem::take(&mut raw.quota).settle(&mut problems);
         let flags = flag_drafts(&settings.redis, &mut problems);
         let variables = environment::drafts(&settings.environment, &mut problems);
         let connections = connections(raw, (flags, variables), scope, &mut problems);
@@ -134,7 +139,11 @@ impl Config {
                         PENSTOCK_REDIS, or as [redis.default] in a file named by --config";
             problems.add(&Spot::new("--redis"), what);
         }
-        if problems.is_empty() { Ok(Self { server, connections, layouts }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Self { server, connections, quota, layouts })
+        } else {
+            Err(problems)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::{
     access::RawAccess,
     password::RawCommand,
     problem::{ConfigProblems, Spot},
+    quota::RawQuota,
     redis_tls::RawRedisTls,
 };
 
@@ -28,6 +29,7 @@ pub(super) struct RawFile {
     pub(super) server: RawServer,
     pub(super) connections: BTreeMap<String, Given<RawConnection>>,
     pub(super) layouts: BTreeMap<String, Given<Table>>,
+    pub(super) quota: RawQuota,
 }
 
 /// The section `[server]`.
@@ -96,8 +98,9 @@ impl RawFile {
                 }
             }
         }
+        let quota = file.section("limits").map(RawQuota::read).unwrap_or_default();
         file.finish(&[]);
-        Some(Self { server, connections, layouts })
+        Some(Self { server, connections, layouts, quota })
     }
 }
 
@@ -110,6 +113,18 @@ impl RawServer {
         };
         section.finish(NOT_YET_IN_SERVER);
         server
+    }
+}
+
+impl RawQuota {
+    fn read(mut section: Section<'_>) -> Self {
+        let quota = Self {
+            triggers: section.number("triggers_per_namespace"),
+            keys: section.number("keys_per_namespace"),
+            streams: section.number("streams_per_namespace"),
+        };
+        section.finish(&[]);
+        quota
     }
 }
 
@@ -177,6 +192,10 @@ impl Section<'_> {
 
     fn flag(&mut self, key: &'static str) -> Option<Given<bool>> {
         self.given(key, "true or false", Value::as_bool)
+    }
+
+    fn number(&mut self, key: &'static str) -> Option<Given<i64>> {
+        self.given(key, "a whole number", Value::as_integer)
     }
 
     fn list<T>(

@@ -15,6 +15,7 @@ mod service;
 mod status;
 mod stream;
 mod subjects;
+mod tenants;
 
 pub use client::{CallError, KedaClient, Polled, Pushes};
 pub use routes::{Route, Routes};

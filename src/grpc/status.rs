@@ -16,7 +16,7 @@ use crate::{
     trigger::Problems,
 };
 
-use super::routes::NoRoute;
+use super::{routes::NoRoute, tenants::OverQuota};
 
 /// Why a call is not answered with a value.
 #[derive(Debug)]
@@ -31,6 +31,8 @@ pub(super) enum Refusal {
     Unavailable(Why),
     /// The connection remembers as many triggers as it may.
     Triggers(TooManyTriggers),
+    /// A namespace has as much of something as it may.
+    Namespace(OverQuota),
     /// As many streams are open as may be: this many.
     Streams(usize),
 }
@@ -44,6 +46,12 @@ impl From<Problems> for Refusal {
 impl From<TooManyTriggers> for Refusal {
     fn from(limit: TooManyTriggers) -> Self {
         Self::Triggers(limit)
+    }
+}
+
+impl From<OverQuota> for Refusal {
+    fn from(limit: OverQuota) -> Self {
+        Self::Namespace(limit)
     }
 }
 
@@ -68,7 +76,7 @@ impl Refusal {
             Self::Denied(..) => Code::PermissionDenied,
             Self::Misfit(_) => Code::FailedPrecondition,
             Self::Unavailable(_) => Code::Unavailable,
-            Self::Triggers(_) | Self::Streams(_) => Code::ResourceExhausted,
+            Self::Triggers(_) | Self::Namespace(_) | Self::Streams(_) => Code::ResourceExhausted,
         }
     }
 }
@@ -84,6 +92,7 @@ impl From<Refusal> for Status {
             Refusal::Misfit(misfit) => Self::failed_precondition(cut(misfit.to_string())),
             Refusal::Unavailable(why) => Self::unavailable(cut(why.to_string())),
             Refusal::Triggers(limit) => Self::resource_exhausted(limit.to_string()),
+            Refusal::Namespace(limit) => Self::resource_exhausted(limit.to_string()),
             Refusal::Streams(most) => Self::resource_exhausted(format!(
                 "{most} streams are open, the limit of this server"
             )),
