@@ -235,6 +235,8 @@ async fn the_least_rights_are_enough(kind: Kind) {
     server.run(&rights);
     server.run("RPUSH w a\nZADD s 1 a\nSADD f a\nSET n 5\nXADD x 1-0 a 1\nXGROUP CREATE x g $");
     server.run("XADD x 2-0 a 1");
+    // A lag that Redis does not know, so that entries are counted.
+    server.run("XADD y 1-0 a 1\nXADD y 2-0 a 1\nXADD y 3-0 a 1\nXGROUP CREATE y g 0\nXDEL y 2-0");
     let service = Setup::default().config(config).start().await;
     let keda = service.keda().await;
     let mut pushes = Pushes::of(&keda, &queue("idle")).await;
@@ -246,6 +248,8 @@ async fn the_least_rights_are_enough(kind: Kind) {
     eventually_is(PATIENCE, Ok(5.0), async || value(&keda, &trigger(states)).await).await;
     let group = [("layout", "stream"), ("queue", "x"), ("group", "g")];
     assert_eq!(keda.value(&trigger(group)).await.unwrap(), 1.0);
+    let unknown = [("layout", "stream"), ("queue", "y"), ("group", "g")];
+    assert_eq!(keda.value(&trigger(unknown)).await.unwrap(), 2.0);
     // Every built-in layout gets along with it, and with members to look at one by one.
     server.run(
         r#"SADD processes p

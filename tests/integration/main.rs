@@ -31,6 +31,7 @@ mod readers;
 mod redis_tls;
 mod stream_groups;
 mod streams;
+mod tenancy;
 mod values;
 mod windows;
 
