@@ -1,5 +1,6 @@
 //! What administrators write, and what they are told.
 
+mod credentials;
 mod secrecy;
 
 use std::time::Duration;
@@ -190,21 +191,16 @@ fn all_problems_come_at_once_with_their_place() {
         flat = "redis://:hunter2@h"
         none = { keys = ["*"] }
         [redis.cache]
-        url = "rediss://:hunter2@h"
+        url = "redis://:hunter2@h"
         password = "hunter2"
         hold_stale = "25h"
         namespaces = "*"
         keys = ["[", 1]
         scan = true
         sentinel = { master = "hunter2" }
-        tls = { cert = "hunter2", server_name = "hunter2:6379", insecure = true }
         [redis.user]
         url = "redis://hunter2@h"
-        tls = { ca = "hunter2" }
-        password_command = []
-        password_refresh = "0.5s"
         [redis.two]
-        password_refresh = "1h"
         url = "redis://u:hunter2@h"
         username = "v"
         password_file = "/x"
@@ -224,13 +220,6 @@ fn all_problems_come_at_once_with_their_place() {
         "penstock.toml: redis.flat: must be a section of keys",
         "penstock.toml: redis.none: has no URL; give `url` in its section of the file, \
          PENSTOCK_REDIS_NONE_URL or --redis none=URL",
-        "penstock.toml: redis.cache.tls.cert: has no `key` beside it",
-        "penstock.toml: redis.cache.tls.server_name: must be the DNS name or IP address",
-        "penstock.toml: redis.cache.tls.insecure: a certificate is always held against",
-        "penstock.toml: redis.user.tls: is for a URL that starts with rediss://",
-        "penstock.toml: redis.user.password_command: names no program",
-        "penstock.toml: redis.user.password_refresh: must be from 1s to 24h",
-        "penstock.toml: redis.two.password_refresh: is for password_command",
         "penstock.toml: redis.cache.password: a password is never written here",
         "penstock.toml: redis.cache.hold_stale: must be at most 24h",
         "penstock.toml: redis.cache.namespaces: must be a list of strings in brackets",

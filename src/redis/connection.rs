@@ -87,7 +87,7 @@ impl Dialer {
         protocol: ProtocolVersion,
     ) -> Result<RedisLink, Fault> {
         let tracked = Arc::new(AtomicBool::new(false));
-        let credentials = self.identity.current()?;
+        let credentials = self.identity.current().await?;
         let login = Login::new(self.identity.clone(), credentials.version);
         let info = self.info(node, credentials, protocol)?;
         let resolver = Resolver(node.host.clone());

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{
     sync::Notify,
-    time::{sleep, sleep_until},
+    time::{sleep, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -43,6 +43,8 @@ struct Shared {
     certificates: Option<Certificates>,
     known: Mutex<Known>,
     doubted: Notify,
+    /// A password was read, or could not be.
+    looked: Notify,
     metrics: CredentialMetrics,
 }
 
@@ -82,6 +84,7 @@ impl Identity {
             certificates: connection.tls.clone().map(Certificates::new),
             known: Mutex::default(),
             doubted: Notify::new(),
+            looked: Notify::new(),
             metrics,
         }))
     }
@@ -101,7 +104,9 @@ impl Identity {
                 password.read().map_err(|error| error.to_string())
             }
         };
-        self.note(read).map_err(Fault::Credentials)
+        let noted = self.note(read).map_err(Fault::Credentials);
+        self.0.looked.notify_waiters();
+        noted
     }
 
     /// Looks after the password until `stop` is cancelled: renews it in time, and at once when
@@ -165,8 +170,23 @@ impl Identity {
         Some(certificates)
     }
 
-    /// What to say at connecting.
-    pub(super) fn current(&self) -> Result<Credentials, Fault> {
+    /// What to say at connecting. The first token of a command is waited for, but not so long that
+    /// nobody learns what is missing.
+    pub(super) async fn current(&self) -> Result<Credentials, Fault> {
+        let looked = self.0.looked.notified();
+        if matches!(self.0.password, Password::Command(_)) && self.is_unknown() {
+            // Without one in time there is a reason below.
+            timeout(limits::CONNECT_DEADLINE / 2, looked).await.unwrap_or_default();
+        }
+        self.known_now()
+    }
+
+    fn is_unknown(&self) -> bool {
+        let known = self.known();
+        known.secret.is_none() && known.trouble.is_none()
+    }
+
+    fn known_now(&self) -> Result<Credentials, Fault> {
         let read = self.0.password.read().map_err(|error| error.to_string());
         let is_command = matches!(self.0.password, Password::Command(_));
         let unread = if is_command { read.err() } else { self.note(read).err() };

@@ -14,7 +14,7 @@ use crate::{
         eventually_is,
     },
     streams::Pushes,
-    wire::{Keda, queue},
+    wire::{Keda, Trigger, queue},
 };
 
 /// The files that `[redis.default.tls]` names.
@@ -47,6 +47,8 @@ impl Files {
     }
 }
 
+/// Streams that are open while certificates are swapped.
+const STREAMS: usize = 1_000;
 /// How a peer that does not go along is told of: it may end the connection, or say nothing.
 const SILENT: &str = "cannot be reached|did not answer in time";
 
@@ -70,8 +72,14 @@ async fn certificates_are_rotated_without_a_lost_link_or_a_failed_call() {
     let service = service(&url, &files.settings(&["ca", "cert", "key"])).await;
     let keda = service.keda().await;
     assert_eq!(value(&keda).await.unwrap(), 1.0);
-    let mut pushes = Pushes::of(&keda, &queue("idle")).await;
-    assert!(!pushes.next(RECOVERY).await);
+    let mut streams = Vec::new();
+    for number in 0..STREAMS {
+        let named = Trigger { name: format!("worker-{number}"), ..queue("idle") };
+        streams.push(Pushes::of(&keda, &named).await);
+    }
+    for pushes in &mut streams {
+        assert!(!pushes.next(PATIENCE).await);
+    }
 
     // Everything becomes another's, one file after the other.
     let pair = second.sign(&["penstock"]);
@@ -87,7 +95,9 @@ async fn certificates_are_rotated_without_a_lost_link_or_a_failed_call() {
     eventually_is(PATIENCE, true, holds).await;
     server.use_tls(second.pem(), &second.sign(&["127.0.0.1"]));
     server.run("RPUSH q b\nRPUSH idle a");
-    assert!(pushes.next(RECOVERY).await, "the link is as it was");
+    for pushes in &mut streams {
+        assert!(pushes.next(PATIENCE).await, "the link is as it was");
+    }
     assert_eq!(value(&keda).await.unwrap(), 2.0);
     assert_eq!(service.log_with("connected to Redis").len(), 1);
 

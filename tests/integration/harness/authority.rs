@@ -2,16 +2,12 @@
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 
+use super::server::Pair;
+
 /// Signs certificates.
 pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
-}
-
-/// A certificate and its key, as PEM.
-pub struct Pair {
-    pub cert: String,
-    pub key: String,
 }
 
 impl Authority {

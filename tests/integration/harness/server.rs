@@ -16,7 +16,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{authority::Pair, programs};
+use super::programs;
 
 /// Which server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,12 @@ impl Kind {
             Self::Valkey => programs::valkey(),
         }
     }
+}
+
+/// A certificate and its key, as PEM.
+pub struct Pair {
+    pub cert: String,
+    pub key: String,
 }
 
 /// A port that is taken and on which nobody listens: a connection to it is refused, and a server
