@@ -213,15 +213,16 @@ make_venv() {
     die "python3 has no venv: install it (on Debian and Ubuntu: python3-venv)"
 }
 
-# venv_of PLACE FILE: a copy of the file is put there last, so what is half done is done again.
+# venv_of PLACE FILE OPTION...: the options are pip's. A copy of the file is put there last, so what is half done is done again.
 venv_of() {
     place=$tools/$1
     wanted=tests/frameworks/python/$2
+    shift 2
     cmp -s "$wanted" "$place/installed.txt" && return
     command -v python3 >/dev/null || die "there is no python3: install Python 3.10 or newer"
     make_venv "$place"
     say "installing the packages of $wanted with pip"
-    quietly "$place/bin/python" -m pip install --disable-pip-version-check -r "$wanted" ||
+    quietly "$place/bin/python" -m pip install --disable-pip-version-check "$@" -r "$wanted" ||
         die_with_log "pip could not install the packages of $wanted: is there network access?"
     cp "$wanted" "$place/installed.txt"
 }
@@ -244,6 +245,8 @@ node_modules() {
 sidekiq_program() {
     command -v sidekiq >/dev/null || apt_install ruby-sidekiq ||
         die "there is no sidekiq: install it so that it is on PATH (on Debian and Ubuntu: ruby-sidekiq)"
+    quietly ruby -e 'require "sidekiq-reliable-fetch"' || apt_install ruby-gitlab-sidekiq-fetcher ||
+        die "there is no gitlab-sidekiq-fetcher: install it for Ruby (on Debian and Ubuntu: ruby-gitlab-sidekiq-fetcher)"
 }
 
 asynq_program() {
@@ -258,6 +261,8 @@ asynq_program() {
 need_frameworks() {
     venv_of frameworks-venv requirements.txt
     venv_of frameworks-arq requirements-arq.txt
+    venv_of frameworks-rq1 requirements-rq1.txt
+    venv_of frameworks-graflow requirements-graflow.txt --no-deps
     node_modules
     sidekiq_program
     asynq_program

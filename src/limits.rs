@@ -19,6 +19,35 @@ pub const MESSAGE_BUFFER_BYTES: usize = 256;
 pub const NAME_BYTES: usize = 1024;
 /// Redis keys that one trigger may name, over all of its states.
 pub const KEYS_PER_TRIGGER: usize = 64;
+/// Patterns among them. Each is looked for by SCANs of its own.
+pub const PATTERNS_PER_TRIGGER: usize = 8;
+/// Queues that the patterns of one trigger may stand for. All of them are read when they change, so
+/// more of them make a batch long and a call slow.
+pub const QUEUES_FOUND: usize = 1_000;
+/// Reads that a trigger with patterns may have: ten for each of those queues.
+pub const READS_FOUND: usize = 10_000;
+/// Searches for keys that one connection and database may have; equal patterns are one search.
+pub const SEARCHES: usize = 64;
+/// Keys that one search remembers: a queue has several.
+pub const KEYS_FOUND: usize = 4_000;
+/// Bytes of those keys.
+pub const KEYS_FOUND_BYTES: usize = 1024 * 1024;
+/// Keys that one SCAN looks at: Redis takes some 0.2 ms for 1,000, whatever the size of the keyspace.
+pub const SCAN_COUNT: usize = 1_000;
+/// The pause after each SCAN of a link, so that all its searches take a small part of Redis's time.
+pub const SCAN_PAUSE: Duration = Duration::from_millis(5);
+/// How long a SCAN may be put off by reads that are due.
+pub const SCAN_PATIENCE: Duration = Duration::from_millis(250);
+/// The pause between the end of a search and the next one for the same keys; longer where a search
+/// takes longer.
+pub const SEARCH_PAUSE: Duration = Duration::from_secs(5);
+/// How long SCANs may fail before what was found no longer speaks for all there is.
+pub const SEARCH_GRACE: Duration = Duration::from_secs(10);
+/// How long a key is remembered that no search finds any more, since an empty queue is no key and
+/// most queues are empty now and then.
+pub const FOUND_MEMORY: Duration = Duration::from_mins(10);
+/// How long `penstock probe` may look for queues.
+pub const PROBE_SEARCH: Duration = Duration::from_mins(1);
 /// Problems that one answer lists before it says "and N more".
 pub const PROBLEMS_LISTED: usize = 20;
 /// Characters of a value that a problem repeats.
@@ -125,8 +154,34 @@ pub const COUNTED_ENTRIES: u64 = 1_000;
 pub const COUNTED_PAGE: u64 = 250;
 /// Bytes of bodies that such a count may bring along, all pages together.
 pub const COUNTED_BYTES: u64 = 512 * 1024;
+/// Entries of a consumer group among which idle ones are looked for: Redis looks at each of them in one
+/// go. With more pending ones none counts as idle.
+pub const IDLE_AMONG: u64 = 10_000;
 /// How far a client's clock may be off from Redis's when a score is compared with now.
 pub const CLOCK_GRACE: Duration = Duration::from_secs(1);
+
+/// Sets of channels that one link listens to. Each is a key prefix of Celery's or the like, and what
+/// workers say there is news for the link.
+pub const STATIONS: usize = 32;
+/// Workers that are remembered of what was heard on one of them. With one more nothing is known.
+pub const HEARD_WORKERS: usize = 1_000;
+/// Bytes of a message that is looked at; a heartbeat has about 600.
+pub const HEARD_BYTES: usize = 64 * 1024;
+/// Bytes of a worker's name and of the names of its queues together: with the two limits above that is
+/// 64 MB at the very most, for which somebody would have to publish on purpose.
+pub const HEARD_NAME_BYTES: usize = 2 * 1024;
+/// How long a worker is believed at least after it spoke, or three of its intervals if that is more:
+/// two heartbeats may be lost, or late on a busy machine.
+pub const HEARD_SILENCE: Duration = Duration::from_secs(10);
+/// The longest interval that a worker may announce; with a longer one a dead worker would count for
+/// a quarter of an hour and more.
+pub const HEARD_INTERVAL_MAX: Duration = Duration::from_mins(5);
+/// How long workers are listened to at least before silence says that there are none: two intervals
+/// of Celery's two seconds, and a second.
+pub const LISTENING: Duration = Duration::from_secs(5);
+/// How long a worker is believed that was heard on an earlier connection: Celery's workers try to
+/// come back to a broker that was away every 30 s at the latest, and their tasks go on meanwhile.
+pub const REJOINING: Duration = Duration::from_secs(40);
 
 /// Within this `GetMetrics` and `IsActive` answer, whatever Redis does.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(1);

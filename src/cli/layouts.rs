@@ -10,7 +10,8 @@ use std::{
 };
 
 use crate::layouts::{
-    Argument, Arguments, Ask, Expression, Layout, Part, Plan, Read, Registry, Term, Weight,
+    Argument, Arguments, Ask, Expression, Glob, Layout, ParameterKind, Part, Pattern, Plan, Read,
+    Registry, Term, Weight, Wild,
 };
 
 /// The name of every layout with its sentence.
@@ -112,7 +113,7 @@ fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {
     let leaf = |term: &Term| {
         let read = plan.reads()[term.read].to_string();
         match term.part {
-            Part::Size | Part::Flag | Part::Each(_) => read,
+            Part::Size | Part::Flag | Part::GroupIdle | Part::Each(_) | Part::Heard => read,
             Part::GroupWaiting(_) => format!("lag of {read}"),
             Part::GroupPending(_) => format!("pending of {read}"),
         }
@@ -141,14 +142,37 @@ fn notes(layout: &Layout) -> Vec<String> {
     let invisible =
         layout.invisible(&sample(layout)).map(|doc| format!("**Not visible by default:** {doc}"));
     let cost = cost(&layout.plan(&sample(layout)));
-    let window = layout.blind_window();
+    let window = layout.blind_window(&sample(layout));
     let blind = (!window.is_zero()).then(|| {
         format!(
             "A job may be in no key for up to {window:?} while it moves, so a lower count is believed only \
              after that."
         )
     });
-    invisible.into_iter().chain(blind).chain([cost]).collect()
+    invisible.into_iter().chain(blind).chain([cost]).chain(searched(layout)).collect()
+}
+
+/// The keys by which the queues of a pattern are found, with `*` for the pattern.
+fn searched(layout: &Layout) -> Option<String> {
+    let mut arguments = sample(layout);
+    for (name, parameter) in layout.parameters() {
+        if parameter.kind == ParameterKind::Keys {
+            let glob = Glob::parse("*").ok()?;
+            arguments.set(name, Argument::Names(vec![]));
+            arguments.add_pattern(Pattern {
+                parameter: name.to_owned(),
+                glob,
+                weight: Weight::ONE,
+            });
+        }
+    }
+    let wilds = layout.search(&arguments)?.wilds();
+    let key = |wild: &Wild| {
+        let kind = wild.kind.map(|kind| format!(" ({})", kind.type_name())).unwrap_or_default();
+        format!("`{}`{kind}", wild.glob)
+    };
+    let keys: Vec<String> = wilds.iter().map(key).collect();
+    Some(format!("The queues of a pattern are found by the keys {}.", keys.join(", ")))
 }
 
 /// What one refresh of one queue costs Redis. Nothing is read while nothing changes.
@@ -157,7 +181,14 @@ fn cost(plan: &Plan) -> String {
     for read in plan.reads() {
         let each = match read {
             Read::Size { .. } | Read::Group { .. } | Read::Flag { .. } => None,
+            // The entries themselves, if any are pending.
+            Read::Idle { .. } => {
+                commands += 1;
+                None
+            }
             Read::Each(each) => Some(each),
+            // It is listened to, which costs a command once.
+            Read::Heard(_) => continue,
         };
         commands += 1;
         // The next score that will be due, beside the count of those that are.

@@ -3,22 +3,30 @@
 //! It asks Redis by the same source that the service uses, so that what it shows is what KEDA
 //! would be told; it holds no state and keeps no connection.
 
-use std::fmt::Write;
+use std::{fmt::Write, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::{
     config::Config,
     hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas},
     layouts::{Answer, Expression, Part, Plan, Term},
     limits,
-    redis::{Exchange, Identity, RedisSource},
-    sampling::{Changes, Link, Source},
+    redis::{Exchange, Identity, RedisSource, SourceLink},
+    sampling::{Changes, Fault, Link, Reply, Source},
     telemetry::CredentialMetrics,
+    time::Instant,
     trigger::{Trigger, Verdict},
 };
+
+mod search;
+
+use search::Findings;
+
+/// Between two looks whether workers were listened to for long enough.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What the workload's scaling allows, as the ScaledObject would say it.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +39,7 @@ pub(super) struct Replicas {
 /// What was found out about a trigger.
 pub(super) struct Probe {
     trigger: Trigger,
+    findings: Option<Findings>,
     exchanges: Vec<Exchange>,
     answers: Vec<Answer>,
     verdict: Verdict,
@@ -56,17 +65,47 @@ pub(super) async fn probe(
     let place = connection.endpoint.to_string();
     let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
     let mut link = link.with_context(|| format!("{place} did not answer in time"))??;
-    link.record();
-    let replies = timeout(limits::READ_DEADLINE, link.read(trigger.plan.reads())).await;
-    let replies = replies.with_context(|| format!("{place} did not answer in time"))??;
-    let exchanges = link.take_transcript();
+    let (trigger, findings) = match &trigger.search {
+        Some(search) => {
+            let looked = search::look(&mut link, search, connection.access.keys());
+            let looked = timeout(limits::PROBE_SEARCH, looked).await;
+            let findings =
+                looked.with_context(|| format!("{place} has too many keys to look at"))??;
+            (Trigger { plan: findings.plan.clone(), ..trigger }, Some(findings))
+        }
+        None => (trigger, None),
+    };
+    let (replies, exchanges) = read(&mut link, &trigger, &place).await?;
     let answers = replies.into_iter().map(|reply| reply.map(|reply| reply.answer));
     let answers = answers.collect::<Result<Vec<Answer>, _>>();
     let answers = answers.map_err(|fault| anyhow!("{}{fault}", transcript(&exchanges)))?;
     let known: Vec<&Answer> = answers.iter().collect();
     match trigger.verdict(&known) {
-        Ok(verdict) => Ok(Probe { trigger, exchanges, answers, verdict, replicas }),
+        Ok(verdict) => Ok(Probe { trigger, findings, exchanges, answers, verdict, replicas }),
         Err(misfit) => bail!("{}{misfit}", transcript(&exchanges)),
+    }
+}
+
+/// Asks everything once. What is heard is waited for: until it was listened to for long enough
+/// nobody knows, and the last look is the one that counts.
+async fn read(
+    link: &mut SourceLink,
+    trigger: &Trigger,
+    place: &str,
+) -> anyhow::Result<(Vec<Result<Reply, Fault>>, Vec<Exchange>)> {
+    let since = Instant::now();
+    loop {
+        link.record();
+        let replies = timeout(limits::READ_DEADLINE, link.read(trigger.plan.reads())).await;
+        let replies = replies.with_context(|| format!("{place} did not answer in time"))??;
+        let listening = replies.iter().find_map(|reply| match reply {
+            Err(Fault::Listening(listening)) => Some(*listening),
+            Ok(_) | Err(_) => None,
+        });
+        match listening {
+            Some(listening) if since.elapsed() < 2 * listening => sleep(LOOK_AGAIN).await,
+            Some(_) | None => return Ok((replies, link.take_transcript())),
+        }
     }
 }
 
@@ -79,6 +118,9 @@ impl Probe {
         writeln!(text, "metric     {}, target {}", trigger.metric_name, trigger.target.get())?;
         if let Some(invisible) = &trigger.invisible {
             writeln!(text, "not seen   {invisible}")?;
+        }
+        for line in self.findings.iter().flat_map(Findings::lines) {
+            writeln!(text, "{line}")?;
         }
         writeln!(text)?;
         text += &transcript(&self.exchanges);
@@ -115,6 +157,8 @@ impl Probe {
             "target": trigger.target.get(),
             "activation": trigger.activation.get(),
             "notVisible": trigger.invisible,
+            "queuesFound": self.findings.as_ref().map(Findings::names),
+            "leftOut": self.findings.as_ref().and_then(Findings::left_out),
             "commands": commands,
             "counts": {
                 "waiting": counts.waiting.get(),

@@ -98,6 +98,7 @@ fn route(connection: Connection, metrics: &Arc<Metrics>, supervisor: &mut Superv
             format!("{}/{database}", connection.name)
         };
         let sampler = Sampler::new(name.clone(), connection.hold_stale, metrics.link(link));
+        let sampler = sampler.reading(access.keys().clone());
         let source = RedisSource::with_identity(&connection, *database, identity.clone());
         let work = sampler.run(source, supervisor.stop());
         supervisor.spawn(Stage::Back, format!("sampler of {name}"), async move {

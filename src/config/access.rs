@@ -3,18 +3,15 @@
 //! It is apart because it is the one place that says no to a valid trigger. It is pure: it knows
 //! triggers and patterns, and nothing of Redis or of what a caller makes of a denial.
 
+use std::borrow::Cow;
+
 use crate::{
-    layouts::{Name, Read},
+    layouts::{Allowed, Glob},
     limits::{self, DATABASE_NUMBER},
     trigger::{Trigger, shown},
 };
 
-use super::{glob::Glob, problem::ConfigProblems, raw::Given};
-
-/// Members of a collection that nobody can foresee: only a pattern that allows all of these allows
-/// whatever stands there.
-const MEMBERS: &[&[u8]] =
-    &[b"a", b"0", b"-", b"\x01\x02\xff", b"Zz9:{}[]?/. any member of any length"];
+use super::{problem::ConfigProblems, raw::Given};
 
 /// Patterns that one denial repeats.
 const PATTERNS_SHOWN: usize = 8;
@@ -23,9 +20,11 @@ const PATTERNS_SHOWN: usize = 8;
 #[derive(Debug, Clone)]
 pub struct Access {
     namespaces: Vec<Glob>,
-    keys: Vec<Glob>,
+    keys: Allowed,
     /// The connection's own database comes first.
     databases: Vec<u32>,
+    /// Whether a queue name may be a pattern.
+    scan: bool,
 }
 
 /// Which rule does not let a trigger read, what it asked for, and what is allowed. The caller names
@@ -75,8 +74,14 @@ impl Access {
     }
 
     /// The patterns of the keys that triggers may read, as they were written.
-    pub fn key_patterns(&self) -> impl Iterator<Item = &str> {
-        self.keys.iter().map(Glob::text)
+    pub fn key_patterns(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        self.keys.globs().iter().map(|glob| String::from_utf8_lossy(glob.text().as_bytes()))
+    }
+
+    /// Whether a queue name may be a pattern.
+    #[must_use]
+    pub fn scans(&self) -> bool {
+        self.scan
     }
 
     /// Whether a trigger of this namespace may read what it names; gives the database to read.
@@ -110,18 +115,23 @@ impl Access {
             let allowed: Vec<String> = self.databases.iter().map(ToString::to_string).collect();
             return Err(Denied::Database { asked, allowed: allowed.join(", ") });
         }
-        if let Some(name) = trigger.globs.first() {
-            return Err(Denied::Scan { name: shown(name) });
+        let mut refused = self.keys.refuses(trigger.plan.reads(), Some(asked));
+        if let Some(search) = &trigger.search {
+            if !self.scan {
+                let name = search.patterns().first().map(|pattern| pattern.glob.to_string());
+                return Err(Denied::Scan { name: shown(&name.unwrap_or_default()) });
+            }
+            // Of what is found, each key is held against the rule when it is. What no key can be
+            // found for that the rule includes is a mistake, and what is read in any case is asked
+            // now.
+            let is_denied = |pattern: &Glob| !self.keys.may_include(pattern);
+            let wilds = search.wilds();
+            let denied = wilds.iter().map(|wild| &wild.glob).find(|glob| is_denied(glob));
+            refused = refused
+                .or_else(|| self.keys.refuses(&search.fixed(), Some(asked)))
+                .or_else(|| denied.map(|glob| glob.text().clone()));
         }
-        let is_denied = |key: &Name| !self.keys.iter().any(|glob| glob.matches(key.as_bytes()));
-        let reads = trigger.plan.reads().iter();
-        let own = reads.clone().flat_map(Read::keys).find(|key| is_denied(key)).cloned();
-        let of_member = |member: &[u8]| {
-            let is_denied =
-                |read: &&Read| read.key_of_member(member).as_ref().is_some_and(is_denied);
-            reads.clone().find(is_denied)?.key_of_member(b"*")
-        };
-        match own.or_else(|| MEMBERS.iter().copied().find_map(of_member)) {
+        match refused {
             Some(key) => {
                 Err(Denied::Key { key: shown(&key.to_string()), allowed: self.patterns() })
             }
@@ -129,11 +139,29 @@ impl Access {
         }
     }
 
+    /// The first pattern of a trigger of which some keys may be found that are left out since the
+    /// rule `keys` does not include them; and the rule.
+    #[must_use]
+    pub fn leaves_out(&self, trigger: &Trigger) -> Option<(String, String)> {
+        let wilds = trigger.search.as_ref()?.wilds();
+        let is_whole = |glob: &Glob| self.keys.globs().iter().any(|own| own.covers(glob));
+        let partly = wilds.iter().find(|wild| !is_whole(&wild.glob))?;
+        Some((shown(&partly.glob.to_string()), self.patterns()))
+    }
+
+    /// The keys that may be read.
+    #[must_use]
+    pub fn keys(&self) -> &Allowed {
+        &self.keys
+    }
+
     fn patterns(&self) -> String {
-        let listed = self.keys.iter().take(PATTERNS_SHOWN);
-        let mut patterns: Vec<String> = listed.map(|glob| format!("`{}`", glob.shown())).collect();
-        if self.keys.len() > PATTERNS_SHOWN {
-            patterns.push(format!("{} more", self.keys.len() - PATTERNS_SHOWN));
+        let keys = self.keys.globs();
+        let listed = keys.iter().take(PATTERNS_SHOWN);
+        let mut patterns: Vec<String> =
+            listed.map(|glob| format!("`{}`", shown(&glob.to_string()))).collect();
+        if keys.len() > PATTERNS_SHOWN {
+            patterns.push(format!("{} more", keys.len() - PATTERNS_SHOWN));
         }
         patterns.join(", ")
     }
@@ -151,14 +179,11 @@ pub(super) struct RawAccess {
 impl RawAccess {
     /// The rules, for a connection whose URL names this database.
     pub(super) fn settle(self, database: u32, problems: &mut ConfigProblems) -> Access {
-        if let Some(scan) = self.scan.filter(|scan| scan.value) {
-            let what = "patterns in queue names are not in this release; remove it or say false";
-            problems.add(&scan.spot, what);
-        }
         Access {
             namespaces: globs(self.namespaces, problems),
-            keys: globs(self.keys, problems),
+            keys: Allowed::new(globs(self.keys, problems)),
             databases: databases(self.databases, database, problems),
+            scan: self.scan.is_some_and(|scan| scan.value),
         }
     }
 }
@@ -228,6 +253,21 @@ mod tests {
     }
 
     #[test]
+    fn channels_are_allowed_as_keys_are_with_the_number_of_their_database() {
+        let heartbeats = [("layout", "celery"), ("queue", "q"), ("running", "heartbeats")];
+        let with = |channels: &str| {
+            let keys = texts(&["q*", "unacked", channels]);
+            let access = settle(RawAccess { keys, ..RawAccess::default() }).unwrap();
+            access.covers(&trigger(&heartbeats)).map_err(|denied| denied.to_string())
+        };
+        assert_eq!(with("/2.celeryev/*"), Ok(2));
+        for channels in ["/0.celeryev/*", "/2.celeryev/worker.heartbeat"] {
+            let denied = with(channels).unwrap_err();
+            assert!(denied.contains("does not include the key `/2.celeryev/worker."), "{denied}");
+        }
+    }
+
+    #[test]
     fn the_keys_of_members_are_allowed_only_by_a_pattern_that_allows_any_member() {
         let sidekiq = trigger(&[("layout", "sidekiq"), ("queue", "q")]);
         let with = |pattern: &str| {
@@ -288,6 +328,29 @@ mod tests {
         let told = access.covers(&trigger(&[("queue", "jobs:*")])).unwrap_err().to_string();
         assert!(told.contains("`scan`") && told.contains("`jobs:*`"), "{told}");
         assert_eq!(access.covers(&trigger(&[("queue", r"jobs:\*")])), Ok(2));
+        let open = settle(RawAccess { scan: given(true), ..RawAccess::default() }).unwrap();
+        assert_eq!(open.covers(&trigger(&[("queue", "jobs:*,plain")])), Ok(2));
+    }
+
+    #[test]
+    fn a_pattern_is_denied_where_no_key_of_it_could_be_allowed_or_a_fixed_one_is_not() {
+        let with = |keys: &[&str], pairs: &[(&str, &str)]| {
+            let (keys, scan) = (texts(keys), given(true));
+            let access = settle(RawAccess { keys, scan, ..RawAccess::default() }).unwrap();
+            access.covers(&trigger(pairs)).map_err(|denied| denied.to_string())
+        };
+        let team = ["team-a:*"];
+        assert_eq!(with(&team, &[("queue", "team-a:*")]), Ok(2));
+        assert_eq!(with(&team, &[("queue", "*:jobs")]), Ok(2), "some may be allowed");
+        for refused in ["team-b:*", "tean*", "team-a:*,team-b:x"] {
+            assert!(
+                with(&team, &[("queue", refused)]).unwrap_err().contains("`keys`"),
+                "{refused}"
+            );
+        }
+        let rq = [("layout", "rq"), ("queue", "emails-*")];
+        assert!(with(&["rq:queue:*", "rq:wip:*"], &rq).unwrap_err().contains("rq:suspended"));
+        assert_eq!(with(&["rq:queue:*", "rq:wip:*", "rq:suspended"], &rq), Ok(2));
     }
 
     #[test]
@@ -302,7 +365,7 @@ mod tests {
             namespaces: texts(&[]),
             keys: texts(&["ok", "[a"]),
             databases: given(vec![0, -1, 70_000]),
-            scan: given(true),
+            scan: None,
         });
         let told = told.unwrap_err();
         for part in [
@@ -310,7 +373,6 @@ mod tests {
             "[1]: `[a` has a `[` that no `]` closes",
             "[1]: -1 is no database, a number from 0 to 65535",
             "[2]: 70000 is no database",
-            "patterns in queue names are not in this release",
         ] {
             assert!(told.contains(part), "{part} is not in: {told}");
         }

@@ -10,6 +10,7 @@ use toml::Table;
 use crate::{
     layouts::{Layout, Registry},
     limits,
+    trigger::is_reserved,
 };
 
 use super::{
@@ -38,10 +39,27 @@ pub(super) fn settle(
             problems.add(&spot, "is the name of a built-in layout; give it another one");
         } else {
             match Layout::from_table(&name, value) {
-                Ok(layout) => registry.add(layout),
+                Ok(layout) => match reserved(&layout) {
+                    Some(key) => {
+                        let what = format!(
+                            "`{key}` means something else in every trigger; give the parameter \
+                             another name"
+                        );
+                        problems.add(&spot.key("params"), what);
+                    }
+                    None => registry.add(layout),
+                },
                 Err(error) => problems.add(&spot, error.to_string()),
             }
         }
     }
     registry
+}
+
+/// The first name or alias of a parameter that no trigger would get to it.
+fn reserved(layout: &Layout) -> Option<&str> {
+    let names = layout.parameters().flat_map(|(name, parameter)| {
+        [name].into_iter().chain(parameter.aliases.iter().map(String::as_str))
+    });
+    names.into_iter().find(|name| is_reserved(name))
 }

@@ -10,7 +10,6 @@ mod connection;
 mod endpoint;
 mod environment;
 mod file;
-mod glob;
 mod layouts;
 mod password;
 mod problem;

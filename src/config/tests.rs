@@ -196,7 +196,6 @@ fn all_problems_come_at_once_with_their_place() {
         hold_stale = "25h"
         namespaces = "*"
         keys = ["[", 1]
-        scan = true
         sentinel = { master = "hunter2" }
         [redis.user]
         url = "redis://hunter2@h"
@@ -208,6 +207,10 @@ fn all_problems_come_at_once_with_their_place() {
         hold_stale = "soon"
         [layouts.acme]
         doc = "hunter2"
+        [layouts.other]
+        doc = "d"
+        params.password = { type = "name", doc = "d", example = "e" }
+        waiting = [{ read = "size", key = "{password}" }]
     "#,
     );
     for part in [
@@ -224,7 +227,6 @@ fn all_problems_come_at_once_with_their_place() {
         "penstock.toml: redis.cache.hold_stale: must be at most 24h",
         "penstock.toml: redis.cache.namespaces: must be a list of strings in brackets",
         "penstock.toml: redis.cache.keys: must be a list of strings in brackets",
-        "penstock.toml: redis.cache.scan: patterns in queue names are not in this release",
         "penstock.toml: redis.cache.sentinel: Sentinel is not in this release",
         "penstock.toml: redis.user.url: names a user for the connection `user` without any",
         "penstock.toml: redis.two.username: is a second user beside the URL's",
@@ -232,11 +234,12 @@ fn all_problems_come_at_once_with_their_place() {
         "penstock.toml: redis.two.password_env: names an environment variable that is not set",
         "penstock.toml: redis.two.hold_stale: must be a duration",
         "penstock.toml: layouts.acme: layout `acme`: it has none of [[waiting]]",
+        "penstock.toml: layouts.other.params: `password` means something else in every trigger",
     ] {
         assert!(told.contains(part), "{part} is not in: {told}");
     }
     assert!(!told.contains("hunter2"), "{told}");
-    assert_eq!(told.lines().count(), 20, "{told}");
+    assert_eq!(told.lines().count(), 21, "{told}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod keda;
 mod server;
 
 use std::{
+    collections::HashMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -18,11 +19,12 @@ use std::{
 use tokio::{sync::watch, time::sleep};
 
 pub use board::{Board, Event};
+pub use keda::{Due, Happening, Keda, Workload};
 pub use server::{RedisServer, ServerError};
 
 use crate::{
     grpc::CallError,
-    hpa::InvalidSpec,
+    hpa::{Activity, HpaFlags, InvalidSpec, ScaledObject, Target, Trigger},
     redis::{Jobs, JobsError},
     time::Instant,
 };
@@ -97,12 +99,59 @@ pub async fn play(
 ) -> Result<(), DemoError> {
     let jobs = Jobs::connect(redis, QUEUE).await?;
     let (wanted, replicas) = watch::channel(0);
-    let keda = keda::Keda::connect(shared.clone(), load, scaler, jobs.in_flight_key()).await?;
+    let keda = Keda::connect(scaler, workload(load, scaler, jobs.in_flight_key())?).await?;
     tokio::select! {
-        ended = keda.run(wanted) => ended,
+        ended = decide(shared, keda, wanted) => ended,
         ended = fleet::run(shared.clone(), load, jobs.clone(), replicas) => ended,
         ended = measure(shared, jobs.clone()) => ended,
         ended = produce(shared, load, jobs) => ended,
+    }
+}
+
+/// One `external-push` trigger with the defaults of KEDA.
+fn workload(load: Load, scaler: &str, in_flight: &str) -> Result<Workload, DemoError> {
+    let target =
+        Target::try_from(load.target).map_err(|error| DemoError::Range(error.to_string()))?;
+    let object = ScaledObject {
+        triggers: vec![Trigger { target, activation: 0.0 }],
+        max_replica_count: load.max_replicas,
+        ..ScaledObject::default()
+    };
+    let pairs = [
+        ("scalerAddress", scaler.to_owned()),
+        ("queue", QUEUE.to_owned()),
+        ("inFlight", in_flight.to_owned()),
+        ("target", load.target.to_string()),
+    ];
+    let metadata: HashMap<String, String> =
+        pairs.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Ok(Workload { object, flags: HpaFlags::default(), metadata, speed: load.speed })
+}
+
+/// Plays KEDA until the workers are back at zero with all jobs done.
+async fn decide(
+    shared: &Shared,
+    mut keda: Keda,
+    wanted: watch::Sender<u32>,
+) -> Result<(), DemoError> {
+    loop {
+        let due = keda.next().await;
+        let happened = keda.act(due).await;
+        let (now, mut board) = (Instant::now(), shared.board());
+        for happening in happened {
+            if matches!(
+                happening,
+                Happening::Pushed(true) | Happening::Changed(Activity::Activated)
+            ) {
+                board.activated(now);
+            }
+            board.event(happening.to_string(), now);
+        }
+        board.scaled(keda.replicas());
+        wanted.send_replace(keda.replicas());
+        if board.is_drained() && board.replicas == 0 {
+            return Ok(());
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 use crate::{
     config::Quota,
     layouts::Registry,
-    sampling::{Observation, Sampler, Subject, TooManyTriggers},
+    sampling::{Observation, Sampler, Subject, TooMany},
     telemetry::{Code, Method, Metrics},
     time::Instant,
     trigger::Verdict,
@@ -115,7 +115,7 @@ impl Service {
     fn remembered<T>(
         &self,
         subject: &Arc<Subject>,
-        answer: Result<T, TooManyTriggers>,
+        answer: Result<T, TooMany>,
     ) -> Result<T, Refusal> {
         answer.map_err(|limit| {
             self.0.tenants.dismiss(subject);

@@ -11,7 +11,7 @@ use crate::{
     config::Denied,
     layouts::Misfit,
     limits,
-    sampling::{TooManyTriggers, Why},
+    sampling::{TooMany, Why},
     telemetry::Code,
     trigger::Problems,
 };
@@ -30,7 +30,7 @@ pub(super) enum Refusal {
     /// Redis cannot be read, beyond the stale budget.
     Unavailable(Why),
     /// The connection remembers as many triggers as it may.
-    Triggers(TooManyTriggers),
+    Triggers(TooMany),
     /// A namespace has as much of something as it may.
     Namespace(OverQuota),
     /// As many streams are open as may be: this many.
@@ -43,8 +43,8 @@ impl From<Problems> for Refusal {
     }
 }
 
-impl From<TooManyTriggers> for Refusal {
-    fn from(limit: TooManyTriggers) -> Self {
+impl From<TooMany> for Refusal {
+    fn from(limit: TooMany) -> Self {
         Self::Triggers(limit)
     }
 }

@@ -22,6 +22,13 @@ pub enum Answer {
     WrongType(String),
     /// A consumer group as it stands.
     Group(Group),
+    /// Entries of a consumer group that are idle.
+    Idle {
+        /// How many.
+        entries: u64,
+        /// Whether the group has anything to give or pending: only then can there come to be others.
+        busy: bool,
+    },
     /// The stream exists and has no such group; it holds this many entries.
     MissingGroup {
         /// Entries in the stream (XLEN).
@@ -38,9 +45,29 @@ pub enum Answer {
         /// How many more members there are.
         beyond: u64,
     },
+    /// How many jobs workers say that they have begun.
+    Heard(u64),
 }
 
 impl Answer {
+    /// Whether it is sure that there is no job in it.
+    #[must_use]
+    pub fn counts_nothing(&self) -> bool {
+        match self {
+            Self::Missing | Self::Size(0) | Self::MissingGroup { entries: 0 } | Self::Flag(_) => {
+                true
+            }
+            Self::Group(group) => group.waiting.entries() == 0 && group.pending == 0,
+            Self::Each { counted, beyond, .. } => *counted == 0 && *beyond == 0,
+            Self::Number(number) => *number == 0.0,
+            Self::Heard(jobs) => *jobs == 0,
+            Self::Idle { busy, .. } => !busy,
+            Self::Size(_) | Self::MissingGroup { .. } | Self::NotANumber | Self::WrongType(_) => {
+                false
+            }
+        }
+    }
+
     /// Whether the next change of it may come without an announcement by Redis. XREADGROUP, XACK
     /// and XGROUP announce nothing; XADD does, so that a group with nothing to give and nothing
     /// pending changes only by it (measured on Redis 7.0 and Valkey 9.1).
@@ -48,6 +75,7 @@ impl Answer {
     pub fn changes_silently(&self) -> bool {
         match self {
             Self::Group(group) => group.waiting.entries() > 0 || group.pending > 0,
+            Self::Idle { busy, .. } => *busy,
             Self::MissingGroup { .. } => true,
             // A member's own key is none whose changes are waited for.
             Self::Each { examined, .. } => *examined > 0,
@@ -56,7 +84,8 @@ impl Answer {
             | Self::Number(_)
             | Self::NotANumber
             | Self::WrongType(_)
-            | Self::Flag(_) => false,
+            | Self::Flag(_)
+            | Self::Heard(_) => false,
         }
     }
 }
@@ -116,6 +145,14 @@ pub enum Misfit {
         key: Name,
         /// Its members.
         members: u64,
+    },
+    /// More queues match than one trigger may count, and a part of the sum is no sum.
+    #[error("more than {most} queues or keys match `{pattern}`; name a narrower pattern")]
+    TooManyQueues {
+        /// The pattern.
+        pattern: Name,
+        /// How many may.
+        most: usize,
     },
     /// The consumer group does not exist and the trigger says not to guess.
     #[error("stream `{key}` has no consumer group `{group}`")]

@@ -3,7 +3,7 @@
 //! It is apart because the same format serves the built-in files and `[layouts.NAME]` of the
 //! config. It knows the format's rules and nothing of any framework.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -13,7 +13,9 @@ use super::{
     Arguments, Layout,
     parameter::Parameter,
     plan::{Plan, States},
-    question::{Pause, Question, Role, Summand, Use, uses_of_when},
+    question::{Pause, Question, Role, Summand, Use, When, holds, uses_of_when},
+    search::{Kind, Shape},
+    template::Template,
 };
 
 /// Why a layout's definition cannot be used.
@@ -45,6 +47,14 @@ pub enum DefinitionError {
         /// What it would have to be.
         wanted: String,
     },
+    /// Something in it can mean nothing, or hides work without saying so.
+    #[error("layout `{layout}`: {flaw}")]
+    Senseless {
+        /// The layout's name.
+        layout: String,
+        /// What, in words.
+        flaw: String,
+    },
     /// It counts nothing.
     #[error("layout `{layout}`: it has none of [[waiting]], [[scheduled]] and [[in_flight]]")]
     Empty {
@@ -63,6 +73,9 @@ pub(super) struct Definition {
     pub(super) needs: Vec<String>,
     #[serde(default)]
     pub(super) params: BTreeMap<String, Parameter>,
+    /// What must be given beside what.
+    #[serde(default)]
+    requires: Vec<Requirement>,
     /// How long a job may be in no key while it moves from one to another.
     #[serde(default, deserialize_with = "duration")]
     pub(super) blind_window: Duration,
@@ -71,15 +84,46 @@ pub(super) struct Definition {
     pub(super) invisible: Vec<Invisible>,
     /// While one of these is so, what waits or is due does not count.
     #[serde(default)]
-    paused: Vec<Pause>,
+    pub(super) paused: Vec<Pause>,
     #[serde(default)]
-    scheduled: Vec<Question>,
+    pub(super) scheduled: Vec<Question>,
     #[serde(default)]
-    waiting: Vec<Question>,
+    pub(super) waiting: Vec<Question>,
     #[serde(default)]
-    in_flight: Vec<Question>,
+    pub(super) in_flight: Vec<Question>,
     #[serde(default)]
-    orphaned: Vec<Question>,
+    pub(super) orphaned: Vec<Question>,
+    /// The keys by which the queues of a pattern are found, where not every key of a queue has to be
+    /// looked for.
+    #[serde(default)]
+    found_by: Vec<FoundBy>,
+    /// Keys that look like those of a queue and are none.
+    #[serde(default)]
+    look_alikes: Vec<Template>,
+}
+
+/// A parameter that must be given when others have these values, or when another one is given.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Requirement {
+    parameter: String,
+    #[serde(default)]
+    when: When,
+    with: Option<String>,
+}
+
+/// A key that shows that a queue is there.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FoundBy {
+    key: Template,
+    /// How many parts follow it, each after a colon, that may be anything.
+    #[serde(default)]
+    parts_after: usize,
+    /// The type without which it is no such key.
+    r#type: Option<Kind>,
+    #[serde(default)]
+    when: When,
 }
 
 /// Work that is in no key.
@@ -88,7 +132,7 @@ pub(super) struct Definition {
 pub(super) struct Invisible {
     pub(super) doc: String,
     #[serde(default)]
-    when: BTreeMap<String, String>,
+    pub(super) when: BTreeMap<String, String>,
     /// The parameter that makes it visible when it is given.
     unless: Option<String>,
 }
@@ -102,8 +146,8 @@ impl Layout {
     /// Reads a definition.
     ///
     /// # Errors
-    /// [`DefinitionError`] when the text is not of the format, counts nothing, or names what it does
-    /// not declare.
+    /// [`DefinitionError`] when the text is not of the format, counts nothing, names what it does
+    /// not declare, or says what can mean nothing.
     pub fn parse(name: &str, toml: &str) -> Result<Self, DefinitionError> {
         let layout = name.to_owned();
         let parsed = toml::from_str(toml).map_err(|error| DefinitionError::Format {
@@ -147,7 +191,10 @@ impl Layout {
         if definition.states().next().is_none() {
             return Err(DefinitionError::Empty { layout });
         }
-        Ok(Self { name: layout, definition })
+        if let Some(flaw) = definition.flaw() {
+            return Err(DefinitionError::Senseless { layout, flaw });
+        }
+        Ok(Self { name: layout, definition: Arc::new(definition) })
     }
 }
 
@@ -164,13 +211,26 @@ impl Definition {
         let whens = self.invisible.iter().flat_map(|invisible| uses_of_when(&invisible.when));
         let unless = self.invisible.iter().filter_map(|invisible| invisible.unless.clone());
         let unless = unless.map(|parameter| Use { parameter, as_a: Role::Text });
-        questions.chain(pauses).chain(whens).chain(unless).collect()
+        let requires = self.requires.iter().flat_map(|requirement| {
+            let named = requirement.with.iter().chain([&requirement.parameter]).cloned();
+            let named = named.map(|parameter| Use { parameter, as_a: Role::Any });
+            uses_of_when(&requirement.when).into_iter().chain(named)
+        });
+        let found_by = self.found_by.iter().flat_map(|found| {
+            let names = found.key.parameters().map(Use::text);
+            names.chain(uses_of_when(&found.when)).collect::<Vec<_>>()
+        });
+        let look_alikes = self.look_alikes.iter().flat_map(Template::parameters).map(Use::text);
+        let searched = found_by.chain(look_alikes);
+        questions.chain(pauses).chain(whens).chain(unless).chain(requires).chain(searched).collect()
     }
 
     /// The plan for these arguments.
     pub(super) fn plan(&self, arguments: &Arguments) -> Plan {
+        let keys = if arguments.patterns().is_empty() { vec![] } else { self.keys(arguments) };
         let all = |questions: &[Question], pauses: &[Pause]| -> Box<[Summand]> {
-            questions.iter().flat_map(|question| question.summands(pauses, arguments)).collect()
+            let summands = |question: &Question| question.summands(pauses, &keys, arguments);
+            questions.iter().flat_map(summands).collect()
         };
         Plan::new(States {
             scheduled: all(&self.scheduled, &self.paused),
@@ -178,6 +238,63 @@ impl Definition {
             in_flight: all(&self.in_flight, &[]),
             orphaned: all(&self.orphaned, &[]),
         })
+    }
+
+    /// The first parameter that is missing beside what is given, and beside what.
+    pub(super) fn missing(&self, arguments: &Arguments) -> Option<(&str, String)> {
+        let holds = |requirement: &&Requirement| {
+            let with = requirement.with.as_deref();
+            requirement.when.iter().all(|(name, word)| arguments.choice(name) == Some(word))
+                && with.is_none_or(|name| arguments.is_given(name))
+                && !arguments.is_given(&requirement.parameter)
+        };
+        let requirement = self.requires.iter().find(holds)?;
+        let words = requirement.when.iter().map(|(name, word)| format!("{name}={word}"));
+        let beside: Vec<String> = words.chain(requirement.with.clone()).collect();
+        Some((&requirement.parameter, beside.join(" and ")))
+    }
+
+    /// How long a job may be in no key, or not yet told of, while it moves.
+    pub(super) fn blind_window(&self, arguments: &Arguments) -> Duration {
+        let told_late = self.states().filter_map(|question| question.blind_window(arguments));
+        told_late.fold(self.blind_window, Duration::max)
+    }
+
+    /// The keys that it reads under names of their own with these arguments.
+    fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
+        let questions = self.states().chain(&self.orphaned);
+        questions.flat_map(|question| question.keys(arguments)).collect()
+    }
+
+    /// The forms of the keys that a queue of a pattern may have, and of those that only look so.
+    /// Every key of a queue is looked for, unless the layout says by which it is found.
+    pub(super) fn shapes(&self, arguments: &Arguments) -> Vec<Shape> {
+        let mut shapes: Vec<Shape> = vec![];
+        let mut parameters: Vec<&str> =
+            arguments.patterns().iter().map(|pattern| pattern.parameter.as_str()).collect();
+        parameters.sort_unstable();
+        parameters.dedup();
+        for parameter in parameters {
+            let shapes_of = |template: &Template, of: Shape| {
+                let arounds = template.around(parameter, arguments).into_iter();
+                arounds.map(|around| Shape { around, ..of.clone() }).collect::<Vec<_>>()
+            };
+            let found_by: Vec<Shape> = (self.found_by.iter())
+                .filter(|found| holds(&found.when, arguments))
+                .flat_map(|found| {
+                    let FoundBy { parts_after, r#type: kind, .. } = *found;
+                    let of = Shape { kind, parts_after, is_searched: true, ..Shape::of(parameter) };
+                    shapes_of(&found.key, of)
+                })
+                .collect();
+            let of_key = Shape { is_searched: found_by.is_empty(), ..Shape::of(parameter) };
+            let keys = self.keys(arguments);
+            let keys = keys.into_iter().flat_map(|key| shapes_of(key, of_key.clone()));
+            let other = Shape { is_queue: false, ..Shape::of(parameter) };
+            let others = self.look_alikes.iter().flat_map(|key| shapes_of(key, other.clone()));
+            shapes.extend(found_by.into_iter().chain(keys).chain(others));
+        }
+        shapes
     }
 
     /// What of this trigger's work nobody can see.

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use super::read::Name;
+use super::{allowed::Allowed, glob::Glob, read::Name};
 
 /// One question for each member of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -105,7 +105,7 @@ pub struct Filter {
     /// A JSON pointer (RFC 6901), as `/queue` or `/2`.
     pub pointer: String,
     /// The text.
-    pub is: Name,
+    pub is: Wanted,
     /// Where another text must be this one for the first to tell anything: pointer and text. A value
     /// where it is another counts, since nobody can say that it does not belong.
     pub only_if: Option<(String, String)>,
@@ -115,7 +115,58 @@ impl Filter {
     /// Whether the text in its place is the wanted one.
     #[must_use]
     pub fn is_met(&self, text: &[u8]) -> bool {
-        text == self.is.as_bytes()
+        match &self.is {
+            Wanted::Name(name) => text == name.as_bytes(),
+            Wanted::Matching(matching) => matching.includes(text),
+        }
+    }
+}
+
+/// The texts that count.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Wanted {
+    /// This one.
+    Name(Name),
+    /// The names of queues that match a pattern.
+    Matching(Box<Matching>),
+}
+
+/// The names that one pattern of a trigger stands for, where no key has to be found for them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Matching {
+    /// The pattern.
+    pub glob: Glob,
+    /// Names that the trigger gives itself, which count for themselves.
+    pub but_names: Vec<Name>,
+    /// Patterns of the trigger that come before this one.
+    pub but_globs: Vec<Glob>,
+    /// The keys that would be read for a queue of such a name.
+    pub keys: Vec<Around>,
+    /// The keys that may be read: a queue with another one is none that may be counted.
+    pub allowed: Allowed,
+}
+
+impl Matching {
+    fn includes(&self, name: &[u8]) -> bool {
+        self.glob.matches(name)
+            && !self.but_names.iter().any(|but| but.as_bytes() == name)
+            && !self.but_globs.iter().any(|but| but.matches(name))
+            && self.keys.iter().all(|around| self.allowed.includes(around.key(name).as_bytes()))
+    }
+}
+
+impl From<Name> for Wanted {
+    fn from(name: Name) -> Self {
+        Self::Name(name)
+    }
+}
+
+impl fmt::Display for Wanted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name(name) => name.fmt(f),
+            Self::Matching(matching) => matching.glob.fmt(f),
+        }
     }
 }
 

@@ -12,27 +12,40 @@
 //! 4. If it asks a question that [`Read`] does not have, add the question there, its answer to
 //!    [`Answer`], its commands in `redis/`, and decide in `plan.rs` what each answer counts.
 
+mod allowed;
 mod answer;
 mod count;
 mod definition;
 mod each;
 mod expression;
+mod flaw;
+mod glob;
+mod heard;
 mod parameter;
 mod plan;
 mod question;
 mod read;
+mod search;
 mod template;
 
-use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
+pub use allowed::Allowed;
 pub use answer::{Answer, Group, Misfit, Waiting};
 pub use count::{Count, Counts};
 pub use definition::DefinitionError;
-pub use each::{Around, Ask, Collection, Each, Filter};
+pub use each::{Around, Ask, Collection, Each, Filter, Matching, Wanted};
 pub use expression::{Expression, Weight};
-pub use parameter::{Argument, Arguments, Parameter, ParameterKind, words};
+pub use glob::{Glob, GlobError};
+pub use heard::{Channel, Heard, Station, Whose};
+pub use parameter::{Argument, Arguments, Parameter, ParameterKind, Pattern, words};
 pub use plan::{Beyond, MissingGroup, Part, Plan, States, Term};
 pub use read::{Members, Name, Read, Scores, Test, Unit};
+pub use search::{Found, Kind, Search, Wild};
 
 /// The layouts that come with penstock: name and definition.
 pub const BUILTIN: &[(&str, &str)] = &[
@@ -61,7 +74,7 @@ pub const BUILTIN: &[(&str, &str)] = &[
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layout {
     name: String,
-    definition: definition::Definition,
+    definition: Arc<definition::Definition>,
 }
 
 impl Layout {
@@ -97,10 +110,18 @@ impl Layout {
         &self.definition.needs
     }
 
-    /// How long a job may be in no key while it moves from one to another.
+    /// The first parameter that must be given beside these arguments and is not, and beside which of
+    /// them.
     #[must_use]
-    pub fn blind_window(&self) -> Duration {
-        self.definition.blind_window
+    pub fn missing(&self, arguments: &Arguments) -> Option<(&str, String)> {
+        self.definition.missing(arguments)
+    }
+
+    /// How long a job of a trigger with these arguments may be in no key, or not yet told of by its
+    /// worker, while it moves from one place to another.
+    #[must_use]
+    pub fn blind_window(&self, arguments: &Arguments) -> Duration {
+        self.definition.blind_window(arguments)
     }
 
     /// What of the work of a trigger with these arguments is in no key, and what to do about it.
@@ -113,6 +134,12 @@ impl Layout {
     #[must_use]
     pub fn plan(&self, arguments: &Arguments) -> Plan {
         self.definition.plan(arguments)
+    }
+
+    /// What is to be looked for because of the patterns in these arguments; `None` without any.
+    #[must_use]
+    pub fn search(&self, arguments: &Arguments) -> Option<Search> {
+        Search::new(self, arguments)
     }
 }
 
@@ -219,7 +246,11 @@ mod tests {
             arguments.set("unit", Argument::Choice("ms".to_owned()));
             match &keys.plan(&arguments).reads()[0] {
                 Read::Size { members, .. } => *members,
-                Read::Group { .. } | Read::Flag { .. } | Read::Each(_) => {
+                Read::Group { .. }
+                | Read::Idle { .. }
+                | Read::Flag { .. }
+                | Read::Each(_)
+                | Read::Heard(_) => {
                     unreachable!("the layout `keys` asks for sizes")
                 }
             }

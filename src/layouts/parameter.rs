@@ -6,9 +6,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
-use crate::time;
+use crate::{limits, time};
 
-use super::{expression::Weight, read::Name};
+use super::{allowed::Allowed, expression::Weight, glob::Glob, read::Name};
 
 /// One declared parameter of a layout.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -41,6 +41,8 @@ pub enum ParameterKind {
         /// The name that holds when none is given; it may be empty.
         default: Option<String>,
     },
+    /// A pattern of names, in the syntax of KEYS; there is no default.
+    Pattern,
     /// Words, comma-separated.
     Words {
         /// The words that hold when none are given.
@@ -67,6 +69,7 @@ impl ParameterKind {
         match self {
             Self::Keys => "one or more names".to_owned(),
             Self::Name { .. } => "a name".to_owned(),
+            Self::Pattern => "a pattern".to_owned(),
             Self::Words { .. } => "words".to_owned(),
             Self::Duration { .. } => "a duration".to_owned(),
             Self::Choice { choices, .. } => choices.join(" or "),
@@ -77,7 +80,10 @@ impl ParameterKind {
     #[must_use]
     pub fn default_text(&self) -> Option<String> {
         match self {
-            Self::Keys | Self::Name { default: None } | Self::Duration { default: None } => None,
+            Self::Keys
+            | Self::Pattern
+            | Self::Name { default: None }
+            | Self::Duration { default: None } => None,
             Self::Name { default: Some(default) }
             | Self::Words { default }
             | Self::Choice { default, .. } => Some(default.clone()),
@@ -89,7 +95,7 @@ impl ParameterKind {
     #[must_use]
     pub fn default_argument(&self) -> Option<Argument> {
         match self {
-            Self::Keys | Self::Name { default: None } => None,
+            Self::Keys | Self::Pattern | Self::Name { default: None } => None,
             Self::Name { default: Some(default) } => {
                 Some(Argument::Names(vec![(default.as_str().into(), Weight::ONE)]))
             }
@@ -132,6 +138,7 @@ struct Declaration {
 enum TypeWord {
     Keys,
     Name,
+    Pattern,
     Words,
     Duration,
     Choice,
@@ -162,6 +169,8 @@ impl TryFrom<Declaration> for Parameter {
             (TypeWord::Choice, _) => return Err("a choice needs a default among its choices"),
             (TypeWord::Keys, None) => ParameterKind::Keys,
             (TypeWord::Keys, Some(_)) => return Err("keys have no default"),
+            (TypeWord::Pattern, None) => ParameterKind::Pattern,
+            (TypeWord::Pattern, Some(_)) => return Err("a pattern has no default"),
             (TypeWord::Name, default) => ParameterKind::Name { default },
             (TypeWord::Words, Some(default)) => ParameterKind::Words { default },
             (TypeWord::Words, None) => return Err("words need a default"),
@@ -181,49 +190,127 @@ impl TryFrom<Declaration> for Parameter {
 pub enum Argument {
     /// One or more names, each with what its jobs count.
     Names(Vec<(Name, Weight)>),
+    /// A pattern of names.
+    Pattern(Glob),
     /// A duration.
     Duration(Duration),
     /// One of the parameter's words.
     Choice(String),
 }
 
-/// What a trigger gave to its layout, by parameter.
+/// A pattern that a trigger gave in the place of a name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pattern {
+    /// The parameter that it is a value of.
+    pub parameter: String,
+    /// The pattern.
+    pub glob: Glob,
+    /// What one job of each queue counts that matches.
+    pub weight: Weight,
+}
+
+/// What a trigger gave to its layout, by parameter; with patterns, also what was found for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Arguments(BTreeMap<String, Argument>);
+pub struct Arguments {
+    given: BTreeMap<String, Argument>,
+    patterns: Vec<Pattern>,
+    found: BTreeMap<String, Vec<(Name, Weight)>>,
+    /// Which keys may be read of those that a pattern finds.
+    allowed: Option<Allowed>,
+}
 
 impl Arguments {
     /// Sets the value of a parameter.
     pub fn set(&mut self, parameter: &str, argument: Argument) {
-        self.0.insert(parameter.to_owned(), argument);
+        self.given.insert(parameter.to_owned(), argument);
+    }
+
+    /// Adds a pattern.
+    pub fn add_pattern(&mut self, pattern: Pattern) {
+        self.patterns.push(pattern);
+    }
+
+    /// The patterns, in the order in which they were given.
+    #[must_use]
+    pub fn patterns(&self) -> &[Pattern] {
+        &self.patterns
+    }
+
+    /// These arguments with what was found for the patterns: parameter, name and weight.
+    pub(super) fn finding<'f>(
+        &self,
+        found: impl Iterator<Item = (&'f str, Name, Weight)>,
+        allowed: &Allowed,
+    ) -> Self {
+        let mut arguments = self.without_found();
+        for (parameter, name, weight) in found {
+            let names = arguments.found.entry(parameter.to_owned()).or_default();
+            names.push((name, weight));
+        }
+        arguments.allowed = Some(allowed.clone());
+        arguments
+    }
+
+    /// These arguments without what was found.
+    pub(super) fn without_found(&self) -> Self {
+        Self { found: BTreeMap::new(), ..self.clone() }
+    }
+
+    /// The reads that a plan of these may have.
+    #[must_use]
+    pub(super) fn most_reads(&self) -> usize {
+        if self.patterns.is_empty() { limits::KEYS_PER_TRIGGER } else { limits::READS_FOUND }
+    }
+
+    /// Which keys may be read of those that a pattern finds.
+    pub(super) fn allowed(&self) -> Allowed {
+        self.allowed.clone().unwrap_or_else(Allowed::all)
+    }
+
+    /// Whether a parameter has a value, given or by default.
+    #[must_use]
+    pub fn is_given(&self, parameter: &str) -> bool {
+        self.given.contains_key(parameter)
     }
 
     /// The word that was chosen for a parameter.
     #[must_use]
     pub fn choice(&self, parameter: &str) -> Option<&str> {
-        match self.0.get(parameter)? {
+        match self.given.get(parameter)? {
             Argument::Choice(word) => Some(word),
-            Argument::Names(_) | Argument::Duration(_) => None,
+            Argument::Names(_) | Argument::Pattern(_) | Argument::Duration(_) => None,
         }
     }
 
     /// The duration of a parameter; `None` if it was not given and has no default.
     #[must_use]
     pub fn duration(&self, parameter: &str) -> Option<Duration> {
-        match self.0.get(parameter)? {
+        match self.given.get(parameter)? {
             Argument::Duration(duration) => Some(*duration),
-            Argument::Names(_) | Argument::Choice(_) => None,
+            Argument::Names(_) | Argument::Pattern(_) | Argument::Choice(_) => None,
         }
     }
 
-    /// Every value of a parameter as bytes, with what its jobs count; none if it was not given.
+    /// The pattern of a parameter; `None` if it was not given.
+    #[must_use]
+    pub fn pattern(&self, parameter: &str) -> Option<&Glob> {
+        match self.given.get(parameter)? {
+            Argument::Pattern(glob) => Some(glob),
+            Argument::Names(_) | Argument::Duration(_) | Argument::Choice(_) => None,
+        }
+    }
+
+    /// Every value of a parameter as bytes, with what its jobs count: those that were given, then those
+    /// that were found. A pattern is no value.
     #[must_use]
     pub fn values(&self, parameter: &str) -> Vec<(&[u8], Weight)> {
-        match self.0.get(parameter) {
-            Some(Argument::Names(names)) => {
-                names.iter().map(|(name, weight)| (name.as_bytes(), *weight)).collect()
-            }
-            Some(Argument::Choice(word)) => vec![(word.as_bytes(), Weight::ONE)],
-            Some(Argument::Duration(_)) | None => vec![],
-        }
+        let found = self.found.get(parameter).map(Vec::as_slice).unwrap_or_default();
+        let given = match self.given.get(parameter) {
+            Some(Argument::Names(names)) => names.as_slice(),
+            Some(Argument::Choice(word)) => return vec![(word.as_bytes(), Weight::ONE)],
+            Some(Argument::Pattern(glob)) => return vec![(glob.text().as_bytes(), Weight::ONE)],
+            Some(Argument::Duration(_)) | None => &[],
+        };
+        given.iter().chain(found).map(|(name, weight)| (name.as_bytes(), *weight)).collect()
     }
 }

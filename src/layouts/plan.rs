@@ -4,6 +4,8 @@
 //! It is apart from the layout because a plan is bound to names and cheap to compare: equal plans
 //! ask the same questions. It does not know how or when the reads are done.
 
+use std::collections::HashMap;
+
 use super::{
     answer::{Answer, Misfit},
     count::{Count, Counts},
@@ -20,10 +22,14 @@ pub enum Part {
     GroupWaiting(MissingGroup),
     /// What a group was given and has not acknowledged.
     GroupPending(MissingGroup),
+    /// What a group was given and nobody has looked after for long.
+    GroupIdle,
     /// Whether a flag stands: one or zero.
     Flag,
     /// What the members of a collection have.
     Each(Beyond),
+    /// What workers say that they have begun.
+    Heard,
 }
 
 /// What the members count that are too many to look at.
@@ -90,8 +96,8 @@ impl Plan {
     /// reads become one.
     #[must_use]
     pub fn new(states: States<Expression<(Read, Part)>>) -> Self {
-        let mut reads = Vec::new();
-        let mut leaf = |(read, part)| Term { read: index_of(&mut reads, read), part };
+        let (mut reads, mut places) = (Vec::new(), HashMap::new());
+        let mut leaf = |(read, part)| Term { read: index_of(&mut reads, &mut places, read), part };
         let mut place = |summands: Box<[Expression<(Read, Part)>]>| -> Box<[Expression<Term>]> {
             summands.into_iter().map(|summand| summand.map(&mut leaf)).collect()
         };
@@ -153,14 +159,11 @@ impl Plan {
     }
 }
 
-fn index_of(reads: &mut Vec<Read>, read: Read) -> usize {
-    match reads.iter().position(|known| *known == read) {
-        Some(index) => index,
-        None => {
-            reads.push(read);
-            reads.len() - 1
-        }
-    }
+fn index_of(reads: &mut Vec<Read>, places: &mut HashMap<Read, usize>, read: Read) -> usize {
+    *places.entry(read).or_insert_with_key(|read| {
+        reads.push(read.clone());
+        reads.len() - 1
+    })
 }
 
 /// What one part of one answer counts. Every pair is decided here: nothing falls through to 0.
@@ -205,20 +208,60 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
                 }),
             }
         }
+        (Part::GroupIdle, Answer::Idle { entries, .. }) => Ok(Count::from(*entries)),
+        // A group that is not there was given nothing.
+        (Part::GroupIdle, Answer::MissingGroup { .. }) => Ok(Count::ZERO),
+        (Part::Heard, Answer::Heard(jobs)) => Ok(Count::from(*jobs)),
         // Answers to another read than the part's own, which nothing mixes up.
-        (Part::Size, Answer::Group(_) | Answer::MissingGroup { .. } | Answer::Flag(_))
-        | (
-            Part::GroupWaiting(_) | Part::GroupPending(_),
-            Answer::Size(_) | Answer::Number(_) | Answer::Flag(_),
+        (
+            Part::GroupWaiting(_)
+            | Part::GroupPending(_)
+            | Part::GroupIdle
+            | Part::Flag
+            | Part::Each(_)
+            | Part::Heard,
+            Answer::Size(_) | Answer::Number(_),
         )
         | (
-            Part::Flag | Part::Each(_),
-            Answer::Size(_) | Answer::Number(_) | Answer::Group(_) | Answer::MissingGroup { .. },
+            Part::Size | Part::GroupIdle | Part::Flag | Part::Each(_) | Part::Heard,
+            Answer::Group(_),
         )
-        | (Part::Each(_), Answer::Flag(_))
+        | (Part::Size | Part::Flag | Part::Each(_) | Part::Heard, Answer::MissingGroup { .. })
         | (
-            Part::Size | Part::GroupWaiting(_) | Part::GroupPending(_) | Part::Flag,
+            Part::Size
+            | Part::GroupWaiting(_)
+            | Part::GroupPending(_)
+            | Part::Flag
+            | Part::Each(_)
+            | Part::Heard,
+            Answer::Idle { .. },
+        )
+        | (
+            Part::Size
+            | Part::GroupWaiting(_)
+            | Part::GroupPending(_)
+            | Part::GroupIdle
+            | Part::Each(_)
+            | Part::Heard,
+            Answer::Flag(_),
+        )
+        | (
+            Part::Size
+            | Part::GroupWaiting(_)
+            | Part::GroupPending(_)
+            | Part::GroupIdle
+            | Part::Flag
+            | Part::Heard,
             Answer::Each { .. },
+        )
+        | (
+            Part::Size
+            | Part::GroupWaiting(_)
+            | Part::GroupPending(_)
+            | Part::GroupIdle
+            | Part::Flag
+            | Part::Each(_),
+            Answer::Heard(_),
         ) => Err(wrong_type("of another read", expected(read))),
     }
 }
@@ -226,12 +269,13 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
 fn expected(read: &Read) -> &'static str {
     match read {
         Read::Size { .. } => "a list, set, zset, hash, stream or string",
-        Read::Group { .. } => "a stream",
+        Read::Group { .. } | Read::Idle { .. } => "a stream",
         Read::Each(each) => each.collection.type_name(),
         Read::Flag { test: Test::Exists, .. } => "anything",
         Read::Flag { test: Test::Field(_), .. } => "a hash",
         Read::Flag { test: Test::Member(_), .. } => "a set",
         Read::Flag { test: Test::Value(_), .. } => "a string",
+        Read::Heard(_) => "what workers say",
     }
 }
 
@@ -244,7 +288,11 @@ fn missing_group(read: &Read) -> Misfit {
         Read::Group { key, group } => {
             Misfit::MissingGroup { key: key.clone(), group: group.clone() }
         }
-        Read::Size { .. } | Read::Flag { .. } | Read::Each(_) => not_a_number(read),
+        Read::Size { .. }
+        | Read::Idle { .. }
+        | Read::Flag { .. }
+        | Read::Each(_)
+        | Read::Heard(_) => not_a_number(read),
     }
 }
 

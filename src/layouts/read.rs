@@ -6,7 +6,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::each::Each;
+use super::{each::Each, heard::Heard};
 
 /// A Redis key, group or member: bytes, since frameworks use bytes that are no text. Clones share
 /// them.
@@ -127,6 +127,16 @@ pub enum Read {
         /// The consumer group.
         group: Name,
     },
+    /// How many of the entries that a consumer group has not acknowledged were neither delivered nor
+    /// claimed for so long.
+    Idle {
+        /// The stream.
+        key: Name,
+        /// The consumer group.
+        group: Name,
+        /// For how long, to the millisecond.
+        after: Duration,
+    },
     /// Whether something is so.
     Flag {
         /// The key.
@@ -136,16 +146,39 @@ pub enum Read {
     },
     /// What each member of a collection has.
     Each(Arc<Each>),
+    /// What workers say on channels. No command asks for it: it is listened to.
+    Heard(Heard),
 }
 
 impl Read {
     /// The key whose changes are announced for it. (What the members of a collection have is read
-    /// again every second while there are members.)
+    /// again every second while there are members.) What is heard has its first channel's name for
+    /// one.
     #[must_use]
     pub fn keys(&self) -> [&Name; 1] {
         match self {
-            Self::Size { key, .. } | Self::Group { key, .. } | Self::Flag { key, .. } => [key],
+            Self::Size { key, .. }
+            | Self::Group { key, .. }
+            | Self::Idle { key, .. }
+            | Self::Flag { key, .. } => [key],
             Self::Each(each) => [&each.of],
+            Self::Heard(heard) => [&heard.station.key],
+        }
+    }
+
+    /// The names of keys that must be allowed to whom asks, and of channels if it is said on which
+    /// database.
+    #[must_use]
+    pub fn touches(&self, database: Option<u32>) -> Vec<Name> {
+        match self {
+            Self::Heard(heard) => {
+                database.into_iter().flat_map(|number| heard.station.channels(number)).collect()
+            }
+            Self::Size { .. }
+            | Self::Group { .. }
+            | Self::Idle { .. }
+            | Self::Flag { .. }
+            | Self::Each(_) => self.keys().into_iter().cloned().collect(),
         }
     }
 
@@ -154,16 +187,25 @@ impl Read {
     pub fn key_of_member(&self, member: &[u8]) -> Option<Name> {
         match self {
             Self::Each(each) => each.key_of(member),
-            Self::Size { .. } | Self::Group { .. } | Self::Flag { .. } => None,
+            Self::Size { .. }
+            | Self::Group { .. }
+            | Self::Idle { .. }
+            | Self::Flag { .. }
+            | Self::Heard(_) => None,
         }
     }
 
-    /// Whether the answer changes by time passing alone.
+    /// Whether the answer changes by Redis's time passing alone.
     #[must_use]
     pub fn depends_on_time(&self) -> bool {
         match self {
             Self::Size { members, .. } => !matches!(members, Members::All),
-            Self::Group { .. } | Self::Flag { .. } | Self::Each(_) => false,
+            // How long an entry is idle is looked at every second, as all of a group that has any.
+            Self::Group { .. }
+            | Self::Idle { .. }
+            | Self::Flag { .. }
+            | Self::Each(_)
+            | Self::Heard(_) => false,
         }
     }
 }
@@ -175,7 +217,11 @@ impl fmt::Display for Read {
             Self::Size { key, members: Members::Due(_) } => write!(f, "due in `{key}`"),
             Self::Size { key, members: Members::Leased(_) } => write!(f, "leased in `{key}`"),
             Self::Group { key, group } => write!(f, "group `{group}` of `{key}`"),
+            Self::Idle { key, group, after } => {
+                write!(f, "idle for {after:?} in group `{group}` of `{key}`")
+            }
             Self::Each(each) => each.fmt(f),
+            Self::Heard(heard) => heard.fmt(f),
             Self::Flag { key, test: Test::Exists } => write!(f, "`{key}` exists"),
             Self::Flag { key, test: Test::Field(field) } => write!(f, "`{key}` has `{field}`"),
             Self::Flag { key, test: Test::Member(member) } => write!(f, "`{key}` has `{member}`"),

@@ -7,9 +7,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use crate::limits;
-
-use super::{Arguments, expression::Weight, read::Name};
+use super::{Arguments, each::Around, expression::Weight, read::Name};
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +48,7 @@ impl<'a> Binding<'a> {
                 };
                 values.iter().map(with).collect()
             };
-            let most = limits::KEYS_PER_TRIGGER + 1;
+            let most = arguments.most_reads() + 1;
             bindings = bindings.into_iter().flat_map(with_each).take(most).collect();
         }
         bindings
@@ -137,6 +135,41 @@ impl Template {
             Piece::Parameter(name) => Some(name.as_str()),
             Piece::Literal(_) => None,
         })
+    }
+
+    /// Whether it stands for no name at all.
+    pub(super) fn is_empty(&self) -> bool {
+        let is_nothing = |piece: &Piece| match piece {
+            Piece::Literal(bytes) => bytes.is_empty(),
+            Piece::Parameter(_) => false,
+        };
+        self.0.iter().all(is_nothing)
+    }
+
+    /// Whether it is this parameter and nothing else.
+    pub(super) fn is_only(&self, parameter: &str) -> bool {
+        let mut pieces = self
+            .0
+            .iter()
+            .filter(|piece| !matches!(piece, Piece::Literal(bytes) if bytes.is_empty()));
+        let is_it = |piece: &Piece| matches!(piece, Piece::Parameter(name) if name == parameter);
+        pieces.next().is_some_and(is_it) && pieces.next().is_none()
+    }
+
+    /// What stands before and after this parameter, for each combination of the others' values; none
+    /// if it does not name the parameter exactly once.
+    pub(super) fn around(&self, parameter: &str, arguments: &Arguments) -> Vec<Around> {
+        let is_it = |piece: &Piece| matches!(piece, Piece::Parameter(name) if name == parameter);
+        let Some(at) = self.0.iter().position(is_it) else { return vec![] };
+        let (before, after) = (Self(self.0[..at].to_vec()), Self(self.0[at + 1..].to_vec()));
+        if after.0.iter().any(is_it) {
+            return vec![];
+        }
+        let others = before.parameters().chain(after.parameters());
+        let around = |binding: &Binding<'_>| {
+            Some(Around { before: before.fill(binding)?, after: after.fill(binding)? })
+        };
+        Binding::all(others, arguments).iter().filter_map(around).collect()
     }
 
     /// The name with these values; `None` if the binding lacks one.

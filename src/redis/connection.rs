@@ -26,11 +26,13 @@ use crate::{
     config::Node,
     limits,
     sampling::{Changes, Fault, Link},
+    time::Instant,
 };
 
 use super::{
     error,
     fields::KnownFields,
+    heard::Ears,
     identity::{Credentials, Identity},
     invalidation,
     link::{KnownTypes, RedisLink},
@@ -45,11 +47,13 @@ pub(super) struct Dialer {
     database: u32,
     types: KnownTypes,
     fields: KnownFields,
+    ears: Ears,
 }
 
 impl Dialer {
     pub(super) fn new(identity: Identity, database: u32) -> Self {
-        Self { identity, database, types: KnownTypes::default(), fields: KnownFields::default() }
+        let (types, fields) = (KnownTypes::default(), KnownFields::default());
+        Self { identity, database, types, fields, ears: Ears::new(database) }
     }
 
     /// Opens a link to a node that reports its changes to `changes`: tracked where the node can,
@@ -91,12 +95,14 @@ impl Dialer {
         let login = Login::new(self.identity.clone(), credentials.version);
         let info = self.info(node, credentials, protocol)?;
         let resolver = Resolver(node.host.clone());
-        let pool = pool((info, resolver), changes.clone(), protocol, Arc::clone(&tracked))?;
+        let ears = (protocol == ProtocolVersion::RESP3).then(|| self.ears.clone());
+        let report = (changes.clone(), ears.clone());
+        let pool = pool((info, resolver), report, Arc::clone(&tracked))?;
         let connection: PooledConnection =
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
         let (types, fields) = (self.types.clone(), self.fields.clone());
-        let mut link = RedisLink::new(connection, (tracked, login), types, fields);
+        let mut link = RedisLink::new(connection, (tracked, login), types, fields, ears);
         // A server may take connections long before it is ready to answer.
         link.prove(false).await?;
         Ok(link)
@@ -152,11 +158,11 @@ impl AsyncDNSResolver for Resolver {
     }
 }
 
-/// A pool of its own for one link.
+/// A pool of its own for one link. What is pushed on it goes to `changes`, and where there are ears, the
+/// protocol is one that pushes.
 fn pool(
     (info, resolver): (ConnectionInfo, Resolver),
-    changes: Changes,
-    protocol: ProtocolVersion,
+    (changes, ears): (Changes, Option<Ears>),
     tracked: Arc<AtomicBool>,
 ) -> Result<Pool, Fault> {
     let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
@@ -165,9 +171,11 @@ fn pool(
         .set_connection_timeout(Some(limits::CONNECT_DEADLINE))
         .set_response_timeout(Some(limits::CONNECT_DEADLINE))
         .set_pipeline_buffer_size(limits::PIPELINE_BUFFER);
-    if protocol == ProtocolVersion::RESP3 {
+    let is_pushing = ears.is_some();
+    if let Some(ears) = ears {
         config = config.set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
-            for change in invalidation::changes(&push) {
+            let heard = ears.take(&push, Instant::now());
+            for change in invalidation::changes(&push).into_iter().chain(heard) {
                 changes.report(change);
             }
             Ok(())
@@ -180,7 +188,7 @@ fn pool(
         .post_create(Hook::async_fn(move |connection, _| {
             let tracked = Arc::clone(&tracked);
             Box::pin(async move {
-                if protocol == ProtocolVersion::RESP3 {
+                if is_pushing {
                     tracked.store(track(connection).await?, Ordering::SeqCst);
                 }
                 Ok(())

@@ -172,6 +172,12 @@ pub(super) fn group(value: &Value, name: &[u8]) -> Result<Option<GroupRow>, Faul
     Ok(None)
 }
 
+/// How many entries a reply of XPENDING lists.
+pub(super) fn entries(value: &Value) -> Result<u64, Fault> {
+    let rows = sequence(value).ok_or_else(|| unexpected("pending entries that are no list"))?;
+    Ok(u64::try_from(rows.len()).unwrap_or(u64::MAX))
+}
+
 /// One page of XRANGE.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Page {

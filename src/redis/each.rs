@@ -300,7 +300,7 @@ mod tests {
 
     fn unacked(queue: &str) -> Each {
         let only_if = Some(("/1".to_owned(), String::new()));
-        let filter = Filter { pointer: "/2".to_owned(), is: queue.into(), only_if };
+        let filter = Filter { pointer: "/2".to_owned(), is: Name::from(queue).into(), only_if };
         Each {
             of: "unacked".into(),
             collection: Collection::Hash,

@@ -56,9 +56,11 @@ impl KeyType {
 pub(super) fn question(read: &Read, key_type: KeyType, now: Duration) -> Cmd {
     match read {
         Read::Size { key, members } => size(key, *members, key_type, now),
-        Read::Group { key, .. } => of_key("XINFO", &["GROUPS"], key),
+        Read::Group { key, .. } | Read::Idle { key, .. } => of_key("XINFO", &["GROUPS"], key),
         Read::Flag { key, test } => flag(key, test),
         Read::Each(each) => each::size(each),
+        // Nothing is asked: what was heard before this is answered is known by then.
+        Read::Heard(_) => redis::cmd("PING"),
     }
 }
 
@@ -109,6 +111,14 @@ pub(super) fn length(key: &Name) -> Cmd {
     of_key("XLEN", &[], key)
 }
 
+/// XPENDING key group IDLE ms - + n: entries that are idle for so long, at most n of them.
+pub(super) fn idle(key: &Name, group: &Name, after: Duration, most: u64) -> Cmd {
+    let mut command = of_key("XPENDING", &[], key);
+    let after_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    command.arg(group.as_bytes()).arg("IDLE").arg(after_ms).arg("-").arg("+").arg(most);
+    command
+}
+
 /// XRANGE key from + COUNT n: the entries from an id on, one page.
 pub(super) fn entries_from(key: &Name, from: StreamId, count: u64) -> Cmd {
     let mut command = of_key("XRANGE", &[], key);
@@ -143,7 +153,11 @@ fn size(key: &Name, members: Members, key_type: KeyType, now: Duration) -> Cmd {
 pub(super) fn next_score(read: &Read, now: Duration) -> Cmd {
     let (key, members) = match read {
         Read::Size { key, members } => (key, *members),
-        Read::Group { .. } | Read::Flag { .. } | Read::Each(_) => {
+        Read::Group { .. }
+        | Read::Idle { .. }
+        | Read::Flag { .. }
+        | Read::Each(_)
+        | Read::Heard(_) => {
             let [key] = read.keys();
             (key, Members::All)
         }

@@ -43,6 +43,9 @@ impl KnownFields {
                 None => unknown.push(field),
             }
         }
+        if texts.is_empty() {
+            map.remove(&place(each));
+        }
         (unknown, counted)
     }
 
@@ -67,5 +70,22 @@ pub(super) fn is_met(filter: Option<&Filter>, text: Option<&str>) -> bool {
     match (filter, text) {
         (None, _) | (Some(_), None) => true,
         (Some(filter), Some(text)) => filter.is_met(text.as_bytes()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layouts::{Ask, Collection};
+
+    #[test]
+    fn a_hash_whose_fields_are_all_gone_is_forgotten() {
+        let each =
+            Each { of: "h".into(), collection: Collection::Hash, ask: Ask::Field, filter: None };
+        let known = KnownFields::default();
+        known.learn(&each, b"a".to_vec(), None);
+        assert_eq!(known.look_up(&each, vec![b"a".to_vec()]), (vec![], 1));
+        assert_eq!(known.look_up(&each, vec![]), (vec![], 0));
+        assert!(known.map().is_empty());
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! It is apart from the link because these are the rare cases, each with its own few commands.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use deadpool_redis::redis::Cmd;
 
@@ -14,6 +14,7 @@ use crate::{
 };
 
 use super::{
+    counted::Counted,
     decode,
     each::{self, Next, Step},
     encode::{self, KeyType, StreamId},
@@ -35,6 +36,8 @@ enum Question {
     Length,
     /// The lag is nil: the entries that follow the last delivered one are counted in pages.
     Count { pending: u64, from: StreamId, counted: Counted },
+    /// Which of the pending entries are idle?
+    Idle { group: Name, after: Duration },
     /// They are too many to count: the length of the stream is the bound.
     Bound { pending: u64 },
     /// What each member of a collection has.
@@ -48,29 +51,6 @@ const SIZED: &[&str] = &["list", "set", "zset", "hash", "stream", "string"];
 const GROUPED: &[&str] = &["stream"];
 /// The types in which a flag can be.
 const FLAGS: &[&str] = &["hash", "set", "string"];
-
-/// How far the entries of a stream are counted.
-#[derive(Debug, Clone, Copy, Default)]
-struct Counted {
-    entries: u64,
-    bytes: u64,
-}
-
-impl Counted {
-    /// How many entries to ask for next: one at first, since entries come with their bodies, then
-    /// as many as are likely to stay within the bytes. Never more than decide the question.
-    fn next_page(self) -> u64 {
-        let Some(average) = self.bytes.checked_div(self.entries) else { return 1 };
-        let left = limits::COUNTED_BYTES.saturating_sub(self.bytes);
-        let fitting = (left / average.max(1)).clamp(1, limits::COUNTED_PAGE);
-        fitting.min((limits::COUNTED_ENTRIES + 1).saturating_sub(self.entries).max(1))
-    }
-
-    /// Whether counting on would cost too much.
-    fn is_enough(self) -> bool {
-        self.entries > limits::COUNTED_ENTRIES || self.bytes >= limits::COUNTED_BYTES
-    }
-}
 
 /// One read on its way to its answer.
 #[derive(Debug)]
@@ -96,7 +76,9 @@ impl FollowUps {
             Read::Size { key, .. } => size(key, guess, reply),
             Read::Group { key, group } => of_group(key, group, reply),
             Read::Flag { key, test } => of_flag(key, test, reply),
+            Read::Idle { key, group, after } => of_idle((key, group, *after), reply),
             Read::Each(each) => of_each(each, reply),
+            Read::Heard(_) => Err(Fault::Unexpected("what is heard was asked for".to_owned())),
         };
         self.0.push(progress.unwrap_or_else(|fault| Progress::Done(Err(fault))));
     }
@@ -148,6 +130,9 @@ impl Progress {
             Question::Length | Question::Bound { .. } => vec![encode::length(key)],
             Question::Count { from, counted, .. } => {
                 vec![encode::entries_from(key, *from, counted.next_page())]
+            }
+            Question::Idle { group, after } => {
+                vec![encode::idle(key, group, *after, limits::IDLE_AMONG)]
             }
             Question::Each(each, step) => step.commands(each),
         }
@@ -203,6 +188,27 @@ fn of_group(key: &Name, name: &Name, reply: &Response) -> Result<Progress, Fault
             Question::Count { pending, from, counted: Counted::default() },
         ),
         (None, None) => group(0),
+    })
+}
+
+/// Idle entries are only looked for where there are pending ones, and not too many of them. What is
+/// not looked at is not idle, which counts too many and never too few.
+fn of_idle(
+    (key, group, after): (&Name, &Name, Duration),
+    reply: &Response,
+) -> Result<Progress, Fault> {
+    Ok(match of_group(key, group, reply)? {
+        Progress::Done(Ok(Answer::Group(Group { pending, .. })))
+        | Progress::Open(_, Question::Count { pending, .. })
+            if (1..=limits::IDLE_AMONG).contains(&pending) =>
+        {
+            Progress::Open(key.clone(), Question::Idle { group: group.clone(), after })
+        }
+        Progress::Done(Ok(answer @ Answer::Group(_))) => {
+            done(Answer::Idle { entries: 0, busy: answer.changes_silently() })
+        }
+        Progress::Open(_, Question::Count { .. }) => done(Answer::Idle { entries: 0, busy: true }),
+        other => other,
     })
 }
 
@@ -283,6 +289,9 @@ impl Question {
                 }
                 name => Ok(done(Answer::WrongType(name.to_owned()))),
             },
+            Question::Idle { .. } => {
+                Ok(done(Answer::Idle { entries: decode::entries(value)?, busy: true }))
+            }
             Question::Length => Ok(done(Answer::MissingGroup { entries: decode::count(value)? })),
             Question::Each(..) => Err(Fault::Unexpected("a step was taken twice".to_owned())),
             Question::Bound { pending } => {
@@ -367,24 +376,5 @@ mod tests {
             let progress = size(&"k".into(), KeyType::List, &Ok(value));
             assert!(matches!(progress, Err(Fault::Unexpected(_))));
         }
-    }
-
-    #[test]
-    fn entries_are_counted_one_at_first_and_never_more_than_decide_the_question() {
-        let page = |entries, bytes| Counted { entries, bytes }.next_page();
-        assert_eq!(page(0, 0), 1);
-        assert_eq!(page(1, 100), limits::COUNTED_PAGE);
-        assert_eq!(page(1, limits::COUNTED_BYTES / 4), 3);
-        assert_eq!(page(1, limits::COUNTED_BYTES), 1);
-        assert_eq!(page(limits::COUNTED_ENTRIES - 1, 1000), 2);
-        assert_eq!(page(limits::COUNTED_ENTRIES, 1000), 1);
-    }
-
-    #[test]
-    fn counting_ends_with_the_entries_or_the_bytes() {
-        let is_enough = |entries, bytes| Counted { entries, bytes }.is_enough();
-        assert!(!is_enough(limits::COUNTED_ENTRIES, 1000));
-        assert!(is_enough(limits::COUNTED_ENTRIES + 1, 1000));
-        assert!(is_enough(2, limits::COUNTED_BYTES));
     }
 }

@@ -18,9 +18,9 @@ use deadpool_redis::{
 use tokio::time::timeout;
 
 use crate::{
-    layouts::{Answer, Ask, Name, Read},
+    layouts::{Answer, Ask, Name, Read, Station, Wild},
     limits,
-    sampling::{Fault, Lasts, Link, Reply},
+    sampling::{Fault, KeyPage, Lasts, Link, Position, Reply},
     time::Instant,
 };
 
@@ -30,7 +30,9 @@ use super::{
     error::{Refusal, fault, is_unauthenticated, refusal},
     fields::KnownFields,
     follow_up::FollowUps,
+    heard::Ears,
     login::{self, Login},
+    scan,
     transcript::Exchange,
 };
 
@@ -45,6 +47,12 @@ pub struct RedisLink {
     types: KnownTypes,
     pub(super) fields: KnownFields,
     transcript: Option<Vec<Exchange>>,
+    /// What is heard on it; `None` where nothing is pushed.
+    pub(super) ears: Option<Ears>,
+    /// The stations to which it is subscribed.
+    pub(super) tuned: Vec<Arc<Station>>,
+    /// Whether SCAN takes a type.
+    scans_types: bool,
 }
 
 /// The types of keys that are no lists, as far as they were learned. They outlive a link, so that a
@@ -67,8 +75,19 @@ impl RedisLink {
         (tracked, login): (bool, Login),
         types: KnownTypes,
         fields: KnownFields,
+        ears: Option<Ears>,
     ) -> Self {
-        Self { connection: Some(connection), tracked, login, types, fields, transcript: None }
+        Self {
+            connection: Some(connection),
+            tracked,
+            login,
+            types,
+            fields,
+            transcript: None,
+            ears,
+            tuned: Vec::new(),
+            scans_types: true,
+        }
     }
 
     /// Notes every command and reply from now on.
@@ -79,6 +98,17 @@ impl RedisLink {
     /// What was noted.
     pub fn take_transcript(&mut self) -> Vec<Exchange> {
         self.transcript.take().unwrap_or_default()
+    }
+
+    /// Notes one exchange more, if they are noted.
+    pub(super) fn note(&mut self, exchange: impl FnOnce() -> Exchange) {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.push(exchange());
+        }
+    }
+
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("the connection is only taken when the link is dropped")
     }
 
     /// Sends commands in one pipeline and returns one reply for each.
@@ -112,16 +142,13 @@ impl RedisLink {
     }
 
     async fn exchange(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
-        let connection = self
-            .connection
-            .as_mut()
-            .expect("the connection is only taken when the link is dropped");
         let mut pipeline = Pipeline::with_capacity(commands.len());
         pipeline.ignore_errors();
         for command in commands {
             pipeline.add_command(command.clone());
         }
-        let replies = timeout(limits::COMMAND_DEADLINE, pipeline.query_async(connection)).await;
+        let replies =
+            timeout(limits::COMMAND_DEADLINE, pipeline.query_async(self.connection())).await;
         let replies: Result<Vec<Response>, _> = replies.map_err(|_| Fault::Timeout)?;
         let replies = replies.map_err(|error| fault(&error))?;
         if replies.len() != commands.len() {
@@ -151,8 +178,8 @@ impl RedisLink {
                 };
                 self.types.map().get(key).copied().unwrap_or(of_unknown)
             }
-            Read::Group { .. } => KeyType::Stream,
-            Read::Flag { .. } | Read::Each(_) => KeyType::Other,
+            Read::Group { .. } | Read::Idle { .. } => KeyType::Stream,
+            Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => KeyType::Other,
         }
     }
 
@@ -217,15 +244,9 @@ impl RedisLink {
         }
         Err(Fault::Unexpected("the types of the keys keep changing".to_owned()))
     }
-}
 
-impl Link for RedisLink {
-    fn tracked(&self) -> bool {
-        self.tracked
-    }
-
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
-        self.authenticate_again().await?;
+    /// Asks for what is in keys.
+    pub(super) async fn ask(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         if !reads.iter().any(Read::depends_on_time) {
             return self.answer(reads, Duration::ZERO).await;
         }
@@ -244,9 +265,39 @@ impl Link for RedisLink {
             }
         }
     }
+}
+
+impl Link for RedisLink {
+    fn tracked(&self) -> bool {
+        self.tracked
+    }
+
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+        self.authenticate_again().await?;
+        if reads.iter().any(|read| matches!(read, Read::Heard(_))) {
+            return self.ask_and_hear(reads).await;
+        }
+        self.ask(reads).await
+    }
+
+    async fn scan(
+        &mut self,
+        wild: &Wild,
+        from: Option<&Position>,
+    ) -> Result<Result<KeyPage, Fault>, Fault> {
+        // Redis knows the option TYPE since version 6. Before, what has another type is found too.
+        let typed = wild.kind.filter(|_| self.scans_types);
+        let replies = self.round(vec![scan::command(wild, typed, from)]).await?;
+        if typed.is_some() && scan::is_option_unknown(&replies) {
+            self.scans_types = false;
+            return Ok(scan::page(&self.round(vec![scan::command(wild, None, from)]).await?));
+        }
+        Ok(scan::page(&replies))
+    }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
         self.authenticate_again().await?;
+        self.rest_ears().await?;
         let mut commands = vec![deadpool_redis::redis::cmd("PING")];
         commands.extend(clock.then(encode::time));
         let replies = self.round(commands).await?;
@@ -261,6 +312,7 @@ impl Link for RedisLink {
                 | Fault::Timeout
                 | Fault::Refused(_)
                 | Fault::Credentials(_)
+                | Fault::Listening(_)
                 | Fault::Unexpected(_),
             )
             | None => {
@@ -291,7 +343,14 @@ fn until_announced(read: &Read, answer: Answer) -> Reply {
 /// Whether a reply says that the key's type was guessed wrongly.
 fn is_mistaken(read: &Read, guess: KeyType, reply: &Response) -> bool {
     match (read, reply) {
-        (Read::Group { .. } | Read::Flag { .. } | Read::Each(_), _) => false,
+        (
+            Read::Group { .. }
+            | Read::Idle { .. }
+            | Read::Flag { .. }
+            | Read::Each(_)
+            | Read::Heard(_),
+            _,
+        ) => false,
         (Read::Size { .. }, Err(error)) => refusal(error) == Refusal::WrongType,
         (Read::Size { .. }, Ok(value)) => {
             let named = || decode::type_name(value).ok();

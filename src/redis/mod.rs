@@ -5,6 +5,7 @@
 
 mod certificates;
 mod connection;
+mod counted;
 mod decode;
 mod demo;
 mod each;
@@ -12,12 +13,14 @@ mod encode;
 mod error;
 mod fields;
 mod follow_up;
+mod heard;
 mod identity;
 mod invalidation;
 mod link;
 mod login;
 mod password_command;
 mod rights;
+mod scan;
 mod source;
 mod transcript;
 

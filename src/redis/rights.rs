@@ -30,6 +30,7 @@ const READS: &[&str] = &[
     "xlen",
     "xrange",
     "xinfo|groups",
+    "xpending",
 ];
 
 /// What a link says of itself and asks of its server: its own proof and clock, announcements of
@@ -39,6 +40,9 @@ const LINK: &[&str] = &["time", "ping", "client|tracking", "hello", "auth"];
 /// To read another database than 0.
 const DATABASE: &str = "select";
 
+/// To look for the queues of a pattern.
+const SCAN: &str = "scan";
+
 /// The ACL line that lets a connection's user do what penstock asks of it and no more, as redis-cli
 /// takes it. `>PASSWORD` stands for its password.
 #[must_use]
@@ -47,10 +51,12 @@ pub fn acl_line(connection: &Connection) -> String {
     let mut words: Vec<String> =
         ["ACL", "SETUSER", user, "reset", "on", ">PASSWORD"].map(quoted).into();
     let keys = connection.access.key_patterns();
-    words.extend(keys.map(|pattern| quoted(&format!("~{}", in_acl(pattern)))));
+    words.extend(keys.map(|pattern| quoted(&format!("~{}", in_acl(&pattern)))));
     let needs_select = connection.access.databases().iter().any(|database| *database != 0);
     let database = needs_select.then_some(&DATABASE);
-    let commands = READS.iter().chain(LINK).chain(of_nodes(&connection.endpoint)).chain(database);
+    let scan = connection.access.scans().then_some(&SCAN);
+    let commands = READS.iter().chain(LINK).chain(of_nodes(&connection.endpoint));
+    let commands = commands.chain(database).chain(scan);
     words.extend(commands.map(|command| format!("+{command}")));
     words.join(" ")
 }
@@ -124,6 +130,7 @@ mod tests {
                      \"~\\xc3\\xbc\" +llen";
         assert!(some.starts_with(start), "{some}");
         assert!(some.contains(" +select"), "{some}");
+        assert!(line("scan = true").ends_with(" +scan"));
         assert!(line("url = \"redis://h\"\ndatabases = [0, 2]").contains(" +select"));
     }
 }

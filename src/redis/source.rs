@@ -6,8 +6,8 @@ use std::{future::Future, time::Duration};
 
 use crate::{
     config::{Connection, Endpoint, Node},
-    layouts::Read,
-    sampling::{Changes, Fault, Link, Reply, Source},
+    layouts::{Read, Wild},
+    sampling::{Changes, Fault, KeyPage, Link, Position, Reply, Source},
     telemetry::CredentialMetrics,
 };
 
@@ -89,6 +89,16 @@ impl Link for SourceLink {
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
         match &mut self.0 {
             LinkKind::Node(link) => link.prove(clock).await,
+        }
+    }
+
+    async fn scan(
+        &mut self,
+        wild: &Wild,
+        from: Option<&Position>,
+    ) -> Result<Result<KeyPage, Fault>, Fault> {
+        match &mut self.0 {
+            LinkKind::Node(link) => link.scan(wild, from).await,
         }
     }
 

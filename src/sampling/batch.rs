@@ -3,14 +3,14 @@
 //! Pure. A trigger's reads go together and along the flow (scheduled, waiting, in flight), so that
 //! a job which moves meanwhile is counted twice rather than missed. It does not know commands.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use crate::{limits, time::Instant};
 
 use super::{
     cache::{Cache, ReadId},
     schedule::Schedule,
-    subscriptions::Subscriptions,
+    subscriptions::{SubscriptionId, Subscriptions},
 };
 
 /// Takes what is due out of the schedule and orders it. A due read brings along the other reads of
@@ -49,7 +49,8 @@ pub fn take(
 /// Orders reads so that each comes after those before it in the plan of any trigger that uses it.
 /// Triggers that contradict each other get one of their orders.
 fn along_the_flow(members: &BTreeSet<ReadId>, subscriptions: &Subscriptions) -> Vec<ReadId> {
-    let mut order = Order { members, subscriptions, seen: BTreeSet::new(), reads: Vec::new() };
+    let (seen, placed, reads) = (BTreeSet::new(), HashMap::new(), Vec::new());
+    let mut order = Order { members, subscriptions, seen, placed, reads };
     members.iter().for_each(|id| order.place(*id));
     order.reads
 }
@@ -58,6 +59,9 @@ struct Order<'a> {
     members: &'a BTreeSet<ReadId>,
     subscriptions: &'a Subscriptions,
     seen: BTreeSet<ReadId>,
+    /// How many reads of each trigger were placed, so that a trigger with thousands of them is gone
+    /// through once.
+    placed: HashMap<SubscriptionId, usize>,
     reads: Vec<ReadId>,
 }
 
@@ -69,7 +73,13 @@ impl Order<'_> {
         }
         for user in self.subscriptions.users(id) {
             let reads = &self.subscriptions.get(user).reads;
-            reads.iter().take_while(|read| **read != id).for_each(|read| self.place(*read));
+            loop {
+                let place = self.placed.get(&user).copied().unwrap_or(0);
+                let Some(read) = reads.get(place).filter(|read| **read != id) else { break };
+                self.place(*read);
+                let placed = self.placed.entry(user).or_default();
+                *placed = (place + 1).max(*placed);
+            }
         }
         self.reads.push(id);
     }
@@ -82,7 +92,7 @@ mod tests {
     use super::*;
     use crate::{
         layouts::Registry,
-        sampling::{Lasts, Reply, Subject, subscriptions::SubscriptionId},
+        sampling::{Lasts, Reply, Subject},
         trigger::Trigger,
     };
 

@@ -196,6 +196,12 @@ impl Cache {
         &self.slots[id]
     }
 
+    /// What is known of this question, if anybody uses it.
+    #[must_use]
+    pub fn find(&self, read: &Read) -> Option<&Slot> {
+        self.slots.get(*self.ids.get(read)?)
+    }
+
     /// Marks a read clean and tells why it is sent; to be called before it is.
     pub fn begin(&mut self, id: ReadId, now: Instant) -> ReadCause {
         let slot = &mut self.slots[id];

@@ -33,6 +33,16 @@ impl State {
         if matches!(self.link, LinkState::Down(_)) {
             return Some(now);
         }
+        let subscription = self.subscriptions.get(id);
+        if let Some(queues) = &subscription.queues {
+            if queues.known_at.is_none() {
+                return self.failing(id).map(|failing| failing.last);
+            }
+            // Where no queue is, none has to be read.
+            if queues.misfit.is_some() || subscription.reads.is_empty() {
+                return Some(now);
+            }
+        }
         let until = |slot: &Slot| {
             let failed_at = slot.fault.as_ref().map(|fault| fault.1);
             if slot.is_fresh(now) { Some(now) } else { read_at(slot).max(failed_at) }
@@ -43,8 +53,12 @@ impl State {
 
     /// What may be said about a subject now, whatever is under way.
     pub(super) fn observe(&self, id: SubscriptionId, now: Instant) -> Observation {
-        if let Some(why) = self.why_not(id) {
+        if let Some(why) = self.why_not(id).or_else(|| self.why_not_found(id, now)) {
             return self.held(id, why, now);
+        }
+        let queues = self.subscriptions.get(id).queues.as_ref();
+        if let Some(misfit) = queues.and_then(|queues| queues.misfit.clone()) {
+            return Observation::Misfit(misfit);
         }
         match self.judge(id) {
             Some(Ok(verdict)) => {
@@ -282,7 +296,7 @@ impl State {
 
     /// When the newest answer was read.
     fn newest(&self, id: SubscriptionId) -> Option<Instant> {
-        self.slots(id).filter_map(read_at).max()
+        self.slots(id).filter_map(read_at).max().or_else(|| self.found_empty_at(id))
     }
 
     /// Until when all answers are known to have been true.
@@ -293,14 +307,33 @@ impl State {
             let clean = announced.filter(|_| slot.holds());
             Some(clean.map_or(known.true_until, |proved| known.true_until(proved)))
         };
-        self.slots(id).map(until).min().flatten()
+        let read_until = self.slots(id).map(until).min().flatten();
+        // What is still found speaks no longer for all there is once a search does not go on.
+        let failing = self.failing(id).map(|failing| failing.since + limits::SEARCH_GRACE);
+        read_until
+            .or_else(|| self.found_empty_at(id))
+            .map(|until| failing.map_or(until, |f| f.min(until)))
+    }
+
+    /// When it was found that there is no queue, and so nothing to read.
+    fn found_empty_at(&self, id: SubscriptionId) -> Option<Instant> {
+        let subscription = self.subscriptions.get(id);
+        let queues = subscription.queues.as_ref().filter(|_| subscription.reads.is_empty());
+        queues?.known_at
     }
 
     /// What the answers mean, if every read has one.
     fn judge(&self, id: SubscriptionId) -> Option<Result<Verdict, Misfit>> {
         let answers: Option<Vec<&Answer>> =
             self.slots(id).map(|slot| slot.known.as_ref().map(|known| &known.answer)).collect();
-        Some(self.subscriptions.get(id).subject.trigger.verdict(&answers?))
+        let subscription = self.subscriptions.get(id);
+        let trigger = &subscription.subject.trigger;
+        Some(match &subscription.queues {
+            None => trigger.verdict(&answers?),
+            // Of a search that has not ended nothing is known, however little there is to read.
+            Some(queues) if queues.known_at.is_none() => return None,
+            Some(queues) => queues.plan.counts(&answers?).map(|counts| trigger.weigh(counts)),
+        })
     }
 }
 

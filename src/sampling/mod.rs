@@ -8,11 +8,14 @@ mod batch;
 mod cache;
 mod clock;
 mod ids;
+mod interest;
 mod judgement;
 mod news;
 mod observation;
 mod peaks;
+mod queues;
 mod schedule;
+mod searches;
 mod source;
 mod state;
 mod subscriptions;
@@ -37,10 +40,11 @@ use tracing::{info, warn};
 
 pub use news::News;
 pub use observation::{Observation, Why};
-pub use source::{Change, Changes, Fault, Lasts, Link, Reply, Source};
-pub use subscriptions::{Subject, TooManyTriggers};
+pub use source::{Change, Changes, Fault, KeyPage, Lasts, Link, Position, Reply, Source};
+pub use subscriptions::{Subject, TooMany};
 
 use crate::{
+    layouts::Allowed,
     limits,
     telemetry::{LinkMetrics, ObservationState},
     time::Instant,
@@ -78,6 +82,14 @@ impl Sampler {
         }))
     }
 
+    /// The same for a connection on which no other keys may be read: of the queues that a pattern finds,
+    /// those with another key are left out. To be said before it is used.
+    #[must_use]
+    pub fn reading(self, allowed: Allowed) -> Self {
+        self.lock().searches.allowed = allowed;
+        self
+    }
+
     /// Serves this sampler from a source until `stop` is cancelled.
     pub fn run<S: Source>(
         &self,
@@ -90,8 +102,8 @@ impl Sampler {
     /// What may be said about a subject now, within [`limits::CALL_DEADLINE`] whatever Redis does.
     ///
     /// # Errors
-    /// [`TooManyTriggers`] when the subject is new and the limit is reached.
-    pub async fn current(&self, subject: &Arc<Subject>) -> Result<Observation, TooManyTriggers> {
+    /// [`TooMany`] when the subject is new and the limit is reached.
+    pub async fn current(&self, subject: &Arc<Subject>) -> Result<Observation, TooMany> {
         let asked_at = Instant::now();
         let observation = match self.with_state(|state, now| state.ask(subject, asked_at, now))? {
             Ask::Ready(observation) => {
@@ -121,8 +133,8 @@ impl Sampler {
     /// Opens a stream of observations of a subject; it ends when the [`Watch`] is dropped.
     ///
     /// # Errors
-    /// [`TooManyTriggers`] when the subject is new and the limit is reached.
-    pub fn watch(&self, subject: &Arc<Subject>) -> Result<Watch, TooManyTriggers> {
+    /// [`TooMany`] when the subject is new and the limit is reached.
+    pub fn watch(&self, subject: &Arc<Subject>) -> Result<Watch, TooMany> {
         let (id, reader) = self.with_state(|state, now| state.open(subject, now))?;
         self.0.wake.notify_one();
         Ok(Watch { sampler: self.clone(), id, reader })
@@ -174,6 +186,13 @@ impl Sampler {
     fn log(&self, note: &Note) {
         match note {
             Note::Active(subject, verdict) => self.log_active(subject, verdict),
+            Note::LeftOut(subject, key) => warn!(
+                namespace = subject.namespace,
+                name = subject.name,
+                trigger = %subject.trigger,
+                %key,
+                "a queue that matches is left out, since the rule `keys` does not include a key of it"
+            ),
             Note::Unseen(subject) => warn!(
                 namespace = subject.namespace,
                 name = subject.name,

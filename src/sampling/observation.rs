@@ -4,7 +4,11 @@
 
 use std::time::Duration;
 
-use crate::{layouts::Misfit, time::Instant, trigger::Verdict};
+use crate::{
+    layouts::{Misfit, Name},
+    time::Instant,
+    trigger::Verdict,
+};
 
 use super::source::Fault;
 
@@ -14,6 +18,9 @@ pub enum Why {
     /// Nothing was ever read, and the first answer did not come in time.
     #[error("no value is known yet")]
     NotYetRead,
+    /// The queues of a pattern are not known yet.
+    #[error("the queues that match `{0}` are still being looked for")]
+    Searching(Name),
     /// The answer did not come before the call had to be answered.
     #[error("Redis did not answer before the call's deadline")]
     Slow,

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use crate::layouts::{Answer, Name, Read};
+use crate::layouts::{Answer, Name, Read, Wild};
 
 /// What was replied to a read.
 #[derive(Debug, Clone, PartialEq)]
@@ -33,6 +33,34 @@ pub enum Lasts {
     Unknown,
 }
 
+/// How far a search is, in the words of the link that gives it. Only that link, or a later one to the
+/// same servers, can go on from it; a cluster's names a node beside that node's cursor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position(Box<[u8]>);
+
+impl Position {
+    /// A position in the link's own words.
+    #[must_use]
+    pub fn new(words: impl Into<Vec<u8>>) -> Self {
+        Self(words.into().into())
+    }
+
+    /// The link's own words.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What one step of a search found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyPage {
+    /// Keys that match, perhaps some of them twice.
+    pub keys: Vec<Name>,
+    /// Where to go on; `None` when the whole keyspace was looked at.
+    pub next: Option<Position>,
+}
+
 /// Why Redis could not be asked, or did not answer. None of these is ever a number.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
@@ -51,6 +79,10 @@ pub enum Fault {
     /// The password or the setting that names it cannot be read.
     #[error("the credentials cannot be read: {0}")]
     Credentials(String),
+    /// Workers tell their state on a channel that was not listened to for long enough yet, so that
+    /// nobody knows who has not spoken.
+    #[error("workers are listened to for {0:?} before their silence means anything")]
+    Listening(Duration),
     /// Redis answered what this question cannot have as an answer.
     #[error("Redis answered what was not expected: {0}")]
     Unexpected(String),
@@ -141,4 +173,17 @@ pub trait Link: Send {
     fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
         pending()
     }
+
+    /// One step through the keyspace for keys that match, from a position that an earlier step gave,
+    /// or from the beginning. A step looks at some [`crate::limits::SCAN_COUNT`] keys. A key that is
+    /// there from the first step to the last is found by one of them.
+    ///
+    /// # Errors
+    /// An outer [`Fault`] when the link is of no more use; an inner one when the step failed alone,
+    /// and may be tried again from the same position.
+    fn scan(
+        &mut self,
+        wild: &Wild,
+        from: Option<&Position>,
+    ) -> impl Future<Output = Result<Result<KeyPage, Fault>, Fault>> + Send;
 }

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::oneshot;
 
 use crate::{
-    layouts::Read,
+    layouts::{Allowed, Name, Read},
     limits,
     telemetry::{ReadCause, Remembered},
     time::Instant,
@@ -19,11 +19,13 @@ use super::{
     batch,
     cache::{Cache, ReadId},
     clock::Clock,
+    interest::SWEEP_INTERVAL,
     news::{Board, Reader},
     observation::{Observation, Why},
     schedule::Schedule,
+    searches::{Scan, Searches},
     source::{Change, Fault, Lasts, Reply},
-    subscriptions::{Subject, SubscriptionId, Subscriptions, TooManyTriggers},
+    subscriptions::{Subject, SubscriptionId, Subscriptions, TooMany},
 };
 
 /// The link to Redis as it stands.
@@ -70,6 +72,8 @@ pub enum Step {
     },
     /// Give the link up.
     Reconnect(Fault),
+    /// Take a step of a search.
+    Scan(Scan),
     /// Nothing before this moment, unless something new comes in.
     Wait(Instant),
 }
@@ -92,6 +96,17 @@ pub enum Note {
     Active(Arc<Subject>, Verdict),
     /// A subject is new whose work in flight is in no key.
     Unseen(Arc<Subject>),
+    /// A queue that a subject's pattern finds is left out, since this key of it may not be read.
+    LeftOut(Arc<Subject>, Name),
+}
+
+/// How much the searches of all subjects found.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Found {
+    /// Queues.
+    pub queues: usize,
+    /// Subjects of which a queue is left out.
+    pub left_out: usize,
 }
 
 /// Everything that the sampler of one link knows.
@@ -110,13 +125,12 @@ pub struct State {
     /// When the last step was sent.
     pub(super) sent_at: Instant,
     clock: Clock,
-    sweep_at: Instant,
+    pub(super) sweep_at: Instant,
+    /// What is looked for because of patterns.
+    pub(super) searches: Searches,
+    /// How much was found of it.
+    pub(super) remembered: Found,
 }
-
-/// How often subscriptions are looked through for those to forget.
-const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
-/// The shortest time between two such looks, for calls that are refused meanwhile.
-const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 
 impl State {
     /// Nothing known, nobody interested, no link; with the connection's stale budget.
@@ -134,6 +148,8 @@ impl State {
             clock: Clock::default(),
             sent_at: now,
             sweep_at: now + SWEEP_INTERVAL,
+            searches: Searches::new(Allowed::all()),
+            remembered: Found::default(),
         }
     }
 
@@ -144,19 +160,22 @@ impl State {
             triggers: self.subscriptions.count(),
             not_visible: self.subscriptions.unseen(),
             questions: self.cache.count(),
+            searches: self.searches.count(),
+            queues_found: self.remembered.queues,
+            leaving_out: self.remembered.left_out,
         }
     }
 
     /// What a call that came at `asked_at` is to do now.
     ///
     /// # Errors
-    /// [`TooManyTriggers`] when the subject is new and the limit is reached.
+    /// [`TooMany`] when the subject is new and the limit is reached.
     pub fn ask(
         &mut self,
         subject: &Arc<Subject>,
         asked_at: Instant,
         now: Instant,
-    ) -> Result<Ask, TooManyTriggers> {
+    ) -> Result<Ask, TooMany> {
         let id = self.subscribe(subject, now)?;
         self.subscriptions.get_mut(id).last_asked = now;
         if self.is_settled(id, asked_at, now) {
@@ -188,12 +207,12 @@ impl State {
     /// Opens a stream on a subject.
     ///
     /// # Errors
-    /// [`TooManyTriggers`] when the subject is new and the limit is reached.
+    /// [`TooMany`] when the subject is new and the limit is reached.
     pub fn open(
         &mut self,
         subject: &Arc<Subject>,
         now: Instant,
-    ) -> Result<(SubscriptionId, Reader), TooManyTriggers> {
+    ) -> Result<(SubscriptionId, Reader), TooMany> {
         let id = self.subscribe(subject, now)?;
         let current = if self.is_settled(id, now, now) {
             self.note_count(id, now);
@@ -240,6 +259,11 @@ impl State {
             self.sent_at = now;
             return Step::Prove { clock };
         }
+        // Reads come before searches, unless they would never let them go on.
+        if let Some(scan) = self.searches.begin(limits::SCAN_PATIENCE, now) {
+            self.sent_at = now;
+            return Step::Scan(scan);
+        }
         let known = (&self.cache, &self.subscriptions);
         let batch = batch::take(&mut self.schedule, known, tracked, now);
         if !batch.is_empty() {
@@ -250,13 +274,18 @@ impl State {
             };
             return Step::Read(batch.into_iter().map(begin).collect());
         }
+        if let Some(scan) = self.searches.begin(Duration::ZERO, now) {
+            self.sent_at = now;
+            return Step::Scan(scan);
+        }
         let prove_at = proved_at + limits::PROOF_INTERVAL;
         if now >= prove_at {
             self.sent_at = now;
             return Step::Prove { clock };
         }
         let prove_at = if clock { prove_at.min(clock_at) } else { prove_at };
-        let others = [self.schedule.next(), self.lapses.next(), Some(self.sweep_at)];
+        let searches = self.searches.next_at();
+        let others = [self.schedule.next(), self.lapses.next(), Some(self.sweep_at), searches];
         Step::Wait(others.into_iter().flatten().fold(prove_at, Instant::min))
     }
 
@@ -295,7 +324,7 @@ impl State {
     }
 
     /// Notes that the link answered what the last step sent.
-    fn answered(&mut self) {
+    pub(super) fn answered(&mut self) {
         if let LinkState::Up { proved_at, .. } = &mut self.link {
             *proved_at = self.sent_at;
         }
@@ -306,6 +335,7 @@ impl State {
         self.suspect_all(None);
         self.clock = Clock::default();
         self.link = LinkState::Up { tracked, proved_at: now, broken: false };
+        self.searches.begin_anew(now);
         self.look_again(now);
     }
 
@@ -339,61 +369,6 @@ impl State {
                     *broken = true;
                 }
                 true
-            }
-        }
-    }
-
-    fn subscribe(
-        &mut self,
-        subject: &Arc<Subject>,
-        now: Instant,
-    ) -> Result<SubscriptionId, TooManyTriggers> {
-        if let Some(id) = self.subscriptions.find(subject) {
-            return Ok(id);
-        }
-        if self.subscriptions.is_full() && now >= self.sweep_at - SWEEP_INTERVAL + SWEEP_PAUSE {
-            self.forget(now);
-        }
-        let reads = subject.trigger.plan.reads();
-        let reads: Box<[ReadId]> = reads.iter().map(|read| self.cache.acquire(read)).collect();
-        let added = self.subscriptions.add(Arc::clone(subject), reads.clone(), now);
-        if added.is_err() {
-            self.release(&reads);
-        } else if subject.trigger.invisible.is_some() {
-            self.notes.push(Note::Unseen(Arc::clone(subject)));
-        }
-        added
-    }
-
-    /// Looks again at the subjects whose activity window has ended.
-    fn lapse(&mut self, now: Instant) {
-        for id in self.lapses.take_due(now, limits::BATCH_READS) {
-            // Otherwise a read is due or under way, and its answer will say.
-            if self.is_settled(id, now, now) {
-                self.settle(id, now);
-            }
-        }
-    }
-
-    fn sweep(&mut self, now: Instant) {
-        if now >= self.sweep_at {
-            self.forget(now);
-        }
-    }
-
-    fn forget(&mut self, now: Instant) {
-        self.sweep_at = now + SWEEP_INTERVAL;
-        for id in self.subscriptions.forgotten(now) {
-            let reads = self.subscriptions.remove(id);
-            self.lapses.cancel(id);
-            self.release(&reads);
-        }
-    }
-
-    fn release(&mut self, reads: &[ReadId]) {
-        for read in reads {
-            if self.cache.release(*read) {
-                self.schedule.cancel(*read);
             }
         }
     }

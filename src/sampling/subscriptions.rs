@@ -21,6 +21,7 @@ use super::{
     news::Board,
     observation::{Held, Observation},
     peaks::Peaks,
+    queues::Queues,
 };
 
 /// A trigger of one ScaledObject or ScaledJob.
@@ -62,6 +63,8 @@ pub struct Subscription {
     pub subject: Arc<Subject>,
     /// The reads of its plan, in the order of the flow.
     pub reads: Box<[ReadId]>,
+    /// What is known of its queues, if it has patterns.
+    pub queues: Option<Box<Queues>>,
     /// Streams that are open on it.
     pub streams: usize,
     /// Whether a job could hide between its answers as the last batch left them. The next batch
@@ -140,10 +143,16 @@ pub struct Subscriptions {
     unseen: usize,
 }
 
-/// The connection remembers as many triggers as it may.
+/// The connection remembers as much as it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the connection already remembers {} triggers, its limit", limits::TRIGGERS)]
-pub struct TooManyTriggers;
+pub enum TooMany {
+    /// As many triggers.
+    #[error("the connection already remembers {} triggers, its limit", limits::TRIGGERS)]
+    Triggers,
+    /// As many searches for the queues of patterns.
+    #[error("the connection already looks for {} patterns of keys, its limit", limits::SEARCHES)]
+    Searches,
+}
 
 impl Subscriptions {
     /// The subscription of a subject, if there is one.
@@ -155,19 +164,20 @@ impl Subscriptions {
     /// A new subscription with these reads.
     ///
     /// # Errors
-    /// [`TooManyTriggers`] at the limit.
+    /// [`TooMany::Triggers`] at the limit.
     pub fn add(
         &mut self,
         subject: Arc<Subject>,
         reads: Box<[ReadId]>,
         now: Instant,
-    ) -> Result<SubscriptionId, TooManyTriggers> {
+    ) -> Result<SubscriptionId, TooMany> {
         if self.is_full() {
-            return Err(TooManyTriggers);
+            return Err(TooMany::Triggers);
         }
         let id = self.all.insert(Subscription {
             subject: Arc::clone(&subject),
             reads: reads.clone(),
+            queues: None,
             streams: 0,
             scattered: false,
             since: now,
@@ -178,15 +188,34 @@ impl Subscriptions {
             board: None,
             waiters: Vec::new(),
         });
-        for read in reads {
-            if self.users.len() <= read {
-                self.users.resize_with(read + 1, Ids::default);
-            }
-            self.users[read].insert(id);
-        }
+        self.add_user(&reads, id);
         self.unseen += usize::from(subject.trigger.invisible.is_some());
         self.ids.insert(subject, id);
         Ok(id)
+    }
+
+    /// Gives a subscription other reads, and gives back those that it had.
+    pub fn replace_reads(
+        &mut self,
+        id: SubscriptionId,
+        reads: Box<[ReadId]>,
+        now: Instant,
+    ) -> Box<[ReadId]> {
+        let subscription = &mut self.all[id];
+        subscription.since = now;
+        let old = std::mem::replace(&mut subscription.reads, reads.clone());
+        old.iter().for_each(|read| self.users[*read].remove(id));
+        self.add_user(&reads, id);
+        old
+    }
+
+    fn add_user(&mut self, reads: &[ReadId], id: SubscriptionId) {
+        for read in reads {
+            if self.users.len() <= *read {
+                self.users.resize_with(read + 1, Ids::default);
+            }
+            self.users[*read].insert(id);
+        }
     }
 
     /// Whether no more can be added.

@@ -18,6 +18,7 @@ use crate::{
 
 use super::{
     Sampler,
+    searches::Scan,
     source::{Change, Changes, Fault, Link, Source},
     state::{Due, Step},
 };
@@ -84,6 +85,7 @@ async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
                     sampler.with_state(|state, now| state.proved(clock, now));
                 })
             }
+            Step::Scan(scan) => self::scan(sampler, link, scan).await,
             Step::Reconnect(fault) => Err(fault),
             Step::Wait(until) => {
                 tokio::select! {
@@ -123,6 +125,14 @@ async fn read<L: Link>(
         sampler.metrics().read(due.cause, result);
     }
     sampler.with_state_pushing(|state, now| state.finish(batch, replies, now)).await;
+    Ok(())
+}
+
+async fn scan<L: Link>(sampler: &Sampler, link: &mut L, scan: Scan) -> Result<(), Fault> {
+    let step = timeout(limits::COMMAND_DEADLINE, link.scan(&scan.wild, scan.from.as_ref())).await;
+    let page = step.unwrap_or(Err(Fault::Timeout))?;
+    sampler.metrics().scan();
+    sampler.with_state_pushing(|state, now| state.scanned(&scan, page, now)).await;
     Ok(())
 }
 

@@ -78,6 +78,10 @@ struct PerLink {
     triggers: Family<Link, Gauge>,
     not_visible: Family<Link, Gauge>,
     questions: Family<Link, Gauge>,
+    scans: Family<Link, Counter>,
+    searches: Family<Link, Gauge>,
+    queues_found: Family<Link, Gauge>,
+    leaving_out: Family<Link, Gauge>,
 }
 
 impl Metrics {
@@ -178,6 +182,12 @@ pub struct Remembered {
     pub not_visible: usize,
     /// The distinct questions of all of them.
     pub questions: usize,
+    /// Searches for the queues of patterns.
+    pub searches: usize,
+    /// Queues that they found.
+    pub queues_found: usize,
+    /// Triggers of which a queue is left out since the rule `keys` does not include it.
+    pub leaving_out: usize,
 }
 
 impl PerLink {
@@ -199,6 +209,10 @@ impl PerLink {
             triggers: Family::default(),
             not_visible: Family::default(),
             questions: Family::default(),
+            scans: Family::default(),
+            searches: Family::default(),
+            queues_found: Family::default(),
+            leaving_out: Family::default(),
         };
         r.register("observations", "Answers given, by what was known", m.observations.clone());
         r.register(
@@ -231,6 +245,14 @@ impl PerLink {
             m.not_visible.clone(),
         );
         r.register("questions", "Distinct questions of all those triggers", m.questions.clone());
+        r.register("redis_scans", "Steps of searches for queues", m.scans.clone());
+        r.register("searches", "Patterns of keys that are looked for", m.searches.clone());
+        r.register("queues_found", "Queues that patterns found", m.queues_found.clone());
+        r.register(
+            "triggers_leaving_out",
+            "Remembered triggers whose pattern finds a queue that the rule keys does not include",
+            m.leaving_out.clone(),
+        );
         m
     }
 
@@ -264,6 +286,10 @@ impl PerLink {
             triggers: self.triggers.get_or_create_owned(&link),
             not_visible: self.not_visible.get_or_create_owned(&link),
             questions: self.questions.get_or_create_owned(&link),
+            scans: self.scans.get_or_create_owned(&link),
+            searches: self.searches.get_or_create_owned(&link),
+            queues_found: self.queues_found.get_or_create_owned(&link),
+            leaving_out: self.leaving_out.get_or_create_owned(&link),
         }
     }
 }
@@ -297,6 +323,10 @@ struct OfLink {
     triggers: Gauge,
     not_visible: Gauge,
     questions: Gauge,
+    scans: Counter,
+    searches: Gauge,
+    queues_found: Gauge,
+    leaving_out: Gauge,
 }
 
 impl LinkMetrics {
@@ -339,6 +369,11 @@ impl LinkMetrics {
         self.0.batches.inc();
     }
 
+    /// Counts a step of a search.
+    pub fn scan(&self) {
+        self.0.scans.inc();
+    }
+
     /// Counts an announced change.
     pub fn invalidation(&self) {
         self.0.invalidations.inc();
@@ -361,11 +396,15 @@ impl LinkMetrics {
 
     /// Notes what is remembered.
     pub fn remembered(&self, remembered: Remembered) {
-        let Remembered { triggers, not_visible, questions } = remembered;
+        let Remembered { triggers, not_visible, questions, .. } = remembered;
+        let Remembered { searches, queues_found, leaving_out, .. } = remembered;
         for (gauge, number) in [
             (&self.0.triggers, triggers),
             (&self.0.not_visible, not_visible),
             (&self.0.questions, questions),
+            (&self.0.searches, searches),
+            (&self.0.queues_found, queues_found),
+            (&self.0.leaving_out, leaving_out),
         ] {
             gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
         }

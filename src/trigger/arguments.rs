@@ -6,7 +6,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    layouts::{Argument, Arguments, Layout, Name, Parameter, ParameterKind, Weight, words},
+    layouts::{
+        Argument, Arguments, Glob, Layout, Name, Parameter, ParameterKind, Pattern, Weight, words,
+    },
     limits,
     metadata::Entry,
     time,
@@ -23,7 +25,6 @@ pub(super) struct ArgumentReader<'a> {
     fields: &'a Fields,
     problems: &'a mut Problems,
     arguments: Arguments,
-    globs: Vec<String>,
     /// Which key named each Redis key first; a key that counts twice is a mistake.
     named: BTreeMap<Name, String>,
     /// Whether a parameter was given that could not be read, so that it is not called missing.
@@ -36,7 +37,6 @@ impl<'a> ArgumentReader<'a> {
             fields,
             problems,
             arguments: Arguments::default(),
-            globs: Vec::new(),
             named: BTreeMap::new(),
             given: Vec::new(),
         }
@@ -56,13 +56,13 @@ impl<'a> ArgumentReader<'a> {
             return;
         };
         self.given.push(name.to_owned());
-        if let Some(argument) = self.argument(parameter, &entry) {
+        if let Some(argument) = self.argument((name, parameter), &entry) {
             self.arguments.set(name, argument);
         }
     }
 
-    /// What the layout was given, and the names among it that are globs.
-    pub(super) fn finish(self, layout: &Layout) -> (Arguments, Vec<String>) {
+    /// What the layout was given.
+    pub(super) fn finish(self, layout: &Layout) -> Arguments {
         let needs = layout.needs();
         if !self.fields.literal
             && !needs.is_empty()
@@ -75,11 +75,24 @@ impl<'a> ArgumentReader<'a> {
                 format!("is required, unless one of `{others}` is given"),
             );
         }
+        if let Some((name, beside)) = layout.missing(&self.arguments)
+            && !self.given.iter().any(|given| given == name)
+            && let Some(parameter) = layout.parameter(name)
+        {
+            let (doc, example) = (&parameter.doc, &parameter.example);
+            let what = format!("is required with {beside}. {doc} For example `{example}`");
+            self.problems.add(name, what);
+        }
         if self.named.len() > limits::KEYS_PER_TRIGGER {
             let (keys, most) = (self.named.len(), limits::KEYS_PER_TRIGGER);
             self.problems.add("metadata", format!("names {keys} keys, at most {most} are allowed"));
         }
-        (self.arguments, self.globs)
+        let (patterns, most) = (self.arguments.patterns().len(), limits::PATTERNS_PER_TRIGGER);
+        if patterns > most {
+            let what = format!("has {patterns} patterns, at most {most} are allowed");
+            self.problems.add("metadata", what);
+        }
+        self.arguments
     }
 
     /// The entry of a parameter under its name or one alias; more than one is a problem.
@@ -94,10 +107,18 @@ impl<'a> ArgumentReader<'a> {
         Some(first)
     }
 
-    fn argument(&mut self, parameter: &Parameter, entry: &Entry) -> Option<Argument> {
+    fn argument(
+        &mut self,
+        (name, parameter): (&str, &Parameter),
+        entry: &Entry,
+    ) -> Option<Argument> {
         match &parameter.kind {
             ParameterKind::Keys => {
-                let mut names = self.listed(entry)?;
+                let listed = self.listed(entry)?;
+                let (patterns, names): (Vec<_>, Vec<_>) =
+                    listed.into_iter().partition(|listed| listed.glob.is_some());
+                let mut names: Vec<_> =
+                    names.into_iter().map(|listed| (listed.name, listed.weight)).collect();
                 if parameter.word_only {
                     names.iter_mut().for_each(|(name, _)| *name = words_of(name));
                     if names.iter().any(|(name, _)| name.as_bytes().is_empty()) {
@@ -107,7 +128,12 @@ impl<'a> ArgumentReader<'a> {
                         return None;
                     }
                 }
-                self.count_once(&names, entry);
+                let given = names.iter().map(|(name, _)| name);
+                let all = given.chain(patterns.iter().map(|listed| &listed.name)).cloned();
+                self.count_once(&all.collect::<Vec<_>>(), entry);
+                for Listed { glob, weight, .. } in patterns {
+                    self.pattern((name, parameter), glob?, weight, entry);
+                }
                 Some(Argument::Names(names))
             }
             ParameterKind::Name { .. } if parameter.may_be_empty && entry.value.is_empty() => {
@@ -120,6 +146,16 @@ impl<'a> ArgumentReader<'a> {
                     None
                 }
             },
+            ParameterKind::Pattern => {
+                let pattern = names::parse_literal(self.as_meant(&entry.value))
+                    .map_err(|error| error.to_string())
+                    .and_then(|_| {
+                        let refused = |error| format!("`{}` {error}", shown(&entry.value));
+                        Glob::parse(self.as_meant(&entry.value)).map_err(refused)
+                    });
+                let refuse = |what| self.problems.add(&entry.spelled, what);
+                pattern.map(Argument::Pattern).map_err(refuse).ok()
+            }
             ParameterKind::Words { .. } => match names::parse_literal(&entry.value) {
                 Ok(_) if entry.value.split(',').count() > limits::WORDS => {
                     let what = format!("lists more than {} words", limits::WORDS);
@@ -157,19 +193,15 @@ impl<'a> ArgumentReader<'a> {
         if self.fields.literal { value } else { value.trim_matches(' ') }
     }
 
-    fn listed(&mut self, entry: &Entry) -> Option<Vec<(Name, Weight)>> {
+    fn listed(&mut self, entry: &Entry) -> Option<Vec<Listed>> {
         let listed = if self.fields.literal {
             let whole = names::parse_literal(&entry.value).map_err(|error| vec![error]);
-            whole.map(|name| vec![Listed { name, glob: false, weight: Weight::ONE }])
+            whole.map(|name| vec![Listed { name, glob: None, weight: Weight::ONE }])
         } else {
             names::parse_list(&entry.value)
         };
         match listed {
-            Ok(listed) => {
-                let globs = listed.iter().filter(|listed| listed.glob);
-                self.globs.extend(globs.map(|listed| shown(&listed.name.to_string())));
-                Some(listed.into_iter().map(|listed| (listed.name, listed.weight)).collect())
-            }
+            Ok(listed) => Some(listed),
             Err(errors) => {
                 self.refuse(entry, &errors);
                 None
@@ -183,8 +215,28 @@ impl<'a> ArgumentReader<'a> {
         }
     }
 
-    fn count_once(&mut self, names: &[(Name, Weight)], entry: &Entry) {
-        for (name, _) in names {
+    /// A pattern in the place of a name. Where only some characters of a name are kept, a pattern with
+    /// others would match nothing.
+    fn pattern(
+        &mut self,
+        (name, parameter): (&str, &Parameter),
+        glob: Glob,
+        weight: Weight,
+        entry: &Entry,
+    ) {
+        let given = Name::new(glob.given().collect::<Vec<u8>>());
+        if parameter.word_only && words_of(&given) != given {
+            let pattern = shown(&glob.to_string());
+            let what = format!(
+                "`{pattern}` must have no others than letters, digits and _, which alone are kept of a name"
+            );
+            self.problems.add(&entry.spelled, what);
+        }
+        self.arguments.add_pattern(Pattern { parameter: name.to_owned(), glob, weight });
+    }
+
+    fn count_once(&mut self, names: &[Name], entry: &Entry) {
+        for name in names {
             if let Some(first) = self.named.insert(name.clone(), entry.spelled.clone()) {
                 let name = shown(&name.to_string());
                 let what = format!("names `{name}`, which `{first}` names too and counts already");

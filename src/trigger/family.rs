@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    metadata::{Entry, Metadata},
+    metadata::{Entry, Metadata, plain_key},
     time::parse_decimal,
 };
 
@@ -61,6 +61,17 @@ const STREAMS: &[&str] = &[
 #[must_use]
 pub fn belongs_to_connection(key: &str) -> bool {
     REFUSED.contains(&key) || key.starts_with("sentinel")
+}
+
+/// Whether a key means something in every trigger, or may be in none, so that no layout can have a
+/// parameter of its name.
+#[must_use]
+pub fn is_reserved(key: &str) -> bool {
+    let theirs = [IGNORED, COMMON, OWN].concat();
+    theirs.contains(&key)
+        || belongs_to_connection(key)
+        || Family::of_keda_key(key).is_some()
+        || plain_key(key) != key
 }
 
 impl Family {

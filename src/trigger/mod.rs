@@ -4,6 +4,7 @@
 //! connections, Redis, gRPC or time.
 
 mod arguments;
+mod effect;
 mod family;
 mod metric_name;
 mod names;
@@ -11,15 +12,16 @@ mod parse;
 mod problem;
 mod threshold;
 
-use std::{fmt, time::Duration};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
-pub use family::{Family, belongs_to_connection};
+pub use effect::without_effect;
+pub use family::{Family, belongs_to_connection, is_reserved};
 pub use parse::DEFAULT_CONNECTION;
 pub use problem::{Problem, Problems, shown};
 pub use threshold::{Activation, Target, ThresholdError};
 
 use crate::{
-    layouts::{Answer, Count, Counts, Misfit, Plan},
+    layouts::{Answer, Count, Counts, Misfit, Plan, Search},
     signals::Signal,
 };
 
@@ -51,8 +53,9 @@ pub struct Trigger {
     pub invisible: Option<String>,
     /// The name of its metric.
     pub metric_name: String,
-    /// Queue names with an unescaped `*`, `?` or `[`, which only a connection that scans may use.
-    pub globs: Vec<String>,
+    /// What is to be looked for because of queue names with an unescaped `*`, `?` or `[`, which only
+    /// a connection that scans may have; `None` without any. What is found is added to the plan.
+    pub search: Option<Arc<Search>>,
     /// The vocabulary it was written in.
     pub family: Family,
 }
@@ -91,9 +94,21 @@ impl Trigger {
     }
 }
 
+impl Trigger {
+    /// Its plan, with patterns as if they were names; for what is said of it.
+    #[must_use]
+    pub fn in_words(&self) -> Cow<'_, Plan> {
+        match &self.search {
+            None => Cow::Borrowed(&self.plan),
+            Some(search) => Cow::Owned(search.in_words()),
+        }
+    }
+}
+
 impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let reads: Vec<String> = self.plan.reads().iter().map(ToString::to_string).collect();
+        let in_words = self.in_words();
+        let reads: Vec<String> = in_words.reads().iter().map(ToString::to_string).collect();
         write!(f, "{} of {} on {}", self.signal.kind().name(), reads.join(", "), self.connection)
     }
 }

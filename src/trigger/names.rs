@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::{
-    layouts::{Name, Weight},
+    layouts::{Glob, GlobError, Name, Weight},
     limits,
     time::parse_decimal,
 };
@@ -18,8 +18,8 @@ use super::problem::shown;
 pub(super) struct Listed {
     /// The name without its escapes.
     pub(super) name: Name,
-    /// Whether it holds an unescaped `*`, `?` or `[`.
-    pub(super) glob: bool,
+    /// The pattern that it is if it holds an unescaped `*`, `?` or `[`.
+    pub(super) glob: Option<Glob>,
     /// What one of its jobs counts.
     pub(super) weight: Weight,
 }
@@ -35,6 +35,8 @@ pub(super) enum NameError {
     Long(String),
     /// A number after `=` that is no weight.
     Weight(String),
+    /// A pattern that is none.
+    Glob(String, GlobError),
     /// The list names something twice, which would count it twice.
     Twice(String),
 }
@@ -53,6 +55,7 @@ impl fmt::Display for NameError {
                 f,
                 "`{text}` must have a weight from 0.001 to 1000 after `=` (write `\\=` for the character itself)"
             ),
+            Self::Glob(pattern, error) => write!(f, "`{pattern}` {error}"),
             Self::Twice(name) => write!(f, "names `{name}` twice, which would count it twice"),
         }
     }
@@ -118,8 +121,19 @@ fn parse_listed(raw: &[Marked]) -> Result<Listed, NameError> {
     let start = raw.iter().take_while(|marked| is_margin(marked)).count();
     let end = raw.len() - raw[start..].iter().rev().take_while(|marked| is_margin(marked)).count();
     let (marked, weight) = split_weight(&raw[start..end])?;
-    let glob = marked.iter().any(|(c, escaped)| !escaped && "*?[".contains(*c));
-    parse_literal(&text(marked)).map(|name| Listed { name, glob, weight })
+    let name = parse_literal(&text(marked))?;
+    let is_glob = marked.iter().any(|(c, escaped)| !escaped && "*?[".contains(*c));
+    let glob = is_glob.then(|| {
+        let pattern = pattern(marked);
+        Glob::parse(&pattern).map_err(|error| NameError::Glob(shown(&pattern), error))
+    });
+    Ok(Listed { name, glob: glob.transpose()?, weight })
+}
+
+/// A pattern in Redis's own words: what a backslash stood before has it again.
+fn pattern(marked: &[Marked]) -> String {
+    let again = |(c, escaped): &Marked| escaped.then_some('\\').into_iter().chain([*c]);
+    marked.iter().flat_map(again).collect()
 }
 
 /// The name and the weight after it. What follows `=` and is no plain decimal belongs to the name.
@@ -160,9 +174,16 @@ mod tests {
 
     #[test]
     fn an_unescaped_star_is_a_glob_and_an_escaped_one_is_a_star() {
-        let globs = |text: &str| parse_list(text).unwrap()[0].glob;
+        let globs = |text: &str| parse_list(text).unwrap()[0].glob.is_some();
         assert!(globs("a*") && globs("a?") && globs("[ab]"));
         assert!(!globs(r"a\*") && !globs("a]") && !globs("{a}:b"));
+        let matches = |text: &str, name: &str| {
+            let listed = parse_list(text).unwrap().remove(0);
+            listed.glob.unwrap().matches(name.as_bytes())
+        };
+        assert!(matches(r"a\*-*", "a*-b") && !matches(r"a\*-*", "ab-b"));
+        assert!(matches(r"[a\,]*=2", ",b") && matches(r"a\\*", r"a\b"));
+        assert!(matches!(parse_list("[a").unwrap_err()[..], [NameError::Glob(..)]));
     }
 
     #[test]
@@ -207,7 +228,7 @@ mod tests {
             prop_assume!(wanted.iter().all(|name| name.trim() == name.trim_matches(' ')));
             let text = wanted.iter().map(escape).collect::<Vec<_>>().join(",");
             let listed = parse_list(&text).unwrap();
-            prop_assert!(listed.iter().all(|listed| !listed.glob));
+            prop_assert!(listed.iter().all(|listed| listed.glob.is_none()));
             let got: Vec<&[u8]> = listed.iter().map(|listed| listed.name.as_bytes()).collect();
             let wanted: Vec<&[u8]> = wanted.iter().map(|name| name.as_bytes()).collect();
             prop_assert_eq!(got, wanted);

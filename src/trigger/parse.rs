@@ -3,7 +3,7 @@
 //! It is apart from the trigger because it is all about what people write: families, aliases,
 //! misspellings.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     layouts::{Arguments, Layout, Registry},
@@ -93,13 +93,15 @@ impl<'a> Parser<'a> {
         let target = self.target(&fields, signal);
         let activation = self.activation(&fields);
         let layout = layout?;
-        let (arguments, globs) = self.arguments(layout, &fields);
+        let arguments = self.arguments(layout, &fields);
         // What is too much, or no name, makes no plan.
         if !self.problems.is_empty() {
             return None;
         }
         let plan = layout.plan(&arguments);
-        if plan.reads().is_empty() {
+        let search = layout.search(&arguments).map(Arc::new);
+        let in_words = search.as_ref().map_or_else(|| plan.clone(), |search| search.in_words());
+        if in_words.reads().is_empty() {
             self.problems
                 .add("layout", "reads nothing with these keys, and no count comes of that");
         }
@@ -109,7 +111,7 @@ impl<'a> Parser<'a> {
         }
         let (signal, target, activation) = (signal?, target?, activation?);
         Some(Trigger {
-            metric_name: metric_name(layout.name(), &plan, signal),
+            metric_name: metric_name(layout.name(), &in_words, signal),
             connection,
             database: database?,
             layout: layout.name().to_owned(),
@@ -119,9 +121,9 @@ impl<'a> Parser<'a> {
             activation,
             stale_for: stale_for?,
             activity_window: activity_window?,
-            blind_window: layout.blind_window(),
+            blind_window: layout.blind_window(&arguments),
             invisible: layout.invisible(&arguments).map(str::to_owned),
-            globs,
+            search,
             family,
         })
     }
@@ -268,8 +270,8 @@ impl<'a> Parser<'a> {
         self.problems.add(&entry.spelled, format!("`{}` {allowed}", shown(&entry.value)));
     }
 
-    /// The layout's arguments, and the names among them that are globs.
-    fn arguments(&mut self, layout: &Layout, fields: &Fields) -> (Arguments, Vec<String>) {
+    /// The layout's arguments.
+    fn arguments(&mut self, layout: &Layout, fields: &Fields) -> Arguments {
         let mut reader = ArgumentReader::new(fields, self.problems);
         for (name, parameter) in layout.parameters() {
             reader.read(name, parameter);

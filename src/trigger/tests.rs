@@ -89,7 +89,7 @@ fn kedas_redis_trigger_is_understood_as_it_is() {
     assert_eq!(trigger.plan.reads(), [size("a,b*", Members::All)]);
     assert_eq!((trigger.target.get(), trigger.activation.get()), (7.0, 2.0));
     assert_eq!((trigger.family, trigger.signal), (Family::Redis, Signal::Backlog));
-    assert!(trigger.globs.is_empty(), "KEDA takes the name as it is");
+    assert!(trigger.search.is_none(), "KEDA takes the name as it is");
     assert_eq!(parse(&[("listName", "q")]).unwrap().target.get(), 5.0);
 }
 
@@ -230,7 +230,11 @@ fn an_activity_window_is_bounded_and_zero_is_none() {
 
 #[test]
 fn globs_are_noted_for_the_connection_to_judge() {
-    assert_eq!(parse(&[("queue", r"jobs:*,plain,a\*")]).unwrap().globs, ["jobs:*"]);
+    let trigger = parse(&[("queue", r"jobs:*,plain,a\*")]).unwrap();
+    let search = trigger.search.unwrap();
+    let globs: Vec<_> = search.patterns().iter().map(|pattern| pattern.glob.to_string()).collect();
+    assert_eq!(globs, ["jobs:*"]);
+    assert_eq!(trigger.plan.reads(), [size("plain", Members::All), size("a*", Members::All)]);
 }
 
 proptest! {

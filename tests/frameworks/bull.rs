@@ -4,25 +4,31 @@
 
 use serde_json::{Value, json};
 
-use crate::stage::{Stage, counts};
+use crate::{
+    on_both_servers,
+    server::Kind,
+    stage::{Stage, counts},
+};
 
-#[test]
-fn bullmq_6_jobs_are_counted_from_the_queue_through_a_pause_and_a_kill_to_their_end() {
-    story("bullmq 6.7.0", "bullmq", "node bullmq.js bullmq");
+on_both_servers!(
+    bullmq_6_jobs_are_counted_from_the_queue_through_a_pause_and_a_kill_to_their_end,
+    bullmq_5_jobs_are_counted_from_the_queue_through_a_pause_and_a_kill_to_their_end,
+);
+
+fn bullmq_6_jobs_are_counted_from_the_queue_through_a_pause_and_a_kill_to_their_end(kind: Kind) {
+    story(Stage::on(kind, "bullmq 6.7.0"), "bullmq", "node bullmq.js bullmq");
 }
 
-#[test]
-fn bullmq_5_jobs_are_counted_from_the_queue_through_a_pause_and_a_kill_to_their_end() {
-    story("bullmq 5.81.5", "bullmq", "node bullmq.js bullmq5");
+fn bullmq_5_jobs_are_counted_from_the_queue_through_a_pause_and_a_kill_to_their_end(kind: Kind) {
+    story(Stage::on(kind, "bullmq 5.81.5"), "bullmq", "node bullmq.js bullmq5");
 }
 
 #[test]
 fn bull_4_jobs_are_counted_from_the_queue_through_a_pause_and_a_kill_to_their_end() {
-    story("bull 4.16.5", "bull", "node bull.js");
+    story(Stage::new("bull 4.16.5"), "bull", "node bull.js");
 }
 
-fn story(framework: &'static str, layout: &str, script: &str) {
-    let mut stage = Stage::new(framework);
+fn story(mut stage: Stage, layout: &str, script: &str) {
     let trigger = format!("layout={layout} queue=q");
     let with = |orphans: &str| format!("{trigger} orphans={orphans}");
     stage.run(&format!("{script} add q 3 {{}}"));

@@ -2,7 +2,17 @@
 //!
 //! It is apart because of its hash of unacknowledged messages, which all queues of a broker share.
 
-use crate::stage::{Stage, counts, patiently};
+use crate::{
+    on_both_servers,
+    server::Kind,
+    stage::{Stage, counts, patiently},
+};
+
+on_both_servers!(
+    celery_tasks_acknowledged_late_are_counted_from_the_queue_through_a_kill_to_their_end,
+    celery_tasks_acknowledged_early_are_not_seen_while_they_run_and_the_trigger_says_so,
+    celery_tasks_of_every_priority_are_counted,
+);
 
 /// Seconds after which another worker takes what nobody acknowledged. The default is an hour.
 const VISIBILITY: u64 = 15;
@@ -11,9 +21,10 @@ fn worker(options: &str) -> String {
     format!("celery -A celery_app worker {options} --without-gossip --without-mingle -l warning")
 }
 
-#[test]
-fn celery_tasks_acknowledged_late_are_counted_from_the_queue_through_a_kill_to_their_end() {
-    let mut stage = Stage::new("celery 5.7.0, acks_late")
+fn celery_tasks_acknowledged_late_are_counted_from_the_queue_through_a_kill_to_their_end(
+    kind: Kind,
+) {
+    let mut stage = Stage::on(kind, "celery 5.7.0, acks_late")
         .with("TEST_ACKS", "late")
         .with("TEST_TRANSPORT", r#"{"visibility_timeout": 15}"#);
     let trigger = "layout=celery queue=q acks=late";
@@ -38,9 +49,8 @@ fn celery_tasks_acknowledged_late_are_counted_from_the_queue_through_a_kill_to_t
     stage.is("drained", trigger, counts(0, 0, 0));
 }
 
-#[test]
-fn celery_tasks_acknowledged_early_are_not_seen_while_they_run_and_the_trigger_says_so() {
-    let mut stage = Stage::new("celery 5.7.0, early acks");
+fn celery_tasks_acknowledged_early_are_not_seen_while_they_run_and_the_trigger_says_so(kind: Kind) {
+    let mut stage = Stage::on(kind, "celery 5.7.0, early acks");
     let trigger = "layout=celery queue=q";
     stage.run("python celery_app.py q 8");
     stage.is("queued", trigger, counts(8, 0, 0));
@@ -54,9 +64,8 @@ fn celery_tasks_acknowledged_early_are_not_seen_while_they_run_and_the_trigger_s
     stage.is("killed", trigger, counts(4, 0, 2));
 }
 
-#[test]
-fn celery_tasks_of_every_priority_are_counted() {
-    let mut stage = Stage::new("celery 5.7.0, priorities").with("TEST_ACKS", "late");
+fn celery_tasks_of_every_priority_are_counted(kind: Kind) {
+    let mut stage = Stage::on(kind, "celery 5.7.0, priorities").with("TEST_ACKS", "late");
     let trigger = "layout=celery queue=q acks=late";
     stage.run("python celery_app.py q 10 priorities");
     stage.is("queued", trigger, counts(10, 0, 0));
@@ -107,4 +116,66 @@ fn celery_workers_with_a_hash_of_their_own_under_a_key_prefix_are_counted() {
     stage.is("running", trigger, counts(3, 0, 2));
     stage.kill(first);
     stage.is("killed", trigger, counts(3, 0, 2));
+}
+
+#[test]
+fn celery_tasks_acknowledged_early_are_counted_by_the_heartbeats_of_their_pool() {
+    let mut stage = Stage::new("celery 5.7.0, heartbeats of a pool");
+    let (emails, reports) = (
+        "layout=celery queue=emails running=heartbeats pool=emails@*",
+        "layout=celery queue=reports running=heartbeats pool=reports@*",
+    );
+    stage.run("python celery_app.py emails 5");
+    stage.run("python celery_app.py reports 1");
+    let first = stage.work(&worker("-Q emails -c 3 -n emails@%h"));
+    stage.work(&worker("-Q reports -c 1 -n reports@%h"));
+    stage.began(4);
+    // Three run and two are prefetched: the larger of the two counts.
+    stage.is("running", emails, counts(0, 0, 3));
+    stage.is("running", reports, counts(0, 0, 1));
+    assert_eq!(stage.report(emails)["notVisible"], serde_json::Value::Null);
+    stage.kill(first);
+    // Those that ran are lost; the two that it had taken ahead are still in the hash.
+    stage.is("killed, and given up", emails, counts(0, 0, 2));
+    stage.release();
+    stage.ended(1);
+    stage.is("drained", reports, counts(0, 0, 0));
+}
+
+#[test]
+fn celery_workers_that_publish_their_queues_are_counted_by_queue() {
+    let mut stage =
+        Stage::new("celery 5.7.0, heartbeats with queues").with("TEST_PUBLISHES", "queues");
+    let of = |queue: &str| format!("layout=celery queue={queue} running=heartbeats");
+    stage.run("python celery_app.py emails 3");
+    stage.run("python celery_app.py reports 1");
+    let first = stage.work(&worker("-Q emails -c 3"));
+    stage.work(&worker("-Q reports,other -c 2 -n reports@%h"));
+    stage.began(4);
+    stage.is("running", &of("emails"), counts(0, 0, 3));
+    stage.is("running", &of("reports"), counts(0, 0, 1));
+    stage.is("running", &of("emails,reports,other"), counts(0, 0, 4));
+    stage.terminate(first);
+    stage.release();
+    stage.ended(4);
+    stage.gone(first);
+    stage.is("drained", &of("emails"), counts(0, 0, 0));
+    stage.is("drained", &of("reports"), counts(0, 0, 0));
+}
+
+#[test]
+fn celery_heartbeats_are_heard_under_a_key_prefix() {
+    let mut stage = Stage::new("celery 5.7.0, heartbeats under a key prefix")
+        .with("TEST_TRANSPORT", r#"{"global_keyprefix": "app:"}"#);
+    let trigger = "layout=celery queue=q running=heartbeats pool=celery@* keyPrefix=app:";
+    stage.run("python celery_app.py q 2");
+    let first = stage.work(&worker("-Q q -c 2"));
+    stage.began(2);
+    stage.is("running", trigger, counts(0, 0, 2));
+    // What it still runs while it ends is not told any more: it says goodbye first.
+    stage.release();
+    stage.ended(2);
+    stage.is("drained", trigger, counts(0, 0, 0));
+    stage.terminate(first);
+    stage.gone(first);
 }

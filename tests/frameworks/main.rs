@@ -15,7 +15,9 @@ mod bull;
 mod celery;
 mod dramatiq;
 mod huey;
+mod leases;
 mod lists;
+mod pool;
 mod rq;
 mod shutdown;
 mod sidekiq;
@@ -30,6 +32,25 @@ mod programs;
 mod server;
 
 use std::time::Duration;
+
+/// Makes two tests of each function: one that gets a Redis, one that gets a Valkey.
+macro_rules! on_both_servers {
+    ($($test:ident),+ $(,)?) => {
+        on_both_servers!(@on on_redis, Redis, $($test),+);
+        on_both_servers!(@on on_valkey, Valkey, $($test),+);
+    };
+    (@on $module:ident, $kind:ident, $($test:ident),+) => {
+        mod $module {
+            $(
+                #[test]
+                fn $test() {
+                    super::$test(crate::server::Kind::$kind);
+                }
+            )+
+        }
+    };
+}
+use on_both_servers;
 
 /// How long a server may take to start.
 const PATIENCE: Duration = Duration::from_secs(20);

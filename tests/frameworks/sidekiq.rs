@@ -42,6 +42,41 @@ fn sidekiq_jobs_are_counted_for_their_own_queue_until_they_end_or_are_lost_with_
 }
 
 #[test]
+fn sidekiq_jobs_of_a_reliable_fetch_are_counted_as_their_process_reports_them() {
+    let mut stage =
+        Stage::new("sidekiq with gitlab-sidekiq-fetcher").with("TEST_FETCH", "reliable");
+    let work = stage.run(&format!("{SCRIPT} work"));
+    let trigger = "layout=sidekiq queue=q fetch=reliable";
+    stage.run(&format!("{SCRIPT} add q 5"));
+    stage.is("queued", trigger, counts(5, 0, 0));
+    let told = stage.report(trigger)["notVisible"].to_string();
+    assert!(told.contains("gitlab-sidekiq-fetcher"), "{told}");
+    let first = stage.work("sidekiq -r ./sidekiq_app.rb -c 2 -q q");
+    stage.began(2);
+    stage.is("running", trigger, counts(3, 0, 2));
+    stage.kill(first);
+    stage.is("killed", trigger, counts(3, 0, 2));
+    // The process's report and sign of life last a minute, and for an hour nobody looks for dead ones.
+    for process in stage.redis.ask::<Vec<String>>("SMEMBERS processes") {
+        stage.redis.run(&format!("PEXPIRE {process}:{} 1\nPEXPIRE {process} 1", work.trim()));
+    }
+    let signs: Vec<String> = stage.redis.ask("KEYS reliable-fetcher-*");
+    stage.redis.run(&format!("DEL {}", signs.join(" ")));
+    stage.is("heartbeat over, and two jobs not seen", trigger, counts(3, 0, 0));
+    let lists: Vec<String> = stage.redis.ask("KEYS working:queue:q:*");
+    assert_eq!(
+        lists.iter().map(|list| stage.redis.ask::<u32>(&format!("LLEN {list}"))).sum::<u32>(),
+        2
+    );
+    stage.work("sidekiq -r ./sidekiq_app.rb -c 2 -q q");
+    stage.began(4);
+    stage.is("recovered", trigger, counts(3, 0, 2));
+    stage.release();
+    stage.ended(5);
+    stage.is("drained", trigger, counts(0, 0, 0));
+}
+
+#[test]
 fn due_sidekiq_jobs_count_where_the_trigger_asks_for_them() {
     let mut stage = Stage::new("sidekiq, schedule");
     stage.run(&format!("{SCRIPT} add q 2 1"));

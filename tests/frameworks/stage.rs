@@ -57,9 +57,9 @@ impl std::fmt::Display for Counts {
     }
 }
 
-/// A Redis of the test's own, and the programs of one framework that use it.
+/// A Redis or Valkey of the test's own, and the programs of one framework that use it.
 pub struct Stage {
-    framework: &'static str,
+    framework: String,
     pub redis: Server,
     settings: Vec<(&'static str, &'static str)>,
     logs: TempDir,
@@ -68,8 +68,14 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub fn new(framework: &'static str) -> Self {
-        let (redis, logs) = (Server::start(Kind::Redis), TempDir::new().unwrap());
+    pub fn new(framework: &str) -> Self {
+        Self::on(Kind::Redis, framework)
+    }
+
+    /// The same on a server of this kind.
+    pub fn on(kind: Kind, framework: &str) -> Self {
+        let (redis, logs) = (Server::start(kind), TempDir::new().unwrap());
+        let framework = format!("{framework} on {kind:?}");
         Self { framework, redis, settings: vec![], logs, workers: BTreeMap::new(), started: 0 }
     }
 
@@ -77,6 +83,11 @@ impl Stage {
     pub fn with(mut self, name: &'static str, value: &'static str) -> Self {
         self.settings.push((name, value));
         self
+    }
+
+    /// The framework and the server that it runs on.
+    pub fn name(&self) -> &str {
+        &self.framework
     }
 
     /// Runs a program to its end and gives what it printed.
@@ -101,6 +112,19 @@ impl Stage {
         let pid = process.id();
         self.workers.insert(pid, process);
         pid
+    }
+
+    /// Starts the service for this Redis, and gives where it serves gRPC.
+    pub fn serve(&mut self) -> String {
+        let free = "--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --log-format json";
+        let (process, log) = self.spawn(&format!("penstock serve {free} --redis REDIS"));
+        self.workers.insert(process.id(), process);
+        patiently("the service", || {
+            let lines = fs::read_to_string(&log).unwrap();
+            let parsed = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            let serving = parsed.into_iter().find(|line| line["message"] == "serving gRPC");
+            serving.map(|line| line["address"].as_str().unwrap().to_owned()).ok_or(lines)
+        })
     }
 
     /// Ends a worker and all that it started, at once, as the end of its container would.
@@ -131,6 +155,15 @@ impl Stage {
         let process = self.workers.get_mut(&pid).unwrap();
         patiently("the worker's end", || process.try_wait().unwrap().ok_or("it still runs"));
         self.workers.remove(&pid);
+    }
+
+    /// Forgets a worker if it has ended, and tells whether it has.
+    pub fn has_ended(&mut self, pid: u32) -> bool {
+        let has_ended = self.workers.get_mut(&pid).unwrap().try_wait().unwrap().is_some();
+        if has_ended {
+            self.workers.remove(&pid);
+        }
+        has_ended
     }
 
     /// Tells all jobs to end, those that begin later too.
@@ -194,18 +227,23 @@ impl Stage {
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
-    /// Starts `PROGRAM ARGUMENT…`; one that is not named here is of the Python frameworks.
+    /// Starts `PROGRAM ARGUMENT…`; one that is not named here is of the Python frameworks, `NAME:PROGRAM`
+    /// of one that has an environment of its own.
     fn spawn(&mut self, line: &str) -> (Child, PathBuf) {
-        let words: Vec<String> =
-            line.split(' ').map(|word| word.replace("REDIS", &self.redis.url())).collect();
+        let (url, port) = (self.redis.url(), self.redis.port().to_string());
+        let filled = |word: &str| word.replace("REDIS", &url).replace("PORT", &port);
+        let words: Vec<String> = line.split(' ').map(filled).collect();
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let tools = root.join(".tools");
         let (program, folder) = match words[0].as_str() {
             "node" => (PathBuf::from("node"), "node"),
             ruby @ ("ruby" | "sidekiq") => (PathBuf::from(ruby), "ruby"),
+            "penstock" => (PathBuf::from(env!("CARGO_BIN_EXE_penstock")), "."),
             "asynq" => (tools.join("frameworks-asynq"), "go"),
-            python => match python.strip_prefix("arq:") {
-                Some(program) => (tools.join("frameworks-arq/bin").join(program), "python"),
+            python => match python.split_once(':') {
+                Some((own, program)) => {
+                    (tools.join(format!("frameworks-{own}/bin")).join(program), "python")
+                }
                 None => (tools.join("frameworks-venv/bin").join(python), "python"),
             },
         };

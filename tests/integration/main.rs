@@ -26,6 +26,7 @@ mod limits;
 mod metadata;
 mod other_language;
 mod outage;
+mod patterns;
 mod races;
 mod readers;
 mod redis_tls;

@@ -130,6 +130,10 @@ pub fn key_of(read: &Read) -> usize {
 pub fn members_of(read: &Read) -> Members {
     match read {
         Read::Size { members, .. } => *members,
-        Read::Group { .. } | Read::Flag { .. } | Read::Each(_) => Members::All,
+        Read::Group { .. }
+        | Read::Idle { .. }
+        | Read::Flag { .. }
+        | Read::Each(_)
+        | Read::Heard(_) => Members::All,
     }
 }

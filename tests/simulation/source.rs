@@ -10,9 +10,9 @@ use std::{
 };
 
 use penstock::{
-    layouts::Read,
+    layouts::{Read, Wild},
     limits,
-    sampling::{Changes, Fault, Lasts, Link, Reply, Source},
+    sampling::{Changes, Fault, KeyPage, Lasts, Link, Position, Reply, Source},
 };
 use tokio::{sync::oneshot, time::timeout};
 
@@ -156,6 +156,14 @@ impl Link for Connection {
                 false => Err(refused.clone()),
             })
             .collect())
+    }
+
+    async fn scan(
+        &mut self,
+        wild: &Wild,
+        _: Option<&Position>,
+    ) -> Result<Result<KeyPage, Fault>, Fault> {
+        panic!("no trigger of the simulation has a pattern: {wild:?}")
     }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use penstock::{
-    sampling::{Change, Observation, Sampler, TooManyTriggers, Watch, Why},
+    sampling::{Change, Observation, Sampler, TooMany, Watch, Why},
     telemetry,
 };
 use tokio::{
@@ -33,7 +33,7 @@ use crate::{
     wire::Event,
 };
 
-type Answer = Result<Observation, TooManyTriggers>;
+type Answer = Result<Observation, TooMany>;
 
 /// A call that waits for its answer.
 pub struct Call {

@@ -10,7 +10,7 @@ use crate::{
     layouts::{Layout, ParameterKind, Registry},
     metadata::plain_key,
     signals::KINDS,
-    trigger::{Problems, Trigger, belongs_to_connection, shown},
+    trigger::{Problems, Trigger, belongs_to_connection, shown, without_effect},
 };
 
 use super::report::Desk;
@@ -93,11 +93,21 @@ impl<'v> Metadata<'v> {
     }
 
     fn parse_as(&self, layout: Option<&Layout>, registry: &Registry) -> Result<Trigger, Problems> {
+        Trigger::parse(self.pairs(layout), registry)
+    }
+
+    /// What KEDA would send if this were the layout.
+    fn pairs(&self, layout: Option<&Layout>) -> Vec<(String, String)> {
         let given = self.given.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
         let unknown =
             self.unknown.iter().map(|key| ((*key).to_owned(), sample(plain_key(key), layout)));
-        let pairs: Vec<(String, String)> = given.chain(unknown).collect();
-        Trigger::parse(pairs, registry)
+        given.chain(unknown).collect()
+    }
+
+    /// Keys that change nothing, among those whose values a manifest has.
+    pub(super) fn without_effect(&self, trigger: &Trigger, registry: &Registry) -> Vec<String> {
+        let idle = without_effect(&self.pairs(registry.get(&trigger.layout)), registry);
+        idle.into_iter().filter(|key| self.get(key).is_some()).collect()
     }
 }
 
@@ -111,7 +121,10 @@ fn sample(key: &str, layout: Option<&Layout>) -> String {
             | ParameterKind::Name { default: Some(_) }),
         ) => return kind.default_text().unwrap_or_default(),
         Some(ParameterKind::Duration { .. }) => return "1s".to_owned(),
-        Some(ParameterKind::Keys | ParameterKind::Name { default: None }) | None => {}
+        Some(
+            ParameterKind::Keys | ParameterKind::Pattern | ParameterKind::Name { default: None },
+        )
+        | None => {}
     }
     let word = match key {
         "redis" => "default",

@@ -309,6 +309,16 @@ fn files_are_read_by_their_extension() {
 }
 
 #[test]
+fn a_key_that_changes_nothing_is_told() {
+    let leases = |acks: &'static str| {
+        lines(&push(&["layout: celery", "queue: emails", "leases: penstock", acks]))
+    };
+    let told = leases("acks: late");
+    assert!(told.contains("metadata.leases: note: changes nothing beside"), "{told}");
+    assert!(!leases("acks: early").contains("changes nothing"));
+}
+
+#[test]
 fn the_examples_that_come_with_penstock_have_no_problem() {
     let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples")];
     let mut files: Vec<PathBuf> = Vec::new();

@@ -43,6 +43,10 @@ impl TriggerCheck<'_, '_> {
                 if let Some(invisible) = &trigger.invisible {
                     self.desk.note(&self.at("layout"), invisible);
                 }
+                for key in metadata.without_effect(&trigger, self.registry()) {
+                    let what = "changes nothing beside the other keys of this trigger";
+                    self.desk.note(&self.at(&key), what);
+                }
                 self.counting(&trigger, &metadata);
                 self.globs(&trigger);
                 self.access(trigger, &metadata);
@@ -103,7 +107,7 @@ impl TriggerCheck<'_, '_> {
 
     /// Whether the number is the one that is meant.
     fn counting(&mut self, trigger: &Trigger, metadata: &Metadata<'_>) {
-        let sees_in_flight = !trigger.plan.terms().in_flight.is_empty();
+        let sees_in_flight = !trigger.in_words().terms().in_flight.is_empty();
         let job = self.object.kind == Kind::ScaledJob;
         match trigger.family {
             Family::Redis => self.desk.note(
@@ -158,13 +162,30 @@ impl TriggerCheck<'_, '_> {
         self.desk.note(&self.at("signal"), what);
     }
 
-    /// A glob in a queue name is refused by every connection of this release, so that no
-    /// configuration is needed to say so.
+    /// A pattern in a queue name needs a connection that scans, which only the configuration knows.
     fn globs(&mut self, trigger: &Trigger) {
-        for name in &trigger.globs {
-            let denied = Denied::Scan { name: name.clone() };
-            self.desk.problem(&format!("{}.metadata", self.path), denied.to_string());
+        let Some(search) = trigger.search.as_ref().filter(|_| self.config.is_none()) else {
+            return;
+        };
+        for pattern in search.patterns() {
+            let what = format!(
+                "`{}` is a pattern, which needs `scan = true` in the section of the connection; \
+                 `\\*`, `\\?` and `\\[` are the characters themselves",
+                shown(&pattern.glob.to_string())
+            );
+            self.desk.note(&self.at(&pattern.parameter), what);
         }
+    }
+
+    /// Some of what a pattern finds may be left out.
+    fn left_out(&mut self, connection: &Connection, trigger: &Trigger) {
+        let Some((pattern, allowed)) = connection.access.leaves_out(trigger) else { return };
+        let what = format!(
+            "of the keys that match `{pattern}` those are left out that the rule `keys` of the \
+             connection `{}` does not include; allowed: {allowed}",
+            connection.name
+        );
+        self.desk.note(&format!("{}.metadata", self.path), what);
     }
 
     /// Whether the configured connection lets it. What only the cluster knows is not asked.
@@ -194,7 +215,7 @@ impl TriggerCheck<'_, '_> {
             self.denied(connection, &denied, "metadata.namespace");
         }
         match connection.access.covers(&trigger) {
-            Ok(_) => {}
+            Ok(_) => self.left_out(connection, &trigger),
             Err(ref denied @ Denied::Key { ref key, .. }) => {
                 match metadata.stood_in(key, self.registry()) {
                     Some(unknown) => self.unchecked(unknown, "the rule `keys` is"),
@@ -206,9 +227,7 @@ impl TriggerCheck<'_, '_> {
                 let key = keys.find(|key| metadata.get(key).is_some());
                 self.denied(connection, &denied, &self.at(key.unwrap_or("database")));
             }
-            // Told already, with or without a configuration.
-            Err(Denied::Scan { .. }) => {}
-            Err(denied @ Denied::Namespace { .. }) => {
+            Err(denied @ (Denied::Namespace { .. } | Denied::Scan { .. })) => {
                 self.denied(connection, &denied, &format!("{}.metadata", self.path));
             }
         }

@@ -8,13 +8,15 @@ use serde::Deserialize;
 
 use super::{
     super::{
-        each::{Around, Ask, Collection, Each, Filter},
+        Arguments,
+        each::{Around, Ask, Collection, Each, Filter, Matching, Wanted},
         expression::Expression,
+        parameter::Pattern,
         plan::{Beyond, Part},
-        read::Read,
+        read::{Name, Read},
         template::{Binding, Template},
     },
-    Summand, When,
+    Pause, Summand, When,
 };
 
 /// A question for each member of a collection.
@@ -22,7 +24,7 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct EachQuestion {
     /// The collection.
-    of: Template,
+    pub(super) of: Template,
     collection: CollectionWord,
     ask: AskQuestion,
     /// Which values count.
@@ -104,7 +106,83 @@ impl TryFrom<String> for MemberKey {
 }
 
 impl EachQuestion {
+    /// What of it can mean nothing, in words for who wrote it.
+    pub(in crate::layouts) fn flaw(&self) -> Option<&'static str> {
+        let has_values = match self.ask {
+            AskQuestion::Values(_) | AskQuestion::Text(_) | AskQuestion::Field => true,
+            AskQuestion::Exists(_) | AskQuestion::Length(_) => false,
+        };
+        let filter = self.filter.as_ref();
+        let pointers = filter.into_iter().flat_map(|filter| {
+            let others = filter.only_if.as_ref().map(|only| &only.pointer);
+            [&filter.pointer].into_iter().chain(others)
+        });
+        if self.of.is_empty() {
+            Some("`of` is empty, and no collection has that name")
+        } else if filter.is_some() && !has_values {
+            Some("a `filter` needs values: an `ask` of values, text or \"field\"")
+        } else if matches!(self.ask, AskQuestion::Field)
+            && !matches!(self.collection, CollectionWord::Hash)
+        {
+            Some("only the collection `hash` can `ask` for its \"field\"")
+        } else if pointers.into_iter().any(|pointer| !pointer.starts_with('/')) {
+            Some("a `pointer` begins with `/`, as in `/queue`")
+        } else {
+            None
+        }
+    }
+
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
+        let filters = self.filter.iter().map(|filter| &filter.is);
+        self.templates().chain(filters).flat_map(Template::parameters)
+    }
+
+    /// One question for each pattern whose queues need not be found, since the filter alone tells
+    /// which values are theirs. A queue of which nothing but such a value is left counts so, too.
+    pub(super) fn matching(
+        &self,
+        pauses: &[Pause],
+        keys: &[&Template],
+        arguments: &Arguments,
+    ) -> Vec<Summand> {
+        let Some(filter) = &self.filter else { return vec![] };
+        let patterns = arguments.patterns();
+        let is_told_by_filter = |parameter: &str| {
+            let names = |template: &Template| template.parameters().any(|name| name == parameter);
+            let is_paused = pauses.iter().flat_map(Pause::templates).any(names);
+            filter.is.is_only(parameter) && !is_paused && !self.templates().any(names)
+        };
+        let question = |(place, pattern): (usize, &Pattern)| {
+            let parameter = pattern.parameter.as_str();
+            if !is_told_by_filter(parameter) {
+                return vec![];
+            }
+            let of_parameter = |other: &&Pattern| other.parameter == parameter;
+            let given = arguments.without_found();
+            let names = given.values(parameter);
+            let around = keys.iter().flat_map(|key| key.around(parameter, &given));
+            let wanted = Wanted::Matching(Box::new(Matching {
+                glob: pattern.glob.clone(),
+                but_names: names.into_iter().map(|(name, _)| Name::new(name)).collect(),
+                but_globs: (patterns[..place].iter().filter(of_parameter))
+                    .map(|other| other.glob.clone())
+                    .collect(),
+                keys: around.collect(),
+                allowed: arguments.allowed(),
+            }));
+            let others = self.templates().flat_map(Template::parameters);
+            let bindings = Binding::all(others, &given);
+            let summand = |binding: &Binding<'_>| {
+                let weight = binding.weight.of(pattern.weight);
+                Some(self.asking(binding, Some(wanted.clone()))?.times(weight))
+            };
+            bindings.iter().filter_map(summand).collect()
+        };
+        patterns.iter().enumerate().flat_map(question).collect()
+    }
+
+    /// The templates of keys.
+    fn templates(&self) -> impl Iterator<Item = &Template> {
         let key = match &self.ask {
             AskQuestion::Exists(key)
             | AskQuestion::Length(key)
@@ -113,18 +191,26 @@ impl EachQuestion {
             AskQuestion::Field => None,
         };
         let keys = key.into_iter().flat_map(|key| [&key.before, &key.after]);
-        let filters = self.filter.iter().map(|filter| &filter.is);
-        [&self.of].into_iter().chain(keys).chain(filters).flat_map(Template::parameters)
+        [&self.of].into_iter().chain(keys)
     }
 
     pub(super) fn summand(&self, binding: &Binding<'_>) -> Option<Summand> {
+        self.asking(binding, None)
+    }
+
+    /// The question, with another filter's text where one is given.
+    fn asking(&self, binding: &Binding<'_>, wanted: Option<Wanted>) -> Option<Summand> {
         let around = |MemberKey { before, after }: &MemberKey| {
             Some(Around { before: before.fill(binding)?, after: after.fill(binding)? })
         };
         let filter = match &self.filter {
             Some(FilterQuestion { pointer, is, only_if }) => {
                 let only_if = only_if.as_ref().map(|only| (only.pointer.clone(), only.is.clone()));
-                Some(Filter { pointer: pointer.clone(), is: is.fill(binding)?, only_if })
+                let is = match wanted {
+                    Some(wanted) => wanted,
+                    None => is.fill(binding)?.into(),
+                };
+                Some(Filter { pointer: pointer.clone(), is, only_if })
             }
             None => None,
         };

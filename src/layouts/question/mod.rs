@@ -4,8 +4,11 @@
 //! what it means for a trigger.
 
 mod each;
+mod group;
+mod heard;
+mod pause;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::Deserialize;
 
@@ -13,17 +16,22 @@ use super::{
     Arguments,
     expression::Expression,
     parameter::ParameterKind,
-    plan::{MissingGroup, Part},
-    read::{Members, Read, Scores, Test, Unit},
+    plan::Part,
+    read::{Members, Read, Scores, Unit},
     template::{Binding, Template},
 };
 use each::EachQuestion;
+use group::{GroupQuestion, IdleQuestion};
+use heard::HeardQuestion;
+pub(super) use pause::Pause;
 
 /// A summand that is not yet given its place in a plan.
 pub(super) type Summand = Expression<(Read, Part)>;
 
+const EMPTY_KEY: &str = "`key` is empty, and no key has that name";
+
 /// Conditions: these parameters, choices all, have these values.
-type When = BTreeMap<String, String>;
+pub(super) type When = BTreeMap<String, String>;
 
 /// One summand of a state. A parameter with several values makes one of each.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -35,8 +43,12 @@ pub(super) enum Question {
     GroupWaiting(GroupQuestion),
     /// What a consumer group has not acknowledged.
     GroupPending(GroupQuestion),
+    /// What a consumer group has not acknowledged and nobody looks after.
+    GroupIdle(IdleQuestion),
     /// What the members of a collection have.
     Each(EachQuestion),
+    /// What workers say on channels.
+    Heard(HeardQuestion),
 }
 
 /// The size of a key, or of what is left of it.
@@ -56,32 +68,6 @@ pub(super) struct SizeQuestion {
     minus: Option<Box<Question>>,
     /// What counts in its place if it is more.
     or: Option<Box<Question>>,
-}
-
-/// A part of what a consumer group has.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct GroupQuestion {
-    key: Template,
-    group: Template,
-    /// The choice parameter that says what a stream without the group means.
-    missing_group: String,
-    #[serde(default)]
-    pub(super) when: When,
-}
-
-/// Something that, while it is so, keeps workers from taking jobs.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(tag = "read", rename_all = "kebab-case", deny_unknown_fields)]
-pub(super) enum Pause {
-    /// A key exists.
-    Exists { key: Template },
-    /// A hash has a field.
-    Field { key: Template, field: Template },
-    /// A set has a member.
-    Member { key: Template, member: Template },
-    /// A string is this one.
-    Value { key: Template, value: Template },
 }
 
 /// What of a sorted set counts.
@@ -156,10 +142,14 @@ pub(super) struct Use {
 /// What a parameter must be where it is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Role {
+    /// Anything.
+    Any,
     /// Anything that has text.
     Text,
     /// Text of one value.
     Single,
+    /// A pattern.
+    Pattern,
     /// A duration.
     Duration,
     /// A choice.
@@ -171,7 +161,7 @@ pub(super) enum Role {
 }
 
 impl Use {
-    fn text(parameter: &str) -> Self {
+    pub(super) fn text(parameter: &str) -> Self {
         Self { parameter: parameter.to_owned(), as_a: Role::Text }
     }
 }
@@ -180,10 +170,12 @@ impl Role {
     /// Whether a parameter of this kind can be it.
     pub(super) fn fits(&self, kind: &ParameterKind) -> bool {
         match (self, kind) {
+            (Self::Any, _) => true,
             (Self::Text, kind) => !matches!(kind, ParameterKind::Duration { .. }),
             (Self::Single, kind) => {
                 matches!(kind, ParameterKind::Name { .. } | ParameterKind::Choice { .. })
             }
+            (Self::Pattern, kind) => matches!(kind, ParameterKind::Pattern),
             (Self::Duration, kind) => matches!(kind, ParameterKind::Duration { .. }),
             (Self::Choice, kind) => matches!(kind, ParameterKind::Choice { .. }),
             (Self::Word(word), ParameterKind::Choice { choices, .. }) => choices.contains(word),
@@ -198,8 +190,10 @@ impl Role {
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Any => f.write_str("anything"),
             Self::Text => f.write_str("text"),
             Self::Single => f.write_str("one value beside the key's own"),
+            Self::Pattern => f.write_str("a pattern"),
             Self::Duration => f.write_str("a duration"),
             Self::Choice => f.write_str("a choice"),
             Self::Word(word) => write!(f, "a choice that may be `{word}`"),
@@ -217,16 +211,30 @@ pub(super) fn uses_of_when(when: &BTreeMap<String, String>) -> Vec<Use> {
     when.iter().map(of).collect()
 }
 
-fn holds(when: &When, arguments: &Arguments) -> bool {
+pub(super) fn holds(when: &When, arguments: &Arguments) -> bool {
     when.iter().all(|(name, word)| arguments.choice(name) == Some(word))
 }
 
 impl Question {
-    fn when(&self) -> &When {
+    pub(super) fn when(&self) -> &When {
         match self {
             Self::Size(question) => &question.when,
             Self::GroupWaiting(question) | Self::GroupPending(question) => &question.when,
+            Self::GroupIdle(question) => &question.when,
             Self::Each(question) => &question.when,
+            Self::Heard(question) => &question.when,
+        }
+    }
+
+    /// What of it can mean nothing, in words for who wrote it.
+    pub(super) fn flaw(&self) -> Option<&'static str> {
+        match self {
+            Self::Size(SizeQuestion { key, .. }) if key.is_empty() => Some(EMPTY_KEY),
+            Self::Size(question) => question.others().find_map(Self::flaw),
+            Self::GroupWaiting(question) | Self::GroupPending(question) => question.flaw(),
+            Self::GroupIdle(question) => question.flaw(),
+            Self::Each(question) => question.flaw(),
+            Self::Heard(question) => question.flaw(),
         }
     }
 
@@ -235,13 +243,29 @@ impl Question {
         let mut uses = uses_of_when(self.when());
         match self {
             Self::Size(question) => question.uses(&mut uses),
-            Self::GroupWaiting(question) | Self::GroupPending(question) => {
-                uses.extend(question.parameters().map(Use::text));
-                uses.push(Use { parameter: question.missing_group.clone(), as_a: Role::Choice });
-            }
+            Self::GroupWaiting(question) | Self::GroupPending(question) => question.uses(&mut uses),
+            Self::GroupIdle(question) => question.uses(&mut uses),
             Self::Each(question) => uses.extend(question.parameters().map(Use::text)),
+            Self::Heard(question) => question.uses(&mut uses),
         }
         uses
+    }
+
+    /// The templates of the keys that it reads under a name of their own, if it is asked at all.
+    pub(super) fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
+        if !holds(self.when(), arguments) {
+            return vec![];
+        }
+        match self {
+            Self::Size(question) => {
+                let others = question.others().flat_map(|other| other.keys(arguments));
+                [&question.key].into_iter().chain(others).collect()
+            }
+            Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
+            Self::GroupIdle(question) => vec![&question.key],
+            Self::Each(question) => vec![&question.of],
+            Self::Heard(question) => question.keys(arguments),
+        }
     }
 
     fn parameters(&self) -> Vec<&str> {
@@ -250,19 +274,48 @@ impl Question {
             Self::GroupWaiting(question) | Self::GroupPending(question) => {
                 question.parameters().collect()
             }
+            Self::GroupIdle(question) => question.parameters().collect(),
             Self::Each(question) => question.parameters().collect(),
+            Self::Heard(question) => question.parameters().collect(),
         }
     }
 
     /// What it asks for with these arguments. It counts nothing while a pause stands, of those that
-    /// its own parameters can name.
-    pub(super) fn summands(&self, pauses: &[Pause], arguments: &Arguments) -> Vec<Summand> {
+    /// its own parameters can name. `keys` are all templates by which the layout finds a queue.
+    pub(super) fn summands(
+        &self,
+        pauses: &[Pause],
+        keys: &[&Template],
+        arguments: &Arguments,
+    ) -> Vec<Summand> {
         if !holds(self.when(), arguments) {
             return vec![];
         }
+        let matching = match self {
+            Self::Each(question) => question.matching(pauses, keys, arguments),
+            Self::Size(_)
+            | Self::GroupWaiting(_)
+            | Self::GroupPending(_)
+            | Self::GroupIdle(_)
+            | Self::Heard(_) => vec![],
+        };
+        if matching.is_empty() {
+            return self.of_values(pauses, keys, arguments);
+        }
+        // What is found for a pattern is among what matches it.
+        let given = self.of_values(pauses, keys, &arguments.without_found());
+        given.into_iter().chain(matching).collect()
+    }
+
+    fn of_values(
+        &self,
+        pauses: &[Pause],
+        keys: &[&Template],
+        arguments: &Arguments,
+    ) -> Vec<Summand> {
         let parameters = self.parameters();
         let one = |binding: &Binding<'_>| -> Option<Summand> {
-            let summand = self.summand(binding, arguments)?;
+            let summand = self.summand(binding, keys, arguments)?;
             let weighted = summand.times(binding.weight);
             let paused = pauses.iter().filter_map(|pause| pause.flag(binding));
             let unless = |of, flag| Expression::Unless((flag, Part::Flag), Box::new(of));
@@ -272,16 +325,35 @@ impl Question {
         bindings.iter().filter_map(one).collect()
     }
 
-    fn summand(&self, binding: &Binding<'_>, arguments: &Arguments) -> Option<Summand> {
+    fn summand(
+        &self,
+        binding: &Binding<'_>,
+        keys: &[&Template],
+        arguments: &Arguments,
+    ) -> Option<Summand> {
         match self {
-            Self::Size(question) => question.summand(binding, arguments),
+            Self::Size(question) => question.summand(binding, keys, arguments),
             Self::GroupWaiting(question) => {
                 question.summand(binding, arguments, Part::GroupWaiting)
             }
             Self::GroupPending(question) => {
                 question.summand(binding, arguments, Part::GroupPending)
             }
+            Self::GroupIdle(question) => question.summand(binding, arguments),
             Self::Each(question) => question.summand(binding),
+            Self::Heard(question) => question.summand(binding, keys, arguments),
+        }
+    }
+
+    /// For how long what it counts may be told late, beyond the layout's own blind window.
+    pub(super) fn blind_window(&self, arguments: &Arguments) -> Option<Duration> {
+        match self {
+            Self::Heard(question) => question.blind_window(arguments),
+            Self::Size(_)
+            | Self::GroupWaiting(_)
+            | Self::GroupPending(_)
+            | Self::GroupIdle(_)
+            | Self::Each(_) => None,
         }
     }
 }
@@ -312,14 +384,20 @@ impl SizeQuestion {
         self.key.parameters().collect()
     }
 
-    fn summand(&self, binding: &Binding<'_>, arguments: &Arguments) -> Option<Summand> {
+    fn summand(
+        &self,
+        binding: &Binding<'_>,
+        keys: &[&Template],
+        arguments: &Arguments,
+    ) -> Option<Summand> {
         let key = self.key.fill(binding)?;
         let mut summand =
             Expression::Leaf((Read::Size { key, members: self.members(arguments) }, Part::Size));
         // A part that is not asked for, or that has no value, is left out.
         let other = |other: &Question| {
             let binding = binding.with(other.parameters(), arguments)?;
-            holds(other.when(), arguments).then(|| other.summand(&binding, arguments)).flatten()
+            let is_asked = holds(other.when(), arguments);
+            is_asked.then(|| other.summand(&binding, keys, arguments)).flatten()
         };
         if let Some(part) = self.minus.as_deref().and_then(other) {
             summand = Expression::Difference(Box::new([summand, part]));
@@ -339,58 +417,5 @@ impl SizeQuestion {
             (MembersWord::All, Some(_)) | (MembersWord::Leased, _) => Members::Leased(scores),
             (MembersWord::Due, _) => Members::Due(scores),
         }
-    }
-}
-
-impl GroupQuestion {
-    fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.key.parameters().chain(self.group.parameters())
-    }
-
-    fn summand(
-        &self,
-        binding: &Binding<'_>,
-        arguments: &Arguments,
-        part: fn(MissingGroup) -> Part,
-    ) -> Option<Summand> {
-        let read = Read::Group { key: self.key.fill(binding)?, group: self.group.fill(binding)? };
-        let missing_group = policy(arguments.choice(&self.missing_group));
-        Some(Expression::Leaf((read, part(missing_group))))
-    }
-}
-
-impl Pause {
-    fn templates(&self) -> Vec<&Template> {
-        match self {
-            Self::Exists { key } => vec![key],
-            Self::Field { key, field: named }
-            | Self::Member { key, member: named }
-            | Self::Value { key, value: named } => vec![key, named],
-        }
-    }
-
-    /// The parameters that it names.
-    pub(super) fn uses(&self) -> Vec<Use> {
-        self.templates().into_iter().flat_map(Template::parameters).map(Use::text).collect()
-    }
-
-    /// The flag to read; `None` if the binding does not say which.
-    fn flag(&self, binding: &Binding<'_>) -> Option<Read> {
-        let (key, test) = match self {
-            Self::Exists { key } => (key, Test::Exists),
-            Self::Field { key, field } => (key, Test::Field(field.fill(binding)?)),
-            Self::Member { key, member } => (key, Test::Member(member.fill(binding)?)),
-            Self::Value { key, value } => (key, Test::Value(value.fill(binding)?)),
-        };
-        Some(Read::Flag { key: key.fill(binding)?, test })
-    }
-}
-
-/// A word that is none of the known ones says that nobody knows.
-fn policy(word: Option<&str>) -> MissingGroup {
-    match word {
-        Some("all") => MissingGroup::All,
-        Some("none") => MissingGroup::Nothing,
-        _ => MissingGroup::Unknown,
     }
 }

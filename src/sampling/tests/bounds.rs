@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 use super::*;
 use crate::layouts::Answer;
 use crate::sampling::{
-    TooManyTriggers,
-    source::{Change, Fault, Lasts, Reply},
+    TooMany,
+    source::{Change, Fault, KeyPage, Lasts, Reply},
     state::{Ask, State, Step},
 };
 
@@ -72,8 +72,8 @@ fn the_limit_of_triggers_is_told_and_room_is_made_of_forgotten_ones() {
         assert!(matches!(state.ask(&unique(n), start, start), Ok(Ask::Ready(_))));
     }
     let new = unique(limits::TRIGGERS);
-    assert_eq!(state.ask(&new, start, start).unwrap_err(), TooManyTriggers);
-    assert_eq!(state.open(&new, start).unwrap_err(), TooManyTriggers);
+    assert_eq!(state.ask(&new, start, start).unwrap_err(), TooMany::Triggers);
+    assert_eq!(state.open(&new, start).unwrap_err(), TooMany::Triggers);
     assert!(state.ask(&unique(5), start, start).is_ok(), "the known ones are still served");
     let late = start + limits::TRIGGER_MEMORY;
     assert!(state.ask(&new, late, late).is_ok());
@@ -89,7 +89,7 @@ fn at_the_limit_of_triggers_the_known_ones_are_read_and_their_streams_told() {
         drop(state.ask(&unique(n), start, start).unwrap());
     }
     answer_all(&mut state, start);
-    assert_eq!(state.open(&unique(0), start).unwrap_err(), TooManyTriggers);
+    assert_eq!(state.open(&unique(0), start).unwrap_err(), TooMany::Triggers);
     assert_eq!(fresh(&news.look().observation), Some(1.0));
     let later = start + limits::REFRESH_FLOOR;
     assert!(state.changed(&Change::Key("watched".into()), later), "the worker has to look");
@@ -109,6 +109,9 @@ fn the_worker_is_never_told_to_wait_for_what_is_past_unless_there_is_work() {
         state.ask(&subject, now, now).unwrap();
         state.open(&subject, now).unwrap();
     }
+    for n in 0..5 {
+        state.open(&subject(&[("queue", &format!("q{n}-*"))]), now).unwrap();
+    }
     let mut waits = 0;
     for round in 0..20_000 {
         match state.next(now) {
@@ -121,6 +124,13 @@ fn the_worker_is_never_told_to_wait_for_what_is_past_unless_there_is_work() {
                 state.finish(batch, replies, now);
             }
             Step::Prove { .. } => state.proved(None, now),
+            Step::Scan(scan) => {
+                let page = KeyPage { keys: vec!["q1-a".into()], next: None };
+                let fails = round.is_multiple_of(3);
+                now += Duration::from_micros(300);
+                let page = if fails { Err(Fault::Timeout) } else { Ok(page) };
+                state.scanned(&scan, page, now);
+            }
             Step::Reconnect(fault) => panic!("{fault}"),
             Step::Wait(until) => {
                 assert!(until > now);

@@ -8,6 +8,7 @@ mod lasting;
 mod model;
 mod order;
 mod outages;
+mod patterns;
 mod streams;
 mod truth;
 
@@ -20,7 +21,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{Observation, Sampler, Subject, Watch, Why};
-use crate::{layouts::Registry, limits, telemetry, trigger::Trigger};
+use crate::{
+    layouts::{Allowed, Registry},
+    limits, telemetry,
+    trigger::Trigger,
+};
 
 pub use model::Redis;
 
@@ -36,9 +41,21 @@ struct World {
 impl World {
     /// A sampler that has not begun to connect.
     fn new(redis: Redis) -> Self {
+        Self::allowing(redis, Allowed::all())
+    }
+
+    /// A sampler that is connected, and may read these keys alone.
+    async fn reading(allowed: Allowed) -> Self {
+        let world = Self::allowing(Redis::new(true), allowed);
+        ms(20).await;
+        world
+    }
+
+    fn allowing(redis: Redis, allowed: Allowed) -> Self {
         let metrics = telemetry::Metrics::new();
         let link = telemetry::Link { connection: "default".to_owned(), database: 0 };
         let sampler = Sampler::new("default".to_owned(), limits::HOLD_STALE, metrics.link(link));
+        let sampler = sampler.reading(allowed);
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(sampler.run(redis.clone(), stop.clone()));

@@ -14,8 +14,8 @@ use tokio::{
 };
 
 use crate::{
-    layouts::{Answer, Name, Read},
-    sampling::{Change, Changes, Fault, Lasts, Link, Reply, Source},
+    layouts::{Answer, Name, Read, Wild},
+    sampling::{Change, Changes, Fault, KeyPage, Lasts, Link, Position, Reply, Source},
 };
 
 type Meanwhile = Box<dyn FnMut(&mut Keys, usize) + Send>;
@@ -42,6 +42,9 @@ struct Server {
     proofs: usize,
     clocks: usize,
     lasting: HashMap<Name, Lasts>,
+    scans: Vec<Instant>,
+    scan_fault: Option<Fault>,
+    page: usize,
     clock_began: Instant,
     clock_set: Duration,
 }
@@ -79,6 +82,20 @@ impl Keys {
         }
     }
 
+    /// The keys that are there, one page in their order after this one.
+    fn page(&self, wild: &Wild, after: Option<&[u8]>, most: usize) -> KeyPage {
+        let is_there = |answer: &Answer| !matches!(answer, Answer::Missing | Answer::Size(0));
+        let mut keys: Vec<&Name> = (self.answers.iter())
+            .filter(|(key, answer)| is_there(answer) && after.is_none_or(|at| key.as_bytes() > at))
+            .map(|(key, _)| key)
+            .collect();
+        keys.sort();
+        let last = keys.get(most).map(|_| keys[most - 1]);
+        let next = last.map(|key| Position::new(key.as_bytes()));
+        let page = keys.into_iter().take(most).filter(|key| wild.glob.matches(key.as_bytes()));
+        KeyPage { keys: page.cloned().collect(), next }
+    }
+
     fn answer(&mut self, read: &Read) -> Answer {
         let [key] = read.keys();
         self.armed.insert(key.clone());
@@ -104,6 +121,9 @@ impl Redis {
             proofs: 0,
             clocks: 0,
             lasting: HashMap::new(),
+            scans: vec![],
+            scan_fault: None,
+            page: 1_000,
             clock_began: Instant::now(),
             clock_set: Duration::from_hours(1),
         };
@@ -198,6 +218,21 @@ impl Redis {
         if fails {
             failing.insert(key.into(), Fault::Refused("NOPERM".to_owned()));
         }
+    }
+
+    /// Lets every step of a search fail alone, or succeed again.
+    pub fn refuse_scans(&self, refuses: bool) {
+        self.server().scan_fault = refuses.then(|| Fault::Refused("NOPERM".to_owned()));
+    }
+
+    /// How many keys one step of a search looks at.
+    pub fn page(&self, keys: usize) {
+        self.server().page = keys;
+    }
+
+    /// When each step of a search was answered.
+    pub fn scans(&self) -> Vec<Instant> {
+        self.server().scans.clone()
     }
 
     /// How long the answers about one key last by themselves.
@@ -327,6 +362,23 @@ impl Link for Connection {
         self.redis.responds().await;
         self.check()?;
         Ok(replies)
+    }
+
+    async fn scan(
+        &mut self,
+        wild: &Wild,
+        from: Option<&Position>,
+    ) -> Result<Result<KeyPage, Fault>, Fault> {
+        let latency = self.redis.server().latency;
+        sleep(latency * 2).await;
+        self.redis.responds().await;
+        self.check()?;
+        let mut server = self.redis.server();
+        server.scans.push(Instant::now());
+        if let Some(fault) = &server.scan_fault {
+            return Ok(Err(fault.clone()));
+        }
+        Ok(Ok(server.keys.page(wild, from.map(Position::as_bytes), server.page)))
     }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {

@@ -1,7 +1,7 @@
 // BullMQ, of the version that the first argument names: add QUEUE COUNT OPTIONS, counts, pause, resume or work.
 "use strict";
 
-const { connection, hold } = require("./book");
+const { close, connection, enqueued, hold } = require("./book");
 
 const [library, role, name, count, options] = process.argv.slice(2);
 const { Queue, Worker } = require(library);
@@ -17,12 +17,18 @@ async function main() {
       maxStalledCount: 5,
     });
     worker.on("error", (error) => console.error(error));
+    // Ends what it works on first, as docs/frameworks/bullmq.md asks for.
+    process.once("SIGTERM", async () => {
+      await worker.close();
+      await close();
+    });
     return;
   }
   const queue = new Queue(name, { connection });
   if (role === "add") {
     for (let number = 0; number < Number(count); number++) {
       await queue.add("hold", { name: `job-${number}` }, JSON.parse(options));
+      await enqueued(`job-${number}`);
     }
   } else if (role === "pause") {
     await queue.pause();
@@ -32,6 +38,7 @@ async function main() {
     console.log(JSON.stringify(await queue.getJobCounts()));
   }
   await queue.close();
+  await close();
 }
 
 main();

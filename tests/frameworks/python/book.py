@@ -1,10 +1,11 @@
 """What every job does: it says that it began, waits until the test lets jobs end, and says that it ended.
 
-It keeps this beside the framework, so that the test knows what runs without asking what it tests.
+With TEST_NAP a job waits for nobody and takes that long, in ms, and up to three times as long, by its number. It keeps this beside the framework, so that the test knows what runs without asking what it tests.
 """
 
 import asyncio
 import os
+import sys
 import time
 
 import redis
@@ -13,10 +14,25 @@ URL = os.environ["TEST_REDIS"]
 book = redis.Redis.from_url(URL)
 
 
+# The snippets of contrib/ have one name, and want to know where their Redis is.
+LEASE = float(os.environ.get("TEST_LEASES", 0))
+os.environ["PENSTOCK_LEASES_REDIS"] = URL
+sys.path.append("../../../contrib/" + os.environ.get("TEST_CONTRIB", ""))
+
+NAP = float(os.environ.get("TEST_NAP", 0)) / 1000
+
+
+def enqueued(name):
+    book.rpush("test:enqueued", name)
+
+
 def hold(name):
     book.rpush("test:began", name)
-    while not book.exists("test:release"):
-        time.sleep(0.05)
+    if NAP:
+        time.sleep(NAP * (1 + int(name.split("-")[-1]) % 5 / 2))
+    else:
+        while not book.exists("test:release"):
+            time.sleep(0.05)
     book.rpush("test:ended", name)
 
 

@@ -8,6 +8,10 @@ from celery import Celery
 
 import book
 
+if "TEST_PUBLISHES" in os.environ:
+    sys.path.append("../../../contrib/celery")
+    import penstock_queues  # noqa: F401, it connects itself
+
 app = Celery("celery_app", broker=book.URL)
 app.conf.update(
     broker_connection_retry_on_startup=True,
@@ -16,6 +20,11 @@ app.conf.update(
     task_ignore_result=True,
     worker_prefetch_multiplier=1,
 )
+
+if book.LEASE:
+    import penstock_leases
+
+    penstock_leases.LEASE = book.LEASE
 
 
 @app.task
@@ -28,3 +37,4 @@ if __name__ == "__main__":
     for number in range(count):
         more = {"priority": number % 10} if "priorities" in sys.argv else {}
         hold.apply_async((f"{queue}-{number}",), queue=queue, **more)
+        book.enqueued(f"{queue}-{number}")

@@ -11,6 +11,12 @@ import book
 kind = PriorityRedisHuey if os.environ.get("TEST_PRIORITY") else RedisHuey
 huey = kind("my-app", url=book.URL)
 
+if book.LEASE:
+    import penstock_leases
+
+    penstock_leases.LEASE = book.LEASE
+    penstock_leases.install(huey)
+
 
 @huey.task()
 def hold(name):

@@ -21,7 +21,10 @@ if __name__ == "__main__":
     role, name = sys.argv[1:3]
     queue = Queue(name, connection=book.book)
     if role == "counts":
-        started = StartedJobRegistry(queue=queue).get_job_count(cleanup=False)
+        registry = StartedJobRegistry(queue=queue)
+        # RQ 1 has only a count that cleans up first.
+        counts = getattr(registry, "get_job_count", None)
+        started = counts(cleanup=False) if counts else registry.count
         print(json.dumps({"queued": queue.count, "started": started}))
     else:
         how = {"job_timeout": 600, "retry": Retry(max=2)}
@@ -31,3 +34,4 @@ if __name__ == "__main__":
                 queue.enqueue_at(past, hold, f"due-{number}", **how)
             else:
                 queue.enqueue(hold, f"job-{number}", **how)
+                book.enqueued(f"job-{number}")

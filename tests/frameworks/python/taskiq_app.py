@@ -19,6 +19,12 @@ if os.environ.get("TEST_BROKER") == "stream":
 else:
     broker = ListQueueBroker(book.URL, queue_name="q")
 
+if book.LEASE:
+    import penstock_leases
+
+    penstock_leases.LEASE = book.LEASE
+    broker.add_middlewares(penstock_leases.PenstockLeases(book.URL))
+
 
 @broker.task(task_name="hold")
 async def hold(name: str) -> None:

@@ -8,6 +8,18 @@ settings = { url: ENV.fetch("TEST_REDIS") }
 Sidekiq.configure_client { |config| config.redis = settings }
 Sidekiq.configure_server { |config| config.redis = settings }
 
+if ENV["TEST_FETCH"] == "reliable"
+  require "sidekiq-reliable-fetch"
+  Sidekiq.configure_server { |config| Sidekiq::ReliableFetch.setup_reliable_fetch!(config) }
+end
+
+if ENV["TEST_LEASES"]
+  require_relative "../../../contrib/sidekiq/penstock_leases"
+  PenstockLeases.send(:remove_const, :LEASE)
+  PenstockLeases::LEASE = ENV["TEST_LEASES"].to_f
+  Sidekiq.configure_server { |config| config.server_middleware { |chain| chain.add PenstockLeases } }
+end
+
 class Hold
   include Sidekiq::Worker
 

@@ -148,7 +148,7 @@ const MOMENTS: &[Moment] = &[
     ),
     moment(
         "layout=sidekiq queue=mail fetch=reliable",
-        "SADD processes h:1:a h:2:b|LPUSH working:queue:mail:h:1:a 1 2|LPUSH working:queue:other:h:2:b 1|SADD paused mail|LPUSH queue:mail 3",
+        r#"SADD processes h:1:a h:2:b|HSET h:1:a:work t1 {"queue":"mail"} t2 {"queue":"mail"}|LPUSH working:queue:mail:h:1:x 1 2|LPUSH working:queue:other:h:2:y 1|SADD paused mail|LPUSH queue:mail 3"#,
         [0.0, 0.0, 2.0, 0.0],
     ),
     moment(

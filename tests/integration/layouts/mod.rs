@@ -6,7 +6,9 @@
 
 mod attribution;
 mod frameworks;
+mod heartbeats;
 mod hostile;
+mod idle;
 mod own;
 
 use std::collections::BTreeMap;

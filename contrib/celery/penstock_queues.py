@@ -1,0 +1,14 @@
+"""Lets each Celery worker say in its heartbeats which queues it serves, for `running: heartbeats`.
+
+Import it where the Celery app is made. Not needed where the trigger names the workers with `pool`.
+Queues that a worker is told to serve or to leave later (`celery control add_consumer`) are not told.
+"""
+
+from celery.signals import celeryd_after_setup
+from celery.worker import state
+
+
+@celeryd_after_setup.connect
+def publish(instance, **_):
+    # What stands in SOFTWARE_INFO is part of every event of the worker itself.
+    state.SOFTWARE_INFO["queues"] = sorted(instance.app.amqp.queues.consume_from)

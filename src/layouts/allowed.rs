@@ -1,0 +1,66 @@
+//! Which keys may be read: the rule `keys` of a connection.
+//!
+//! It is apart because a trigger's keys are held against it before anything is read, and keys that
+//! are found by a pattern when they are. It does not know whose rule it is.
+
+use std::sync::Arc;
+
+use super::{
+    glob::Glob,
+    read::{Name, Read},
+};
+
+/// Members of a collection that nobody can foresee: only a pattern that allows all of these allows
+/// whatever stands there.
+const MEMBERS: &[&[u8]] =
+    &[b"a", b"0", b"-", b"\x01\x02\xff", b"Zz9:{}[]?/. any member of any length"];
+
+/// Patterns of which one must match a key. Clones share them.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Allowed(Arc<[Glob]>);
+
+impl Allowed {
+    /// The keys that match one of these.
+    #[must_use]
+    pub fn new(globs: Vec<Glob>) -> Self {
+        Self(globs.into())
+    }
+
+    /// Every key.
+    #[must_use]
+    pub fn all() -> Self {
+        Self::new(Glob::parse("*").into_iter().collect())
+    }
+
+    /// The patterns.
+    #[must_use]
+    pub fn globs(&self) -> &[Glob] {
+        &self.0
+    }
+
+    /// Whether this key may be read.
+    #[must_use]
+    pub fn includes(&self, key: &[u8]) -> bool {
+        self.0.iter().any(|glob| glob.matches(key))
+    }
+
+    /// Whether any key that matches the pattern might be allowed, as far as that can be told.
+    #[must_use]
+    pub fn may_include(&self, pattern: &Glob) -> bool {
+        !self.0.iter().all(|glob| glob.excludes(pattern))
+    }
+
+    /// The first key that these reads would touch and may not, or channel if a database is given. The
+    /// keys of members, which nobody can foresee, are written with `*` in the member's place.
+    #[must_use]
+    pub fn refuses(&self, reads: &[Read], database: Option<u32>) -> Option<Name> {
+        let is_refused = |key: &Name| !self.includes(key.as_bytes());
+        let own = reads.iter().flat_map(|read| read.touches(database)).find(is_refused);
+        let of_member = |member: &[u8]| {
+            let is_refused =
+                |read: &&Read| read.key_of_member(member).as_ref().is_some_and(is_refused);
+            reads.iter().find(is_refused)?.key_of_member(b"*")
+        };
+        own.or_else(|| MEMBERS.iter().copied().find_map(of_member))
+    }
+}

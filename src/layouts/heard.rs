@@ -1,0 +1,130 @@
+//! What workers say of themselves on Pub/Sub channels: how many jobs each of them has begun.
+//!
+//! It is apart from the other reads because no key holds it: what was not heard is not known, and
+//! what was said is true only for a while. It does not know how a channel is listened to.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use super::{glob::Glob, read::Name};
+
+/// How many jobs the workers of one pool, or of some queues, say that they have begun.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Heard {
+    /// Where they say it, and how.
+    pub station: Arc<Station>,
+    /// Whose jobs count.
+    pub whose: Whose,
+}
+
+/// Which workers count.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Whose {
+    /// Those whose name matches this pattern.
+    Pool(Glob),
+    /// Those that say that they serve one of these queues.
+    Queues(Box<[Name]>),
+}
+
+impl Whose {
+    /// Whether a worker of this name that serves these queues counts; `None` if that cannot be said,
+    /// since it does not name its queues.
+    #[must_use]
+    pub fn includes(&self, worker: &str, serves: Option<&[String]>) -> Option<bool> {
+        match self {
+            Self::Pool(pattern) => Some(pattern.matches(worker.as_bytes())),
+            Self::Queues(queues) => {
+                let is_served = |queue: &String| {
+                    queues.iter().any(|wanted| wanted.as_bytes() == queue.as_bytes())
+                };
+                Some(serves?.iter().any(is_served))
+            }
+        }
+    }
+}
+
+/// Channels on which workers speak, and the form of what they say.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Station {
+    /// The name by which news of it are told, which is that of its first channel.
+    pub key: Name,
+    /// Where a worker says that it lives and what it does.
+    pub alive: Box<[Channel]>,
+    /// Where it says that it ends.
+    pub gone: Box<[Channel]>,
+    /// The JSON pointer to a text in base64 that is the message proper; without it the message is
+    /// what was published.
+    pub body: Option<String>,
+    /// The JSON pointer to the worker's name.
+    pub worker: String,
+    /// The JSON pointer to how many jobs it has begun.
+    pub jobs: String,
+    /// The JSON pointer to the seconds until it speaks again.
+    pub every: String,
+    /// The JSON pointers to the list of queues that it serves: the first that is there.
+    pub queues: Box<[String]>,
+    /// How often workers are expected to speak.
+    pub interval: Duration,
+}
+
+/// The name of a channel: these pieces, with the number of the database between them. Pub/Sub knows
+/// no databases, so that frameworks put the number into the name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Channel(pub Box<[Name]>);
+
+impl Channel {
+    /// The name on this database.
+    #[must_use]
+    pub fn on(&self, database: u32) -> Name {
+        let number = database.to_string();
+        let pieces: Vec<&[u8]> = self.0.iter().map(Name::as_bytes).collect();
+        Name::new(pieces.join(number.as_bytes()))
+    }
+}
+
+impl Station {
+    /// The names of all its channels on this database.
+    pub fn channels(&self, database: u32) -> impl Iterator<Item = Name> {
+        self.alive.iter().chain(&self.gone).map(move |channel| channel.on(database))
+    }
+}
+
+impl fmt::Display for Channel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (place, piece) in self.0.iter().enumerate() {
+            let between = if place == 0 { "" } else { "{database}" };
+            write!(f, "{between}{piece}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pool(pattern) => write!(f, "the workers `{pattern}`"),
+            Self::Queues(queues) => {
+                let names: Vec<String> = queues.iter().map(|queue| format!("`{queue}`")).collect();
+                write!(f, "the workers of {}", names.join(", "))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Heard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on `{}`", self.whose, self.station.key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channel_has_the_number_of_the_database_in_its_place() {
+        let channel = Channel(["app:/".into(), ".events".into()].into());
+        assert_eq!(channel.on(12), "app:/12.events".into());
+        assert_eq!(channel.to_string(), "app:/{database}.events");
+        assert_eq!(Channel(["events".into()].into()).on(3), "events".into());
+    }
+}

@@ -1,0 +1,140 @@
+//! A question about a consumer group, as a definition writes it.
+//!
+//! It is apart from the other questions because it has words of its own.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use super::{
+    super::{
+        Arguments,
+        expression::Expression,
+        plan::{MissingGroup, Part},
+        read::Read,
+        template::{Binding, Template},
+    },
+    Role, Summand, Use, When,
+};
+
+/// A part of what a consumer group has.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::layouts) struct GroupQuestion {
+    pub(super) key: Template,
+    group: Template,
+    /// The choice parameter that says what a stream without the group means.
+    missing_group: String,
+    #[serde(default)]
+    pub(super) when: When,
+    /// Which of its entries do not belong to it.
+    minus: Option<IdleQuestion>,
+}
+
+/// The pending entries that nobody has looked after for long.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::layouts) struct IdleQuestion {
+    pub(super) key: Template,
+    group: Template,
+    /// The duration parameters that say for how long, together. Without a value of each of them it is
+    /// not asked.
+    after: Durations,
+    #[serde(default)]
+    pub(super) when: When,
+    /// Which of its entries do not belong to it.
+    minus: Option<Box<Self>>,
+}
+
+/// At least one duration parameter.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+struct Durations(Vec<String>);
+
+impl TryFrom<Vec<String>> for Durations {
+    type Error = &'static str;
+
+    fn try_from(parameters: Vec<String>) -> Result<Self, &'static str> {
+        if parameters.is_empty() { Err("`after` names no duration") } else { Ok(Self(parameters)) }
+    }
+}
+
+impl GroupQuestion {
+    /// What of it can mean nothing, in words for who wrote it.
+    pub(super) fn flaw(&self) -> Option<&'static str> {
+        self.key.is_empty().then_some(super::EMPTY_KEY)
+    }
+
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.key.parameters().chain(self.group.parameters())
+    }
+
+    pub(super) fn uses(&self, uses: &mut Vec<Use>) {
+        uses.extend(self.parameters().map(Use::text));
+        uses.push(Use { parameter: self.missing_group.clone(), as_a: Role::Choice });
+        self.minus.iter().for_each(|minus| minus.uses(uses));
+    }
+
+    pub(super) fn summand(
+        &self,
+        binding: &Binding<'_>,
+        arguments: &Arguments,
+        part: fn(MissingGroup) -> Part,
+    ) -> Option<Summand> {
+        let read = Read::Group { key: self.key.fill(binding)?, group: self.group.fill(binding)? };
+        let missing_group = policy(arguments.choice(&self.missing_group));
+        let of = Expression::Leaf((read, part(missing_group)));
+        Some(without(of, self.minus.as_ref(), (binding, arguments)))
+    }
+}
+
+impl IdleQuestion {
+    /// What of it can mean nothing, in words for who wrote it.
+    pub(super) fn flaw(&self) -> Option<&'static str> {
+        self.key.is_empty().then_some(super::EMPTY_KEY)
+    }
+
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
+        self.key.parameters().chain(self.group.parameters())
+    }
+
+    pub(super) fn uses(&self, uses: &mut Vec<Use>) {
+        uses.extend(self.parameters().map(Use::text));
+        let duration =
+            |parameter: &String| Use { parameter: parameter.clone(), as_a: Role::Duration };
+        uses.extend(self.after.0.iter().map(duration));
+        self.minus.iter().for_each(|minus| minus.uses(uses));
+    }
+
+    pub(super) fn summand(&self, binding: &Binding<'_>, arguments: &Arguments) -> Option<Summand> {
+        let after = self.after.0.iter().map(|parameter| arguments.duration(parameter));
+        let read = Read::Idle {
+            key: self.key.fill(binding)?,
+            group: self.group.fill(binding)?,
+            after: after.sum::<Option<Duration>>()?,
+        };
+        let of = Expression::Leaf((read, Part::GroupIdle));
+        Some(without(of, self.minus.as_deref(), (binding, arguments)))
+    }
+}
+
+/// What is left without the entries that do not belong to it, if it is said which those are.
+fn without(
+    of: Summand,
+    minus: Option<&IdleQuestion>,
+    (binding, arguments): (&Binding<'_>, &Arguments),
+) -> Summand {
+    match minus.and_then(|minus| minus.summand(binding, arguments)) {
+        Some(idle) => Expression::Difference(Box::new([of, idle])),
+        None => of,
+    }
+}
+
+/// A word that is none of the known ones says that nobody knows.
+fn policy(word: Option<&str>) -> MissingGroup {
+    match word {
+        Some("all") => MissingGroup::All,
+        Some("none") => MissingGroup::Nothing,
+        _ => MissingGroup::Unknown,
+    }
+}

@@ -1,0 +1,249 @@
+//! A question that no key answers, as a definition writes it: what workers say on channels.
+//!
+//! It is apart from the other questions because it has words of its own, and because it asks for all
+//! queues of a trigger at once: a worker that serves two of them counts its jobs once.
+
+use std::{sync::Arc, time::Duration};
+
+use serde::Deserialize;
+
+use super::{
+    super::{
+        Arguments,
+        expression::{Expression, Weight},
+        heard::{Channel, Heard, Station, Whose},
+        plan::Part,
+        read::{Name, Read},
+        template::{Binding, Template},
+    },
+    Question, Role, Summand, Use, When,
+};
+
+/// How many jobs workers say that they have begun.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::layouts) struct HeardQuestion {
+    alive: Alive,
+    #[serde(default)]
+    gone: Vec<ChannelTemplate>,
+    /// The pointer to a text in base64 that is the message proper.
+    base64: Option<String>,
+    worker: String,
+    jobs: String,
+    every: String,
+    #[serde(default)]
+    queues: Vec<String>,
+    /// The parameter that has the queues.
+    queue: String,
+    /// The parameter that has a pattern of workers' names. With a value it says whose jobs count.
+    pool: String,
+    /// The duration parameter that says how often workers speak.
+    interval: String,
+    #[serde(default)]
+    pub(super) when: When,
+    /// What counts in its place if all of it together is more.
+    #[serde(default)]
+    or: Vec<Question>,
+}
+
+/// At least one channel.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "Vec<ChannelTemplate>")]
+struct Alive(Vec<ChannelTemplate>);
+
+impl TryFrom<Vec<ChannelTemplate>> for Alive {
+    type Error = &'static str;
+
+    fn try_from(channels: Vec<ChannelTemplate>) -> Result<Self, &'static str> {
+        if channels.is_empty() { Err("`alive` names no channel") } else { Ok(Self(channels)) }
+    }
+}
+
+/// The name of a channel, with or without `{database}` in it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+struct ChannelTemplate(Vec<Template>);
+
+impl TryFrom<String> for ChannelTemplate {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let parse =
+            |piece: &str| piece.parse::<Template>().map_err(|error| format!("`{text}`: {error}"));
+        text.split("{database}").map(parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl ChannelTemplate {
+    fn fill(&self, binding: &Binding<'_>) -> Option<Channel> {
+        self.0.iter().map(|piece| piece.fill(binding)).collect::<Option<Box<[Name]>>>().map(Channel)
+    }
+}
+
+impl HeardQuestion {
+    /// What of it can mean nothing, in words for who wrote it.
+    pub(super) fn flaw(&self) -> Option<&'static str> {
+        let Self { base64, worker, jobs, every, queues, .. } = self;
+        let mut pointers = [worker, jobs, every].into_iter().chain(base64).chain(queues);
+        if pointers.any(|pointer| !pointer.starts_with('/')) {
+            Some("`base64`, `worker`, `jobs`, `every` and `queues` are pointers, as `/hostname`")
+        } else {
+            self.or.iter().find_map(Question::flaw)
+        }
+    }
+
+    /// The parameters in the names of its channels, each of which has one value.
+    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
+        let channels = self.alive.0.iter().chain(&self.gone);
+        channels.flat_map(|channel| &channel.0).flat_map(Template::parameters)
+    }
+
+    pub(super) fn uses(&self, uses: &mut Vec<Use>) {
+        let named = |parameter: &str, as_a| Use { parameter: parameter.to_owned(), as_a };
+        uses.extend(self.parameters().map(|parameter| named(parameter, Role::Single)));
+        uses.push(named(&self.queue, Role::Text));
+        uses.push(named(&self.pool, Role::Pattern));
+        uses.push(named(&self.interval, Role::Duration));
+        uses.extend(self.or.iter().flat_map(Question::uses));
+    }
+
+    /// For how long a job may be counted nowhere because its worker has not spoken since it took it:
+    /// one message may be late, and one lost.
+    pub(in crate::layouts) fn blind_window(&self, arguments: &Arguments) -> Option<Duration> {
+        super::holds(&self.when, arguments).then(|| 4 * self.interval(arguments))
+    }
+
+    fn interval(&self, arguments: &Arguments) -> Duration {
+        arguments.duration(&self.interval).unwrap_or_default()
+    }
+
+    /// The templates of the keys that are read beside it.
+    pub(super) fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
+        self.or.iter().flat_map(|other| other.keys(arguments)).collect()
+    }
+
+    pub(super) fn summand(
+        &self,
+        binding: &Binding<'_>,
+        keys: &[&Template],
+        arguments: &Arguments,
+    ) -> Option<Summand> {
+        let fill = |channels: &[ChannelTemplate]| {
+            channels.iter().map(|channel| channel.fill(binding)).collect::<Option<Box<[Channel]>>>()
+        };
+        let alive = fill(&self.alive.0)?;
+        let station = Station {
+            key: alive.first()?.to_string().as_str().into(),
+            alive,
+            gone: fill(&self.gone)?,
+            body: self.base64.clone(),
+            worker: self.worker.clone(),
+            jobs: self.jobs.clone(),
+            every: self.every.clone(),
+            queues: self.queues.clone().into(),
+            interval: self.interval(arguments),
+        };
+        let queues = arguments.values(&self.queue);
+        let whose = match arguments.pattern(&self.pool) {
+            Some(pattern) => Whose::Pool(pattern.clone()),
+            None => Whose::Queues(queues.iter().map(|(queue, _)| Name::new(*queue)).collect()),
+        };
+        // Nobody says of which queue a job is, so each counts as much as any may.
+        let weight = queues.iter().map(|(_, weight)| *weight).max().unwrap_or(Weight::ONE);
+        let read = Read::Heard(Heard { station: Arc::new(station), whose });
+        let heard = Expression::Leaf((read, Part::Heard)).times(weight);
+        let others: Box<[Summand]> =
+            self.or.iter().flat_map(|other| other.summands(&[], keys, arguments)).collect();
+        // What workers say is read last, after what it may have moved from.
+        Some(if others.is_empty() {
+            heard
+        } else {
+            Expression::Max(Box::new([Expression::Sum(others), heard]))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::layouts::{Argument, Arguments, Layout, Plan, Read, Registry, Weight, Whose};
+
+    const LAYOUT: &str = r#"
+        doc = "Acme."
+        params.queue = { type = "keys", required = true, doc = "Q.", example = "q" }
+        params.prefix = { type = "name", default = "", may_be_empty = true, doc = "P.", example = "p:" }
+        params.pool = { type = "pattern", doc = "W.", example = "a@*" }
+        params.every = { type = "duration", default = "3s", doc = "E.", example = "3s" }
+        [[in_flight]]
+        read = "heard"
+        alive = ["{prefix}{database}.up"]
+        worker = "/name"
+        jobs = "/jobs"
+        every = "/every"
+        queue = "queue"
+        pool = "pool"
+        interval = "every"
+    "#;
+
+    fn refused(from: &str, to: &str) -> String {
+        assert!(LAYOUT.contains(from));
+        Layout::parse("acme", &LAYOUT.replace(from, to)).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_question_that_could_not_be_listened_to_is_refused() {
+        for (from, to, told) in [
+            (r#"["{prefix}{database}.up"]"#, "[]", "`alive` names no channel"),
+            ("{prefix}{database}.up", "{queue}.up", "`queue` is used as one value beside"),
+            ("{prefix}{database}.up", "{prefix", "unbalanced brace"),
+            (r#"pool = "pool""#, r#"pool = "prefix""#, "`prefix` is used as a pattern"),
+            (r#"interval = "every""#, r#"interval = "pool""#, "`pool` is used as a duration"),
+            (r#"jobs = "/jobs""#, "", "missing field `jobs`"),
+        ] {
+            let message = refused(from, to);
+            assert!(message.contains(told), "{to}: {message}");
+        }
+    }
+
+    #[test]
+    fn all_queues_of_a_trigger_are_one_read_and_weigh_as_much_as_the_heaviest() {
+        let layout = Layout::parse("acme", LAYOUT).unwrap();
+        let mut arguments = Arguments::default();
+        let heavy = Weight::new(3.0).unwrap();
+        let queues = vec![("a".into(), Weight::ONE), ("b".into(), heavy)];
+        arguments.set("queue", Argument::Names(queues));
+        arguments.set("prefix", Argument::Names(vec![("x:".into(), Weight::ONE)]));
+        arguments.set("every", Argument::Duration(std::time::Duration::from_secs(3)));
+        let plan = layout.plan(&arguments);
+        let [Read::Heard(heard)] = plan.reads() else { panic!("one read: {plan:?}") };
+        assert_eq!(heard.whose, Whose::Queues(["a".into(), "b".into()].into()));
+        assert_eq!(heard.station.alive[0].on(7), "x:7.up".into());
+        assert_eq!(layout.blind_window(&arguments).as_secs(), 12);
+        let counts = plan.counts(&[&crate::layouts::Answer::Heard(2)]).unwrap();
+        assert_eq!(counts.in_flight.get(), 6.0);
+    }
+
+    #[test]
+    fn celery_takes_the_larger_of_all_that_is_in_keys_and_what_is_heard_last() {
+        let celery = Registry::builtin().get("celery").unwrap();
+        let mut arguments = Arguments::default();
+        for (name, parameter) in celery.parameters() {
+            if let Some(default) = parameter.kind.default_argument() {
+                arguments.set(name, default);
+            }
+        }
+        let queues = vec![("a".into(), Weight::ONE), ("b".into(), Weight::ONE)];
+        arguments.set("queue", Argument::Names(queues));
+        assert_eq!(celery.blind_window(&arguments).as_secs(), 1);
+        arguments.set("running", Argument::Choice("heartbeats".to_owned()));
+        assert_eq!(celery.blind_window(&arguments).as_secs(), 8);
+        let plan: Plan = celery.plan(&arguments);
+        assert!(matches!(plan.reads().last(), Some(Read::Heard(_))));
+        let [in_flight] = &*plan.terms().in_flight else { panic!("{plan:?}") };
+        let shown = in_flight.describe(&|term| plan.reads()[term.read].to_string());
+        assert_eq!(
+            shown,
+            "max[values with /2 = `a` for each of `unacked` + values with /2 = `b` for each of `unacked`, \
+             the workers of `a`, `b` on `/{database}.celeryev/worker.heartbeat`]"
+        );
+    }
+}

@@ -1,0 +1,439 @@
+//! Which queues a trigger's patterns stand for: the keys to look for, and what a key that was found is.
+//!
+//! It is apart from the plan because names come and go while the trigger stays the same. It does not
+//! know how keys are looked for, or when.
+
+use std::{
+    collections::BTreeSet,
+    hash::{Hash, Hasher},
+};
+
+use serde::Deserialize;
+
+use crate::limits;
+
+use super::{
+    Layout,
+    allowed::Allowed,
+    each::Around,
+    glob::Glob,
+    parameter::{Arguments, Pattern},
+    plan::Plan,
+    read::{Name, Read},
+};
+
+/// The Redis type of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A list.
+    List,
+    /// A set.
+    Set,
+    /// A sorted set.
+    SortedSet,
+    /// A hash.
+    Hash,
+    /// A stream.
+    Stream,
+    /// A string.
+    String,
+}
+
+impl Kind {
+    /// Its name in Redis.
+    #[must_use]
+    pub fn type_name(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Set => "set",
+            Self::SortedSet => "zset",
+            Self::Hash => "hash",
+            Self::Stream => "stream",
+            Self::String => "string",
+        }
+    }
+}
+
+/// The keys that are looked for: those that match, and have this type where one is said.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Wild {
+    /// The pattern.
+    pub glob: Glob,
+    /// The type.
+    pub kind: Option<Kind>,
+}
+
+impl Wild {
+    /// Whether every key of the other is sure to be among its own.
+    fn covers(&self, other: &Self) -> bool {
+        self.glob.covers(&other.glob) && (self.kind.is_none() || self.kind == other.kind)
+    }
+}
+
+/// The form of a key of a queue: what stands before and after the queue's name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) parameter: String,
+    pub(super) around: Around,
+    /// Parts that follow, each after a colon.
+    pub(super) parts_after: usize,
+    pub(super) kind: Option<Kind>,
+    /// Whether keys of this form are looked for.
+    pub(super) is_searched: bool,
+    /// Whether it is the form of a queue's key at all, or only looks so.
+    pub(super) is_queue: bool,
+}
+
+impl Shape {
+    /// The form of a key that is the queue's name alone.
+    pub(super) fn of(parameter: &str) -> Self {
+        Self {
+            parameter: parameter.to_owned(),
+            around: Around { before: "".into(), after: "".into() },
+            parts_after: 0,
+            kind: None,
+            is_searched: false,
+            is_queue: true,
+        }
+    }
+
+    fn given(&self) -> usize {
+        self.around.before.as_bytes().len() + self.around.after.as_bytes().len()
+    }
+
+    /// What stands in the place of the queue's name.
+    fn middle<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
+        let rest = key.strip_prefix(self.around.before.as_bytes())?;
+        let mut middle = rest;
+        for _ in 0..self.parts_after {
+            middle = &middle[..middle.iter().rposition(|byte| *byte == b':')?];
+        }
+        let middle = middle.strip_suffix(self.around.after.as_bytes())?;
+        (!middle.is_empty()).then_some(middle)
+    }
+}
+
+/// A queue that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Found {
+    /// The pattern that it matches, by its place in the trigger.
+    pattern: usize,
+    /// Its name.
+    pub name: Name,
+}
+
+/// The patterns of a trigger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    layout: Layout,
+    arguments: Arguments,
+    shapes: Vec<Shape>,
+    /// The keys that are read for the names which the trigger gives itself.
+    named: BTreeSet<Name>,
+}
+
+impl Hash for Search {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.arguments.patterns().hash(state);
+    }
+}
+
+impl Search {
+    /// The search of a trigger; `None` if it has no pattern.
+    #[must_use]
+    pub(super) fn new(layout: &Layout, arguments: &Arguments) -> Option<Self> {
+        if arguments.patterns().is_empty() {
+            return None;
+        }
+        let named = layout.plan(arguments);
+        let named = named.reads().iter().flat_map(|read| read.keys().map(Name::clone)).collect();
+        let shapes = layout.definition.shapes(arguments);
+        Some(Self { layout: layout.clone(), arguments: arguments.clone(), shapes, named })
+    }
+
+    /// The patterns as the trigger gives them.
+    #[must_use]
+    pub fn patterns(&self) -> &[Pattern] {
+        self.arguments.patterns()
+    }
+
+    /// The patterns in words.
+    #[must_use]
+    pub fn describe(&self) -> Name {
+        let texts: Vec<&[u8]> =
+            self.patterns().iter().map(|pattern| pattern.glob.text().as_bytes()).collect();
+        Name::new(texts.join(&b","[..]))
+    }
+
+    /// The keys to look for. What another of them finds as well is left out.
+    #[must_use]
+    pub fn wilds(&self) -> Vec<Wild> {
+        let of_shape = |shape: &Shape| -> Vec<Wild> {
+            let Around { before, after } = &shape.around;
+            let patterns = self.patterns().iter();
+            let own = patterns.filter(|pattern| pattern.parameter == shape.parameter);
+            let glob = |pattern: &Pattern| {
+                let glob = pattern.glob.within(before.as_bytes(), after.as_bytes());
+                (0..shape.parts_after).fold(glob, |glob, _| glob.and_a_part())
+            };
+            own.map(|pattern| Wild { glob: glob(pattern), kind: shape.kind }).collect()
+        };
+        let searched = self.shapes.iter().filter(|shape| shape.is_searched);
+        let all: BTreeSet<Wild> = searched.flat_map(of_shape).collect();
+        let is_covered = |wild: &Wild| all.iter().any(|other| other != wild && other.covers(wild));
+        all.iter().filter(|wild| !is_covered(wild)).cloned().collect()
+    }
+
+    /// The queue that this key belongs to, if the trigger counts it by a pattern. A key that fits
+    /// several forms has the one that gives the most of it; a name that matches several patterns
+    /// belongs to the first. What the trigger could not name is no name.
+    #[must_use]
+    pub fn queue_of(&self, key: &Name) -> Option<Found> {
+        if self.named.contains(key) {
+            return None;
+        }
+        let patterns = self.patterns();
+        let of_pattern = |(place, pattern): (usize, &Pattern)| {
+            let of_parameter = |shape: &&Shape| shape.parameter == pattern.parameter;
+            let fitting = self.shapes.iter().filter(of_parameter);
+            let fitting = fitting
+                .filter_map(|shape| Some((shape.given(), shape, shape.middle(key.as_bytes())?)));
+            let (given, shape, name) =
+                fitting.max_by_key(|(given, shape, _)| (*given, shape.is_queue))?;
+            let is_one = shape.is_queue && is_name(name) && pattern.glob.matches(name);
+            let is_named = || {
+                let values = self.arguments.values(&pattern.parameter);
+                values.iter().any(|(value, _)| *value == name)
+            };
+            let given = given + pattern.glob.given().count();
+            (is_one && !is_named())
+                .then(|| (given, Found { pattern: place, name: Name::new(name) }))
+        };
+        let mut best: Option<(usize, Found)> = None;
+        for (given, found) in patterns.iter().enumerate().filter_map(of_pattern) {
+            let is_other =
+                |one: &Found| patterns[one.pattern].parameter != patterns[found.pattern].parameter;
+            // Of one parameter the first pattern has it, of several the one that says more of the key.
+            if best.as_ref().is_none_or(|(most, one)| is_other(one) && given > *most) {
+                best = Some((given, found));
+            }
+        }
+        best.map(|(_, found)| found)
+    }
+
+    /// The queues that these keys belong to. One with another key that may not be read is left out,
+    /// unless it was found before; one such key is told.
+    #[must_use]
+    pub fn queues<'k>(
+        &self,
+        keys: impl Iterator<Item = &'k Name>,
+        (known, allowed): (&BTreeSet<Found>, &Allowed),
+    ) -> (BTreeSet<Found>, Option<Name>) {
+        let (mut found, mut refused, mut left_out) = (BTreeSet::new(), BTreeSet::new(), None);
+        for queue in keys.filter_map(|key| self.queue_of(key)) {
+            if found.contains(&queue) || refused.contains(&queue) {
+                continue;
+            }
+            let is_new = !known.contains(&queue);
+            // (Channels are the same for every queue, and were asked for with the trigger.)
+            match is_new.then(|| allowed.refuses(&self.reads_of(&queue), None)).flatten() {
+                Some(key) => {
+                    left_out.get_or_insert(key);
+                    refused.insert(queue);
+                }
+                None => {
+                    found.insert(queue);
+                }
+            }
+        }
+        (found, left_out)
+    }
+
+    /// The plan with these queues.
+    #[must_use]
+    pub fn plan<'f>(&self, found: impl Iterator<Item = &'f Found>, allowed: &Allowed) -> Plan {
+        let patterns = self.patterns();
+        let found = found.map(|Found { pattern, name }| {
+            let Pattern { parameter, weight, .. } = &patterns[*pattern];
+            (parameter.as_str(), name.clone(), *weight)
+        });
+        self.layout.plan(&self.arguments.finding(found, allowed))
+    }
+
+    /// The reads of one queue, with those that all queues have in common.
+    #[must_use]
+    pub fn reads_of(&self, found: &Found) -> Box<[Read]> {
+        self.plan([found].into_iter(), &Allowed::all()).reads().into()
+    }
+
+    /// The plan as if the patterns were names: it is for what is said of a trigger, and never read.
+    #[must_use]
+    pub fn in_words(&self) -> Plan {
+        let as_name = |(pattern, Pattern { glob, .. }): (usize, &Pattern)| Found {
+            pattern,
+            name: glob.text().clone(),
+        };
+        let names: Vec<Found> = self.patterns().iter().enumerate().map(as_name).collect();
+        self.plan(names.iter(), &Allowed::all())
+    }
+
+    /// The reads that do not depend on which queues are found.
+    #[must_use]
+    pub fn fixed(&self) -> Vec<Read> {
+        // A name that the one in words cannot have tells which reads depend on a name.
+        let other = |pattern: usize| Found { pattern, name: "\u{1}".into() };
+        let others: Vec<Found> = (0..self.patterns().len()).map(other).collect();
+        let others = self.plan(others.iter(), &Allowed::all());
+        let in_words = self.in_words();
+        let is_fixed = |read: &&Read| others.reads().contains(read);
+        in_words.reads().iter().filter(is_fixed).cloned().collect()
+    }
+}
+
+/// Whether a trigger could name it: no control character, not too long.
+fn is_name(name: &[u8]) -> bool {
+    let is_text = std::str::from_utf8(name).is_ok_and(|text| !text.chars().any(char::is_control));
+    is_text && name.len() <= limits::NAME_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, sync::Arc};
+
+    use super::*;
+    use crate::{
+        layouts::{Filter, Registry, Wanted},
+        trigger::Trigger,
+    };
+
+    /// The trigger of `key=value` pairs with a space between them.
+    fn trigger(metadata: &str) -> Trigger {
+        let pair = |pair: &str| {
+            let (key, value) = pair.split_once('=').unwrap();
+            (key.to_owned(), value.to_owned())
+        };
+        let pairs: BTreeMap<_, _> = metadata.split(' ').map(pair).collect();
+        Trigger::parse(pairs, Registry::builtin()).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    fn search(metadata: &str) -> Arc<Search> {
+        trigger(metadata).search.unwrap()
+    }
+
+    fn queue(search: &Search, key: &str) -> Option<String> {
+        search.queue_of(&Name::new(key)).map(|found| found.name.to_string())
+    }
+
+    #[test]
+    fn a_key_is_of_the_queue_that_the_narrowest_form_says() {
+        for (metadata, key, wanted) in [
+            ("layout=rq queue=*", "rq:queue:a", Some("a")),
+            ("layout=rq queue=*", "rq:queue:a:intermediate", Some("a")),
+            ("layout=rq queue=*ate", "rq:queue:a:intermediate", None),
+            ("layout=rq queue=*", "rq:wip:a:b", Some("a:b")),
+            ("layout=rq queue=a*", "rq:wip:b", None),
+            ("layout=rq queue=a*,ab", "rq:wip:ab", None),
+            ("layout=celery queue=a*", "a\u{6}\u{16}3", Some("a")),
+            ("layout=celery queue=a* prioritySteps=9", "a\u{6}\u{16}3", None),
+            ("layout=celery queue=a*", "a.reply.celery.pidbox", None),
+            ("layout=dramatiq queue=*", "dramatiq:a.msgs", Some("a")),
+            ("layout=dramatiq queue=*", "dramatiq:a.DQ.msgs", None),
+            ("layout=dramatiq queue=* delayed=count", "dramatiq:a.DQ.msgs", Some("a")),
+            ("layout=laravel prefix=l- queue=*", "l-queues:a:notify", None),
+            ("layout=laravel prefix=l- queue=*", "l-queues:a:reserved", Some("a")),
+            ("layout=lease queue=*", "penstock:inflight:a", Some("a")),
+            ("layout=sidekiq queue=* fetch=reliable", "working:queue:a:b:host:1:2", Some("a:b")),
+            ("layout=asynq queue=*", "asynq:{a}:lease", None),
+            ("layout=asynq queue=* orphans=wake", "asynq:{a}:lease", Some("a")),
+            ("waiting=w:* inFlight=w:*:doing", "w:a:doing", Some("w:a:doing")),
+            ("waiting=w:* inFlight=w:x", "w:x", None),
+        ] {
+            assert_eq!(queue(&search(metadata), key).as_deref(), wanted, "{metadata} {key}");
+        }
+    }
+
+    #[test]
+    fn one_search_finds_what_another_one_would() {
+        let wilds = |metadata: &str| -> Vec<String> {
+            search(metadata).wilds().iter().map(|wild| wild.glob.to_string()).collect()
+        };
+        assert_eq!(wilds("layout=celery queue=a*"), ["a*"]);
+        assert_eq!(wilds("layout=celery queue=*a prioritySteps=3").len(), 2);
+        assert_eq!(wilds("layout=rq queue=a*"), ["rq:queue:a*", "rq:wip:a*"]);
+        assert_eq!(wilds("queue=a*,ab*,b"), ["a*"]);
+        assert_eq!(wilds("layout=sidekiq queue=a*"), ["queue:a*"]);
+        assert_eq!(wilds("layout=reliable-list queue=a* processing=[p]"), ["a*"]);
+        assert_eq!(wilds("layout=reliable-list queue=*a processing=[p]"), ["*a", r"*a\[p\]"]);
+    }
+
+    #[test]
+    fn every_layout_looks_for_some_key_of_its_queues() {
+        for layout in Registry::builtin().layouts() {
+            let mut metadata = format!("layout={} queue=a*", layout.name());
+            for (name, parameter) in layout.parameters().filter(|(_, parameter)| parameter.required)
+            {
+                if name != "queue" {
+                    metadata += &format!(" {name}={}", parameter.example);
+                }
+            }
+            let search = search(&metadata);
+            assert!(!search.wilds().is_empty(), "{metadata}");
+            assert!(search.in_words().reads().len() > 0, "{metadata}");
+        }
+    }
+
+    #[test]
+    fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
+        let celery = trigger("layout=celery queue=mail-*=2,mail-x acks=late");
+        let reads = celery.plan.reads();
+        let filters: Vec<&Filter> = (reads.iter())
+            .filter_map(|read| match read {
+                Read::Each(each) => each.filter.as_ref(),
+                Read::Size { .. }
+                | Read::Group { .. }
+                | Read::Flag { .. }
+                | Read::Idle { .. }
+                | Read::Heard(_) => None,
+            })
+            .collect();
+        let [own, matching] = filters[..] else { panic!("{filters:?}") };
+        assert_eq!(own.is, Wanted::Name("mail-x".into()));
+        assert!(
+            matching.is_met(b"mail-a") && !matching.is_met(b"mail-x") && !matching.is_met(b"a")
+        );
+        let search = celery.search.unwrap();
+        let found = search.queue_of(&"mail-a".into()).unwrap();
+        let allowed = Allowed::new(vec![Glob::parse("mail-[a-m]*").unwrap()]);
+        let plan = search.plan([&found].into_iter(), &allowed);
+        assert_eq!(plan.reads().len(), reads.len() + 4, "the list and its three priorities");
+        let is_met = |name: &[u8]| {
+            plan.reads().iter().any(|read| match read {
+                Read::Each(each) => each.filter.as_ref().is_some_and(|filter| filter.is_met(name)),
+                Read::Size { .. }
+                | Read::Group { .. }
+                | Read::Flag { .. }
+                | Read::Idle { .. }
+                | Read::Heard(_) => false,
+            })
+        };
+        assert!(is_met(b"mail-b") && !is_met(b"mail-z"), "a queue of others is not counted");
+    }
+
+    #[test]
+    fn what_a_trigger_is_called_does_not_depend_on_what_is_found() {
+        let trigger = trigger("queue=mail-*,b");
+        assert_eq!(trigger.metric_name, "penstock-keys-b-mail---backlog");
+        assert_eq!(trigger.to_string(), "backlog of size of `b`, size of `mail-*` on default");
+    }
+
+    #[test]
+    fn what_is_read_in_any_case_is_told_apart() {
+        let fixed = search("layout=rq queue=a*,b").fixed();
+        let keys: Vec<String> = fixed.iter().map(|read| read.keys()[0].to_string()).collect();
+        for key in ["rq:suspended", "rq:queue:b", "rq:wip:b"] {
+            assert!(keys.iter().any(|own| own == key), "{key} is not in {keys:?}");
+        }
+        assert!(keys.iter().all(|key| !key.contains('*')), "{keys:?}");
+    }
+}

@@ -1,0 +1,339 @@
+//! Listening to workers: the channels of a link, and what was heard on them.
+//!
+//! It is apart from the commands because nothing is asked: Redis pushes what workers publish on the
+//! connection that also brings its invalidations. What was heard outlives a link, as tasks do.
+
+mod message;
+mod workers;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use deadpool_redis::redis::{PushInfo, PushKind, Value};
+use tokio::time::timeout;
+use tracing::warn;
+
+use crate::{
+    layouts::{Answer, Heard, Name, Read, Station},
+    limits,
+    sampling::{Change, Fault, Lasts, Reply},
+    time::Instant,
+};
+
+use super::{error::fault, link::RedisLink, transcript::Exchange};
+use message::{Said, farewell};
+use workers::{Tally, Workers};
+
+/// What is heard on one database of one Redis. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) struct Ears {
+    database: u32,
+    rooms: Arc<Mutex<Vec<Room>>>,
+}
+
+/// One station, and who was heard there.
+#[derive(Debug)]
+struct Room {
+    station: Arc<Station>,
+    alive: Vec<Name>,
+    gone: Vec<Name>,
+    workers: Workers,
+    read_at: Instant,
+    /// Whether it was told that workers name no queues.
+    told: bool,
+}
+
+impl Ears {
+    /// Nothing was heard yet on this database.
+    pub(super) fn new(database: u32) -> Self {
+        Self { database, rooms: Arc::default() }
+    }
+
+    fn rooms(&self) -> MutexGuard<'_, Vec<Room>> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes in what Redis pushed, if it is a message, and tells what is news. Short, and never waits.
+    pub(super) fn take(&self, push: &PushInfo, now: Instant) -> Vec<Change> {
+        let (PushKind::Message, [Value::BulkString(channel), Value::BulkString(message)]) =
+            (&push.kind, push.data.as_slice())
+        else {
+            return vec![];
+        };
+        let mut rooms = self.rooms();
+        let news = rooms.iter_mut().filter_map(|room| {
+            room.take(channel, message, now).then(|| Change::Key(room.station.key.clone()))
+        });
+        news.collect()
+    }
+
+    /// Remembers that a station is listened to from now on. What was heard there before a gap is
+    /// kept.
+    fn listen(&self, station: &Arc<Station>, now: Instant) {
+        let mut rooms = self.rooms();
+        if let Some(room) = rooms.iter_mut().find(|room| room.station == *station) {
+            room.workers.listen_anew(now);
+            room.read_at = now;
+            return;
+        }
+        let names = |channels: &[crate::layouts::Channel]| {
+            channels.iter().map(|channel| channel.on(self.database)).collect()
+        };
+        rooms.push(Room {
+            station: Arc::clone(station),
+            alive: names(&station.alive),
+            gone: names(&station.gone),
+            workers: Workers::new(station.interval, now),
+            read_at: now,
+            told: false,
+        });
+    }
+
+    /// Whether another station can be listened to.
+    fn has_room(&self, station: &Station) -> bool {
+        let rooms = self.rooms();
+        rooms.len() < limits::STATIONS || rooms.iter().any(|room| *room.station == *station)
+    }
+
+    /// What those workers say whose jobs count.
+    fn answer(&self, heard: &Heard, now: Instant) -> Result<Reply, Fault> {
+        let mut rooms = self.rooms();
+        let Some(room) = rooms.iter_mut().find(|room| room.station == heard.station) else {
+            return Err(Fault::Listening(limits::LISTENING));
+        };
+        room.read_at = now;
+        let tally = room.workers.tally(&heard.whose, now);
+        if let Ok(Tally { unattributed: 1.., .. }) = tally
+            && !std::mem::replace(&mut room.told, true)
+        {
+            warn!(channel = %room.station.key, "workers do not name their queues, so what they run is counted for none");
+        }
+        tally.map(|Tally { jobs, holds_for, .. }| Reply {
+            answer: Answer::Heard(jobs),
+            lasts: holds_for.map_or(Lasts::UntilAnnounced, Lasts::For),
+        })
+    }
+
+    /// Who was heard on a station, for people.
+    fn describe(&self, station: &Station) -> String {
+        let rooms = self.rooms();
+        let room = rooms.iter().find(|room| *room.station == *station);
+        room.map_or_else(|| "nothing yet".to_owned(), |room| room.workers.to_string())
+    }
+
+    /// Forgets the stations that nobody has asked about for as long as a trigger is remembered, and
+    /// tells which channels nobody needs any more.
+    fn rest(&self, now: Instant) -> Vec<Name> {
+        let mut rooms = self.rooms();
+        let is_idle = |room: &mut Room| now >= room.read_at + limits::TRIGGER_MEMORY;
+        let idle: Vec<Room> = rooms.extract_if(.., is_idle).collect();
+        let needed = |name: &Name| rooms.iter().any(|room| room.has(name));
+        let channels = idle.into_iter().flat_map(|room| [room.alive, room.gone].concat());
+        channels.filter(|name| !needed(name)).collect()
+    }
+}
+
+impl Room {
+    fn has(&self, channel: &Name) -> bool {
+        self.alive.contains(channel) || self.gone.contains(channel)
+    }
+
+    /// Takes in a message if it is for it. Tells whether it is news.
+    fn take(&mut self, channel: &[u8], message: &[u8], now: Instant) -> bool {
+        let is_one_of = |names: &[Name]| names.iter().any(|name| name.as_bytes() == channel);
+        let understood = if is_one_of(&self.alive) {
+            Said::parse(&self.station, message).map(|said| self.workers.hear(said, now))
+        } else if is_one_of(&self.gone) {
+            farewell(&self.station, message).map(|worker| self.workers.end(&worker))
+        } else {
+            return false;
+        };
+        understood.unwrap_or_else(|unread| {
+            let channel = Name::new(channel);
+            self.workers.doubt(format!("a message on `{channel}` cannot be read: {unread}"), now)
+        })
+    }
+}
+
+impl RedisLink {
+    /// Answers reads of which some are heard. What is asked comes first, so that a job which moves
+    /// meanwhile is counted twice; its replies prove that everything was taken in that was pushed
+    /// before them.
+    pub(super) async fn ask_and_hear(
+        &mut self,
+        reads: &[Read],
+    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+        let mut silent = Vec::new();
+        for read in reads {
+            if let Read::Heard(heard) = read
+                && let Err(fault) = self.tune_in(&heard.station).await?
+            {
+                silent.push((Arc::clone(&heard.station), fault));
+            }
+        }
+        let is_asked = |read: &&Read| !matches!(read, Read::Heard(_));
+        let asked: Vec<Read> = reads.iter().filter(is_asked).cloned().collect();
+        if asked.is_empty() {
+            self.round(vec![deadpool_redis::redis::cmd("PING")]).await?;
+        }
+        let mut replies = self.ask(&asked).await?.into_iter();
+        let mut next = || replies.next().unwrap_or_else(|| Err(few()));
+        let mut answer = |read: &Read| match read {
+            Read::Heard(heard) => match silent.iter().find(|(of, _)| *of == heard.station) {
+                Some((_, fault)) => Err(fault.clone()),
+                None => self.heard(heard),
+            },
+            Read::Size { .. }
+            | Read::Group { .. }
+            | Read::Idle { .. }
+            | Read::Flag { .. }
+            | Read::Each(_) => next(),
+        };
+        Ok(reads.iter().map(&mut answer).collect())
+    }
+
+    fn heard(&mut self, heard: &Heard) -> Result<Reply, Fault> {
+        let Some(ears) = self.ears.clone() else { return Err(deaf()) };
+        let station = &heard.station;
+        let command = || format!("(heard on {})", station.alive[0].on(ears.database));
+        self.note(|| Exchange { command: command(), reply: ears.describe(station) });
+        ears.answer(heard, Instant::now())
+    }
+
+    /// Subscribes to the channels of a station, unless it is. The inner fault is about the station
+    /// alone.
+    async fn tune_in(&mut self, station: &Arc<Station>) -> Result<Result<(), Fault>, Fault> {
+        let Some(ears) = self.ears.clone() else { return Ok(Err(deaf())) };
+        if self.tuned.contains(station) {
+            return Ok(Ok(()));
+        }
+        if !ears.has_room(station) {
+            let most = limits::STATIONS;
+            let what = format!("more than {most} sets of channels would have to be listened to");
+            return Ok(Err(Fault::Unexpected(what)));
+        }
+        let channels: Vec<Name> = station.channels(ears.database).collect();
+        let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
+        let subscribed =
+            timeout(limits::COMMAND_DEADLINE, self.connection().subscribe(names)).await;
+        match subscribed.map_err(|_| Fault::Timeout)? {
+            Ok(()) => {
+                ears.listen(station, Instant::now());
+                self.tuned.push(Arc::clone(station));
+                Ok(Ok(()))
+            }
+            Err(error) => match fault(&error) {
+                refused @ (Fault::Refused(_) | Fault::Unexpected(_)) => Ok(Err(refused)),
+                broken @ (Fault::Unreachable(_)
+                | Fault::Timeout
+                | Fault::NotReady(_)
+                | Fault::Credentials(_)
+                | Fault::Listening(_)) => Err(broken),
+            },
+        }
+    }
+
+    /// Unsubscribes from what nobody asks about any more.
+    pub(super) async fn rest_ears(&mut self) -> Result<(), Fault> {
+        let Some(ears) = &self.ears else { return Ok(()) };
+        let channels = ears.rest(Instant::now());
+        if channels.is_empty() {
+            return Ok(());
+        }
+        let rooms: Vec<Arc<Station>> =
+            ears.rooms().iter().map(|room| Arc::clone(&room.station)).collect();
+        self.tuned.retain(|station| rooms.contains(station));
+        let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
+        let ended = timeout(limits::COMMAND_DEADLINE, self.connection().unsubscribe(names)).await;
+        ended.map_err(|_| Fault::Timeout)?.map_err(|error| fault(&error))
+    }
+}
+
+fn few() -> Fault {
+    Fault::Unexpected("too few replies".to_owned())
+}
+
+fn deaf() -> Fault {
+    let what = "messages of workers come over RESP3, which this Redis or its user does not have";
+    Fault::Unexpected(what.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use base64::{Engine, engine::general_purpose::STANDARD};
+
+    use super::*;
+    use crate::layouts::{Channel, Glob, Whose};
+
+    /// Celery's own.
+    pub(super) fn station() -> Station {
+        let channel = |event: &str| {
+            Channel(["/".into(), format!(".celeryev/worker.{event}").as_str().into()].into())
+        };
+        Station {
+            key: "/{database}.celeryev/worker.heartbeat".into(),
+            alive: [channel("heartbeat"), channel("online")].into(),
+            gone: [channel("offline")].into(),
+            body: Some("/body".to_owned()),
+            worker: "/hostname".to_owned(),
+            jobs: "/active".to_owned(),
+            every: "/freq".to_owned(),
+            queues: ["/queues".to_owned(), "/x_worker_info/queues".to_owned()].into(),
+            interval: Duration::from_secs(2),
+        }
+    }
+
+    fn heartbeat(worker: &str, active: u64) -> String {
+        let body = format!(r#"{{"hostname": "{worker}", "active": {active}, "freq": 2}}"#);
+        format!(r#"{{"body": "{}"}}"#, STANDARD.encode(body))
+    }
+
+    fn push(channel: &str, message: &str) -> PushInfo {
+        let data = [channel, message].map(|text| Value::BulkString(text.as_bytes().to_vec()));
+        PushInfo { kind: PushKind::Message, data: data.into() }
+    }
+
+    #[test]
+    fn a_message_is_news_of_the_stations_on_its_channel_and_of_no_other_database() {
+        let (ears, station, now) = (Ears::new(3), Arc::new(station()), Instant::now());
+        ears.listen(&station, now);
+        let news = |channel: &str, message: &str| ears.take(&push(channel, message), now);
+        let key = || vec![Change::Key(station.key.clone())];
+        assert_eq!(news("/3.celeryev/worker.online", &heartbeat("a", 2)), key());
+        assert_eq!(news("/3.celeryev/worker.heartbeat", &heartbeat("a", 2)), []);
+        assert_eq!(news("/0.celeryev/worker.heartbeat", &heartbeat("a", 5)), []);
+        assert_eq!(news("/3.celeryev/worker.heartbeat", "garbage"), key());
+        assert_eq!(news("/3.celeryev/worker.heartbeat", "garbage"), []);
+        assert_eq!(news("/3.celeryev/worker.offline", &heartbeat("a", 0)), key());
+    }
+
+    #[test]
+    fn what_nobody_asks_about_is_forgotten_and_its_channels_are_left() {
+        let (ears, now) = (Ears::new(0), Instant::now());
+        let one = Arc::new(station());
+        let other = Arc::new(Station { jobs: "/processed".to_owned(), ..station() });
+        let whose = Whose::Pool(Glob::parse("*").unwrap());
+        ears.listen(&one, now);
+        ears.listen(&other, now);
+        let later = now + limits::TRIGGER_MEMORY;
+        ears.answer(&Heard { station: Arc::clone(&one), whose }, later).unwrap();
+        assert_eq!(ears.rest(later), [] as [Name; 0], "the other one has the same channels");
+        assert_eq!(ears.rooms().len(), 1);
+        let channels = ears.rest(later + limits::TRIGGER_MEMORY);
+        assert_eq!(channels.len(), 3);
+        assert!(ears.rooms().is_empty());
+    }
+
+    #[test]
+    fn no_more_stations_are_listened_to_than_the_limit() {
+        let (ears, now) = (Ears::new(0), Instant::now());
+        for number in 0..limits::STATIONS {
+            let one = Station { jobs: format!("/{number}"), ..station() };
+            assert!(ears.has_room(&one));
+            ears.listen(&Arc::new(one), now);
+        }
+        assert!(!ears.has_room(&station()));
+        assert!(ears.has_room(&Station { jobs: "/0".to_owned(), ..station() }));
+    }
+}

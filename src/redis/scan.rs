@@ -1,0 +1,92 @@
+//! One step of a search through the keyspace: SCAN and what it replies.
+//!
+//! It is apart from the reads because it is about no key: nothing that it finds is a count, and Redis
+//! announces nothing for it.
+
+use deadpool_redis::redis::{self, Cmd, Value};
+
+use crate::{
+    layouts::{Kind, Name, Wild},
+    limits,
+    sampling::{Fault, KeyPage, Position},
+};
+
+use super::{decode, error::fault, link::Response};
+
+/// SCAN cursor MATCH pattern COUNT n, and TYPE where one is wanted.
+pub(super) fn command(wild: &Wild, kind: Option<Kind>, from: Option<&Position>) -> Cmd {
+    let mut command = redis::cmd("SCAN");
+    command.arg(from.map_or(b"0".as_slice(), Position::as_bytes));
+    command.arg("MATCH").arg(wild.glob.text().as_bytes()).arg("COUNT").arg(limits::SCAN_COUNT);
+    if let Some(kind) = kind {
+        command.arg("TYPE").arg(kind.type_name());
+    }
+    command
+}
+
+/// Whether the server does not know an option of the command.
+pub(super) fn is_option_unknown(replies: &[Response]) -> bool {
+    let Some(Err(error)) = replies.first() else { return false };
+    error.code() == Some("ERR") && error.detail().is_some_and(|detail| detail.contains("syntax"))
+}
+
+/// The keys, and where to go on: a cursor of 0 ends the search.
+pub(super) fn page(replies: &[Response]) -> Result<KeyPage, Fault> {
+    let unexpected = |what: &str| Fault::Unexpected(what.to_owned());
+    let value = match replies.first() {
+        Some(reply) => reply.as_ref().map_err(fault)?,
+        None => return Err(unexpected("no reply")),
+    };
+    let Value::Array(parts) = value else { return Err(unexpected("keys of another form")) };
+    let [cursor, keys] = parts.as_slice() else {
+        return Err(unexpected("keys of another form"));
+    };
+    let cursor = decode::string(cursor)?;
+    let is_number = !cursor.is_empty() && cursor.iter().all(u8::is_ascii_digit);
+    if !is_number {
+        return Err(unexpected("a cursor that is no number"));
+    }
+    let keys = decode::strings(keys)?.into_iter().map(Name::new).collect();
+    Ok(KeyPage { keys, next: (cursor != b"0").then(|| Position::new(cursor)) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layouts::Glob;
+
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    #[test]
+    fn a_search_goes_on_from_its_cursor_until_that_is_0() {
+        let reply = |cursor: &str| {
+            page(&[Ok(Value::Array(vec![bulk(cursor), Value::Array(vec![bulk("a"), bulk("b")])]))])
+        };
+        let first = reply("17").unwrap();
+        assert_eq!(first.keys, ["a".into(), "b".into()]);
+        let wild = Wild { glob: Glob::parse("a*").unwrap(), kind: Some(Kind::SortedSet) };
+        let sent = command(&wild, wild.kind, first.next.as_ref()).get_packed_command();
+        let sent = String::from_utf8(sent).unwrap();
+        let words: Vec<&str> =
+            sent.split("\r\n").filter(|word| !word.starts_with(['*', '$'])).collect();
+        assert_eq!(words.join(" ").trim(), "SCAN 17 MATCH a* COUNT 1000 TYPE zset");
+        assert_eq!(reply("0").unwrap().next, None);
+    }
+
+    #[test]
+    fn what_is_no_page_of_keys_is_a_fault() {
+        let keys = || Value::Array(vec![]);
+        for reply in [
+            Value::Nil,
+            Value::Array(vec![]),
+            Value::Array(vec![bulk("x"), keys()]),
+            Value::Array(vec![bulk(""), keys()]),
+            Value::Array(vec![bulk("0"), Value::Int(1)]),
+        ] {
+            assert!(matches!(page(&[Ok(reply)]), Err(Fault::Unexpected(_))));
+        }
+        assert!(page(&[]).is_err());
+    }
+}

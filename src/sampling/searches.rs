@@ -1,0 +1,309 @@
+//! Which keys are looked for, how far each search is, and what was found.
+//!
+//! Pure: a search goes in small steps, each of which the worker takes when it has nothing better to
+//! do. It does not know what a found key means, or what a SCAN is.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    time::Duration,
+};
+
+use slab::Slab;
+
+use crate::{
+    layouts::{Allowed, Name, Wild},
+    limits,
+    time::Instant,
+};
+
+use super::{
+    ids::Ids,
+    source::{Fault, KeyPage, Position},
+    subscriptions::SubscriptionId,
+};
+
+/// A search by its place.
+pub type SearchId = usize;
+
+/// One step of a search.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scan {
+    id: SearchId,
+    /// What is looked for.
+    pub wild: Wild,
+    /// Where the last step ended; `None` at the beginning.
+    pub from: Option<Position>,
+}
+
+/// Everything that is looked for on one link.
+#[derive(Debug)]
+pub struct Searches {
+    all: Slab<Search>,
+    ids: HashMap<Wild, SearchId>,
+    /// The keys that may be read. Of others no more is remembered than that there are some.
+    pub(super) allowed: Allowed,
+    /// When the next step may be taken.
+    step_at: Option<Instant>,
+    /// The search that took the last step.
+    last: SearchId,
+}
+
+/// One search, again and again.
+#[derive(Debug)]
+pub struct Search {
+    wild: Wild,
+    users: Ids,
+    round: Option<Round>,
+    due_at: Option<Instant>,
+    known: Option<Known>,
+    failing: Option<Failing>,
+}
+
+/// What the last whole search found.
+#[derive(Debug)]
+pub struct Known {
+    /// The keys, and when each was last seen.
+    keys: BTreeMap<Name, Instant>,
+    /// A key that was left out since it may not be read, if there was one.
+    pub left_out: Option<Name>,
+    /// Whether there were more than may be remembered.
+    pub is_crowded: bool,
+    /// When it ended.
+    pub ended_at: Instant,
+}
+
+/// Why the last steps failed, since when, and when it last did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Failing {
+    /// Why.
+    pub fault: Fault,
+    /// Since when.
+    pub since: Instant,
+    /// The last time.
+    pub last: Instant,
+}
+
+/// A search under way.
+#[derive(Debug)]
+struct Round {
+    began_at: Instant,
+    from: Option<Position>,
+    keys: BTreeSet<Name>,
+    bytes: usize,
+    left_out: Option<Name>,
+    is_crowded: bool,
+}
+
+/// The link looks for as much as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooManySearches;
+
+impl Known {
+    /// The keys.
+    pub fn keys(&self) -> impl Iterator<Item = &Name> {
+        self.keys.keys()
+    }
+}
+
+impl Search {
+    /// What the last whole search found; `None` before the first one ended.
+    #[must_use]
+    pub fn known(&self) -> Option<&Known> {
+        self.known.as_ref()
+    }
+
+    /// Why it does not go on, if it does not.
+    #[must_use]
+    pub fn failing(&self) -> Option<&Failing> {
+        self.failing.as_ref()
+    }
+
+    /// When its next step is due, if it is not under way.
+    fn due_at(&self) -> Option<Instant> {
+        self.due_at
+    }
+
+    /// Takes in what a step found; tells whether it was the last one.
+    fn take(&mut self, page: KeyPage, allowed: &Allowed, now: Instant) -> bool {
+        self.failing = None;
+        let Some(round) = &mut self.round else { return false };
+        for key in page.keys {
+            let bytes = key.as_bytes();
+            // Redis may know another syntax one day, and a link may ask for more than is wanted.
+            if !self.wild.glob.matches(bytes) || round.keys.contains(&key) {
+                continue;
+            }
+            if !allowed.includes(bytes) {
+                round.left_out.get_or_insert(key);
+            } else if round.keys.len() < limits::KEYS_FOUND
+                && round.bytes + bytes.len() <= limits::KEYS_FOUND_BYTES
+            {
+                round.bytes += bytes.len();
+                round.keys.insert(key);
+            } else {
+                round.is_crowded = true;
+            }
+        }
+        self.due_at = Some(now);
+        match page.next {
+            Some(next) => round.from = Some(next),
+            None => self.end(now),
+        }
+        self.round.is_none()
+    }
+
+    fn end(&mut self, now: Instant) {
+        let Some(Round { began_at, keys, left_out, is_crowded, .. }) = self.round.take() else {
+            return;
+        };
+        let took = now.saturating_duration_since(began_at);
+        self.due_at = Some(now + limits::SEARCH_PAUSE.max(took));
+        let mut all: BTreeMap<Name, Instant> = keys.into_iter().map(|key| (key, now)).collect();
+        // What was not seen any more is remembered for a while, the latest first, as far as there is
+        // room.
+        let before = self.known.take().map(|known| known.keys).unwrap_or_default();
+        let mut gone: Vec<_> = (before.into_iter())
+            .filter(|(key, seen)| now < *seen + limits::FOUND_MEMORY && !all.contains_key(key))
+            .collect();
+        gone.sort_by_key(|(_, seen)| std::cmp::Reverse(*seen));
+        let mut bytes: usize = all.keys().map(|key| key.as_bytes().len()).sum();
+        for (key, seen) in gone {
+            bytes += key.as_bytes().len();
+            if all.len() >= limits::KEYS_FOUND || bytes > limits::KEYS_FOUND_BYTES {
+                break;
+            }
+            all.insert(key, seen);
+        }
+        self.known = Some(Known { keys: all, left_out, is_crowded, ended_at: now });
+    }
+}
+
+impl Searches {
+    /// Nothing looked for yet, on a link on which these keys may be read.
+    #[must_use]
+    pub fn new(allowed: Allowed) -> Self {
+        Self { all: Slab::new(), ids: HashMap::new(), allowed, step_at: None, last: 0 }
+    }
+
+    /// The searches for these keys, for one more user. Equal ones are one.
+    ///
+    /// # Errors
+    /// [`TooManySearches`] if there would be more than may be; nothing has changed then.
+    pub fn acquire(
+        &mut self,
+        wilds: &[Wild],
+        now: Instant,
+    ) -> Result<Box<[SearchId]>, TooManySearches> {
+        let new = wilds.iter().filter(|wild| !self.ids.contains_key(wild)).count();
+        if self.all.len() + new > limits::SEARCHES {
+            return Err(TooManySearches);
+        }
+        let place = |wild: &Wild| {
+            *self.ids.entry(wild.clone()).or_insert_with(|| {
+                self.all.insert(Search {
+                    wild: wild.clone(),
+                    users: Ids::default(),
+                    round: None,
+                    due_at: Some(now),
+                    known: None,
+                    failing: None,
+                })
+            })
+        };
+        Ok(wilds.iter().map(place).collect())
+    }
+
+    /// Notes who uses these searches.
+    pub fn use_by(&mut self, searches: &[SearchId], user: SubscriptionId) {
+        searches.iter().for_each(|id| self.all[*id].users.insert(user));
+    }
+
+    /// Gives up the use of these searches; one that nobody uses is forgotten.
+    pub fn release(&mut self, searches: &[SearchId], user: Option<SubscriptionId>) {
+        for id in searches {
+            let Some(search) = self.all.get_mut(*id) else { continue };
+            user.into_iter().for_each(|user| search.users.remove(user));
+            if search.users.is_empty() {
+                let gone = self.all.remove(*id);
+                self.ids.remove(&gone.wild);
+            }
+        }
+    }
+
+    /// One search.
+    #[must_use]
+    pub fn get(&self, id: SearchId) -> &Search {
+        &self.all[id]
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// Those who use a search.
+    #[must_use]
+    pub fn users(&self, id: SearchId) -> Vec<SubscriptionId> {
+        self.all.get(id).into_iter().flat_map(|search| search.users.iter()).collect()
+    }
+
+    /// When the next step is due.
+    #[must_use]
+    pub fn next_at(&self) -> Option<Instant> {
+        let due_at = self.all.iter().filter_map(|(_, search)| search.due_at()).min()?;
+        Some(self.step_at.map_or(due_at, |step_at| step_at.max(due_at)))
+    }
+
+    /// Begins the next step, if it has been due for this long. All searches that are due take turns.
+    pub fn begin(&mut self, overdue: Duration, now: Instant) -> Option<Scan> {
+        if self.next_at().is_none_or(|at| now < at + overdue) {
+            return None;
+        }
+        let last = self.last;
+        let is_due = |search: &Search| search.due_at().is_some_and(|at| at <= now);
+        let due = || self.all.iter().filter(|(_, search)| is_due(search)).map(|(id, _)| id);
+        let id = due().find(|id| *id > last).or_else(|| due().next())?;
+        self.last = id;
+        let search = self.all.get_mut(id)?;
+        search.due_at = None;
+        let round = search.round.get_or_insert_with(|| Round {
+            began_at: now,
+            from: None,
+            keys: BTreeSet::new(),
+            bytes: 0,
+            left_out: None,
+            is_crowded: false,
+        });
+        Some(Scan { id, wild: search.wild.clone(), from: round.from.clone() })
+    }
+
+    /// Takes in what became of a step. Gives the search if its users have to look: it ended, or
+    /// failed. Nothing happens if it was forgotten meanwhile.
+    pub fn finish(
+        &mut self,
+        scan: &Scan,
+        page: Result<KeyPage, Fault>,
+        now: Instant,
+    ) -> Option<SearchId> {
+        self.step_at = Some(now + limits::SCAN_PAUSE);
+        let allowed = &self.allowed;
+        let search = self.all.get_mut(scan.id).filter(|search| search.wild == scan.wild)?;
+        match page {
+            Ok(page) => search.take(page, allowed, now).then_some(scan.id),
+            Err(fault) => {
+                let since = search.failing.as_ref().map_or(now, |failing| failing.since);
+                search.failing = Some(Failing { fault, since, last: now });
+                search.due_at = Some(now + limits::SAMPLE_MAX_AGE);
+                Some(scan.id)
+            }
+        }
+    }
+
+    /// Every search begins anew: another link may lead to another server. What was found stands.
+    pub fn begin_anew(&mut self, now: Instant) {
+        for (_, search) in &mut self.all {
+            (search.round, search.failing, search.due_at) = (None, None, Some(now));
+        }
+    }
+}
