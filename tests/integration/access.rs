@@ -250,6 +250,16 @@ async fn the_least_rights_are_enough(kind: Kind) {
     assert_eq!(keda.value(&trigger(group)).await.unwrap(), 1.0);
     let unknown = [("layout", "stream"), ("queue", "y"), ("group", "g")];
     assert_eq!(keda.value(&trigger(unknown)).await.unwrap(), 2.0);
+    // Pending entries, of which the idle ones are looked for.
+    server.run("XADD z 1-0 a 1\nXGROUP CREATE z g 0\nXREADGROUP GROUP g c STREAMS z >");
+    let idle = [
+        ("layout", "stream"),
+        ("queue", "z"),
+        ("group", "g"),
+        ("orphans", "ignore"),
+        ("claimAfter", "1h"),
+    ];
+    assert_eq!(keda.value(&trigger(idle)).await.unwrap(), 1.0);
     // Every built-in layout gets along with it, and with members to look at one by one.
     server.run(
         r#"SADD processes p
