@@ -76,6 +76,13 @@ pub const TARGET_MIN: f64 = 0.001;
 pub const TRIGGERS: usize = 50_000;
 /// Streams (`StreamIsActive` and `StreamMetricSpec`) that may be open at once.
 pub const STREAMS: usize = 100_000;
+/// Triggers that one namespace may have by default, over all connections: less than half of what
+/// one connection remembers, so that no two namespaces fill it.
+pub const NAMESPACE_TRIGGERS: usize = 20_000;
+/// Keys that those triggers may name together by default.
+pub const NAMESPACE_KEYS: usize = 100_000;
+/// Streams that one namespace may have open by default.
+pub const NAMESPACE_STREAMS: usize = 40_000;
 /// Requests whose parsed trigger is kept for the next poll.
 pub const SUBJECTS: usize = 50_000;
 /// Bytes of names and metadata of a request that is kept so; a larger one is parsed each time.
@@ -110,6 +117,22 @@ pub const PROOF_INTERVAL: Duration = Duration::from_millis(400);
 /// The first and the longest pause between two attempts to connect.
 pub const RECONNECT_PAUSES: (Duration, Duration) =
     (Duration::from_millis(50), Duration::from_secs(1));
+/// How often a password file and the certificates of a connection are looked at for a change.
+/// Kubernetes takes up to a minute or two to bring a changed secret into a volume.
+pub const CREDENTIAL_POLL: Duration = Duration::from_secs(2);
+/// How long a command may take to print a password: cloud providers' tools are slow to start.
+pub const PASSWORD_COMMAND_DEADLINE: Duration = Duration::from_secs(10);
+/// Bytes that a password or token may have; those of cloud providers have some 2 KiB.
+pub const PASSWORD_BYTES: usize = 16 * 1024;
+/// How long after a command printed a password the next one is asked for by default: tokens of AWS
+/// last 15 minutes.
+pub const PASSWORD_REFRESH: Duration = Duration::from_mins(10);
+/// The shortest and the longest of that.
+pub const PASSWORD_REFRESHES: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_hours(24));
+/// The first and the longest pause between two attempts to come by a password, or to have a new one
+/// taken on a link that works with the old one.
+pub const PASSWORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Connections that one pool may hold: one for the worker, one for its replacement.
 pub const POOL_CONNECTIONS: usize = 2;
 /// Commands in flight on one connection.

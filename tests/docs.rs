@@ -44,6 +44,18 @@ fn every_row_of_the_table_of_wrong_triggers_is_what_a_trigger_is_told() {
 }
 
 #[test]
+fn the_rights_on_the_page_are_what_the_program_prints() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let path = folder.path().join("penstock.toml");
+    fs::write(&path, "[redis.default]\n").unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_penstock"));
+    let printed = program.args(["check", "--acl", "--config"]).arg(path).output().unwrap();
+    let printed = String::from_utf8(printed.stdout).unwrap();
+    let line = printed.lines().find(|line| line.starts_with("ACL SETUSER")).unwrap();
+    assert!(read("docs/triggers.md").lines().any(|shown| shown == line), "{line}");
+}
+
+#[test]
 fn the_page_of_layouts_is_what_the_program_prints() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_penstock"));
     let printed = program.args(["layouts", "--markdown"]).output().unwrap();

@@ -57,7 +57,15 @@ const OWNED: &[(&str, &[&str])] = &[
     ("x509_cert", &["tls/"]),
     ("tokio_rustls", &["grpc/"]),
     ("rustls", &["tls/", "grpc/", "redis/"]),
-    ("prometheus_client", &["telemetry/metrics.rs", "telemetry/edge.rs", "telemetry/labels.rs"]),
+    (
+        "prometheus_client",
+        &[
+            "telemetry/metrics.rs",
+            "telemetry/edge.rs",
+            "telemetry/labels.rs",
+            "telemetry/credentials.rs",
+        ],
+    ),
 ];
 const PRINTS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
 const MAY_PRINT: &str = "cli/";

@@ -23,6 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{
     config::{self, Config, Settings, TlsSettings},
     layouts::{Layout, Registry},
+    redis::acl_line,
     telemetry::{LogFormat, init_logging},
     trigger::Trigger,
 };
@@ -49,8 +50,12 @@ enum Command {
     /// Check ScaledObjects, ScaledJobs (YAML) and the server's configuration (TOML), offline.
     Check {
         /// The files; - is standard input.
-        #[arg(required = true, value_name = "FILE")]
+        #[arg(required_unless_present = "acl", value_name = "FILE")]
         files: Vec<PathBuf>,
+        /// Print the ACL line of each connection in the configuration: what its user needs to be
+        /// allowed, and no more.
+        #[arg(long, requires = "config")]
+        acl: bool,
         /// Check the triggers against the connections of this configuration too.
         #[arg(long, value_name = "FILE", env = "PENSTOCK_CONFIG")]
         config: Option<PathBuf>,
@@ -204,7 +209,7 @@ async fn dispatch(command: Command) -> Outcome {
                 Err(outcome) => outcome,
             }
         }
-        Command::Check { files, config } => check(&files, config.as_deref()),
+        Command::Check { files, acl, config } => check(&files, acl, config.as_deref()),
         Command::Demo(args) => {
             demo::demo(args).await.map_or_else(|error| failed(&error), |()| Outcome::Ok)
         }
@@ -262,11 +267,17 @@ fn read_config(file: Option<&Path>) -> Result<Option<Config>, Outcome> {
     file.map(read).transpose()
 }
 
-fn check(files: &[PathBuf], config: Option<&Path>) -> Outcome {
+fn check(files: &[PathBuf], acl: bool, config: Option<&Path>) -> Outcome {
     let config = match read_config(config) {
         Ok(config) => config,
         Err(outcome) => return outcome,
     };
+    for connection in config.iter().filter(|_| acl).flat_map(|config| config.connections.values()) {
+        println!("# connection {}\n{}", connection.name, acl_line(connection));
+    }
+    if files.is_empty() {
+        return Outcome::Ok;
+    }
     let report = check::check(files, config.as_ref());
     print!("{report}");
     if report.problems() == 0 { Outcome::Ok } else { Outcome::Failed }

@@ -14,8 +14,9 @@ use crate::{
     hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas},
     layouts::{Answer, Expression, Part, Plan, Term},
     limits,
-    redis::{Exchange, RedisLink, RedisSource},
+    redis::{Exchange, Identity, RedisSource, SourceLink},
     sampling::{Changes, Fault, Link, Reply, Source},
+    telemetry::CredentialMetrics,
     time::Instant,
     trigger::{Trigger, Verdict},
 };
@@ -58,8 +59,10 @@ pub(super) async fn probe(
     })?;
     let database = (connection.access.authorize(namespace, &trigger))
         .with_context(|| format!("connection `{name}`"))?;
-    let source = RedisSource::new(connection.clone(), database);
-    let place = format!("{}:{}", connection.host, connection.port);
+    let identity = Identity::new(connection, CredentialMetrics::unseen());
+    identity.renew().await?;
+    let source = RedisSource::with_identity(connection, database, identity);
+    let place = connection.endpoint.to_string();
     let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
     let mut link = link.with_context(|| format!("{place} did not answer in time"))??;
     let (trigger, findings) = match &trigger.search {
@@ -86,7 +89,7 @@ pub(super) async fn probe(
 /// Asks everything once. What is heard is waited for: until it was listened to for long enough
 /// nobody knows, and the last look is the one that counts.
 async fn read(
-    link: &mut RedisLink,
+    link: &mut SourceLink,
     trigger: &Trigger,
     place: &str,
 ) -> anyhow::Result<(Vec<Result<Reply, Fault>>, Vec<Exchange>)> {

@@ -10,13 +10,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
 use crate::{
-    config::{Config, Connection},
+    config::{Config, Connection, Quota},
     grpc::{Listener, Route, Routes, Service, Timing, Tls},
     http::AdminListener,
     layouts::Registry,
     limits,
     readiness::Readiness,
-    redis::RedisSource,
+    redis::{Identity, RedisSource},
     sampling::Sampler,
     supervise::{Stage, Supervisor},
     telemetry::{Link, Metrics},
@@ -31,6 +31,7 @@ pub(super) struct Serving {
     routes: Routes,
     layouts: Registry,
     push_inactive: bool,
+    quota: Quota,
 }
 
 impl Serving {
@@ -56,18 +57,26 @@ impl Serving {
         }
         let routes = Routes::new(routes);
         let push_inactive = config.server.push_inactive;
-        let layouts = config.layouts;
-        Ok(Self { listener, admin, supervisor, metrics, routes, layouts, push_inactive })
+        let (layouts, quota) = (config.layouts, config.quota);
+        Ok(Self { listener, admin, supervisor, metrics, routes, layouts, push_inactive, quota })
     }
 
     /// Serves until `until` comes, then drains.
     pub(super) async fn run(self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self { listener, admin, mut supervisor, metrics, routes, layouts, push_inactive } =
-            self;
+        let Self {
+            listener,
+            admin,
+            mut supervisor,
+            metrics,
+            routes,
+            layouts,
+            push_inactive,
+            quota,
+        } = self;
         let readiness = Readiness::default();
         let (drain, stop) = (supervisor.drain(), supervisor.stop());
         let (stream_max_age, max_streams) = (limits::STREAM_MAX_AGE, limits::STREAMS);
-        let timing = Timing { stream_max_age, push_inactive, max_streams };
+        let timing = Timing { stream_max_age, push_inactive, max_streams, quota };
         let service = Service::new((routes, layouts), Arc::clone(&metrics), timing, drain.clone());
         let (counted, ready) = (Arc::clone(&metrics), readiness.clone());
         supervisor.spawn(Stage::Front, "gRPC", async move {
@@ -83,6 +92,13 @@ impl Serving {
 fn route(connection: Connection, metrics: &Arc<Metrics>, supervisor: &mut Supervisor) -> Route {
     let databases = connection.access.databases().to_vec();
     let access = connection.access.clone();
+    let identity = Identity::new(&connection, metrics.credentials(&connection.name));
+    let keeper = identity.clone().keep(supervisor.stop());
+    let task = format!("credentials of {}", connection.name);
+    supervisor.spawn(Stage::Back, task, async move {
+        keeper.await;
+        Ok(())
+    });
     let samplers = databases.iter().map(|database| {
         let link = Link { connection: connection.name.clone(), database: *database };
         let name = if databases.len() == 1 {
@@ -92,7 +108,7 @@ fn route(connection: Connection, metrics: &Arc<Metrics>, supervisor: &mut Superv
         };
         let sampler = Sampler::new(name.clone(), connection.hold_stale, metrics.link(link));
         let sampler = sampler.reading(access.keys().clone());
-        let source = RedisSource::new(connection.clone(), *database);
+        let source = RedisSource::with_identity(&connection, *database, identity.clone());
         let work = sampler.run(source, supervisor.stop());
         supervisor.spawn(Stage::Back, format!("sampler of {name}"), async move {
             work.await;

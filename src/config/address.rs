@@ -1,4 +1,4 @@
-//! A connection's URL: `redis://` or `valkey://`, `user:password@`, host, `:port`, `/database`.
+//! A connection's URL: `redis://` or `valkey://`, with TLS `rediss://` or `valkeys://`; `user:password@`, host, `:port`, `/database`.
 //!
 //! It is apart because nothing of a URL may ever be repeated: a character that should have been
 //! escaped can move a password into the host, the port, the path or the query. So an error here
@@ -18,6 +18,8 @@ pub(super) struct Address {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) database: u32,
+    /// Whether it is spoken to by TLS.
+    pub(super) tls: bool,
 }
 
 /// What a URL says.
@@ -38,10 +40,8 @@ pub(super) enum AddressError {
          `#` and `%` as %40, %2F, %3A, %3F, %23 and %25"
     )]
     NotAUrl,
-    #[error("must start with redis:// or valkey://")]
+    #[error("must start with redis:// or valkey://, with TLS rediss:// or valkeys://")]
     Scheme,
-    #[error("asks for TLS to Redis, which is not in this release; use redis://")]
-    Tls,
     #[error("asks for a Unix socket, which is not in this release; use redis://host:port")]
     UnixSocket,
     #[error("asks for Sentinel, which is not in this release; use redis:// with the one master")]
@@ -72,7 +72,7 @@ impl Location {
             return Err(AddressError::Empty);
         }
         let scheme = text.split_once("://").ok_or(AddressError::NotAUrl)?.0;
-        check_scheme(scheme)?;
+        let tls = is_tls(scheme)?;
         // The parser would drop tabs and line ends in silence.
         if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
             return Err(AddressError::NotAUrl);
@@ -93,19 +93,20 @@ impl Location {
         let username = Some(url.username()).filter(|username| !username.is_empty());
         let password = url.password().filter(|password| !password.is_empty());
         Ok(Self {
-            address: Address { host, port, database },
+            address: Address { host, port, database, tls },
             username: username.map(decode).transpose()?,
             password: password.map(decode).transpose()?.map(Secret::new),
         })
     }
 }
 
-fn check_scheme(scheme: &str) -> Result<(), AddressError> {
+/// Whether a scheme is one with TLS.
+fn is_tls(scheme: &str) -> Result<bool, AddressError> {
     let scheme = scheme.to_ascii_lowercase();
     let names = |part: &str| scheme.contains(part);
     match scheme.as_str() {
-        "redis" | "valkey" => Ok(()),
-        "rediss" | "valkeys" => Err(AddressError::Tls),
+        "redis" | "valkey" => Ok(false),
+        "rediss" | "valkeys" => Ok(true),
         "unix" | "redis-socket" | "redis+unix" | "valkey+unix" => Err(AddressError::UnixSocket),
         _ if names("sentinel") => Err(AddressError::Sentinel),
         _ if names("cluster") => Err(AddressError::Cluster),
@@ -118,7 +119,8 @@ fn not_a_url(error: url::ParseError) -> AddressError {
     if error == url::ParseError::EmptyHost { AddressError::NoHost } else { AddressError::NotAUrl }
 }
 
-fn host(host: url::Host<&str>) -> Result<String, AddressError> {
+/// A host as text, an IPv6 address without brackets.
+pub(super) fn host(host: url::Host<&str>) -> Result<String, AddressError> {
     match host {
         url::Host::Domain("") => Err(AddressError::NoHost),
         url::Host::Domain(name) => {
@@ -167,7 +169,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn address(host: &str, port: u16, database: u32) -> Address {
-        Address { host: host.to_owned(), port, database }
+        Address { host: host.to_owned(), port, database, tls: false }
     }
 
     #[test]
@@ -186,6 +188,20 @@ mod tests {
     }
 
     #[test]
+    fn a_scheme_with_one_more_s_is_tls() {
+        for (text, tls) in [
+            ("redis://h", false),
+            ("valkey://h", false),
+            ("rediss://h", true),
+            ("valkeys://h", true),
+            ("REDISS://h", true),
+        ] {
+            let wanted = Address { tls, ..address("h", 6379, 0) };
+            assert_eq!(Location::parse(text).unwrap().address, wanted, "{text}");
+        }
+    }
+
+    #[test]
     fn user_and_password_are_decoded() {
         let location = Location::parse("redis://a%40b:p%2Fw%25%3a=+@host").unwrap();
         assert_eq!(location.username.as_deref(), Some("a@b"));
@@ -197,7 +213,6 @@ mod tests {
     #[test]
     fn what_is_not_in_this_release_is_refused_by_name() {
         for (text, wanted) in [
-            ("rediss://h", AddressError::Tls),
             ("unix:///run/redis.sock", AddressError::UnixSocket),
             ("redis+sentinel://h/mymaster", AddressError::Sentinel),
             ("redis-cluster://h", AddressError::Cluster),

@@ -11,9 +11,11 @@ use super::{
     Scope,
     access::Access,
     address::{Address, Location},
-    password::Password,
+    endpoint::{Endpoint, Node},
+    password::{Password, try_program},
     problem::{ConfigProblems, Spot},
     raw::{Given, RawConnection},
+    redis_tls::{RawRedisTls, RedisTls},
 };
 
 /// A Redis that the administrator configured by name.
@@ -21,14 +23,14 @@ use super::{
 pub struct Connection {
     /// The name by which triggers ask for it.
     pub name: String,
-    /// Host name or IP address, an IPv6 address without brackets.
-    pub host: String,
-    /// TCP port, 1 to 65535.
-    pub port: u16,
+    /// Where it is.
+    pub endpoint: Endpoint,
     /// The ACL user; without one Redis takes the password for its user `default`.
     pub username: Option<String>,
     /// How the password is come by.
     pub password: Password,
+    /// How it is encrypted, if it is.
+    pub tls: Option<RedisTls>,
     /// The database of triggers that name none.
     pub database: u32,
     /// How long the last known value is held while Redis cannot be read.
@@ -71,7 +73,8 @@ impl Draft {
             let password = scope.password_env(&value, &spot, problems)?;
             Some(Given { spot, value: password })
         });
-        let passwords = file.into_iter().chain(variable).collect();
+        let command = std::mem::take(&mut raw.password_command).settle(problems);
+        let passwords = file.into_iter().chain(variable).chain(command).collect();
         Self { url: raw.url.take(), username: raw.username.take(), passwords }
     }
 
@@ -132,7 +135,11 @@ pub(super) fn settle(
         username = username.or(layer.username);
         password = password.or(layer.password);
     }
-    let address = address.unwrap_or_else(|| scope.missing_url(name, spot, problems));
+    let asks_for_tls = address.as_ref().and_then(Option::as_ref).map(|address| address.tls);
+    let address = match address {
+        Some(address) => address.map(endpoint),
+        None => scope.missing_url(name, spot, problems),
+    };
     if let (Some(username), None, false) = (&username, &password, problems.concern(spot)) {
         scope.missing_password(name, &username.spot, problems);
     }
@@ -140,19 +147,25 @@ pub(super) fn settle(
         scope.try_password(password, problems);
     }
     let hold_stale = hold_stale(raw.hold_stale, problems);
-    let database = address.as_ref().map_or(0, |address| address.database);
+    let database = address.as_ref().map_or(0, |(_, database)| *database);
     let access = raw.access.settle(database, problems);
-    let Address { host, port, database } = address?;
+    let tls = RawRedisTls::settle(raw.tls, asks_for_tls, scope.reads_files(), problems);
+    let (endpoint, database) = address?;
     Some(Connection {
         name: name.to_owned(),
-        host,
-        port,
+        endpoint,
         username: username.map(|username| username.value),
         password: password.map_or(Password::None, |password| password.value),
+        tls,
         database,
         hold_stale,
         access,
     })
+}
+
+/// The one server of a URL, and its database.
+fn endpoint(Address { host, port, database, tls: _ }: Address) -> (Endpoint, u32) {
+    (Endpoint::Standalone(Node { host, port }), database)
 }
 
 fn hold_stale(given: Option<Given<String>>, problems: &mut ConfigProblems) -> Duration {
@@ -178,6 +191,11 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 impl Scope<'_> {
+    /// Whether files that settings name are those that the server will read.
+    fn reads_files(self) -> bool {
+        matches!(self, Self::Everything(_))
+    }
+
     /// The password in a variable that the file names. Without an environment nobody can say.
     fn password_env(
         self,
@@ -201,9 +219,15 @@ impl Scope<'_> {
     /// the configuration is read alone.
     fn try_password(self, password: &Given<Password>, problems: &mut ConfigProblems) {
         let Given { spot, value } = password;
-        let error = match self {
-            Self::FileAlone => None,
-            Self::Everything(_) => value.read().err(),
+        let error = match (self, value) {
+            (Self::FileAlone, _) => None,
+            (Self::Everything(_), Password::Command(command)) => {
+                try_program(command, spot, problems);
+                None
+            }
+            (Self::Everything(_), Password::None | Password::Fixed(_) | Password::File(_)) => {
+                value.read().err()
+            }
         };
         if let Some(error) = error.filter(|_| !problems.concern(spot)) {
             problems.add(spot, error.to_string());
@@ -215,11 +239,9 @@ impl Scope<'_> {
         name: &str,
         spot: &Spot,
         problems: &mut ConfigProblems,
-    ) -> Option<Address> {
+    ) -> Option<(Endpoint, u32)> {
         match self {
-            Self::FileAlone => {
-                Some(Address { host: super::URL_NOT_GIVEN.to_owned(), port: 6379, database: 0 })
-            }
+            Self::FileAlone => Some((Endpoint::not_given(), 0)),
             // What is wrong with the URL was said already.
             Self::Everything(_) if problems.concern(spot) => None,
             Self::Everything(_) => {

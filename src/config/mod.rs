@@ -7,12 +7,15 @@
 mod access;
 mod address;
 mod connection;
+mod endpoint;
 mod environment;
 mod file;
 mod layouts;
 mod password;
 mod problem;
+mod quota;
 mod raw;
+mod redis_tls;
 mod server;
 mod tls;
 
@@ -24,9 +27,12 @@ use std::{
 
 pub use access::{Access, Denied};
 pub use connection::Connection;
+pub use endpoint::{Endpoint, Node, NodeError};
 pub use file::{FileError, read_file, read_text};
-pub use password::{Password, PasswordError};
+pub use password::{Password, PasswordCommand, PasswordError, without_line_end};
 pub use problem::{ConfigProblem, ConfigProblems};
+pub use quota::Quota;
+pub use redis_tls::RedisTls;
 pub use server::Server;
 pub use tls::{ClientName, NoClientName, ServerTls, TlsSettings};
 
@@ -35,10 +41,6 @@ use connection::Draft;
 use problem::Spot;
 use raw::{Given, RawConnection, RawFile};
 
-/// The host of a connection whose URL is not in the file, when the file is read alone. It can
-/// never be resolved (RFC 6761).
-pub const URL_NOT_GIVEN: &str = "url-not-given.invalid";
-
 /// The configuration of one server.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -46,6 +48,8 @@ pub struct Config {
     pub server: Server,
     /// Its connections by name; at least one after [`Config::load`].
     pub connections: BTreeMap<String, Connection>,
+    /// How much one namespace may have.
+    pub quota: Quota,
     /// The layouts that triggers can name: the built-in ones and those of `[layouts.NAME]`.
     pub layouts: Registry,
 }
@@ -107,8 +111,8 @@ impl Config {
     }
 
     /// Reads a file alone, as `check` does. What flags or environment may still give is not asked
-    /// for: a connection without a URL has the host [`URL_NOT_GIVEN`] and database 0, a password
-    /// from a variable is none, and there may be no connection at all.
+    /// for: a connection without a URL has an endpoint that is not given
+    /// ([`Endpoint::is_given`]) and database 0, a password from a variable is none, and there may be no connection at all.
     ///
     /// # Errors
     /// [`ConfigProblems`] with everything that is wrong.
@@ -129,6 +133,7 @@ impl Config {
         let server =
             Server::settle(std::mem::take(&mut raw.server), settings, scope, &mut problems);
         let layouts = layouts::settle(std::mem::take(&mut raw.layouts), &mut problems);
+        let quota = std::mem::take(&mut raw.quota).settle(&mut problems);
         let flags = flag_drafts(&settings.redis, &mut problems);
         let variables = environment::drafts(&settings.environment, &mut problems);
         let connections = connections(raw, (flags, variables), scope, &mut problems);
@@ -138,7 +143,11 @@ impl Config {
                         PENSTOCK_REDIS, or as [redis.default] in a file named by --config";
             problems.add(&Spot::new("--redis"), what);
         }
-        if problems.is_empty() { Ok(Self { server, connections, layouts }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Self { server, connections, quota, layouts })
+        } else {
+            Err(problems)
+        }
     }
 }
 

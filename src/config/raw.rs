@@ -10,7 +10,10 @@ use toml::{Table, Value};
 
 use super::{
     access::RawAccess,
+    password::RawCommand,
     problem::{ConfigProblems, Spot},
+    quota::RawQuota,
+    redis_tls::RawRedisTls,
 };
 
 /// A setting and where it stands. No `Debug`: it may be a password.
@@ -26,6 +29,7 @@ pub(super) struct RawFile {
     pub(super) server: RawServer,
     pub(super) connections: BTreeMap<String, Given<RawConnection>>,
     pub(super) layouts: BTreeMap<String, Given<Table>>,
+    pub(super) quota: RawQuota,
 }
 
 /// The section `[server]`.
@@ -54,6 +58,8 @@ pub(super) struct RawConnection {
     pub(super) username: Option<Given<String>>,
     pub(super) password_file: Option<Given<String>>,
     pub(super) password_env: Option<Given<String>>,
+    pub(super) password_command: RawCommand,
+    pub(super) tls: Option<RawRedisTls>,
     pub(super) hold_stale: Option<Given<String>>,
     pub(super) access: RawAccess,
 }
@@ -64,10 +70,9 @@ type Refused = &'static [(&'static str, &'static str)];
 const REFUSED_IN_CONNECTION: Refused = &[
     (
         "password",
-        "a password is never written here; use password_file, password_env or a variable \
-         PENSTOCK_REDIS_NAME_PASSWORD",
+        "a password is never written here; use password_file, password_env, password_command or a \
+         variable PENSTOCK_REDIS_NAME_PASSWORD",
     ),
-    ("tls", "TLS to Redis is not in this release"),
     ("sentinel", "Sentinel is not in this release; give the one master as `url`"),
     ("cluster", "Cluster is not in this release; give one server as `url`"),
 ];
@@ -100,8 +105,9 @@ impl RawFile {
                 }
             }
         }
+        let quota = file.section("limits").map(RawQuota::read).unwrap_or_default();
         file.finish(&[]);
-        Some(Self { server, connections, layouts })
+        Some(Self { server, connections, layouts, quota })
     }
 }
 
@@ -132,6 +138,18 @@ impl RawTls {
     }
 }
 
+impl RawQuota {
+    fn read(mut section: Section<'_>) -> Self {
+        let quota = Self {
+            triggers: section.number("triggers_per_namespace"),
+            keys: section.number("keys_per_namespace"),
+            streams: section.number("streams_per_namespace"),
+        };
+        section.finish(&[]);
+        quota
+    }
+}
+
 impl RawConnection {
     fn read(mut section: Section<'_>) -> Self {
         let connection = Self {
@@ -139,7 +157,12 @@ impl RawConnection {
             username: section.text("username"),
             password_file: section.text("password_file"),
             password_env: section.text("password_env"),
+            password_command: RawCommand {
+                words: section.list("password_command", "strings", match_text),
+                refresh: section.text("password_refresh"),
+            },
             hold_stale: section.text("hold_stale"),
+            tls: section.section("tls").map(RawRedisTls::read),
             access: RawAccess {
                 namespaces: section.list("namespaces", "strings", match_text),
                 keys: section.list("keys", "strings", match_text),
@@ -149,6 +172,26 @@ impl RawConnection {
         };
         section.finish(REFUSED_IN_CONNECTION);
         connection
+    }
+}
+
+/// Why a setting that other programs have is not known.
+const REFUSED_IN_TLS: Refused = &[
+    ("insecure", "a certificate is always held against its authority and name"),
+    ("skip_verify", "a certificate is always held against its authority and name"),
+];
+
+impl RawRedisTls {
+    fn read(mut section: Section<'_>) -> Self {
+        let tls = Self {
+            spot: section.spot.clone(),
+            ca: section.text("ca"),
+            cert: section.text("cert"),
+            key: section.text("key"),
+            server_name: section.text("server_name"),
+        };
+        section.finish(REFUSED_IN_TLS);
+        tls
     }
 }
 
@@ -171,6 +214,10 @@ impl Section<'_> {
 
     fn flag(&mut self, key: &'static str) -> Option<Given<bool>> {
         self.given(key, "true or false", Value::as_bool)
+    }
+
+    fn number(&mut self, key: &'static str) -> Option<Given<i64>> {
+        self.given(key, "a whole number", Value::as_integer)
     }
 
     fn list<T>(

@@ -17,6 +17,7 @@ mod service;
 mod status;
 mod stream;
 mod subjects;
+mod tenants;
 mod tls;
 
 pub use client::{CallError, KedaClient, Polled, Pushes};

@@ -15,8 +15,9 @@ use tokio_util::{
 use tonic::{Request, Response, Status};
 
 use crate::{
+    config::Quota,
     layouts::Registry,
-    sampling::{Observation, Sampler, Subject},
+    sampling::{Observation, Sampler, Subject, TooMany},
     telemetry::{Code, Method, Metrics},
     time::Instant,
     trigger::Verdict,
@@ -33,6 +34,7 @@ use super::{
     status::Refusal,
     stream::{self, Lease, Responses},
     subjects::Subjects,
+    tenants::Tenants,
 };
 
 /// How streams behave.
@@ -44,6 +46,8 @@ pub struct Timing {
     pub push_inactive: bool,
     /// Streams that may be open at once.
     pub max_streams: usize,
+    /// What one namespace may have.
+    pub quota: Quota,
 }
 
 /// The service.
@@ -55,6 +59,7 @@ struct Shared {
     subjects: Subjects,
     metrics: Arc<Metrics>,
     timing: Timing,
+    tenants: Arc<Tenants>,
     budget: Arc<Mutex<Budget>>,
     /// As many clones of it as streams are open, and one.
     open: Arc<()>,
@@ -76,6 +81,7 @@ impl Service {
             subjects: Subjects::new(layouts),
             metrics,
             timing,
+            tenants: Tenants::new(timing.quota, Instant::now()),
             budget: Arc::new(Mutex::new(Budget::new(Instant::now()))),
             open: Arc::default(),
             calls: TaskTracker::new(),
@@ -96,23 +102,38 @@ impl Service {
 
     /// What KEDA may be told about a subject now.
     async fn verdict(&self, subject: &Arc<Subject>) -> Result<Verdict, Refusal> {
-        match self.sampler(subject)?.current(subject).await? {
+        let sampler = self.sampler(subject)?;
+        self.0.tenants.admit(subject, Instant::now())?;
+        match self.remembered(subject, sampler.current(subject).await)? {
             Observation::Fresh(verdict) | Observation::Stale { verdict, .. } => Ok(verdict),
             Observation::Unavailable(why) => Err(Refusal::Unavailable(why)),
             Observation::Misfit(misfit) => Err(Refusal::Misfit(misfit)),
         }
     }
 
+    /// A trigger that the sampler has no room for counts for nobody.
+    fn remembered<T>(
+        &self,
+        subject: &Arc<Subject>,
+        answer: Result<T, TooMany>,
+    ) -> Result<T, Refusal> {
+        answer.map_err(|limit| {
+            self.0.tenants.dismiss(subject);
+            Refusal::from(limit)
+        })
+    }
+
     fn call(&self) -> TaskTrackerToken {
         self.0.calls.token()
     }
 
-    fn lease(&self, method: Method) -> Result<Lease, Refusal> {
+    fn lease(&self, method: Method, subject: &Arc<Subject>) -> Result<Lease, Refusal> {
         let open = Arc::clone(&self.0.open);
         let most = self.0.timing.max_streams;
         if Arc::strong_count(&open) > most + 1 {
             return Err(Refusal::Streams(most));
         }
+        let place = self.0.tenants.open(subject)?;
         self.0.metrics.streams(method, 1);
         let age = self.0.timing.stream_max_age.mul_f64(0.9 + 0.2 * fastrand::f64());
         Ok(Lease {
@@ -120,6 +141,7 @@ impl Service {
             method,
             _call: self.call(),
             _open: open,
+            _place: place,
             drain: self.0.drain.clone(),
             ends_at: Instant::now() + age,
         })
@@ -149,16 +171,17 @@ impl Service {
         Ok(encode::value(&verdict, metric_name))
     }
 
-    fn spec(&self, reference: ScaledObjectRef) -> Result<GetMetricSpecResponse, Refusal> {
-        let subject = self.0.subjects.of(reference)?;
-        self.sampler(&subject)?;
+    fn spec(&self, subject: &Subject) -> Result<GetMetricSpecResponse, Refusal> {
+        self.sampler(subject)?;
         Ok(encode::spec(&subject.trigger))
     }
 
     fn activity(&self, reference: ScaledObjectRef) -> Result<Responses<IsActiveResponse>, Refusal> {
         let subject = self.0.subjects.of(reference)?;
-        let watch = self.sampler(&subject)?.watch(&subject)?;
-        let lease = self.lease(Method::StreamIsActive)?;
+        let sampler = self.sampler(&subject)?;
+        self.0.tenants.admit(&subject, Instant::now())?;
+        let lease = self.lease(Method::StreamIsActive, &subject)?;
+        let watch = self.remembered(&subject, sampler.watch(&subject))?;
         Ok(stream::activity(lease, watch, self.0.timing, Arc::clone(&self.0.budget)))
     }
 
@@ -166,8 +189,9 @@ impl Service {
         &self,
         reference: ScaledObjectRef,
     ) -> Result<Responses<GetMetricSpecResponse>, Refusal> {
-        let spec = self.spec(reference)?;
-        Ok(stream::spec(self.lease(Method::StreamMetricSpec)?, spec))
+        let subject = self.0.subjects.of(reference)?;
+        let spec = self.spec(&subject)?;
+        Ok(stream::spec(self.lease(Method::StreamMetricSpec, &subject)?, spec))
     }
 }
 
@@ -197,7 +221,9 @@ impl ExternalScaler for Service {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
         let _call = self.call();
-        self.respond(Method::GetMetricSpec, self.spec(request.into_inner()))
+        let subject = self.0.subjects.of(request.into_inner());
+        let answer = subject.map_err(Refusal::from).and_then(|subject| self.spec(&subject));
+        self.respond(Method::GetMetricSpec, answer)
     }
 
     async fn get_metrics(
@@ -235,7 +261,8 @@ mod tests {
         let route = Route { access, samplers: BTreeMap::from([(0, sampler)]) };
         let routes = Routes::new(BTreeMap::from([("default".to_owned(), route)]));
         let stream_max_age = limits::STREAM_MAX_AGE;
-        let timing = Timing { stream_max_age, push_inactive: false, max_streams };
+        let quota = Quota::default();
+        let timing = Timing { stream_max_age, push_inactive: false, max_streams, quota };
         let layouts = Registry::builtin().clone();
         Service::new((routes, layouts), metrics, timing, CancellationToken::new())
     }

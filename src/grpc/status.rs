@@ -18,7 +18,7 @@ use crate::{
     trigger::Problems,
 };
 
-use super::routes::NoRoute;
+use super::{routes::NoRoute, tenants::OverQuota};
 
 /// Why a call is not answered with a value.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(super) enum Refusal {
     Unavailable(Why),
     /// The connection remembers as many triggers as it may.
     Triggers(TooMany),
+    /// A namespace has as much of something as it may.
+    Namespace(OverQuota),
     /// As many streams are open as may be: this many.
     Streams(usize),
     /// Requests that are not whole hold as many bytes as they may: this many.
@@ -52,6 +54,12 @@ impl From<Problems> for Refusal {
 impl From<TooMany> for Refusal {
     fn from(limit: TooMany) -> Self {
         Self::Triggers(limit)
+    }
+}
+
+impl From<OverQuota> for Refusal {
+    fn from(limit: OverQuota) -> Self {
+        Self::Namespace(limit)
     }
 }
 
@@ -76,9 +84,11 @@ impl Refusal {
             Self::Denied(..) => Code::PermissionDenied,
             Self::Misfit(_) => Code::FailedPrecondition,
             Self::Unavailable(_) => Code::Unavailable,
-            Self::Triggers(_) | Self::Streams(_) | Self::Incomplete(_) | Self::SideCalls(_) => {
-                Code::ResourceExhausted
-            }
+            Self::Triggers(_)
+            | Self::Namespace(_)
+            | Self::Streams(_)
+            | Self::Incomplete(_)
+            | Self::SideCalls(_) => Code::ResourceExhausted,
             Self::Slow(_) => Code::DeadlineExceeded,
         }
     }
@@ -95,6 +105,7 @@ impl From<Refusal> for Status {
             Refusal::Misfit(misfit) => Self::failed_precondition(cut(misfit.to_string())),
             Refusal::Unavailable(why) => Self::unavailable(cut(why.to_string())),
             Refusal::Triggers(limit) => Self::resource_exhausted(limit.to_string()),
+            Refusal::Namespace(limit) => Self::resource_exhausted(limit.to_string()),
             Refusal::Streams(most) => Self::resource_exhausted(format!(
                 "{most} streams are open, the limit of this server"
             )),

@@ -30,6 +30,7 @@ use super::{
     proto::{GetMetricSpecResponse, IsActiveResponse},
     pulse::{Budget, Pulse},
     service::Timing,
+    tenants::Place,
 };
 
 /// A stream of messages to one peer.
@@ -43,6 +44,8 @@ pub(super) struct Lease {
     pub(super) _call: TaskTrackerToken,
     /// Counts against the limit of streams.
     pub(super) _open: Arc<()>,
+    /// Counts against the limit of streams of its namespace.
+    pub(super) _place: Place,
     pub(super) drain: CancellationToken,
     /// When the stream ends by itself.
     pub(super) ends_at: Instant,

@@ -1,26 +1,31 @@
-//! How a configured connection becomes a link: a pool of its own, RESP3, and tracking turned on.
+//! How a node of a configured connection becomes a link: a pool of its own, RESP3, and tracking turned on.
 //!
 //! It is apart from the link because it is about a node and its credentials, and the link about
 //! commands. Each link has its own pool, so that what an older connection still pushes can never
-//! be taken for news of the newer one, and rotated credentials are read at every connect.
+//! be taken for news of the newer one, and rotated credentials are read at every connect. It does not
+//! know which node is the right one.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use deadpool_redis::{
     Connection as PooledConnection, Hook, HookError, Manager, Pool, Runtime,
     redis::{
-        self, AsyncConnectionConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
-        ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, aio::SendError,
+        self, AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
+        ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, RedisFuture, aio::SendError,
+        io::AsyncDNSResolver,
     },
 };
 
 use crate::{
-    config::{Connection, PasswordError},
+    config::Node,
     limits,
-    sampling::{Changes, Fault, Link, Source},
+    sampling::{Changes, Fault, Link},
     time::Instant,
 };
 
@@ -28,100 +33,169 @@ use super::{
     error,
     fields::KnownFields,
     heard::Ears,
+    identity::{Credentials, Identity},
     invalidation,
     link::{KnownTypes, RedisLink},
+    login::Login,
 };
 
-/// One database of one configured Redis.
+/// Opens links to the nodes of a connection, for one database. Cheap to clone; what was learned of
+/// keys is shared between the clones.
 #[derive(Debug, Clone)]
-pub struct RedisSource {
-    connection: Connection,
+pub(super) struct Dialer {
+    identity: Identity,
     database: u32,
     types: KnownTypes,
     fields: KnownFields,
     ears: Ears,
 }
 
-impl RedisSource {
-    /// The source for a database of a connection.
-    #[must_use]
-    pub fn new(connection: Connection, database: u32) -> Self {
+impl Dialer {
+    pub(super) fn new(identity: Identity, database: u32) -> Self {
         let (types, fields) = (KnownTypes::default(), KnownFields::default());
-        Self { connection, database, types, fields, ears: Ears::new(database) }
+        Self { identity, database, types, fields, ears: Ears::new(database) }
     }
 
-    async fn open(&self, changes: &Changes, protocol: ProtocolVersion) -> Result<RedisLink, Fault> {
+    /// Opens a link to a node that reports its changes to `changes`: tracked where the node can,
+    /// else not.
+    pub(super) async fn dial(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
+        let heard = Arc::new(AtomicBool::new(true));
+        let report = (changes.clone(), Arc::clone(&heard));
+        let tracked = Changes::new(move |change| {
+            let (changes, heard) = &report;
+            if heard.load(Ordering::SeqCst) {
+                changes.report(change);
+            }
+        });
+        let link = self.open(node, &tracked, ProtocolVersion::RESP3).await;
+        // What a failed attempt still reports is not about the link that follows it.
+        heard.store(link.is_ok(), Ordering::SeqCst);
+        let link = match link {
+            // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
+            // nothing is announced, and reads are polled.
+            Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
+                self.open(node, changes, ProtocolVersion::RESP2).await
+            }
+            other => other,
+        };
+        if matches!(link, Err(Fault::Refused(_))) {
+            self.identity.doubt();
+        }
+        link
+    }
+
+    async fn open(
+        &self,
+        node: &Node,
+        changes: &Changes,
+        protocol: ProtocolVersion,
+    ) -> Result<RedisLink, Fault> {
         let tracked = Arc::new(AtomicBool::new(false));
-        let pool = self.pool(changes.clone(), protocol, Arc::clone(&tracked))?;
+        let credentials = self.identity.current().await?;
+        let login = Login::new(self.identity.clone(), credentials.version);
+        let info = self.info(node, credentials, protocol)?;
+        let resolver = Resolver(node.host.clone());
+        let ears = (protocol == ProtocolVersion::RESP3).then(|| self.ears.clone());
+        let report = (changes.clone(), ears.clone());
+        let pool = pool((info, resolver), report, Arc::clone(&tracked))?;
         let connection: PooledConnection =
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
         let (types, fields) = (self.types.clone(), self.fields.clone());
-        let ears = (protocol == ProtocolVersion::RESP3).then(|| self.ears.clone());
-        let mut link = RedisLink::new(connection, tracked, types, fields, ears);
+        let mut link = RedisLink::new(connection, (tracked, login), types, fields, ears);
         // A server may take connections long before it is ready to answer.
         link.prove(false).await?;
         Ok(link)
     }
 
-    fn pool(
+    /// Where the node is and how it is spoken to. With TLS, the host is the name that must be in its
+    /// certificate, which the client library also says to it (SNI).
+    fn info(
         &self,
-        changes: Changes,
+        node: &Node,
+        credentials: Credentials,
         protocol: ProtocolVersion,
-        tracked: Arc<AtomicBool>,
-    ) -> Result<Pool, Fault> {
-        let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
-        let mut config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(limits::CONNECT_DEADLINE))
-            .set_response_timeout(Some(limits::CONNECT_DEADLINE))
-            .set_pipeline_buffer_size(limits::PIPELINE_BUFFER);
-        if protocol == ProtocolVersion::RESP3 {
-            let ears = self.ears.clone();
-            config = config.set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
-                let heard = ears.take(&push, Instant::now());
-                for change in invalidation::changes(&push).into_iter().chain(heard) {
-                    changes.report(change);
-                }
-                Ok(())
-            });
-        }
-        let info = self.info(protocol)?;
-        let manager =
-            Manager::new_with_config(info, config).map_err(|error| error::fault(&error))?;
-        Pool::builder(manager)
-            .max_size(limits::POOL_CONNECTIONS)
-            .runtime(Runtime::Tokio1)
-            .post_create(Hook::async_fn(move |connection, _| {
-                let tracked = Arc::clone(&tracked);
-                Box::pin(async move {
-                    if protocol == ProtocolVersion::RESP3 {
-                        tracked.store(track(connection).await?, Ordering::SeqCst);
-                    }
-                    Ok(())
-                })
-            }))
-            .build()
-            .map_err(|error| unreachable(&error))
-    }
-
-    fn info(&self, protocol: ProtocolVersion) -> Result<ConnectionInfo, Fault> {
-        let Connection { host, port, username, password, .. } = &self.connection;
-        let password = password
-            .read()
-            .map_err(|error: PasswordError| Fault::Credentials(error.to_string()))?;
+    ) -> Result<ConnectionInfo, Fault> {
         let mut settings = RedisConnectionInfo::default()
             .set_db(i64::from(self.database))
             .set_protocol(protocol)
             .set_lib_name("penstock", env!("CARGO_PKG_VERSION"));
-        if let Some(username) = username {
+        if let Some(username) = credentials.username {
             settings = settings.set_username(username);
         }
-        if let Some(password) = password {
+        if let Some(password) = credentials.password {
             settings = settings.set_password(password.expose());
         }
-        let info = ConnectionAddr::Tcp(host.clone(), *port).into_connection_info();
+        let Node { host, port } = node.clone();
+        let info = match self.identity.certificates() {
+            None => ConnectionAddr::Tcp(host, port).into_connection_info(),
+            Some(certificates) => {
+                let usable = certificates.usable().map_err(Fault::Credentials)?;
+                let host = certificates.server_name().map_or(host, str::to_owned);
+                let address =
+                    ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
+                Client::build_with_tls(address, usable)
+                    .map(|client| client.get_connection_info().clone())
+            }
+        };
         Ok(info.map_err(|error| error::fault(&error))?.set_redis_settings(settings))
     }
+}
+
+/// Finds a node by its host, whatever name the client library has for it.
+struct Resolver(String);
+
+impl AsyncDNSResolver for Resolver {
+    fn resolve<'a, 'b: 'a>(
+        &'a self,
+        _name: &'b str,
+        port: u16,
+    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
+        Box::pin(async move {
+            let addresses = tokio::net::lookup_host((self.0.as_str(), port)).await?;
+            Ok(Box::new(addresses) as Box<dyn Iterator<Item = SocketAddr> + Send + 'a>)
+        })
+    }
+}
+
+/// A pool of its own for one link. What is pushed on it goes to `changes`, and where there are ears, the
+/// protocol is one that pushes.
+fn pool(
+    (info, resolver): (ConnectionInfo, Resolver),
+    (changes, ears): (Changes, Option<Ears>),
+    tracked: Arc<AtomicBool>,
+) -> Result<Pool, Fault> {
+    let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
+    let mut config = AsyncConnectionConfig::new()
+        .set_dns_resolver(resolver)
+        .set_connection_timeout(Some(limits::CONNECT_DEADLINE))
+        .set_response_timeout(Some(limits::CONNECT_DEADLINE))
+        .set_pipeline_buffer_size(limits::PIPELINE_BUFFER);
+    let is_pushing = ears.is_some();
+    if let Some(ears) = ears {
+        config = config.set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
+            let heard = ears.take(&push, Instant::now());
+            for change in invalidation::changes(&push).into_iter().chain(heard) {
+                changes.report(change);
+            }
+            Ok(())
+        });
+    }
+    let manager = Manager::new_with_config(info, config).map_err(|error| error::fault(&error))?;
+    Pool::builder(manager)
+        .max_size(limits::POOL_CONNECTIONS)
+        .runtime(Runtime::Tokio1)
+        .post_create(Hook::async_fn(move |connection, _| {
+            let tracked = Arc::clone(&tracked);
+            Box::pin(async move {
+                if is_pushing {
+                    tracked.store(track(connection).await?, Ordering::SeqCst);
+                }
+                Ok(())
+            })
+        }))
+        .build()
+        .map_err(|error| unreachable(&error))
 }
 
 /// Turns tracking on; `false` where the server has none or does not allow it. A server that is only
@@ -133,31 +207,5 @@ async fn track(connection: &mut redis::aio::MultiplexedConnection) -> Result<boo
         Ok(()) => Ok(true),
         Err(error) if matches!(error.code(), Some("ERR" | "NOPERM")) => Ok(false),
         Err(error) => Err(HookError::Backend(error)),
-    }
-}
-
-impl Source for RedisSource {
-    type Link = RedisLink;
-
-    async fn connect(&self, changes: Changes) -> Result<RedisLink, Fault> {
-        let heard = Arc::new(AtomicBool::new(true));
-        let report = (changes.clone(), Arc::clone(&heard));
-        let tracked = Changes::new(move |change| {
-            let (changes, heard) = &report;
-            if heard.load(Ordering::SeqCst) {
-                changes.report(change);
-            }
-        });
-        let link = self.open(&tracked, ProtocolVersion::RESP3).await;
-        // What a failed attempt still reports is not about the link that follows it.
-        heard.store(link.is_ok(), Ordering::SeqCst);
-        match link {
-            // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
-            // nothing is announced, and reads are polled.
-            Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
-                self.open(&changes, ProtocolVersion::RESP2).await
-            }
-            other => other,
-        }
     }
 }

@@ -61,6 +61,12 @@ pub(super) fn fault(error: &RedisError) -> Fault {
     }
 }
 
+/// Whether Redis does not know any more who we are: what the link was authenticated with has expired
+/// or was taken away.
+pub(super) fn is_unauthenticated(error: &RedisError) -> bool {
+    matches!(error.code(), Some("NOAUTH" | "WRONGPASS"))
+}
+
 /// Why the pool gave no connection.
 pub(super) fn pool_fault(error: &PoolError) -> Fault {
     match error {

@@ -21,15 +21,17 @@ use crate::{
     layouts::{Answer, Ask, Name, Read, Station, Wild},
     limits,
     sampling::{Fault, KeyPage, Lasts, Link, Position, Reply},
+    time::Instant,
 };
 
 use super::{
     decode,
     encode::{self, KeyType},
-    error::{Refusal, fault, refusal},
+    error::{Refusal, fault, is_unauthenticated, refusal},
     fields::KnownFields,
     follow_up::FollowUps,
     heard::Ears,
+    login::{self, Login},
     scan,
     transcript::Exchange,
 };
@@ -41,6 +43,7 @@ const ATTEMPTS: usize = 3;
 pub struct RedisLink {
     connection: Option<Connection>,
     tracked: bool,
+    login: Login,
     types: KnownTypes,
     pub(super) fields: KnownFields,
     transcript: Option<Vec<Exchange>>,
@@ -69,7 +72,7 @@ pub(super) type Response = RedisResult<Value>;
 impl RedisLink {
     pub(super) fn new(
         connection: Connection,
-        tracked: bool,
+        (tracked, login): (bool, Login),
         types: KnownTypes,
         fields: KnownFields,
         ears: Option<Ears>,
@@ -77,6 +80,7 @@ impl RedisLink {
         Self {
             connection: Some(connection),
             tracked,
+            login,
             types,
             fields,
             transcript: None,
@@ -112,9 +116,35 @@ impl RedisLink {
         if commands.is_empty() {
             return Ok(vec![]);
         }
+        let replies = self.exchange(&commands).await?;
+        if let Some(transcript) = &mut self.transcript {
+            let exchanges = commands.iter().zip(&replies);
+            transcript.extend(exchanges.map(|(command, reply)| Exchange::new(command, reply)));
+        }
+        let over = |reply: &&Response| matches!(reply, Err(error) if is_unauthenticated(error));
+        if let Some(Err(error)) = replies.iter().find(over) {
+            self.login.is_over();
+            return Err(fault(error));
+        }
+        Ok(replies)
+    }
+
+    /// Authenticates again where the password was renewed. Only a link that does not answer is a
+    /// fault: what was said before stays good when the new password is refused.
+    async fn authenticate_again(&mut self) -> Result<(), Fault> {
+        let Some(credentials) = self.login.due(Instant::now()) else { return Ok(()) };
+        let Some(command) = login::command(&credentials) else { return Ok(()) };
+        let replies = self.exchange(&[command]).await?;
+        if let Some(reply) = replies.first() {
+            self.login.answered(credentials.version, reply, Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn exchange(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
         let mut pipeline = Pipeline::with_capacity(commands.len());
         pipeline.ignore_errors();
-        for command in &commands {
+        for command in commands {
             pipeline.add_command(command.clone());
         }
         let replies =
@@ -123,10 +153,6 @@ impl RedisLink {
         let replies = replies.map_err(|error| fault(&error))?;
         if replies.len() != commands.len() {
             return Err(Fault::Unexpected("another number of replies than commands".to_owned()));
-        }
-        if let Some(transcript) = &mut self.transcript {
-            let exchanges = commands.iter().zip(&replies);
-            transcript.extend(exchanges.map(|(command, reply)| Exchange::new(command, reply)));
         }
         Ok(replies)
     }
@@ -247,6 +273,7 @@ impl Link for RedisLink {
     }
 
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+        self.authenticate_again().await?;
         if reads.iter().any(|read| matches!(read, Read::Heard(_))) {
             return self.ask_and_hear(reads).await;
         }
@@ -269,6 +296,7 @@ impl Link for RedisLink {
     }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
+        self.authenticate_again().await?;
         self.rest_ears().await?;
         let mut commands = vec![deadpool_redis::redis::cmd("PING")];
         commands.extend(clock.then(encode::time));

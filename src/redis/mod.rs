@@ -3,6 +3,7 @@
 //! The only folder that names the `redis` and `deadpool` crates. It knows reads and answers, and
 //! nothing of triggers, signals, gRPC or who asks.
 
+mod certificates;
 mod connection;
 mod counted;
 mod decode;
@@ -13,12 +14,18 @@ mod error;
 mod fields;
 mod follow_up;
 mod heard;
+mod identity;
 mod invalidation;
 mod link;
+mod login;
+mod password_command;
+mod rights;
 mod scan;
+mod source;
 mod transcript;
 
-pub use connection::RedisSource;
 pub use demo::{Job, Jobs, JobsError, Lengths};
-pub use link::RedisLink;
+pub use identity::Identity;
+pub use rights::acl_line;
+pub use source::{RedisSource, SourceLink};
 pub use transcript::Exchange;

@@ -121,6 +121,24 @@ label! {
 }
 
 label! {
+    /// What happened to the credentials of a connection.
+    CredentialEvent {
+        /// Another password was read, or printed by the command.
+        Renewed = "renewed",
+        /// The file or the command gave none; the last one stays in use.
+        Unreadable = "unreadable",
+        /// Redis took another password on a link that was up.
+        Reauthenticated = "reauthenticated",
+        /// Redis refused the password, at connecting or on a link that was up.
+        Refused = "refused",
+        /// Other certificates were read; new connections use them.
+        CertificatesRenewed = "certificates_renewed",
+        /// The certificates could not be used; the last ones stay in use.
+        CertificatesUnusable = "certificates_unusable",
+    }
+}
+
+label! {
     /// The kind of observation that a call was answered with.
     ObservationState {
         /// Read after the call, or known to be unchanged.

@@ -12,9 +12,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::edge::Edge;
-use super::labels::{
-    Code, ConnectOutcome, Method, ObservationState, PushKind, ReadCause, ReadResult,
+use super::{
+    credentials::{CredentialMetrics, Credentials},
+    edge::Edge,
+    labels::{Code, ConnectOutcome, Method, ObservationState, PushKind, ReadCause, ReadResult},
 };
 use crate::time;
 
@@ -59,6 +60,7 @@ pub struct Metrics {
     push_seconds: Histogram,
     per_link: PerLink,
     edge: Arc<Edge>,
+    credentials: Credentials,
 }
 
 #[derive(Clone)]
@@ -110,6 +112,7 @@ impl Metrics {
         );
         let per_link = PerLink::register(r);
         let edge = Arc::new(Edge::register(r));
+        let credentials = Credentials::register(r);
         register_constants(r);
         let rpcs = Method::ALL
             .map(|method| Code::ALL.map(|code| rpcs.get_or_create_owned(&Rpc { method, code })));
@@ -121,6 +124,7 @@ impl Metrics {
             pushes_deferred,
             push_seconds,
             per_link,
+            credentials,
             edge,
         })
     }
@@ -160,6 +164,12 @@ impl Metrics {
     #[must_use]
     pub fn link(&self, link: Link) -> LinkMetrics {
         LinkMetrics(Arc::new(self.per_link.of(link)))
+    }
+
+    /// The metrics of a connection's credentials.
+    #[must_use]
+    pub fn credentials(&self, connection: &str) -> CredentialMetrics {
+        self.credentials.of(connection)
     }
 
     /// All metrics in the OpenMetrics text format.

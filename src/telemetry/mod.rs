@@ -2,15 +2,17 @@
 //!
 //! It is apart so that every metric is declared in one place and no label can grow without bound.
 
+mod credentials;
 mod edge;
 mod labels;
 mod logging;
 mod metrics;
 
+pub use credentials::CredentialMetrics;
 pub use edge::Edge;
 pub use labels::{
-    Certificate, Code, ConnectOutcome, Door, Handshake, Method, ObservationState, PushKind,
-    ReadCause, ReadResult, Reload, Turned,
+    Certificate, Code, ConnectOutcome, CredentialEvent, Door, Handshake, Method, ObservationState,
+    PushKind, ReadCause, ReadResult, Reload, Turned,
 };
 pub use logging::{LogFormat, LoggingError, init_logging};
 pub use metrics::{Link, LinkMetrics, Metrics, Remembered};

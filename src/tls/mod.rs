@@ -14,7 +14,7 @@ use std::sync::{Arc, LazyLock};
 
 pub use certificate::{Names, Unreadable, names, not_after};
 pub use identity::{Authorities, Identity, TlsProblem};
-pub use pem::PemError;
+pub use pem::{PemError, bytes as pem_bytes};
 use rustls::crypto::CryptoProvider;
 pub use watch::{Version, Watch};
 

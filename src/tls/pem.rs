@@ -42,7 +42,10 @@ pub enum PemError {
 }
 
 /// The bytes of a regular file of at most [`limits::PEM_BYTES`].
-pub(super) fn bytes(path: &Path) -> Result<Vec<u8>, PemError> {
+///
+/// # Errors
+/// [`PemError`] when it is no such file.
+pub fn bytes(path: &Path) -> Result<Vec<u8>, PemError> {
     // A pipe would hold whoever opens it.
     if !fs::metadata(path)?.is_file() {
         return Err(PemError::NoFile);

@@ -2,13 +2,15 @@
 
 use std::fs;
 
+use deadpool_redis::redis;
 use penstock::layouts::{Layout, Registry};
 use tempfile::TempDir;
 use tonic::Code;
 
 use crate::{
-    harness::{Kind, PATIENCE, RECOVERY, Server, Setup, eventually_is, seconds},
+    harness::{Kind, PATIENCE, RECOVERY, Server, Setup, eventually_is, penstock, seconds},
     on_both_servers,
+    streams::Pushes,
     wire::{Keda, Trigger, queue, trigger},
 };
 
@@ -20,6 +22,7 @@ on_both_servers!(
     a_right_that_is_taken_away_is_an_outage_however_often_it_is_asked,
     a_database_that_is_allowed_is_read_and_no_other,
     the_least_rights_are_enough,
+    the_rights_for_some_keys_are_enough_for_them,
     a_right_that_one_trigger_lacks_is_no_outage_for_the_others,
 );
 
@@ -226,14 +229,18 @@ async fn a_right_that_is_taken_away_is_an_outage_however_often_it_is_asked(kind:
 /// No more than these commands: none writes, and what a newer penstock sends on top is seen here.
 async fn the_least_rights_are_enough(kind: Kind) {
     let server = Server::start(kind);
-    let page = include_str!("../../docs/triggers.md");
-    let rights = page.lines().find(|line| line.starts_with("ACL SETUSER penstock")).unwrap();
-    server.run(&rights.replace("penstock", "least").replace(">PASSWORD", ">pass"));
+    let address = server.address();
+    let config = format!("[redis.default]\nurl = \"redis://least:pass@{address}/0\"\n");
+    let rights = rights(&config);
+    server.run(&rights);
     server.run("RPUSH w a\nZADD s 1 a\nSADD f a\nSET n 5\nXADD x 1-0 a 1\nXGROUP CREATE x g $");
     server.run("XADD x 2-0 a 1");
-    let address = server.address();
-    let service = Setup::default().redis(format!("redis://least:pass@{address}/0")).start().await;
+    // A lag that Redis does not know, so that entries are counted.
+    server.run("XADD y 1-0 a 1\nXADD y 2-0 a 1\nXADD y 3-0 a 1\nXGROUP CREATE y g 0\nXDEL y 2-0");
+    let service = Setup::default().config(config).start().await;
     let keda = service.keda().await;
+    let mut pushes = Pushes::of(&keda, &queue("idle")).await;
+    assert!(!pushes.next(RECOVERY).await);
     let states = [("waiting", "w,n,x"), ("scheduled", "s"), ("inFlight", "f")];
     assert_eq!(keda.value(&trigger(states)).await.unwrap(), 10.0);
     // A string that is gone takes further commands to tell from an empty one.
@@ -241,6 +248,18 @@ async fn the_least_rights_are_enough(kind: Kind) {
     eventually_is(PATIENCE, Ok(5.0), async || value(&keda, &trigger(states)).await).await;
     let group = [("layout", "stream"), ("queue", "x"), ("group", "g")];
     assert_eq!(keda.value(&trigger(group)).await.unwrap(), 1.0);
+    let unknown = [("layout", "stream"), ("queue", "y"), ("group", "g")];
+    assert_eq!(keda.value(&trigger(unknown)).await.unwrap(), 2.0);
+    // Pending entries, of which the idle ones are looked for.
+    server.run("XADD z 1-0 a 1\nXGROUP CREATE z g 0\nXREADGROUP GROUP g c STREAMS z >");
+    let idle = [
+        ("layout", "stream"),
+        ("queue", "z"),
+        ("group", "g"),
+        ("orphans", "ignore"),
+        ("claimAfter", "1h"),
+    ];
+    assert_eq!(keda.value(&trigger(idle)).await.unwrap(), 1.0);
     // Every built-in layout gets along with it, and with members to look at one by one.
     server.run(
         r#"SADD processes p
@@ -267,6 +286,70 @@ async fn the_least_rights_are_enough(kind: Kind) {
     }
     let none = service.log_with("this Redis announces no changes; reads are polled instead");
     assert!(none.is_empty(), "tracking is allowed: {:?}", service.log());
+    assert_eq!(service.metric("penstock_redis_tracking").await, 1.0);
+    server.run("RPUSH idle a");
+    assert!(pushes.next(RECOVERY).await, "changes are announced");
+    // Nothing is allowed that is not needed, but to authenticate again.
+    let statistics: String = server.ask("INFO commandstats");
+    for right in rights.split(' ').filter_map(|word| word.strip_prefix('+')) {
+        let is_used = statistics.contains(&format!("cmdstat_{right}:"));
+        assert!(is_used || right == "auth", "{right} is not used");
+    }
+}
+
+/// The line of this configuration, with the password.
+fn rights(config: &str) -> String {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("penstock.toml");
+    fs::write(&path, config).unwrap();
+    let printed = penstock().args(["check", "--acl", "--config"]).arg(path).output().unwrap();
+    assert!(printed.status.success(), "{printed:?}");
+    let text = String::from_utf8(printed.stdout).unwrap();
+    assert!(!text.contains("pass@"), "{text}");
+    let line = text.lines().find(|line| line.starts_with("ACL SETUSER ")).unwrap();
+    line.replace(">PASSWORD", ">pass")
+}
+
+async fn the_rights_for_some_keys_are_enough_for_them(kind: Kind) {
+    let server = Server::start(kind);
+    let address = server.address();
+    let config = format!(
+        "[redis.default]\nurl = \"redis://least:pass@{address}/2\"\nkeys = [\"mine:[a-c]*\"]\n"
+    );
+    server.run(&rights(&config));
+    let refused = async |command: &str| {
+        let client = redis::Client::open(format!("redis://least:pass@{address}/2")).unwrap();
+        let mut link = client.get_connection().unwrap();
+        let words: Vec<&str> = command.split(' ').collect();
+        let mut asked = redis::cmd(words[0]);
+        asked.arg(&words[1..]).query::<redis::Value>(&mut link).unwrap_err().to_string()
+    };
+    for command in [
+        "RPUSH mine:a x",
+        "DEL mine:a",
+        "EVAL return 0",
+        "INFO",
+        "CONFIG GET *",
+        "KEYS *",
+        "SCAN 0",
+        "CLIENT LIST",
+        "FLUSHALL",
+        "ACL LIST",
+        "SUBSCRIBE c",
+        "LLEN mine:d",
+        "LLEN theirs",
+    ] {
+        let told = refused(command).await;
+        assert!(told.contains("NOPERM") || told.contains("permissions"), "{command}: {told}");
+    }
+    let service = Setup::default().config(config).start().await;
+    let keda = service.keda().await;
+    assert_eq!(keda.value(&queue("mine:a")).await.unwrap(), 0.0);
+    let mut link = server.connect();
+    redis::pipe().cmd("SELECT").arg(2).cmd("RPUSH").arg("mine:a").arg("x").exec(&mut link).unwrap();
+    eventually_is(PATIENCE, Ok(1.0), async || value(&keda, &queue("mine:a")).await).await;
+    assert_eq!(value(&keda, &queue("mine:d")).await, Err(Code::PermissionDenied));
+    assert_eq!(service.metric("penstock_redis_tracking").await, 1.0);
 }
 
 async fn a_right_that_one_trigger_lacks_is_no_outage_for_the_others(kind: Kind) {

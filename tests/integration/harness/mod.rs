@@ -3,6 +3,7 @@
 //! It is apart from the tests because it knows how things are started and ended, and nothing of
 //! what is right.
 
+mod authority;
 mod programs;
 mod proxy;
 mod scripted;
@@ -14,11 +15,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub use authority::Authority;
 pub use programs::{penstock, python};
 pub use proxy::{Mode, Proxy};
 pub use scripted::Scripted;
 pub use seed::seed;
-pub use server::{Kind, Server, Silent};
+pub use server::{Kind, Pair, Server, Silent};
 pub use service::{Service, Setup};
 
 /// How long "in the end" may take on a slow, shared machine.

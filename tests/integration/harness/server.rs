@@ -35,6 +35,12 @@ impl Kind {
     }
 }
 
+/// A certificate and its key, as PEM.
+pub struct Pair {
+    pub cert: String,
+    pub key: String,
+}
+
 /// A port that is taken and on which nobody listens: a connection to it is refused, and a server
 /// may come and go on it (both sides set SO_REUSEADDR).
 struct Port {
@@ -59,6 +65,7 @@ pub struct Server {
     port: Port,
     process: Option<Child>,
     password: Option<String>,
+    tls_port: Option<Port>,
     arguments: Vec<String>,
 }
 
@@ -73,7 +80,15 @@ impl Server {
     /// A server that is not there yet; its port is.
     pub fn absent(kind: Kind) -> Self {
         let folder = TempDir::new().unwrap();
-        Self { kind, folder, port: Port::take(), process: None, password: None, arguments: vec![] }
+        Self {
+            kind,
+            folder,
+            port: Port::take(),
+            process: None,
+            password: None,
+            tls_port: None,
+            arguments: vec![],
+        }
     }
 
     /// Starts a server whose default user has this password.
@@ -90,6 +105,43 @@ impl Server {
         server.arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
         server.run_again();
         server
+    }
+
+    /// Starts a server that also speaks TLS, on a port of its own, with files of its own.
+    pub fn with_tls(kind: Kind, ca: &str, pair: &Pair, clients_show_certificates: bool) -> Self {
+        let mut server = Self::absent(kind);
+        let port = Port::take();
+        let auth = if clients_show_certificates { "yes" } else { "no" };
+        let number = port.number.to_string();
+        server.arguments = ["--tls-port", &number, "--tls-auth-clients", auth]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(server.tls_files(ca, pair).into_iter().flat_map(|(k, v)| [format!("--{k}"), v]))
+            .collect();
+        server.tls_port = Some(port);
+        server.run_again();
+        server
+    }
+
+    /// Has it use other certificates from now on.
+    pub fn use_tls(&self, ca: &str, pair: &Pair) {
+        let files = self.tls_files(ca, pair);
+        let files = files.iter().flat_map(|(key, path)| [*key, path.as_str()]);
+        let words: Vec<&str> = ["CONFIG", "SET"].into_iter().chain(files).collect();
+        self.ask_words::<()>(&words);
+    }
+
+    fn tls_files(&self, ca: &str, pair: &Pair) -> [(&'static str, String); 3] {
+        let file = |name: &str, text: &str| {
+            let path = self.folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        [
+            ("tls-ca-cert-file", file("ca.pem", ca)),
+            ("tls-cert-file", file("cert.pem", &pair.cert)),
+            ("tls-key-file", file("key.pem", &pair.key)),
+        ]
     }
 
     /// Starts it where it was, and waits until it answers.
@@ -163,6 +215,11 @@ impl Server {
     /// `127.0.0.1:port`
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port.number)
+    }
+
+    /// `127.0.0.1:port` for TLS
+    pub fn tls_address(&self) -> String {
+        format!("127.0.0.1:{}", self.tls_port.as_ref().unwrap().number)
     }
 
     /// The URL of database 0, without a password.

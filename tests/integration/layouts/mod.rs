@@ -33,7 +33,7 @@ impl Eye {
     async fn on(server: &Server) -> Self {
         let settings = Settings { redis: vec![server.url()], ..Settings::default() };
         let connection = Config::load(&settings).unwrap().connections["default"].clone();
-        let source = RedisSource::new(connection, 0);
+        let source = RedisSource::new(&connection, 0);
         Self(source.connect(Changes::new(drop)).await.unwrap())
     }
 

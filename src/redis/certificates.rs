@@ -1,0 +1,162 @@
+//! The certificates of a connection as the client library takes them, read anew when their files
+//! change.
+//!
+//! They are apart from the password because no open link needs them: a connection that is made
+//! takes what the files hold, and one that is up stays as it is. Files that cannot be used leave
+//! the last ones that could in use. It does not know when somebody looks.
+
+use std::{
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use deadpool_redis::redis::{ClientTlsConfig, TlsCertificates};
+
+use crate::{
+    config::RedisTls,
+    tls::{self, Authorities, TlsProblem, Version, Watch},
+};
+
+/// Those of one connection.
+pub(super) struct Certificates {
+    files: RedisTls,
+    watch: Watch,
+    known: Mutex<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// What the files held when they were last looked at.
+    seen: Option<Version>,
+    /// The last that could be used.
+    usable: Option<TlsCertificates>,
+    /// Why those of the files cannot be.
+    trouble: Option<String>,
+}
+
+/// What a look at the files showed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum News {
+    /// Nothing that was not known.
+    None,
+    /// Other certificates are in use from now on.
+    Renewed,
+    /// They cannot be used, for this reason.
+    Unusable(String),
+}
+
+impl Certificates {
+    /// Nothing is read yet.
+    pub(super) fn new(files: RedisTls) -> Self {
+        // The client library takes the cryptography that is the default of the process.
+        drop(tls::provider());
+        let pair = files.pair.iter().flat_map(|(cert, key)| [cert, key]);
+        let paths: Vec<PathBuf> = files.ca.iter().chain(pair).cloned().collect();
+        Self { files, watch: Watch::new(paths), known: Mutex::default() }
+    }
+
+    /// The name that must be in the server's certificate, where it is not the host's.
+    pub(super) fn server_name(&self) -> Option<&str> {
+        self.files.server_name.as_deref()
+    }
+
+    /// Reads the files if they changed.
+    pub(super) fn look(&self) -> News {
+        let mut known = self.known();
+        let version = self.watch.version();
+        if known.seen == Some(version) {
+            return News::None;
+        }
+        let read = self.read();
+        // Files that are written meanwhile are read at the next look.
+        known.seen = (self.watch.version() == version).then_some(version);
+        let reason = match read {
+            Ok(_) if known.seen.is_none() => "they change while they are read".to_owned(),
+            Ok(certificates) => {
+                let is_first = known.usable.replace(certificates).is_none();
+                known.trouble = None;
+                return if is_first { News::None } else { News::Renewed };
+            }
+            Err(reason) => reason,
+        };
+        let is_told = known.trouble.replace(reason.clone()).as_ref() == Some(&reason);
+        if is_told { News::None } else { News::Unusable(reason) }
+    }
+
+    /// The last that could be used, or why there are none.
+    pub(super) fn usable(&self) -> Result<TlsCertificates, String> {
+        let known = self.known();
+        let unread = || known.trouble.clone().unwrap_or_else(|| "they were not read".to_owned());
+        known.usable.clone().ok_or_else(unread)
+    }
+
+    /// What the files hold, if all of it can be used.
+    fn read(&self) -> Result<TlsCertificates, String> {
+        let check = || -> Result<(), TlsProblem> {
+            if let Some((cert, key)) = &self.files.pair {
+                tls::Identity::read(cert, key)?;
+            }
+            self.files.ca.as_deref().map(Authorities::read).transpose().map(drop)
+        };
+        check().map_err(|problem| problem.to_string())?;
+        let bytes = |path: &PathBuf| {
+            tls::pem_bytes(path).map_err(|error| format!("{} {error}", path.display()))
+        };
+        let client_tls = match &self.files.pair {
+            Some((cert, key)) => {
+                Some(ClientTlsConfig { client_cert: bytes(cert)?, client_key: bytes(key)? })
+            }
+            None => None,
+        };
+        let root_cert = self.files.ca.as_ref().map(bytes).transpose()?;
+        Ok(TlsCertificates { client_tls, root_cert })
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rcgen::{CertificateParams, KeyPair};
+    use tempfile::TempDir;
+
+    use super::*;
+
+    fn pair() -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(["penstock".to_owned()]).unwrap();
+        (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    #[test]
+    fn a_pair_that_does_not_fit_leaves_the_last_in_use_and_is_told_once() {
+        let folder = TempDir::new().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let (first, second) = (pair(), pair());
+        fs::write(path("ca"), &first.0).unwrap();
+        fs::write(path("cert"), &first.0).unwrap();
+        fs::write(path("key"), &first.1).unwrap();
+        let (ca, pair) = (Some(path("ca")), Some((path("cert"), path("key"))));
+        let certificates = Certificates::new(RedisTls { ca, pair, server_name: None });
+        assert!(certificates.usable().is_err());
+        assert_eq!(certificates.look(), News::None);
+        let shown = || certificates.usable().unwrap().client_tls.unwrap().client_cert;
+        assert_eq!(shown(), first.0.as_bytes());
+        fs::write(path("cert"), &second.0).unwrap();
+        let News::Unusable(reason) = certificates.look() else { panic!("it does not fit") };
+        assert!(reason.contains("is not the key of the certificate"), "{reason}");
+        assert_eq!(certificates.look(), News::None, "it is told once");
+        assert_eq!(shown(), first.0.as_bytes());
+        fs::write(path("key"), &second.1).unwrap();
+        assert_eq!(certificates.look(), News::Renewed);
+        assert_eq!(shown(), second.0.as_bytes());
+        assert_eq!(certificates.look(), News::None);
+        fs::remove_file(path("ca")).unwrap();
+        assert!(matches!(certificates.look(), News::Unusable(_)));
+        assert_eq!(shown(), second.0.as_bytes());
+    }
+}

@@ -1,0 +1,278 @@
+//! Who we are to a Redis: the user and the password as they are now, and that they may change.
+//!
+//! It is apart from the connections because all links of a configured connection share it: one
+//! task looks after the password, and each link takes a new one when it next speaks. The last
+//! password that was known stays in use until another one is. It does not know how a password is
+//! put to Redis.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::Notify,
+    time::{sleep, sleep_until, timeout},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{
+    config::{Connection, Password},
+    limits,
+    sampling::Fault,
+    secret::Secret,
+    telemetry::{CredentialEvent, CredentialMetrics},
+    time::Instant,
+};
+
+use super::{
+    certificates::{Certificates, News},
+    password_command,
+};
+
+/// What is known of one configured connection's credentials. Cheap to clone; clones share it.
+#[derive(Clone)]
+pub struct Identity(Arc<Shared>);
+
+struct Shared {
+    connection: String,
+    username: Option<String>,
+    password: Password,
+    certificates: Option<Certificates>,
+    known: Mutex<Known>,
+    doubted: Notify,
+    /// A password was read, or could not be.
+    looked: Notify,
+    metrics: CredentialMetrics,
+}
+
+/// The last password that was known.
+#[derive(Default)]
+struct Known {
+    secret: Option<Secret>,
+    /// Counts the passwords; zero is before the first.
+    version: u64,
+    /// Why there is no newer one, as it was told.
+    trouble: Option<String>,
+}
+
+/// What to say to Redis.
+#[derive(Debug, Clone)]
+pub(super) struct Credentials {
+    pub(super) username: Option<String>,
+    pub(super) password: Option<Secret>,
+    /// The password's number.
+    pub(super) version: u64,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Identity").field(&self.0.connection).finish()
+    }
+}
+
+impl Identity {
+    /// Nothing is read or run yet.
+    #[must_use]
+    pub fn new(connection: &Connection, metrics: CredentialMetrics) -> Self {
+        Self(Arc::new(Shared {
+            connection: connection.name.clone(),
+            username: connection.username.clone(),
+            password: connection.password.clone(),
+            certificates: connection.tls.clone().map(Certificates::new),
+            known: Mutex::default(),
+            doubted: Notify::new(),
+            looked: Notify::new(),
+            metrics,
+        }))
+    }
+
+    /// Reads the file or runs the command. With a command this has to come before the first
+    /// connection where nobody [keeps](Self::keep) the identity.
+    ///
+    /// # Errors
+    /// [`Fault::Credentials`] when there is no password; the last one that was known stays in use.
+    pub async fn renew(&self) -> Result<(), Fault> {
+        let read = match &self.0.password {
+            Password::Command(command) => {
+                let secret = password_command::run(command).await;
+                secret.map(Some).map_err(|error| error.to_string())
+            }
+            password @ (Password::None | Password::Fixed(_) | Password::File(_)) => {
+                password.read().map_err(|error| error.to_string())
+            }
+        };
+        let noted = self.note(read).map_err(Fault::Credentials);
+        self.0.looked.notify_waiters();
+        noted
+    }
+
+    /// Looks after the password until `stop` is cancelled: renews it in time, and at once when
+    /// Redis refused it, with growing pauses while it does not get better.
+    pub async fn keep(self, stop: CancellationToken) {
+        let certificates = async {
+            while self.certificates().is_some() {
+                sleep(limits::CREDENTIAL_POLL).await;
+            }
+        };
+        let password = async {
+            let (mut failures, mut doubts) = (0, 0);
+            loop {
+                let started = Instant::now();
+                failures = if self.renew().await.is_ok() { 0 } else { failures + 1 };
+                let usual = match &self.0.password {
+                    Password::None | Password::Fixed(_) => return std::future::pending().await,
+                    Password::File(_) => limits::CREDENTIAL_POLL,
+                    Password::Command(command) => command.refresh,
+                };
+                let next = if failures == 0 { usual } else { pause(failures).min(usual) };
+                tokio::select! {
+                    () = sleep_until(started + next) => doubts = 0,
+                    () = self.0.doubted.notified() => {
+                        // The first doubt is looked into at once, since the password may have
+                        // been rotated this moment.
+                        let calm = if doubts == 0 { Duration::ZERO } else { pause(doubts) };
+                        sleep(calm.min(usual)).await;
+                        doubts += 1;
+                    }
+                }
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            ((), ()) = async { tokio::join!(certificates, password) } => {}
+        }
+    }
+
+    /// The certificates, after a look at their files; `None` where TLS is not spoken.
+    pub(super) fn certificates(&self) -> Option<&Certificates> {
+        let certificates = self.0.certificates.as_ref()?;
+        match certificates.look() {
+            News::None => {}
+            News::Renewed => {
+                self.0.metrics.count(CredentialEvent::CertificatesRenewed);
+                info!(
+                    connection = self.0.connection,
+                    "the certificates changed; new connections use them"
+                );
+            }
+            News::Unusable(reason) => {
+                self.0.metrics.count(CredentialEvent::CertificatesUnusable);
+                let is_kept = certificates.usable().is_ok();
+                warn!(
+                    connection = self.0.connection,
+                    reason, is_kept, "the certificates cannot be used"
+                );
+            }
+        }
+        Some(certificates)
+    }
+
+    /// What to say at connecting. The first token of a command is waited for, but not so long that
+    /// nobody learns what is missing.
+    pub(super) async fn current(&self) -> Result<Credentials, Fault> {
+        let looked = self.0.looked.notified();
+        if matches!(self.0.password, Password::Command(_)) && self.is_unknown() {
+            // Without one in time there is a reason below.
+            timeout(limits::CONNECT_DEADLINE / 2, looked).await.unwrap_or_default();
+        }
+        self.known_now()
+    }
+
+    fn is_unknown(&self) -> bool {
+        let known = self.known();
+        known.secret.is_none() && known.trouble.is_none()
+    }
+
+    fn known_now(&self) -> Result<Credentials, Fault> {
+        let read = self.0.password.read().map_err(|error| error.to_string());
+        let is_command = matches!(self.0.password, Password::Command(_));
+        let unread = if is_command { read.err() } else { self.note(read).err() };
+        let known = self.known();
+        match unread.filter(|_| known.secret.is_none()) {
+            Some(reason) => Err(Fault::Credentials(known.trouble.clone().unwrap_or(reason))),
+            None => Ok(self.credentials(&known)),
+        }
+    }
+
+    /// What to say on a link that is up, if it is not what was said there.
+    pub(super) fn newer_than(&self, version: u64) -> Option<Credentials> {
+        let known = self.known();
+        (known.version > version && known.secret.is_some()).then(|| self.credentials(&known))
+    }
+
+    /// Redis refused these credentials: they may have been rotated or have expired.
+    pub(super) fn doubt(&self) {
+        self.0.metrics.count(CredentialEvent::Refused);
+        self.0.doubted.notify_one();
+    }
+
+    /// A link that was up has taken a new password.
+    pub(super) fn reauthenticated(&self) {
+        self.0.metrics.count(CredentialEvent::Reauthenticated);
+        info!(connection = self.0.connection, "authenticated again with the new password");
+    }
+
+    /// Redis did not take a new password on a link that is up. Only the first time is logged.
+    pub(super) fn refused(&self, reason: &str, first: bool) {
+        self.doubt();
+        if first {
+            warn!(
+                connection = self.0.connection,
+                reason,
+                "Redis refuses the new password; the link stays as it is, and it is tried again"
+            );
+        }
+    }
+
+    fn credentials(&self, known: &Known) -> Credentials {
+        Credentials {
+            username: self.0.username.clone(),
+            password: known.secret.clone(),
+            version: known.version,
+        }
+    }
+
+    fn note(&self, read: Result<Option<Secret>, String>) -> Result<(), String> {
+        let mut known = self.known();
+        let secret = match read {
+            Ok(secret) => secret,
+            Err(reason) => {
+                self.0.metrics.count(CredentialEvent::Unreadable);
+                let is_kept = known.secret.is_some();
+                if known.trouble.replace(reason.clone()).as_ref() != Some(&reason) {
+                    warn!(
+                        connection = self.0.connection,
+                        reason, is_kept, "the password cannot be renewed"
+                    );
+                }
+                return Err(reason);
+            }
+        };
+        known.trouble = None;
+        if known.version > 0 && known.secret == secret {
+            return Ok(());
+        }
+        known.secret = secret;
+        known.version += 1;
+        if self.0.password.may_change() {
+            self.0.metrics.count(CredentialEvent::Renewed);
+            let number = known.version;
+            info!(connection = self.0.connection, number, "another password is in use");
+        }
+        Ok(())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Doubling from the first pause to the longest, each less a random half of itself.
+fn pause(attempts: u32) -> Duration {
+    let (first, longest) = limits::PASSWORD_PAUSES;
+    let doubled = first * 2u32.saturating_pow(attempts.saturating_sub(1).min(16));
+    doubled.min(longest).mul_f64(1.0 - 0.5 * fastrand::f64())
+}

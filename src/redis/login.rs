@@ -1,0 +1,74 @@
+//! What one link was authenticated with, and when to do it again.
+//!
+//! It is apart from the link because it decides and sends nothing. A link that works is never given
+//! up for a new password that Redis does not take: what it was authenticated with stays good until
+//! Redis says otherwise.
+
+use deadpool_redis::redis::{Cmd, Value, cmd};
+
+use crate::{limits, time::Instant};
+
+use super::{
+    error,
+    identity::{Credentials, Identity},
+    link::Response,
+};
+
+/// The credentials of a link.
+#[derive(Debug)]
+pub(super) struct Login {
+    identity: Identity,
+    version: u64,
+    /// The newer password that was refused, how often, and until when it is left alone.
+    refused: Option<(u64, u32, Instant)>,
+}
+
+impl Login {
+    /// A link that was authenticated with this version of the password.
+    pub(super) fn new(identity: Identity, version: u64) -> Self {
+        Self { identity, version, refused: None }
+    }
+
+    /// What to authenticate with again, if it is time to.
+    pub(super) fn due(&self, now: Instant) -> Option<Credentials> {
+        let newer = self.identity.newer_than(self.version)?;
+        let waits =
+            |(version, _, until): (u64, u32, Instant)| version == newer.version && now < until;
+        (!self.refused.is_some_and(waits)).then_some(newer)
+    }
+
+    /// Takes in what Redis said to it.
+    pub(super) fn answered(&mut self, version: u64, reply: &Response, now: Instant) {
+        let reason = match reply {
+            Ok(Value::Okay) => {
+                (self.version, self.refused) = (version, None);
+                self.identity.reauthenticated();
+                return;
+            }
+            Ok(_) => "an answer to AUTH that is not OK".to_owned(),
+            Err(error) => error::brief(error),
+        };
+        let before = self.refused.filter(|(refused, _, _)| *refused == version);
+        let times = before.map_or(0, |(_, times, _)| times) + 1;
+        let (first, longest) = limits::PASSWORD_PAUSES;
+        let pause = (first * 2u32.saturating_pow(times.min(16) - 1)).min(longest);
+        self.refused = Some((version, times, now + pause));
+        self.identity.refused(&reason, times == 1);
+    }
+
+    /// Redis says that this link is not authenticated any more.
+    pub(super) fn is_over(&self) {
+        self.identity.doubt();
+    }
+}
+
+/// The command. Its words are secret: it goes into no transcript.
+pub(super) fn command(credentials: &Credentials) -> Option<Cmd> {
+    let password = credentials.password.as_ref()?;
+    let mut command = cmd("AUTH");
+    if let Some(username) = &credentials.username {
+        command.arg(username);
+    }
+    command.arg(password.expose());
+    Some(command)
+}
