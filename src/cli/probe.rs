@@ -50,7 +50,7 @@ pub(super) async fn probe(
     let database = (connection.access.authorize(namespace, &trigger))
         .with_context(|| format!("connection `{name}`"))?;
     let source = RedisSource::new(connection.clone(), database);
-    let place = format!("{}:{}", connection.host, connection.port);
+    let place = connection.endpoint.to_string();
     let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
     let mut link = link.with_context(|| format!("{place} did not answer in time"))??;
     link.record();

@@ -118,7 +118,8 @@ fn not_a_url(error: url::ParseError) -> AddressError {
     if error == url::ParseError::EmptyHost { AddressError::NoHost } else { AddressError::NotAUrl }
 }
 
-fn host(host: url::Host<&str>) -> Result<String, AddressError> {
+/// A host as text, an IPv6 address without brackets.
+pub(super) fn host(host: url::Host<&str>) -> Result<String, AddressError> {
     match host {
         url::Host::Domain("") => Err(AddressError::NoHost),
         url::Host::Domain(name) => {

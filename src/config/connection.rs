@@ -11,6 +11,7 @@ use super::{
     Scope,
     access::Access,
     address::{Address, Location},
+    endpoint::{Endpoint, Node},
     password::Password,
     problem::{ConfigProblems, Spot},
     raw::{Given, RawConnection},
@@ -21,10 +22,8 @@ use super::{
 pub struct Connection {
     /// The name by which triggers ask for it.
     pub name: String,
-    /// Host name or IP address, an IPv6 address without brackets.
-    pub host: String,
-    /// TCP port, 1 to 65535.
-    pub port: u16,
+    /// Where it is.
+    pub endpoint: Endpoint,
     /// The ACL user; without one Redis takes the password for its user `default`.
     pub username: Option<String>,
     /// How the password is come by.
@@ -132,7 +131,10 @@ pub(super) fn settle(
         username = username.or(layer.username);
         password = password.or(layer.password);
     }
-    let address = address.unwrap_or_else(|| scope.missing_url(name, spot, problems));
+    let address = match address {
+        Some(address) => address.map(endpoint),
+        None => scope.missing_url(name, spot, problems),
+    };
     if let (Some(username), None, false) = (&username, &password, problems.concern(spot)) {
         scope.missing_password(name, &username.spot, problems);
     }
@@ -140,19 +142,23 @@ pub(super) fn settle(
         scope.try_password(password, problems);
     }
     let hold_stale = hold_stale(raw.hold_stale, problems);
-    let database = address.as_ref().map_or(0, |address| address.database);
+    let database = address.as_ref().map_or(0, |(_, database)| *database);
     let access = raw.access.settle(database, problems);
-    let Address { host, port, database } = address?;
+    let (endpoint, database) = address?;
     Some(Connection {
         name: name.to_owned(),
-        host,
-        port,
+        endpoint,
         username: username.map(|username| username.value),
         password: password.map_or(Password::None, |password| password.value),
         database,
         hold_stale,
         access,
     })
+}
+
+/// The one server of a URL, and its database.
+fn endpoint(Address { host, port, database }: Address) -> (Endpoint, u32) {
+    (Endpoint::Standalone(Node { host, port }), database)
 }
 
 fn hold_stale(given: Option<Given<String>>, problems: &mut ConfigProblems) -> Duration {
@@ -215,11 +221,9 @@ impl Scope<'_> {
         name: &str,
         spot: &Spot,
         problems: &mut ConfigProblems,
-    ) -> Option<Address> {
+    ) -> Option<(Endpoint, u32)> {
         match self {
-            Self::FileAlone => {
-                Some(Address { host: super::URL_NOT_GIVEN.to_owned(), port: 6379, database: 0 })
-            }
+            Self::FileAlone => Some((Endpoint::not_given(), 0)),
             // What is wrong with the URL was said already.
             Self::Everything(_) if problems.concern(spot) => None,
             Self::Everything(_) => {

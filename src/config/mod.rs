@@ -7,6 +7,7 @@
 mod access;
 mod address;
 mod connection;
+mod endpoint;
 mod environment;
 mod file;
 mod glob;
@@ -24,6 +25,7 @@ use std::{
 
 pub use access::{Access, Denied};
 pub use connection::Connection;
+pub use endpoint::{Endpoint, Node, NodeError};
 pub use file::{FileError, read_file, read_text};
 pub use password::{Password, PasswordError};
 pub use problem::{ConfigProblem, ConfigProblems};
@@ -33,10 +35,6 @@ use crate::{layouts::Registry, limits, trigger::DEFAULT_CONNECTION};
 use connection::Draft;
 use problem::Spot;
 use raw::{Given, RawConnection, RawFile};
-
-/// The host of a connection whose URL is not in the file, when the file is read alone. It can
-/// never be resolved (RFC 6761).
-pub const URL_NOT_GIVEN: &str = "url-not-given.invalid";
 
 /// The configuration of one server.
 #[derive(Debug, Clone)]
@@ -104,8 +102,8 @@ impl Config {
     }
 
     /// Reads a file alone, as `check` does. What flags or environment may still give is not asked
-    /// for: a connection without a URL has the host [`URL_NOT_GIVEN`] and database 0, a password
-    /// from a variable is none, and there may be no connection at all.
+    /// for: a connection without a URL has an endpoint that is not given
+    /// ([`Endpoint::is_given`]) and database 0, a password from a variable is none, and there may be no connection at all.
     ///
     /// # Errors
     /// [`ConfigProblems`] with everything that is wrong.

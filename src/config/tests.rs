@@ -43,10 +43,7 @@ fn password(connection: &Connection) -> Option<Secret> {
 fn one_flag_is_enough() {
     let config = Config::load(&settings(&["redis://redis:6380/2"], &[])).unwrap();
     let connection = &config.connections["default"];
-    assert_eq!(
-        (connection.host.as_str(), connection.port, connection.database),
-        ("redis", 6380, 2)
-    );
+    assert_eq!((connection.endpoint.to_string().as_str(), connection.database), ("redis:6380", 2));
     assert_eq!(
         (connection.hold_stale, connection.access.databases()),
         (limits::HOLD_STALE, &[2][..])
@@ -78,7 +75,8 @@ fn every_key_of_the_file_is_read() {
     assert_eq!(config.server.admin_listen, "[::1]:2".parse().unwrap());
     assert!(config.server.push_inactive);
     let connection = &config.connections["cache-2"];
-    assert_eq!((connection.name.as_str(), connection.host.as_str()), ("cache-2", "10.0.0.1"));
+    assert_eq!(connection.name, "cache-2");
+    assert_eq!(connection.endpoint.to_string(), "10.0.0.1:6379");
     assert_eq!(connection.username.as_deref(), Some("app"));
     assert_eq!(password(connection), Some(Secret::new("hunter2")));
     assert_eq!(connection.hold_stale, Duration::from_mins(2));
@@ -94,10 +92,10 @@ fn a_flag_comes_before_a_variable_and_a_variable_before_the_file() {
         let config = load(toml, redis, environment).unwrap();
         let connection = &config.connections["default"];
         let password = password(connection).unwrap().expose().to_owned();
-        (connection.host.clone(), connection.username.clone().unwrap(), password)
+        (connection.endpoint.to_string(), connection.username.clone().unwrap(), password)
     };
     let parts = |host: &str, user: &str, password: &str| {
-        (host.to_owned(), user.to_owned(), password.to_owned())
+        (format!("{host}:6379"), user.to_owned(), password.to_owned())
     };
     let url = ("PENSTOCK_REDIS_DEFAULT_URL", "redis://:variable@variable");
     let other = ("PENSTOCK_REDIS_DEFAULT_PASSWORD", "other");
@@ -154,7 +152,7 @@ fn a_variable_that_belongs_to_nothing_is_told() {
 fn flags_name_connections() {
     let redis = ["redis://a", "jobs=redis://:p=w@b"];
     let config = Config::load(&settings(&redis, &[])).unwrap();
-    assert_eq!(config.connections["default"].host, "a");
+    assert_eq!(config.connections["default"].endpoint.to_string(), "a:6379");
     assert_eq!(password(&config.connections["jobs"]), Some(Secret::new("p=w")));
     let redis = ["redis://a", "default=redis://b", "Bad_=redis://c", "x=redis://:pw@h/db", ""];
     let told = Config::load(&settings(&redis, &[])).unwrap_err().to_string();
@@ -275,7 +273,7 @@ fn a_file_alone_asks_for_nothing_that_flags_or_environment_may_give() {
     let toml = "[redis.default]\nusername = 'u'\npassword_env = 'X'\n\
                 [redis.files]\nurl = 'redis://h/3'\npassword_file = '/not/here/but/there'";
     let config = Config::parse(toml, FILE).unwrap();
-    assert_eq!(config.connections["default"].host, URL_NOT_GIVEN);
+    assert!(!config.connections["default"].endpoint.is_given());
     assert_eq!(config.connections["files"].database, 3);
     assert!(Config::parse("", FILE).unwrap().connections.is_empty());
     assert!(Config::parse("[redis.default]\nurl = 'h'", FILE).is_err());

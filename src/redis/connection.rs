@@ -1,8 +1,9 @@
-//! How a configured connection becomes a link: a pool of its own, RESP3, and tracking turned on.
+//! How a node of a configured connection becomes a link: a pool of its own, RESP3, and tracking turned on.
 //!
 //! It is apart from the link because it is about a node and its credentials, and the link about
 //! commands. Each link has its own pool, so that what an older connection still pushes can never
-//! be taken for news of the newer one, and rotated credentials are read at every connect.
+//! be taken for news of the newer one, and rotated credentials are read at every connect. It does not
+//! know which node is the right one.
 
 use std::sync::{
     Arc,
@@ -18,9 +19,9 @@ use deadpool_redis::{
 };
 
 use crate::{
-    config::{Connection, PasswordError},
+    config::{Connection, Node, PasswordError},
     limits,
-    sampling::{Changes, Fault, Link, Source},
+    sampling::{Changes, Fault, Link},
 };
 
 use super::{
@@ -30,25 +31,53 @@ use super::{
     link::{KnownTypes, RedisLink},
 };
 
-/// One database of one configured Redis.
+/// Opens links to the nodes of a connection, for one database. Cheap to clone; what was learned of
+/// keys is shared between the clones.
 #[derive(Debug, Clone)]
-pub struct RedisSource {
+pub(super) struct Dialer {
     connection: Connection,
     database: u32,
     types: KnownTypes,
     fields: KnownFields,
 }
 
-impl RedisSource {
-    /// The source for a database of a connection.
-    #[must_use]
-    pub fn new(connection: Connection, database: u32) -> Self {
+impl Dialer {
+    pub(super) fn new(connection: Connection, database: u32) -> Self {
         Self { connection, database, types: KnownTypes::default(), fields: KnownFields::default() }
     }
 
-    async fn open(&self, changes: &Changes, protocol: ProtocolVersion) -> Result<RedisLink, Fault> {
+    /// Opens a link to a node that reports its changes to `changes`: tracked where the node can,
+    /// else not.
+    pub(super) async fn dial(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
+        let heard = Arc::new(AtomicBool::new(true));
+        let report = (changes.clone(), Arc::clone(&heard));
+        let tracked = Changes::new(move |change| {
+            let (changes, heard) = &report;
+            if heard.load(Ordering::SeqCst) {
+                changes.report(change);
+            }
+        });
+        let link = self.open(node, &tracked, ProtocolVersion::RESP3).await;
+        // What a failed attempt still reports is not about the link that follows it.
+        heard.store(link.is_ok(), Ordering::SeqCst);
+        match link {
+            // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
+            // nothing is announced, and reads are polled.
+            Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
+                self.open(node, changes, ProtocolVersion::RESP2).await
+            }
+            other => other,
+        }
+    }
+
+    async fn open(
+        &self,
+        node: &Node,
+        changes: &Changes,
+        protocol: ProtocolVersion,
+    ) -> Result<RedisLink, Fault> {
         let tracked = Arc::new(AtomicBool::new(false));
-        let pool = self.pool(changes.clone(), protocol, Arc::clone(&tracked))?;
+        let pool = self.pool(node, changes.clone(), protocol, Arc::clone(&tracked))?;
         let connection: PooledConnection =
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
@@ -61,6 +90,7 @@ impl RedisSource {
 
     fn pool(
         &self,
+        node: &Node,
         changes: Changes,
         protocol: ProtocolVersion,
         tracked: Arc<AtomicBool>,
@@ -78,7 +108,7 @@ impl RedisSource {
                 Ok(())
             });
         }
-        let info = self.info(protocol)?;
+        let info = self.info(node, protocol)?;
         let manager =
             Manager::new_with_config(info, config).map_err(|error| error::fault(&error))?;
         Pool::builder(manager)
@@ -97,8 +127,8 @@ impl RedisSource {
             .map_err(|error| unreachable(&error))
     }
 
-    fn info(&self, protocol: ProtocolVersion) -> Result<ConnectionInfo, Fault> {
-        let Connection { host, port, username, password, .. } = &self.connection;
+    fn info(&self, node: &Node, protocol: ProtocolVersion) -> Result<ConnectionInfo, Fault> {
+        let Connection { username, password, .. } = &self.connection;
         let password = password
             .read()
             .map_err(|error: PasswordError| Fault::Credentials(error.to_string()))?;
@@ -112,7 +142,7 @@ impl RedisSource {
         if let Some(password) = password {
             settings = settings.set_password(password.expose());
         }
-        let info = ConnectionAddr::Tcp(host.clone(), *port).into_connection_info();
+        let info = ConnectionAddr::Tcp(node.host.clone(), node.port).into_connection_info();
         Ok(info.map_err(|error| error::fault(&error))?.set_redis_settings(settings))
     }
 }
@@ -126,31 +156,5 @@ async fn track(connection: &mut redis::aio::MultiplexedConnection) -> Result<boo
         Ok(()) => Ok(true),
         Err(error) if matches!(error.code(), Some("ERR" | "NOPERM")) => Ok(false),
         Err(error) => Err(HookError::Backend(error)),
-    }
-}
-
-impl Source for RedisSource {
-    type Link = RedisLink;
-
-    async fn connect(&self, changes: Changes) -> Result<RedisLink, Fault> {
-        let heard = Arc::new(AtomicBool::new(true));
-        let report = (changes.clone(), Arc::clone(&heard));
-        let tracked = Changes::new(move |change| {
-            let (changes, heard) = &report;
-            if heard.load(Ordering::SeqCst) {
-                changes.report(change);
-            }
-        });
-        let link = self.open(&tracked, ProtocolVersion::RESP3).await;
-        // What a failed attempt still reports is not about the link that follows it.
-        heard.store(link.is_ok(), Ordering::SeqCst);
-        match link {
-            // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
-            // nothing is announced, and reads are polled.
-            Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
-                self.open(&changes, ProtocolVersion::RESP2).await
-            }
-            other => other,
-        }
     }
 }

@@ -13,9 +13,9 @@ mod fields;
 mod follow_up;
 mod invalidation;
 mod link;
+mod source;
 mod transcript;
 
-pub use connection::RedisSource;
 pub use demo::{Job, Jobs, JobsError, Lengths};
-pub use link::RedisLink;
+pub use source::{RedisSource, SourceLink};
 pub use transcript::Exchange;

@@ -3,7 +3,12 @@
 //! It is apart so that tests and simulations can put a model in Redis's place. It knows reads and
 //! answers, and nothing of commands, pools or sockets.
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{Future, pending},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::layouts::{Answer, Name, Read};
 
@@ -98,6 +103,12 @@ pub trait Source: Send + Sync + 'static {
     /// # Errors
     /// [`Fault`] when any of it fails; the caller bounds the time.
     fn connect(&self, changes: Changes) -> impl Future<Output = Result<Self::Link, Fault>> + Send;
+
+    /// Comes when there may be another server to connect to, so that the next attempt need not wait
+    /// for its pause to end. Only what keeps an eye on more than one server knows.
+    fn moved(&self) -> impl Future<Output = ()> + Send {
+        pending()
+    }
 }
 
 /// A connection to Redis, held by one worker.
@@ -124,4 +135,10 @@ pub trait Link: Send {
         &mut self,
         clock: bool,
     ) -> impl Future<Output = Result<Option<Duration>, Fault>> + Send;
+
+    /// What goes on beside the reads as long as the link is held: it comes, with the reason, when the
+    /// link is of no more use although it answers. It is asked for once, and is dropped with the link.
+    fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
+        pending()
+    }
 }

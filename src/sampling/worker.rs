@@ -30,7 +30,11 @@ pub async fn run<S: Source>(sampler: Sampler, source: S, stop: CancellationToken
             match connect(&sampler, &source).await {
                 Ok(mut link) => {
                     outage.end(&sampler, link.tracked());
-                    let fault = serve(&sampler, &mut link).await;
+                    let guard = link.guard();
+                    let fault = tokio::select! {
+                        fault = serve(&sampler, &mut link) => fault,
+                        fault = guard => fault,
+                    };
                     sampler.metrics().lost();
                     lose(&sampler, &fault, &mut outage);
                 }
@@ -39,7 +43,10 @@ pub async fn run<S: Source>(sampler: Sampler, source: S, stop: CancellationToken
                     lose(&sampler, &fault, &mut outage);
                 }
             }
-            sleep(outage.pause()).await;
+            tokio::select! {
+                () = sleep(outage.pause()) => {}
+                () = source.moved() => {}
+            }
         }
     };
     tokio::select! {

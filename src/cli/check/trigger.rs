@@ -7,7 +7,7 @@
 use serde_json::Value;
 
 use crate::{
-    config::{Config, Connection, Denied, URL_NOT_GIVEN},
+    config::{Config, Connection, Denied},
     layouts::Registry,
     signals::Signal,
     trigger::{Family, Trigger, shown},
@@ -186,7 +186,7 @@ impl TriggerCheck<'_, '_> {
         if let Some(key) = database {
             self.unchecked(key, "the rule `databases` is");
         }
-        if database.is_some() || connection.host == URL_NOT_GIVEN {
+        if database.is_some() || !connection.endpoint.is_given() {
             trigger.database = None;
         }
         let admitted = self.object.namespace.map_or(Ok(()), |name| connection.access.admits(name));
