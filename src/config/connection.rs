@@ -3,18 +3,21 @@
 //! It is apart from the file and the environment because a connection is made of all of them. It
 //! does not connect: it knows no Redis client.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use crate::{limits, secret::Secret, time};
+use crate::{
+    limits::{self, DATABASE_NUMBER},
+    time,
+};
 
 use super::{
     Scope,
     access::Access,
     address::{Address, Location},
     endpoint::{Endpoint, Node},
-    password::Password,
+    password::{Password, one_password},
     problem::{ConfigProblems, Spot},
-    raw::{Given, RawConnection},
+    raw::{Given, RawConnection, RawSentinel},
 };
 
 /// A Redis that the administrator configured by name.
@@ -41,6 +44,8 @@ pub struct Connection {
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) url: Option<Given<String>>,
+    pub(super) sentinel: Option<Given<RawSentinel>>,
+    pub(super) database: Option<Given<i64>>,
     pub(super) username: Option<Given<String>>,
     pub(super) passwords: Vec<Given<Password>>,
 }
@@ -48,7 +53,7 @@ pub(super) struct Draft {
 /// A draft whose URL is read.
 struct Layer {
     /// The outer `None` is "not given", the inner one "given, and a problem".
-    address: Option<Option<Address>>,
+    endpoint: Option<Option<(Endpoint, u32)>>,
     username: Option<Given<String>>,
     password: Option<Given<Password>>,
 }
@@ -60,49 +65,51 @@ impl Draft {
         scope: Scope<'_>,
         problems: &mut ConfigProblems,
     ) -> Self {
-        let file = raw.password_file.take().map(|Given { spot, value }| {
-            if value.is_empty() {
-                problems.add(&spot, "is empty; remove it or name a file");
-            }
-            Given { spot, value: Password::File(value.into()) }
-        });
-        let variable = raw.password_env.take().and_then(|Given { spot, value }| {
-            let password = scope.password_env(&value, &spot, problems)?;
-            Some(Given { spot, value: password })
-        });
-        let passwords = file.into_iter().chain(variable).collect();
-        Self { url: raw.url.take(), username: raw.username.take(), passwords }
+        Self {
+            url: raw.url.take(),
+            sentinel: raw.sentinel.take(),
+            database: raw.database.take(),
+            username: raw.username.take(),
+            passwords: std::mem::take(&mut raw.passwords).look_up(scope, problems),
+        }
     }
 
-    fn settle(self, problems: &mut ConfigProblems) -> Layer {
-        let Self { url, username, passwords } = self;
+    fn settle(self, scope: Scope<'_>, problems: &mut ConfigProblems) -> Layer {
+        let Self { url, sentinel, database, username, passwords } = self;
         if let Some(username) = username.as_ref().filter(|username| username.value.is_empty()) {
             problems.add(&username.spot, "is empty; remove it or name a user");
         }
-        let mut layer = Layer { address: None, username, password: None };
+        let mut layer = Layer { endpoint: None, username, password: None };
+        if let Some(given) = sentinel {
+            if url.is_some() {
+                problems.add(&given.spot, "stands beside `url`; keep one of the two");
+            }
+            let database = database.map_or(Some(0), |given| own_database(given, problems));
+            let sentinels = RawSentinel::settle(given, scope, problems);
+            layer.endpoint = Some(sentinels.map(Endpoint::Sentinel).zip(database));
+        } else if let Some(given) = database {
+            let what = "is for a connection with `sentinel`; with `url` write it as \
+                        redis://host:6379/N";
+            problems.add(&given.spot, what);
+        }
         if let Some(Given { spot, value }) = url {
             match Location::parse(&value) {
                 Ok(location) => layer.take(location, &spot, problems),
                 Err(error) => {
                     problems.add(&spot, error.to_string());
-                    layer.address = Some(None);
+                    layer.endpoint = Some(None);
                 }
             }
         }
-        for password in passwords {
-            if layer.password.is_some() {
-                let what = "is a second password beside another one; keep one";
-                problems.add(&password.spot, what);
-            }
-            layer.password = Some(password);
-        }
+        layer.password = one_password(layer.password.into_iter().chain(passwords), problems);
         layer
     }
 }
 
 impl Layer {
     fn take(&mut self, location: Location, spot: &Spot, problems: &mut ConfigProblems) {
-        self.address = Some(Some(location.address));
+        let Address { host, port, database } = location.address;
+        self.endpoint = Some(Some((Endpoint::Standalone(Node { host, port }), database)));
         self.password = location.password.map(|secret| {
             let value = Password::Fixed(secret);
             Given { spot: spot.clone(), value }
@@ -124,17 +131,15 @@ pub(super) fn settle(
     scope: Scope<'_>,
     problems: &mut ConfigProblems,
 ) -> Option<Connection> {
-    let layers: Vec<Layer> = drafts.into_iter().map(|draft| draft.settle(problems)).collect();
-    let (mut address, mut username, mut password) = (None, None, None);
+    let layers: Vec<Layer> =
+        drafts.into_iter().map(|draft| draft.settle(scope, problems)).collect();
+    let (mut endpoint, mut username, mut password) = (None, None, None);
     for layer in layers {
-        address = address.or(layer.address);
+        endpoint = endpoint.or(layer.endpoint);
         username = username.or(layer.username);
         password = password.or(layer.password);
     }
-    let address = match address {
-        Some(address) => address.map(endpoint),
-        None => scope.missing_url(name, spot, problems),
-    };
+    let endpoint = endpoint.unwrap_or_else(|| scope.missing_url(name, spot, problems));
     if let (Some(username), None, false) = (&username, &password, problems.concern(spot)) {
         scope.missing_password(name, &username.spot, problems);
     }
@@ -142,9 +147,9 @@ pub(super) fn settle(
         scope.try_password(password, problems);
     }
     let hold_stale = hold_stale(raw.hold_stale, problems);
-    let database = address.as_ref().map_or(0, |(_, database)| *database);
+    let database = endpoint.as_ref().map_or(0, |(_, database)| *database);
     let access = raw.access.settle(database, problems);
-    let (endpoint, database) = address?;
+    let (endpoint, database) = endpoint?;
     Some(Connection {
         name: name.to_owned(),
         endpoint,
@@ -156,9 +161,13 @@ pub(super) fn settle(
     })
 }
 
-/// The one server of a URL, and its database.
-fn endpoint(Address { host, port, database }: Address) -> (Endpoint, u32) {
-    (Endpoint::Standalone(Node { host, port }), database)
+fn own_database(given: Given<i64>, problems: &mut ConfigProblems) -> Option<u32> {
+    let Given { spot, value } = given;
+    let number = u32::try_from(value).ok().filter(|number| *number <= DATABASE_NUMBER);
+    if number.is_none() {
+        problems.add(&spot, format!("must be a database from 0 to {DATABASE_NUMBER}"));
+    }
+    number
 }
 
 fn hold_stale(given: Option<Given<String>>, problems: &mut ConfigProblems) -> Duration {
@@ -184,38 +193,6 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 impl Scope<'_> {
-    /// The password in a variable that the file names. Without an environment nobody can say.
-    fn password_env(
-        self,
-        variable: &str,
-        spot: &Spot,
-        problems: &mut ConfigProblems,
-    ) -> Option<Password> {
-        let environment: &BTreeMap<String, String> = match self {
-            Self::FileAlone => return None,
-            Self::Everything(environment) => environment,
-        };
-        let secret = environment.get(variable).filter(|secret| !secret.is_empty());
-        if secret.is_none() {
-            // The name is not repeated: somebody may have put the password there.
-            problems.add(spot, "names an environment variable that is not set");
-        }
-        secret.map(|secret| Password::Fixed(Secret::new(secret)))
-    }
-
-    /// A wrong path is told now and not by an outage. The file may be on another machine when
-    /// the configuration is read alone.
-    fn try_password(self, password: &Given<Password>, problems: &mut ConfigProblems) {
-        let Given { spot, value } = password;
-        let error = match self {
-            Self::FileAlone => None,
-            Self::Everything(_) => value.read().err(),
-        };
-        if let Some(error) = error.filter(|_| !problems.concern(spot)) {
-            problems.add(spot, error.to_string());
-        }
-    }
-
     fn missing_url(
         self,
         name: &str,
@@ -229,7 +206,7 @@ impl Scope<'_> {
             Self::Everything(_) => {
                 let variable = name.to_ascii_uppercase().replace('-', "_");
                 let what = format!(
-                    "has no URL; give `url` in its section of the file, \
+                    "has no URL; give `url` or `sentinel` in its section of the file, \
                      PENSTOCK_REDIS_{variable}_URL or --redis {name}=URL"
                 );
                 problems.add(spot, what);

@@ -15,6 +15,7 @@ mod layouts;
 mod password;
 mod problem;
 mod raw;
+mod sentinel;
 mod server;
 
 use std::{
@@ -29,6 +30,7 @@ pub use endpoint::{Endpoint, Node, NodeError};
 pub use file::{FileError, read_file, read_text};
 pub use password::{Password, PasswordError};
 pub use problem::{ConfigProblem, ConfigProblems};
+pub use sentinel::Sentinels;
 pub use server::Server;
 
 use crate::{layouts::Registry, limits, trigger::DEFAULT_CONNECTION};

@@ -41,10 +41,27 @@ pub(super) struct RawServer {
 pub(super) struct RawConnection {
     pub(super) url: Option<Given<String>>,
     pub(super) username: Option<Given<String>>,
-    pub(super) password_file: Option<Given<String>>,
-    pub(super) password_env: Option<Given<String>>,
+    pub(super) passwords: RawPasswords,
+    pub(super) sentinel: Option<Given<RawSentinel>>,
+    pub(super) database: Option<Given<i64>>,
     pub(super) hold_stale: Option<Given<String>>,
     pub(super) access: RawAccess,
+}
+
+/// The table `sentinel` of a connection.
+#[derive(Default)]
+pub(super) struct RawSentinel {
+    pub(super) master: Option<Given<String>>,
+    pub(super) nodes: Option<Given<Vec<String>>>,
+    pub(super) username: Option<Given<String>>,
+    pub(super) passwords: RawPasswords,
+}
+
+/// Where the file says that a password is.
+#[derive(Default)]
+pub(super) struct RawPasswords {
+    pub(super) file: Option<Given<String>>,
+    pub(super) variable: Option<Given<String>>,
 }
 
 /// Why a known key is refused: by name, in words for who wrote it.
@@ -61,8 +78,12 @@ const REFUSED_IN_CONNECTION: Refused = &[
          PENSTOCK_REDIS_NAME_PASSWORD",
     ),
     ("tls", "TLS to Redis is not in this release"),
-    ("sentinel", "Sentinel is not in this release; give the one master as `url`"),
     ("cluster", "Cluster is not in this release; give one server as `url`"),
+];
+
+const REFUSED_IN_SENTINEL: Refused = &[
+    ("password", "a password is never written here; use password_file or password_env"),
+    ("tls", "TLS to the sentinels is not in this release"),
 ];
 
 impl RawFile {
@@ -115,8 +136,9 @@ impl RawConnection {
         let connection = Self {
             url: section.text("url"),
             username: section.text("username"),
-            password_file: section.text("password_file"),
-            password_env: section.text("password_env"),
+            passwords: RawPasswords::read(&mut section),
+            sentinel: section.table("sentinel", RawSentinel::read),
+            database: section.given("database", "a whole number", Value::as_integer),
             hold_stale: section.text("hold_stale"),
             access: RawAccess {
                 namespaces: section.list("namespaces", "strings", match_text),
@@ -127,6 +149,25 @@ impl RawConnection {
         };
         section.finish(REFUSED_IN_CONNECTION);
         connection
+    }
+}
+
+impl RawSentinel {
+    fn read(mut section: Section<'_>) -> Self {
+        let sentinel = Self {
+            master: section.text("master"),
+            nodes: section.list("nodes", "strings", match_text),
+            username: section.text("username"),
+            passwords: RawPasswords::read(&mut section),
+        };
+        section.finish(REFUSED_IN_SENTINEL);
+        sentinel
+    }
+}
+
+impl RawPasswords {
+    fn read(section: &mut Section<'_>) -> Self {
+        Self { file: section.text("password_file"), variable: section.text("password_env") }
     }
 }
 
@@ -176,6 +217,18 @@ impl Section<'_> {
             self.problems.add(&spot, format!("must be {expected}"));
         }
         read.map(|value| Given { spot, value })
+    }
+
+    /// A table that stands in a key.
+    fn table<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(Section<'_>) -> T,
+    ) -> Option<Given<T>> {
+        self.known.push(key);
+        let section = self.section(key)?;
+        let spot = section.spot.clone();
+        Some(Given { spot, value: read(section) })
     }
 
     fn section(&mut self, key: &str) -> Option<Section<'_>> {

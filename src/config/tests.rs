@@ -1,6 +1,7 @@
 //! What administrators write, and what they are told.
 
 mod secrecy;
+mod sentinel;
 
 use std::time::Duration;
 
@@ -217,7 +218,7 @@ fn all_problems_come_at_once_with_their_place() {
         "penstock.toml: server.tls: TLS is not in this release",
         "penstock.toml: redis.Bad: is no name of a connection",
         "penstock.toml: redis.flat: must be a section of keys",
-        "penstock.toml: redis.none: has no URL; give `url` in its section of the file, \
+        "penstock.toml: redis.none: has no URL; give `url` or `sentinel` in its section of the file, \
          PENSTOCK_REDIS_NONE_URL or --redis none=URL",
         "penstock.toml: redis.cache.url: asks for TLS to Redis, which is not in this release",
         "penstock.toml: redis.cache.password: a password is never written here",
@@ -225,7 +226,8 @@ fn all_problems_come_at_once_with_their_place() {
         "penstock.toml: redis.cache.namespaces: must be a list of strings in brackets",
         "penstock.toml: redis.cache.keys: must be a list of strings in brackets",
         "penstock.toml: redis.cache.scan: patterns in queue names are not in this release",
-        "penstock.toml: redis.cache.sentinel: Sentinel is not in this release",
+        "penstock.toml: redis.cache.sentinel: stands beside `url`; keep one of the two",
+        "penstock.toml: redis.cache.sentinel.nodes: is missing",
         "penstock.toml: redis.user.url: names a user for the connection `user` without any",
         "penstock.toml: redis.two.username: is a second user beside the URL's",
         "penstock.toml: redis.two.password_file: is a second password",
@@ -236,7 +238,7 @@ fn all_problems_come_at_once_with_their_place() {
         assert!(told.contains(part), "{part} is not in: {told}");
     }
     assert!(!told.contains("hunter2"), "{told}");
-    assert_eq!(told.lines().count(), 21, "{told}");
+    assert_eq!(told.lines().count(), 22, "{told}");
 }
 
 #[test]

@@ -49,17 +49,13 @@ impl Dialer {
     /// Opens a link to a node that reports its changes to `changes`: tracked where the node can,
     /// else not.
     pub(super) async fn dial(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
-        let heard = Arc::new(AtomicBool::new(true));
-        let report = (changes.clone(), Arc::clone(&heard));
-        let tracked = Changes::new(move |change| {
-            let (changes, heard) = &report;
-            if heard.load(Ordering::SeqCst) {
-                changes.report(change);
-            }
-        });
-        let link = self.open(node, &tracked, ProtocolVersion::RESP3).await;
-        // What a failed attempt still reports is not about the link that follows it.
-        heard.store(link.is_ok(), Ordering::SeqCst);
+        let (attempt, heard) = Attempt::reporting_to(changes);
+        let link = self.open(node, &heard, ProtocolVersion::RESP3).await;
+        if link.is_ok() {
+            attempt.succeeded();
+        } else {
+            drop(attempt);
+        }
         match link {
             // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
             // nothing is announced, and reads are polled.
@@ -70,6 +66,25 @@ impl Dialer {
         }
     }
 
+    /// Opens a connection that is not tracked; what is announced on it goes to `push`. Tells also
+    /// whether anything can be announced.
+    pub(super) async fn dial_untracked(
+        &self,
+        node: &Node,
+        push: impl Fn(&PushInfo) + Clone + Send + Sync + 'static,
+    ) -> Result<(PooledConnection, bool), Fault> {
+        let get = async |protocol: ProtocolVersion| {
+            let pool = self.pool(node, push.clone(), protocol, None)?;
+            pool.get().await.map_err(|error| error::pool_fault(&error))
+        };
+        match get(ProtocolVersion::RESP3).await {
+            Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
+                Ok((get(ProtocolVersion::RESP2).await?, false))
+            }
+            connection => Ok((connection?, true)),
+        }
+    }
+
     async fn open(
         &self,
         node: &Node,
@@ -77,7 +92,13 @@ impl Dialer {
         protocol: ProtocolVersion,
     ) -> Result<RedisLink, Fault> {
         let tracked = Arc::new(AtomicBool::new(false));
-        let pool = self.pool(node, changes.clone(), protocol, Arc::clone(&tracked))?;
+        let reported = changes.clone();
+        let push = move |push: &PushInfo| {
+            for change in invalidation::changes(push) {
+                reported.report(change);
+            }
+        };
+        let pool = self.pool(node, push, protocol, Some(Arc::clone(&tracked)))?;
         let connection: PooledConnection =
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
@@ -91,9 +112,9 @@ impl Dialer {
     fn pool(
         &self,
         node: &Node,
-        changes: Changes,
+        push: impl Fn(&PushInfo) + Send + Sync + 'static,
         protocol: ProtocolVersion,
-        tracked: Arc<AtomicBool>,
+        tracked: Option<Arc<AtomicBool>>,
     ) -> Result<Pool, Fault> {
         let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
         let mut config = AsyncConnectionConfig::new()
@@ -101,10 +122,8 @@ impl Dialer {
             .set_response_timeout(Some(limits::CONNECT_DEADLINE))
             .set_pipeline_buffer_size(limits::PIPELINE_BUFFER);
         if protocol == ProtocolVersion::RESP3 {
-            config = config.set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
-                for change in invalidation::changes(&push) {
-                    changes.report(change);
-                }
+            config = config.set_push_sender(move |info: PushInfo| -> Result<(), SendError> {
+                push(&info);
                 Ok(())
             });
         }
@@ -115,9 +134,9 @@ impl Dialer {
             .max_size(limits::POOL_CONNECTIONS)
             .runtime(Runtime::Tokio1)
             .post_create(Hook::async_fn(move |connection, _| {
-                let tracked = Arc::clone(&tracked);
+                let tracked = tracked.clone().filter(|_| protocol == ProtocolVersion::RESP3);
                 Box::pin(async move {
-                    if protocol == ProtocolVersion::RESP3 {
+                    if let Some(tracked) = tracked {
                         tracked.store(track(connection).await?, Ordering::SeqCst);
                     }
                     Ok(())
@@ -144,6 +163,37 @@ impl Dialer {
         }
         let info = ConnectionAddr::Tcp(node.host.clone(), node.port).into_connection_info();
         Ok(info.map_err(|error| error::fault(&error))?.set_redis_settings(settings))
+    }
+}
+
+/// An attempt to connect. What one that failed or was given up still reports is not about the link
+/// that follows it.
+struct Attempt(Option<Arc<AtomicBool>>);
+
+impl Attempt {
+    fn reporting_to(changes: &Changes) -> (Self, Changes) {
+        let heard = Arc::new(AtomicBool::new(true));
+        let report = (changes.clone(), Arc::clone(&heard));
+        let tracked = Changes::new(move |change| {
+            let (changes, heard) = &report;
+            if heard.load(Ordering::SeqCst) {
+                changes.report(change);
+            }
+        });
+        (Self(Some(heard)), tracked)
+    }
+
+    /// It is heard from now on.
+    fn succeeded(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(heard) = &self.0 {
+            heard.store(false, Ordering::SeqCst);
+        }
     }
 }
 

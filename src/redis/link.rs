@@ -13,7 +13,7 @@ use std::{
 
 use deadpool_redis::{
     Connection,
-    redis::{Cmd, Pipeline, RedisResult, Value},
+    redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection},
 };
 use tokio::time::timeout;
 
@@ -29,6 +29,7 @@ use super::{
     error::{Refusal, fault, refusal},
     fields::KnownFields,
     follow_up::FollowUps,
+    role::Asker,
     transcript::Exchange,
 };
 
@@ -76,6 +77,15 @@ impl RedisLink {
     /// What was noted.
     pub fn take_transcript(&mut self) -> Vec<Exchange> {
         self.transcript.take().unwrap_or_default()
+    }
+
+    /// Asks beside the reads, over the same connection.
+    pub(super) fn asker(&self) -> Asker {
+        let connection = self
+            .connection
+            .as_ref()
+            .expect("the connection is only taken when the link is dropped");
+        Asker::new(MultiplexedConnection::clone(connection))
     }
 
     /// Sends commands in one pipeline and returns one reply for each.

@@ -13,9 +13,12 @@ mod fields;
 mod follow_up;
 mod invalidation;
 mod link;
+mod role;
+mod sentinel;
 mod source;
 mod transcript;
 
 pub use demo::{Job, Jobs, JobsError, Lengths};
+pub use sentinel::sentinel_acl;
 pub use source::{RedisSource, SourceLink};
 pub use transcript::Exchange;

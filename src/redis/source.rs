@@ -2,7 +2,12 @@
 //!
 //! It is apart from the opening of links because it is about which node, and that about how.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, pending},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
 
 use crate::{
     config::{Connection, Endpoint, Node},
@@ -10,7 +15,12 @@ use crate::{
     sampling::{Changes, Fault, Link, Reply, Source},
 };
 
-use super::{connection::Dialer, link::RedisLink, transcript::Exchange};
+use super::{
+    connection::Dialer,
+    link::RedisLink,
+    sentinel::{SentinelLink, SentinelSource},
+    transcript::Exchange,
+};
 
 /// One database of one configured Redis.
 #[derive(Debug, Clone)]
@@ -19,6 +29,7 @@ pub struct RedisSource(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     Standalone(Dialer, Node),
+    Sentinel(SentinelSource),
 }
 
 /// A link to what a [`RedisSource`] found.
@@ -26,6 +37,7 @@ pub struct SourceLink(LinkKind);
 
 enum LinkKind {
     Node(RedisLink),
+    Master(SentinelLink),
 }
 
 impl RedisSource {
@@ -33,9 +45,11 @@ impl RedisSource {
     #[must_use]
     pub fn new(connection: Connection, database: u32) -> Self {
         let endpoint = connection.endpoint.clone();
-        let dialer = Dialer::new(connection, database);
         Self(match endpoint {
-            Endpoint::Standalone(node) => Kind::Standalone(dialer, node),
+            Endpoint::Standalone(node) => Kind::Standalone(Dialer::new(connection, database), node),
+            Endpoint::Sentinel(sentinels) => {
+                Kind::Sentinel(SentinelSource::new(&sentinels, connection, database))
+            }
         })
     }
 }
@@ -46,7 +60,15 @@ impl Source for RedisSource {
     async fn connect(&self, changes: Changes) -> Result<SourceLink, Fault> {
         Ok(SourceLink(match &self.0 {
             Kind::Standalone(dialer, node) => LinkKind::Node(dialer.dial(node, &changes).await?),
+            Kind::Sentinel(source) => LinkKind::Master(source.connect(&changes).await?),
         }))
+    }
+
+    async fn moved(&self) {
+        match &self.0 {
+            Kind::Standalone(..) => pending().await,
+            Kind::Sentinel(source) => source.moved().await,
+        }
     }
 }
 
@@ -55,6 +77,7 @@ impl SourceLink {
     pub fn record(&mut self) {
         match &mut self.0 {
             LinkKind::Node(link) => link.record(),
+            LinkKind::Master(link) => link.node_link().record(),
         }
     }
 
@@ -62,6 +85,7 @@ impl SourceLink {
     pub fn take_transcript(&mut self) -> Vec<Exchange> {
         match &mut self.0 {
             LinkKind::Node(link) => link.take_transcript(),
+            LinkKind::Master(link) => link.node_link().take_transcript(),
         }
     }
 }
@@ -70,24 +94,28 @@ impl Link for SourceLink {
     fn tracked(&self) -> bool {
         match &self.0 {
             LinkKind::Node(link) => link.tracked(),
+            LinkKind::Master(link) => link.tracked(),
         }
     }
 
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         match &mut self.0 {
             LinkKind::Node(link) => link.read(reads).await,
+            LinkKind::Master(link) => link.read(reads).await,
         }
     }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
         match &mut self.0 {
             LinkKind::Node(link) => link.prove(clock).await,
+            LinkKind::Master(link) => link.prove(clock).await,
         }
     }
 
     fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
         match &mut self.0 {
-            LinkKind::Node(link) => link.guard(),
+            LinkKind::Node(link) => link.guard().boxed(),
+            LinkKind::Master(link) => link.guard().boxed(),
         }
     }
 }

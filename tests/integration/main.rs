@@ -27,6 +27,7 @@ mod other_language;
 mod outage;
 mod races;
 mod readers;
+mod sentinel;
 mod stream_groups;
 mod streams;
 mod values;

@@ -7,6 +7,7 @@ mod programs;
 mod proxy;
 mod scripted;
 mod seed;
+mod sentinels;
 mod server;
 mod service;
 
@@ -18,6 +19,7 @@ pub use programs::{penstock, python};
 pub use proxy::{Mode, Proxy};
 pub use scripted::Scripted;
 pub use seed::seed;
+pub use sentinels::Trio;
 pub use server::{Kind, Server, Silent};
 pub use service::{Service, Setup};
 
