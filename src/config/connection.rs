@@ -3,21 +3,19 @@
 //! It is apart from the file and the environment because a connection is made of all of them. It
 //! does not connect: it knows no Redis client.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use crate::{
-    limits::{self, DATABASE_NUMBER},
-    time,
-};
+use crate::{limits, secret::Secret, time};
 
 use super::{
     Scope,
     access::Access,
     address::{Address, Location},
     endpoint::{Endpoint, Node},
-    password::{Password, one_password},
+    password::Password,
     problem::{ConfigProblems, Spot},
-    raw::{Given, RawConnection, RawSentinel},
+    raw::{Given, RawConnection},
+    sentinel::RawSentinel,
 };
 
 /// A Redis that the administrator configured by name.
@@ -44,16 +42,16 @@ pub struct Connection {
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) url: Option<Given<String>>,
-    pub(super) sentinel: Option<Given<RawSentinel>>,
-    pub(super) database: Option<Given<i64>>,
+    pub(super) sentinel: Option<RawSentinel>,
     pub(super) username: Option<Given<String>>,
     pub(super) passwords: Vec<Given<Password>>,
 }
 
 /// A draft whose URL is read.
 struct Layer {
-    /// The outer `None` is "not given", the inner one "given, and a problem".
-    endpoint: Option<Option<(Endpoint, u32)>>,
+    /// Where it is, and the database. The outer `None` is "not given", the inner one "given, and a
+    /// problem".
+    address: Option<Option<(Endpoint, u32)>>,
     username: Option<Given<String>>,
     password: Option<Given<Password>>,
 }
@@ -65,51 +63,56 @@ impl Draft {
         scope: Scope<'_>,
         problems: &mut ConfigProblems,
     ) -> Self {
-        Self {
-            url: raw.url.take(),
-            sentinel: raw.sentinel.take(),
-            database: raw.database.take(),
-            username: raw.username.take(),
-            passwords: std::mem::take(&mut raw.passwords).look_up(scope, problems),
-        }
+        let file = raw.password_file.take().map(|Given { spot, value }| {
+            if value.is_empty() {
+                problems.add(&spot, "is empty; remove it or name a file");
+            }
+            Given { spot, value: Password::File(value.into()) }
+        });
+        let variable = raw.password_env.take().and_then(|Given { spot, value }| {
+            let password = scope.password_env(&value, &spot, problems)?;
+            Some(Given { spot, value: password })
+        });
+        let passwords = file.into_iter().chain(variable).collect();
+        let (url, sentinel) = (raw.url.take(), raw.sentinel.take());
+        Self { url, sentinel, username: raw.username.take(), passwords }
     }
 
     fn settle(self, scope: Scope<'_>, problems: &mut ConfigProblems) -> Layer {
-        let Self { url, sentinel, database, username, passwords } = self;
+        let Self { url, sentinel, username, passwords } = self;
         if let Some(username) = username.as_ref().filter(|username| username.value.is_empty()) {
             problems.add(&username.spot, "is empty; remove it or name a user");
         }
-        let mut layer = Layer { endpoint: None, username, password: None };
-        if let Some(given) = sentinel {
+        let mut layer = Layer { address: None, username, password: None };
+        if let Some(sentinel) = sentinel {
             if url.is_some() {
-                problems.add(&given.spot, "stands beside `url`; keep one of the two");
+                problems.add(&sentinel.spot, "is given beside `url`; keep one of the two");
             }
-            let database = database.map_or(Some(0), |given| own_database(given, problems));
-            let sentinels = RawSentinel::settle(given, scope, problems);
-            layer.endpoint = Some(sentinels.map(Endpoint::Sentinel).zip(database));
-        } else if let Some(given) = database {
-            let what = "is for a connection with `sentinel`; with `url` write it as \
-                        redis://host:6379/N";
-            problems.add(&given.spot, what);
+            layer.address = Some(sentinel.settle(scope, problems));
         }
         if let Some(Given { spot, value }) = url {
             match Location::parse(&value) {
                 Ok(location) => layer.take(location, &spot, problems),
                 Err(error) => {
                     problems.add(&spot, error.to_string());
-                    layer.endpoint = Some(None);
+                    layer.address = Some(None);
                 }
             }
         }
-        layer.password = one_password(layer.password.into_iter().chain(passwords), problems);
+        for password in passwords {
+            if layer.password.is_some() {
+                let what = "is a second password beside another one; keep one";
+                problems.add(&password.spot, what);
+            }
+            layer.password = Some(password);
+        }
         layer
     }
 }
 
 impl Layer {
     fn take(&mut self, location: Location, spot: &Spot, problems: &mut ConfigProblems) {
-        let Address { host, port, database } = location.address;
-        self.endpoint = Some(Some((Endpoint::Standalone(Node { host, port }), database)));
+        self.address = Some(Some(endpoint(location.address)));
         self.password = location.password.map(|secret| {
             let value = Password::Fixed(secret);
             Given { spot: spot.clone(), value }
@@ -133,13 +136,16 @@ pub(super) fn settle(
 ) -> Option<Connection> {
     let layers: Vec<Layer> =
         drafts.into_iter().map(|draft| draft.settle(scope, problems)).collect();
-    let (mut endpoint, mut username, mut password) = (None, None, None);
+    let (mut address, mut username, mut password) = (None, None, None);
     for layer in layers {
-        endpoint = endpoint.or(layer.endpoint);
+        address = address.or(layer.address);
         username = username.or(layer.username);
         password = password.or(layer.password);
     }
-    let endpoint = endpoint.unwrap_or_else(|| scope.missing_url(name, spot, problems));
+    let address = match address {
+        Some(address) => address,
+        None => scope.missing_url(name, spot, problems),
+    };
     if let (Some(username), None, false) = (&username, &password, problems.concern(spot)) {
         scope.missing_password(name, &username.spot, problems);
     }
@@ -147,9 +153,9 @@ pub(super) fn settle(
         scope.try_password(password, problems);
     }
     let hold_stale = hold_stale(raw.hold_stale, problems);
-    let database = endpoint.as_ref().map_or(0, |(_, database)| *database);
+    let database = address.as_ref().map_or(0, |(_, database)| *database);
     let access = raw.access.settle(database, problems);
-    let (endpoint, database) = endpoint?;
+    let (endpoint, database) = address?;
     Some(Connection {
         name: name.to_owned(),
         endpoint,
@@ -161,13 +167,9 @@ pub(super) fn settle(
     })
 }
 
-fn own_database(given: Given<i64>, problems: &mut ConfigProblems) -> Option<u32> {
-    let Given { spot, value } = given;
-    let number = u32::try_from(value).ok().filter(|number| *number <= DATABASE_NUMBER);
-    if number.is_none() {
-        problems.add(&spot, format!("must be a database from 0 to {DATABASE_NUMBER}"));
-    }
-    number
+/// The one server of a URL, and its database.
+fn endpoint(Address { host, port, database }: Address) -> (Endpoint, u32) {
+    (Endpoint::Standalone(Node { host, port }), database)
 }
 
 fn hold_stale(given: Option<Given<String>>, problems: &mut ConfigProblems) -> Duration {
@@ -193,6 +195,38 @@ pub(super) fn is_name(text: &str) -> bool {
 }
 
 impl Scope<'_> {
+    /// The password in a variable that the file names. Without an environment nobody can say.
+    pub(super) fn password_env(
+        self,
+        variable: &str,
+        spot: &Spot,
+        problems: &mut ConfigProblems,
+    ) -> Option<Password> {
+        let environment: &BTreeMap<String, String> = match self {
+            Self::FileAlone => return None,
+            Self::Everything(environment) => environment,
+        };
+        let secret = environment.get(variable).filter(|secret| !secret.is_empty());
+        if secret.is_none() {
+            // The name is not repeated: somebody may have put the password there.
+            problems.add(spot, "names an environment variable that is not set");
+        }
+        secret.map(|secret| Password::Fixed(Secret::new(secret)))
+    }
+
+    /// A wrong path is told now and not by an outage. The file may be on another machine when
+    /// the configuration is read alone.
+    pub(super) fn try_password(self, password: &Given<Password>, problems: &mut ConfigProblems) {
+        let Given { spot, value } = password;
+        let error = match self {
+            Self::FileAlone => None,
+            Self::Everything(_) => value.read().err(),
+        };
+        if let Some(error) = error.filter(|_| !problems.concern(spot)) {
+            problems.add(spot, error.to_string());
+        }
+    }
+
     fn missing_url(
         self,
         name: &str,

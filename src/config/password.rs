@@ -3,16 +3,11 @@
 //! It is apart because a password outlives the configuration: a file may be rotated while the
 //! server runs. It does not know who asks for it.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 use crate::secret::Secret;
 
-use super::{
-    Scope,
-    file::{FileError, read_file},
-    problem::{ConfigProblems, Spot},
-    raw::{Given, RawPasswords},
-};
+use super::file::{FileError, read_file};
 
 /// How a password is come by.
 #[derive(Debug, Clone)]
@@ -65,84 +60,5 @@ impl Password {
             return Err(PasswordError::Empty { path: path.clone() });
         }
         Ok(Some(Secret::new(line)))
-    }
-}
-
-impl RawPasswords {
-    /// Everything that the file names; a variable is looked up here.
-    pub(super) fn look_up(
-        self,
-        scope: Scope<'_>,
-        problems: &mut ConfigProblems,
-    ) -> Vec<Given<Password>> {
-        let file = self.file.map(|Given { spot, value }| {
-            if value.is_empty() {
-                problems.add(&spot, "is empty; remove it or name a file");
-            }
-            Given { spot, value: Password::File(value.into()) }
-        });
-        let variable = self.variable.and_then(|Given { spot, value }| {
-            let password = scope.password_env(&value, &spot, problems)?;
-            Some(Given { spot, value: password })
-        });
-        file.into_iter().chain(variable).collect()
-    }
-
-    /// The one password that the file names, if it can be read.
-    pub(super) fn settle(
-        self,
-        scope: Scope<'_>,
-        problems: &mut ConfigProblems,
-    ) -> Option<Given<Password>> {
-        let password = one_password(self.look_up(scope, problems), problems)?;
-        scope.try_password(&password, problems);
-        Some(password)
-    }
-}
-
-/// Of several passwords in one place all but one are too many.
-pub(super) fn one_password(
-    passwords: impl IntoIterator<Item = Given<Password>>,
-    problems: &mut ConfigProblems,
-) -> Option<Given<Password>> {
-    let mut passwords = passwords.into_iter();
-    let first = passwords.next()?;
-    Some(passwords.fold(first, |_, password| {
-        problems.add(&password.spot, "is a second password beside another one; keep one");
-        password
-    }))
-}
-
-impl Scope<'_> {
-    /// The password in a variable that the file names. Without an environment nobody can say.
-    fn password_env(
-        self,
-        variable: &str,
-        spot: &Spot,
-        problems: &mut ConfigProblems,
-    ) -> Option<Password> {
-        let environment: &BTreeMap<String, String> = match self {
-            Self::FileAlone => return None,
-            Self::Everything(environment) => environment,
-        };
-        let secret = environment.get(variable).filter(|secret| !secret.is_empty());
-        if secret.is_none() {
-            // The name is not repeated: somebody may have put the password there.
-            problems.add(spot, "names an environment variable that is not set");
-        }
-        secret.map(|secret| Password::Fixed(Secret::new(secret)))
-    }
-
-    /// A wrong path is told now and not by an outage. The file may be on another machine when
-    /// the configuration is read alone.
-    pub(super) fn try_password(self, password: &Given<Password>, problems: &mut ConfigProblems) {
-        let Given { spot, value } = password;
-        let error = match self {
-            Self::FileAlone => None,
-            Self::Everything(_) => value.read().err(),
-        };
-        if let Some(error) = error.filter(|_| !problems.concern(spot)) {
-            problems.add(spot, error.to_string());
-        }
     }
 }

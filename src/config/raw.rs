@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use super::{
     access::RawAccess,
     problem::{ConfigProblems, Spot},
+    sentinel::RawSentinel,
 };
 
 /// A setting and where it stands. No `Debug`: it may be a password.
@@ -41,27 +42,11 @@ pub(super) struct RawServer {
 pub(super) struct RawConnection {
     pub(super) url: Option<Given<String>>,
     pub(super) username: Option<Given<String>>,
-    pub(super) passwords: RawPasswords,
-    pub(super) sentinel: Option<Given<RawSentinel>>,
-    pub(super) database: Option<Given<i64>>,
+    pub(super) password_file: Option<Given<String>>,
+    pub(super) password_env: Option<Given<String>>,
+    pub(super) sentinel: Option<RawSentinel>,
     pub(super) hold_stale: Option<Given<String>>,
     pub(super) access: RawAccess,
-}
-
-/// The table `sentinel` of a connection.
-#[derive(Default)]
-pub(super) struct RawSentinel {
-    pub(super) master: Option<Given<String>>,
-    pub(super) nodes: Option<Given<Vec<String>>>,
-    pub(super) username: Option<Given<String>>,
-    pub(super) passwords: RawPasswords,
-}
-
-/// Where the file says that a password is.
-#[derive(Default)]
-pub(super) struct RawPasswords {
-    pub(super) file: Option<Given<String>>,
-    pub(super) variable: Option<Given<String>>,
 }
 
 /// Why a known key is refused: by name, in words for who wrote it.
@@ -136,9 +121,9 @@ impl RawConnection {
         let connection = Self {
             url: section.text("url"),
             username: section.text("username"),
-            passwords: RawPasswords::read(&mut section),
-            sentinel: section.table("sentinel", RawSentinel::read),
-            database: section.given("database", "a whole number", Value::as_integer),
+            password_file: section.text("password_file"),
+            password_env: section.text("password_env"),
+            sentinel: RawSentinel::read(&mut section),
             hold_stale: section.text("hold_stale"),
             access: RawAccess {
                 namespaces: section.list("namespaces", "strings", match_text),
@@ -153,21 +138,29 @@ impl RawConnection {
 }
 
 impl RawSentinel {
-    fn read(mut section: Section<'_>) -> Self {
+    /// The table `sentinel` of a connection, and the database that stands beside it.
+    fn read(of: &mut Section<'_>) -> Option<Self> {
+        let database = of.given("database", "a whole number", Value::as_integer);
+        of.known.push("sentinel");
+        let Some(mut section) = of.section("sentinel") else {
+            if let Some(Given { spot, .. }) = database {
+                let what = "is for a connection with `sentinel`; with `url` write it as \
+                            redis://host:6379/N";
+                of.problems.add(&spot, what);
+            }
+            return None;
+        };
         let sentinel = Self {
+            spot: section.spot.clone(),
             master: section.text("master"),
             nodes: section.list("nodes", "strings", match_text),
             username: section.text("username"),
-            passwords: RawPasswords::read(&mut section),
+            password_file: section.text("password_file"),
+            password_env: section.text("password_env"),
+            database,
         };
         section.finish(REFUSED_IN_SENTINEL);
-        sentinel
-    }
-}
-
-impl RawPasswords {
-    fn read(section: &mut Section<'_>) -> Self {
-        Self { file: section.text("password_file"), variable: section.text("password_env") }
+        Some(sentinel)
     }
 }
 
@@ -217,18 +210,6 @@ impl Section<'_> {
             self.problems.add(&spot, format!("must be {expected}"));
         }
         read.map(|value| Given { spot, value })
-    }
-
-    /// A table that stands in a key.
-    fn table<T>(
-        &mut self,
-        key: &'static str,
-        read: impl FnOnce(Section<'_>) -> T,
-    ) -> Option<Given<T>> {
-        self.known.push(key);
-        let section = self.section(key)?;
-        let spot = section.spot.clone();
-        Some(Given { spot, value: read(section) })
     }
 
     fn section(&mut self, key: &str) -> Option<Section<'_>> {

@@ -3,14 +3,14 @@
 //! They are apart from the connection because they are servers of their own, with users and
 //! passwords of their own. It does not ask them anything.
 
-use crate::limits;
+use crate::limits::{self, DATABASE_NUMBER};
 
 use super::{
     Scope,
-    endpoint::Node,
+    endpoint::{Endpoint, Node},
     password::Password,
-    problem::ConfigProblems,
-    raw::{Given, RawSentinel},
+    problem::{ConfigProblems, Spot},
+    raw::Given,
 };
 
 /// The port on which sentinels listen by default.
@@ -29,46 +29,71 @@ pub struct Sentinels {
     pub password: Password,
 }
 
+/// The table `sentinel` as the file has it, and the master's database beside it.
+pub(super) struct RawSentinel {
+    pub(super) spot: Spot,
+    pub(super) master: Option<Given<String>>,
+    pub(super) nodes: Option<Given<Vec<String>>>,
+    pub(super) username: Option<Given<String>>,
+    pub(super) password_file: Option<Given<String>>,
+    pub(super) password_env: Option<Given<String>>,
+    pub(super) database: Option<Given<i64>>,
+}
+
 impl RawSentinel {
-    /// The sentinels, if nothing is wrong with them.
+    /// The sentinels and the database, if nothing is wrong with them.
     pub(super) fn settle(
-        given: Given<Self>,
+        self,
         scope: Scope<'_>,
         problems: &mut ConfigProblems,
-    ) -> Option<Sentinels> {
-        let Given { spot, value: Self { master, nodes, username, passwords } } = given;
-        let master = master.and_then(|Given { spot, value }| {
-            let legal = |c: char| !c.is_control() && !c.is_whitespace();
-            let is_name = (1..=limits::NAME_BYTES).contains(&value.len()) && value.chars().all(legal);
-            if !is_name {
-                let most = limits::NAME_BYTES;
-                let what = format!("must be a name of 1 to {most} bytes without spaces, as in `sentinel monitor NAME …`");
-                problems.add(&spot, what);
-            }
-            is_name.then_some(value)
-        });
-        let nodes = nodes.and_then(|nodes| read_nodes(nodes, problems));
+    ) -> Option<(Endpoint, u32)> {
+        let Self { spot, master, nodes, username, password_file, password_env, database } = self;
+        let database = database.map_or(Some(0), |given| read_database(given, problems));
+        let master = master.and_then(|given| read_name(given, problems));
+        let nodes = nodes.and_then(|given| read_nodes(given, problems));
         if let Some(username) = username.as_ref().filter(|username| username.value.is_empty()) {
             problems.add(&username.spot, "is empty; remove it or name a user");
         }
-        let password = passwords.settle(scope, problems);
-        if let (Some(username), None, false) = (&username, &password, problems.concern(&spot)) {
-            if matches!(scope, Scope::Everything(_)) {
-                problems.add(&username.spot, "names a user of the sentinels without any password");
-            }
+        let password = read_password((password_file, password_env), scope, problems);
+        let has_none = password.is_none() && matches!(scope, Scope::Everything(_));
+        if let Some(username) = username.as_ref().filter(|_| has_none && !problems.concern(&spot)) {
+            problems.add(&username.spot, "names a user of the sentinels without any password");
         }
         for (key, is_missing) in [("master", master.is_none()), ("nodes", nodes.is_none())] {
             if is_missing && !problems.concern(&spot.key(key)) {
-                problems.add(&spot.key(key), "is missing; write sentinel = { master = \"mymaster\", nodes = [\"host:26379\"] }");
+                let what = "is missing; write sentinel = { master = \"mymaster\", \
+                            nodes = [\"host:26379\"] }";
+                problems.add(&spot.key(key), what);
             }
         }
-        Some(Sentinels {
-            master: master?,
-            nodes: nodes?,
-            username: username.map(|username| username.value),
-            password: password.map_or(Password::None, |password| password.value),
-        })
+        let username = username.map(|username| username.value);
+        let password = password.unwrap_or(Password::None);
+        let sentinels = Sentinels { master: master?, nodes: nodes?, username, password };
+        Some((Endpoint::Sentinel(sentinels), database?))
     }
+}
+
+fn read_database(given: Given<i64>, problems: &mut ConfigProblems) -> Option<u32> {
+    let Given { spot, value } = given;
+    let number = u32::try_from(value).ok().filter(|number| *number <= DATABASE_NUMBER);
+    if number.is_none() {
+        problems.add(&spot, format!("must be a database from 0 to {DATABASE_NUMBER}"));
+    }
+    number
+}
+
+fn read_name(given: Given<String>, problems: &mut ConfigProblems) -> Option<String> {
+    let Given { spot, value } = given;
+    let legal = |c: char| !c.is_control() && !c.is_whitespace();
+    let is_name = (1..=limits::NAME_BYTES).contains(&value.len()) && value.chars().all(legal);
+    if !is_name {
+        let most = limits::NAME_BYTES;
+        let what = format!(
+            "must be a name of 1 to {most} bytes without spaces, as in `sentinel monitor NAME …`"
+        );
+        problems.add(&spot, what);
+    }
+    is_name.then_some(value)
 }
 
 fn read_nodes(given: Given<Vec<String>>, problems: &mut ConfigProblems) -> Option<Vec<Node>> {
@@ -90,4 +115,27 @@ fn read_nodes(given: Given<Vec<String>>, problems: &mut ConfigProblems) -> Optio
         }
     }
     (nodes.len() == listed).then_some(nodes)
+}
+
+fn read_password(
+    (file, variable): (Option<Given<String>>, Option<Given<String>>),
+    scope: Scope<'_>,
+    problems: &mut ConfigProblems,
+) -> Option<Password> {
+    if let (Some(_), Some(variable)) = (&file, &variable) {
+        problems.add(&variable.spot, "is a second password beside another one; keep one");
+    }
+    let file = file.map(|Given { spot, value }| {
+        if value.is_empty() {
+            problems.add(&spot, "is empty; remove it or name a file");
+        }
+        Given { spot, value: Password::File(value.into()) }
+    });
+    let variable = variable.and_then(|Given { spot, value }| {
+        let password = scope.password_env(&value, &spot, problems)?;
+        Some(Given { spot, value: password })
+    });
+    let password = file.or(variable)?;
+    scope.try_password(&password, problems);
+    Some(password.value)
 }

@@ -226,7 +226,7 @@ fn all_problems_come_at_once_with_their_place() {
         "penstock.toml: redis.cache.namespaces: must be a list of strings in brackets",
         "penstock.toml: redis.cache.keys: must be a list of strings in brackets",
         "penstock.toml: redis.cache.scan: patterns in queue names are not in this release",
-        "penstock.toml: redis.cache.sentinel: stands beside `url`; keep one of the two",
+        "penstock.toml: redis.cache.sentinel: is given beside `url`; keep one of the two",
         "penstock.toml: redis.cache.sentinel.nodes: is missing",
         "penstock.toml: redis.user.url: names a user for the connection `user` without any",
         "penstock.toml: redis.two.username: is a second user beside the URL's",

@@ -88,7 +88,7 @@ fn what_is_wrong_with_sentinels_is_told_by_key() {
     );
     let missing = "is missing; write sentinel = { master = ";
     for part in [
-        "redis.both.sentinel: stands beside `url`; keep one of the two",
+        "redis.both.sentinel: is given beside `url`; keep one of the two",
         &format!("redis.empty.sentinel.master: {missing}"),
         &format!("redis.empty.sentinel.nodes: {missing}"),
         "redis.text.sentinel: must be a section of keys",
@@ -103,6 +103,7 @@ fn what_is_wrong_with_sentinels_is_told_by_key() {
         "redis.nodes.sentinel.nodes[4]: is empty; write HOST:PORT",
         "redis.none.sentinel.nodes: lists 0 sentinels; 1 to 16 are possible",
         "redis.user.sentinel.username: names a user of the sentinels without any password",
+        "redis.two.sentinel.password_env: is a second password beside another one; keep one",
         "redis.two.sentinel.password_env: names an environment variable that is not set",
         "redis.two.sentinel.password_file: password file /nowhere/hunter cannot be read",
         "redis.database.database: must be a database from 0 to 65535",
@@ -111,5 +112,5 @@ fn what_is_wrong_with_sentinels_is_told_by_key() {
         assert!(told.contains(part), "{part} is not in: {told}");
     }
     assert!(!told.contains("hunter2"), "{told}");
-    assert_eq!(told.lines().count(), 18, "{told}");
+    assert_eq!(told.lines().count(), 19, "{told}");
 }
