@@ -311,6 +311,31 @@ async fn a_master_that_is_cut_off_is_left_once_most_sentinels_name_another() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_master_stays_while_too_few_sentinels_can_say_who_it_is() {
+    let (full, empty) = full_and_empty();
+    let puppets = Puppets::naming(&[full.port(); 3]).await;
+    let (service, keda) = puppets.service().await;
+    eventually_is(RECOVERY, Ok(3.0), async || value(&keda, "q").await).await;
+    puppets.name(1, 0);
+    puppets.name(2, 0);
+    full.run("CLIENT KILL TYPE normal\nRPUSH q d");
+    eventually_is(RECOVERY, Ok(4.0), async || value(&keda, "q").await).await;
+    // One that names another is not believed, but then neither is the last master.
+    puppets.name(0, empty.port());
+    full.run("CLIENT KILL TYPE normal\nRPUSH q e");
+    let doubt = format!("1 name {}, 2 know no master `mymaster`", empty.address());
+    eventually(PATIENCE, async || {
+        assert!(value(&keda, "q").await.is_ok_and(|value| value >= 4.0), "held, and never none");
+        let log = service.log().join("\n");
+        if log.contains(&doubt) { Ok(()) } else { Err(log) }
+    })
+    .await;
+    puppets.name(1, full.port());
+    puppets.name(2, full.port());
+    eventually_is(RECOVERY, Ok(5.0), async || value(&keda, "q").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sentinels_that_disagree_or_know_no_such_master_make_it_unavailable() {
     let (full, empty) = full_and_empty();
     let told = async |ports: &[u16], part: &str| {
@@ -334,22 +359,21 @@ async fn a_server_that_is_no_master_or_not_there_is_told_by_its_address() {
     replica.run("RPUSH q a");
     let nowhere = Server::absent(Kind::Redis);
     let puppets = Puppets::naming(&[replica.port()]).await;
-    let (_service, keda) = puppets.service().await;
+    let (service, keda) = puppets.service().await;
     eventually_is(RECOVERY, Ok(1.0), async || value(&keda, "q").await).await;
     // It is made a replica without the sentinels, and nobody closes our connection.
     replica.run(&format!("CONFIG SET repl-timeout 1\nREPLICAOF 127.0.0.1 {}", nowhere.port()));
-    let log = |part: &'static str| {
-        let service = &_service;
-        async move || {
+    let logged = async |part: &str| {
+        eventually(PATIENCE, async || {
             let log = service.log().join("\n");
             if log.contains(part) { Ok(()) } else { Err(log) }
-        }
+        })
+        .await;
     };
-    eventually(PATIENCE, log("it says that it is a replica")).await;
+    logged("it says that it is a replica").await;
     assert_eq!(value(&keda, "q").await, Ok(1.0), "held");
     puppets.name(0, nowhere.port());
-    let named = format!("{}, whom the sentinels name master: ", nowhere.address());
-    eventually(PATIENCE, log(named.leak())).await;
+    logged(&format!("{}, whom the sentinels name master: ", nowhere.address())).await;
     replica.run("REPLICAOF NO ONE\nRPUSH q b");
     puppets.name(0, replica.port());
     eventually_is(RECOVERY, Ok(2.0), async || value(&keda, "q").await).await;

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 
 use crate::{config::Node, sampling::Fault};
 
+/// Servers that a message repeats.
+const NAMED: usize = 4;
+
 /// What one sentinel says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Word {
@@ -62,9 +65,9 @@ impl Votes {
         }
     }
 
-    /// Whether any sentinel named a server at all.
-    pub(super) fn name_nobody(&self) -> bool {
-        self.candidates().is_empty()
+    /// Whether any sentinel named another server than this one.
+    pub(super) fn name_other_than(&self, node: &Node) -> bool {
+        self.candidates().keys().any(|named| *named != node)
     }
 
     /// Why there is no master.
@@ -79,9 +82,13 @@ impl Votes {
                 Word::Names(..) | Word::NoSuchMaster => {}
             }
         }
-        let mut parts: Vec<String> = (self.candidates().into_iter())
+        let candidates = self.candidates();
+        let mut parts: Vec<String> = (candidates.iter().take(NAMED))
             .map(|(node, (votes, _))| format!("{votes} name {node}"))
             .collect();
+        if candidates.len() > NAMED {
+            parts.push(format!("{} name still others", candidates.len() - NAMED));
+        }
         if strangers > 0 {
             parts.push(format!("{strangers} know no master `{master}`"));
         }
@@ -188,6 +195,8 @@ mod tests {
                     .to_owned()
             )
         );
+        let many = said(&["a", "b", "c", "d", "e", "f"]).to_string();
+        assert!(many.ends_with("1 name d:6379, 2 name still others"), "{many}");
         assert!(matches!(said(&["-", "-"]), Fault::Unreachable(_)));
         assert!(matches!(said(&["?", "?"]), Fault::NotReady(_)));
         let mut refused = Votes::of(1);

@@ -70,8 +70,8 @@ impl Watch {
         }
     }
 
-    /// The master to connect to. While no sentinel names any, the last one that they named is as good
-    /// as it was, since without them there is no failover.
+    /// The master to connect to. While too few can be asked, the last one that they named is as good as
+    /// it was, since without them there is no failover; unless one of them names another.
     pub(super) async fn master(&self) -> Result<Node, Fault> {
         let votes = self.ask(|votes| votes.settled().is_some()).await;
         let known = lock(&self.memory).master.clone();
@@ -81,7 +81,7 @@ impl Watch {
                 Ok(node.clone())
             }
             None => match known {
-                Some(node) if votes.name_nobody() => Ok(node),
+                Some(node) if !votes.name_other_than(&node) => Ok(node),
                 Some(_) | None => Err(votes.fault(&self.master)),
             },
         }
