@@ -10,7 +10,7 @@ use std::{
 
 use penstock::redis::sentinel_acl;
 use tokio::{
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
@@ -40,9 +40,10 @@ const AFTER_ELECTION: Duration = Duration::from_secs(2);
 const POLL: Duration = Duration::from_millis(20);
 
 /// Polls a queue that always has at least three jobs; gives how often.
-fn poll(keda: &Keda, stop: &CancellationToken) -> JoinHandle<usize> {
+fn poll(keda: &Keda, stop: &CancellationToken) -> JoinSet<usize> {
     let (keda, stop) = (keda.clone(), stop.clone());
-    tokio::spawn(async move {
+    let mut task = JoinSet::new();
+    task.spawn(async move {
         let mut polls = 0;
         while !stop.is_cancelled() {
             let asked = Instant::now();
@@ -56,7 +57,8 @@ fn poll(keda: &Keda, stop: &CancellationToken) -> JoinHandle<usize> {
             sleep(POLL).await;
         }
         polls
-    })
+    });
+    task
 }
 
 /// Writes jobs of another queue to a server as fast as it takes them, until it is killed.
@@ -84,7 +86,7 @@ struct World {
     keda: Keda,
     busy: Pushes,
     idle: Pushes,
-    polls: JoinHandle<usize>,
+    polls: JoinSet<usize>,
     stop: CancellationToken,
 }
 
@@ -114,7 +116,7 @@ impl World {
     /// Nothing wrong was said in between.
     async fn end(mut self) {
         self.stop.cancel();
-        let polls = self.polls.await.unwrap();
+        let polls = self.polls.join_next().await.unwrap().unwrap();
         assert!(polls > 50, "{polls} polls are too few");
         while let Some(active) = self.busy.if_any(millis(100)).await {
             assert!(active, "`false` was pushed");

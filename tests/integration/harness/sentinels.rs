@@ -6,7 +6,7 @@ use std::{
     fmt::Write,
     fs,
     process::{Child, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::mpsc::{Receiver, sync_channel},
     time::Duration,
 };
 
@@ -37,10 +37,10 @@ impl Sentinel {
     fn start(kind: Kind, master: &str, more: &str, password: Option<&str>) -> Self {
         let (folder, port) = (TempDir::new().unwrap(), Port::take());
         let mut config = format!("port {}\nbind 127.0.0.1\n{more}\n", port.number);
-        write!(config, "sentinel monitor {MASTER} {master} 2\n").unwrap();
-        write!(config, "sentinel down-after-milliseconds {MASTER} 700\n").unwrap();
-        write!(config, "sentinel failover-timeout {MASTER} 4000\n").unwrap();
-        write!(config, "sentinel parallel-syncs {MASTER} 2\n").unwrap();
+        writeln!(config, "sentinel monitor {MASTER} {master} 2").unwrap();
+        writeln!(config, "sentinel down-after-milliseconds {MASTER} 700").unwrap();
+        writeln!(config, "sentinel failover-timeout {MASTER} 4000").unwrap();
+        writeln!(config, "sentinel parallel-syncs {MASTER} 2").unwrap();
         let path = folder.path().join("sentinel.conf");
         fs::write(&path, config).unwrap();
         let mut command = programs::bare(kind.program());
@@ -137,26 +137,21 @@ impl Trio {
 
     /// Asks the first sentinel for a failover although the master is well.
     pub fn fail_over(&self) {
-        let mut command = redis::cmd("SENTINEL");
         let mut link = self.sentinels[0].connect().unwrap();
         // It is refused as long as no replica is good enough to the sentinel.
         patiently(|| {
-            command
-                .arg("FAILOVER")
-                .arg(MASTER)
-                .query::<()>(&mut link)
-                .map_err(|_| command = redis::cmd("SENTINEL"))
-                .is_ok()
+            let mut command = redis::cmd("SENTINEL");
+            command.arg("FAILOVER").arg(MASTER).query::<()>(&mut link).is_ok()
         });
     }
 
     /// Hears what all sentinels announce, until the first of them says that it follows a new master.
     pub fn listen(&self) -> Receiver<Switch> {
-        let (sender, switches) = channel();
+        let (sender, switches) = sync_channel(16);
         for sentinel in &self.sentinels {
             let (mut link, sender) = (sentinel.connect().unwrap(), sender.clone());
             link.set_read_timeout(Some(FAILOVER)).unwrap();
-            let (subscribed, is_subscribed) = channel();
+            let (subscribed, is_subscribed) = sync_channel(16);
             // It ends with its sentinel, or when nothing comes.
             std::thread::spawn(move || {
                 let mut announced = link.as_pubsub();
