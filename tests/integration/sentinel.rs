@@ -403,11 +403,20 @@ async fn sentinels_that_refuse_the_password_are_told_and_the_password_is_not() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sentinels_may_name_the_master_by_its_host_name() {
-    let names = "sentinel resolve-hostnames yes\nsentinel announce-hostnames yes";
-    let trio = Trio::with(Kind::Redis, names, None);
-    trio.servers[0].run("RPUSH q a b c");
-    // One that was told a name gives that name.
-    let service = Setup::default().config(Trio::config(&trio.addresses(), "")).start().await;
+    let server = Server::start(Kind::Redis);
+    server.run("RPUSH q a b c");
+    let port = server.port().to_string();
+    let named: &'static str =
+        format!("*2\r\n$9\r\nlocalhost\r\n${}\r\n{port}\r\n", port.len()).leak();
+    let answer = move |command: &str| match command {
+        "SENTINEL" => named.as_bytes(),
+        _ => b"-ERR unknown command\r\n",
+    };
+    let sentinel = Scripted::answering(answer).await;
+    let config = Trio::config(&[sentinel.address()], "");
+    let service = Setup::default().config(config).start().await;
     let keda = service.keda().await;
     eventually_is(RECOVERY, Ok(3.0), async || value(&keda, "q").await).await;
+    let named = service.log_with("the sentinels name a master");
+    assert_eq!(named[0]["master"], format!("localhost:{port}"));
 }
