@@ -139,6 +139,16 @@ pub const POOL_CONNECTIONS: usize = 2;
 pub const PIPELINE_BUFFER: usize = 64;
 /// Key types that one connection remembers between reads.
 pub const REMEMBERED_TYPES: usize = 100_000;
+/// Sentinels that one connection may list.
+pub const SENTINELS: usize = 16;
+/// How long a sentinel may take to be connected to and to name the master. What it leaves of
+/// [`CONNECT_DEADLINE`] is for that master.
+pub const SENTINEL_DEADLINE: Duration = Duration::from_millis(400);
+/// How often the sentinels are asked for the master while one is linked, and the master for its role.
+/// A failover that they announce is noticed at once; this is for an announcement that got lost.
+pub const SENTINEL_INTERVAL: Duration = Duration::from_secs(1);
+/// The shortest time between two such questions, however much is announced.
+pub const SENTINEL_FLOOR: Duration = Duration::from_millis(25);
 
 /// Members of a collection that are looked at one by one.
 pub const EACH_MEMBERS: usize = 1_000;

@@ -5,7 +5,9 @@
 
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-use penstock::{layouts::Registry, signals::KINDS, trigger::Trigger};
+use penstock::{
+    config::Config, layouts::Registry, redis::sentinel_acl, signals::KINDS, trigger::Trigger,
+};
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
@@ -108,6 +110,21 @@ fn every_trigger_on_a_page_of_a_framework_is_one() {
             assert!(trigger.is_ok(), "{}: {:?}", layout.name(), trigger.err());
         }
     }
+}
+
+#[test]
+fn every_configuration_on_the_page_of_topologies_is_one() {
+    let page = read("docs/topologies.md");
+    let blocks: Vec<&str> = page.split("```toml\n").skip(1).collect();
+    assert!(blocks.len() >= 3, "the page was read");
+    for block in blocks {
+        let toml = block.split("```").next().unwrap();
+        let config = Config::parse(toml, "docs/topologies.md").map_err(|told| told.to_string());
+        let config = config.unwrap();
+        assert!(config.connections["default"].endpoint.is_given(), "{toml}");
+    }
+    let line = format!("user {} >PASSWORD", sentinel_acl("penstock"));
+    assert!(page.contains(&line), "the page does not have: {line}");
 }
 
 #[test]

@@ -23,7 +23,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{
     config::{self, Config, Settings, TlsSettings},
     layouts::{Layout, Registry},
-    redis::acl_line,
+    redis::{acl_line, acl_line_on_sentinels},
     telemetry::{LogFormat, init_logging},
     trigger::Trigger,
 };
@@ -274,6 +274,9 @@ fn check(files: &[PathBuf], acl: bool, config: Option<&Path>) -> Outcome {
     };
     for connection in config.iter().filter(|_| acl).flat_map(|config| config.connections.values()) {
         println!("# connection {}\n{}", connection.name, acl_line(connection));
+        if let Some(line) = acl_line_on_sentinels(connection) {
+            println!("# connection {}, on its sentinels\n{line}", connection.name);
+        }
     }
     if files.is_empty() {
         return Outcome::Ok;

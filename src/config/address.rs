@@ -44,7 +44,9 @@ pub(super) enum AddressError {
     Scheme,
     #[error("asks for a Unix socket, which is not in this release; use redis://host:port")]
     UnixSocket,
-    #[error("asks for Sentinel, which is not in this release; use redis:// with the one master")]
+    #[error(
+        "asks for Sentinel; write sentinel = {{…}} in the connection's section of the file instead"
+    )]
     Sentinel,
     #[error("asks for Cluster, which is not in this release; use redis:// with one server")]
     Cluster,

@@ -16,6 +16,7 @@ use super::{
     problem::{ConfigProblems, Spot},
     raw::{Given, RawConnection},
     redis_tls::{RawRedisTls, RedisTls},
+    sentinel::RawSentinel,
 };
 
 /// A Redis that the administrator configured by name.
@@ -44,6 +45,7 @@ pub struct Connection {
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) url: Option<Given<String>>,
+    pub(super) sentinel: Option<RawSentinel>,
     pub(super) username: Option<Given<String>>,
     pub(super) passwords: Vec<Given<Password>>,
 }
@@ -51,9 +53,17 @@ pub(super) struct Draft {
 /// A draft whose URL is read.
 struct Layer {
     /// The outer `None` is "not given", the inner one "given, and a problem".
-    address: Option<Option<Address>>,
+    address: Option<Option<Place>>,
     username: Option<Given<String>>,
     password: Option<Given<Password>>,
+}
+
+/// Where a connection is.
+struct Place {
+    endpoint: Endpoint,
+    database: u32,
+    /// Whether it is to be spoken to by TLS, if that is said there.
+    asks_for_tls: Option<bool>,
 }
 
 impl Draft {
@@ -75,15 +85,23 @@ impl Draft {
         });
         let command = std::mem::take(&mut raw.password_command).settle(problems);
         let passwords = file.into_iter().chain(variable).chain(command).collect();
-        Self { url: raw.url.take(), username: raw.username.take(), passwords }
+        let (url, sentinel) = (raw.url.take(), raw.sentinel.take());
+        Self { url, sentinel, username: raw.username.take(), passwords }
     }
 
-    fn settle(self, problems: &mut ConfigProblems) -> Layer {
-        let Self { url, username, passwords } = self;
+    fn settle(self, scope: Scope<'_>, problems: &mut ConfigProblems) -> Layer {
+        let Self { url, sentinel, username, passwords } = self;
         if let Some(username) = username.as_ref().filter(|username| username.value.is_empty()) {
             problems.add(&username.spot, "is empty; remove it or name a user");
         }
         let mut layer = Layer { address: None, username, password: None };
+        if let Some(sentinel) = sentinel {
+            if url.is_some() {
+                problems.add(&sentinel.spot, "is given beside `url`; keep one of the two");
+            }
+            let settled = sentinel.settle(scope, problems);
+            layer.address = Some(settled.map(|(endpoint, database)| Place::of(endpoint, database)));
+        }
         if let Some(Given { spot, value }) = url {
             match Location::parse(&value) {
                 Ok(location) => layer.take(location, &spot, problems),
@@ -106,7 +124,9 @@ impl Draft {
 
 impl Layer {
     fn take(&mut self, location: Location, spot: &Spot, problems: &mut ConfigProblems) {
-        self.address = Some(Some(location.address));
+        let Address { host, port, database, tls } = location.address;
+        let endpoint = Endpoint::Standalone(Node { host, port });
+        self.address = Some(Some(Place { endpoint, database, asks_for_tls: Some(tls) }));
         self.password = location.password.map(|secret| {
             let value = Password::Fixed(secret);
             Given { spot: spot.clone(), value }
@@ -128,16 +148,16 @@ pub(super) fn settle(
     scope: Scope<'_>,
     problems: &mut ConfigProblems,
 ) -> Option<Connection> {
-    let layers: Vec<Layer> = drafts.into_iter().map(|draft| draft.settle(problems)).collect();
+    let layers: Vec<Layer> =
+        drafts.into_iter().map(|draft| draft.settle(scope, problems)).collect();
     let (mut address, mut username, mut password) = (None, None, None);
     for layer in layers {
         address = address.or(layer.address);
         username = username.or(layer.username);
         password = password.or(layer.password);
     }
-    let asks_for_tls = address.as_ref().and_then(Option::as_ref).map(|address| address.tls);
-    let address = match address {
-        Some(address) => address.map(endpoint),
+    let place = match address {
+        Some(place) => place,
         None => scope.missing_url(name, spot, problems),
     };
     if let (Some(username), None, false) = (&username, &password, problems.concern(spot)) {
@@ -147,10 +167,11 @@ pub(super) fn settle(
         scope.try_password(password, problems);
     }
     let hold_stale = hold_stale(raw.hold_stale, problems);
-    let database = address.as_ref().map_or(0, |(_, database)| *database);
+    let database = place.as_ref().map_or(0, |place| place.database);
     let access = raw.access.settle(database, problems);
+    let asks_for_tls = place.as_ref().and_then(|place| place.asks_for_tls);
     let tls = RawRedisTls::settle(raw.tls, asks_for_tls, scope.reads_files(), problems);
-    let (endpoint, database) = address?;
+    let Place { endpoint, .. } = place?;
     Some(Connection {
         name: name.to_owned(),
         endpoint,
@@ -163,9 +184,11 @@ pub(super) fn settle(
     })
 }
 
-/// The one server of a URL, and its database.
-fn endpoint(Address { host, port, database, tls: _ }: Address) -> (Endpoint, u32) {
-    (Endpoint::Standalone(Node { host, port }), database)
+impl Place {
+    /// One that says nothing of TLS.
+    fn of(endpoint: Endpoint, database: u32) -> Self {
+        Self { endpoint, database, asks_for_tls: None }
+    }
 }
 
 fn hold_stale(given: Option<Given<String>>, problems: &mut ConfigProblems) -> Duration {
@@ -192,12 +215,12 @@ pub(super) fn is_name(text: &str) -> bool {
 
 impl Scope<'_> {
     /// Whether files that settings name are those that the server will read.
-    fn reads_files(self) -> bool {
+    pub(super) fn reads_files(self) -> bool {
         matches!(self, Self::Everything(_))
     }
 
     /// The password in a variable that the file names. Without an environment nobody can say.
-    fn password_env(
+    pub(super) fn password_env(
         self,
         variable: &str,
         spot: &Spot,
@@ -217,7 +240,7 @@ impl Scope<'_> {
 
     /// A wrong path is told now and not by an outage. The file may be on another machine when
     /// the configuration is read alone.
-    fn try_password(self, password: &Given<Password>, problems: &mut ConfigProblems) {
+    pub(super) fn try_password(self, password: &Given<Password>, problems: &mut ConfigProblems) {
         let Given { spot, value } = password;
         let error = match (self, value) {
             (Self::FileAlone, _) => None,
@@ -234,20 +257,15 @@ impl Scope<'_> {
         }
     }
 
-    fn missing_url(
-        self,
-        name: &str,
-        spot: &Spot,
-        problems: &mut ConfigProblems,
-    ) -> Option<(Endpoint, u32)> {
+    fn missing_url(self, name: &str, spot: &Spot, problems: &mut ConfigProblems) -> Option<Place> {
         match self {
-            Self::FileAlone => Some((Endpoint::not_given(), 0)),
+            Self::FileAlone => Some(Place::of(Endpoint::not_given(), 0)),
             // What is wrong with the URL was said already.
             Self::Everything(_) if problems.concern(spot) => None,
             Self::Everything(_) => {
                 let variable = name.to_ascii_uppercase().replace('-', "_");
                 let what = format!(
-                    "has no URL; give `url` in its section of the file, \
+                    "has no URL; give `url` or `sentinel` in its section of the file, \
                      PENSTOCK_REDIS_{variable}_URL or --redis {name}=URL"
                 );
                 problems.add(spot, what);

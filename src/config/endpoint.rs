@@ -4,21 +4,26 @@
 //! nodes. It does not connect, and what somebody wrote in a node's place is never repeated: it may
 //! be a URL with a password.
 
-use std::fmt;
+use std::{fmt, net::IpAddr};
 
 use url::Url;
 
-use super::address;
+use super::{address, sentinel::Sentinels};
 
 /// The host of a connection whose URL is not in the file, when the file is read alone. It can
 /// never be resolved (RFC 6761).
 const NOT_GIVEN: &str = "url-not-given.invalid";
 
+/// The longest host name (RFC 1035).
+const HOST_BYTES: usize = 253;
+
 /// Where a connection's Redis is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Endpoint {
     /// One server.
     Standalone(Node),
+    /// The master that sentinels name.
+    Sentinel(Sentinels),
 }
 
 /// A server that can be connected to.
@@ -62,6 +67,7 @@ impl Endpoint {
     pub fn is_given(&self) -> bool {
         match self {
             Self::Standalone(node) => node.host != NOT_GIVEN,
+            Self::Sentinel(_) => true,
         }
     }
 }
@@ -70,6 +76,10 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Standalone(node) => node.fmt(f),
+            Self::Sentinel(Sentinels { master, nodes, .. }) => {
+                let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
+                write!(f, "the master `{master}` of the sentinels {}", nodes.join(", "))
+            }
         }
     }
 }
@@ -93,6 +103,16 @@ impl Node {
         let host = address::host(host).map_err(|_| NodeError::Host)?;
         let port = url.port().unwrap_or(default_port);
         if port == 0 { Err(NodeError::Port) } else { Ok(Self { host, port }) }
+    }
+}
+
+impl Node {
+    /// A node as a server names it: host name or IP address without brackets, and port.
+    pub fn named(host: &str, port: u16) -> Option<Self> {
+        let legal = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_');
+        let is_name = (1..=HOST_BYTES).contains(&host.len()) && host.bytes().all(legal);
+        let is_host = is_name || host.parse::<IpAddr>().is_ok();
+        (is_host && port > 0).then(|| Self { host: host.to_owned(), port })
     }
 }
 

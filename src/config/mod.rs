@@ -16,6 +16,7 @@ mod problem;
 mod quota;
 mod raw;
 mod redis_tls;
+mod sentinel;
 mod server;
 mod tls;
 
@@ -33,6 +34,7 @@ pub use password::{Password, PasswordCommand, PasswordError, without_line_end};
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use quota::Quota;
 pub use redis_tls::RedisTls;
+pub use sentinel::Sentinels;
 pub use server::Server;
 pub use tls::{ClientName, NoClientName, ServerTls, TlsSettings};
 

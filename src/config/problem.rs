@@ -46,10 +46,11 @@ impl ConfigProblems {
         self.0.iter()
     }
 
-    /// Whether something is wrong with what stands here or with a key in it.
+    /// Whether something is wrong with what stands here, with a key in it or with an item of it.
     pub(super) fn concern(&self, spot: &Spot) -> bool {
         let is_here = |path: &str| {
-            path.strip_prefix(&spot.path).is_some_and(|rest| !rest.starts_with(|c| c != '.'))
+            path.strip_prefix(&spot.path)
+                .is_some_and(|rest| !rest.starts_with(|c| c != '.' && c != '['))
         };
         self.iter().any(|problem| problem.place == spot.place && is_here(&problem.path))
     }

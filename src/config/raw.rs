@@ -14,6 +14,7 @@ use super::{
     problem::{ConfigProblems, Spot},
     quota::RawQuota,
     redis_tls::RawRedisTls,
+    sentinel::RawSentinel,
 };
 
 /// A setting and where it stands. No `Debug`: it may be a password.
@@ -60,6 +61,7 @@ pub(super) struct RawConnection {
     pub(super) password_env: Option<Given<String>>,
     pub(super) password_command: RawCommand,
     pub(super) tls: Option<RawRedisTls>,
+    pub(super) sentinel: Option<RawSentinel>,
     pub(super) hold_stale: Option<Given<String>>,
     pub(super) access: RawAccess,
 }
@@ -73,9 +75,13 @@ const REFUSED_IN_CONNECTION: Refused = &[
         "a password is never written here; use password_file, password_env, password_command or a \
          variable PENSTOCK_REDIS_NAME_PASSWORD",
     ),
-    ("sentinel", "Sentinel is not in this release; give the one master as `url`"),
     ("cluster", "Cluster is not in this release; give one server as `url`"),
 ];
+
+const REFUSED_IN_SENTINEL: Refused = &[(
+    "password",
+    "a password is never written here; use password_file, password_env or password_command",
+)];
 
 impl RawFile {
     /// Reads a file; what is wrong with one key leaves that key out. `None` if it is no TOML at all.
@@ -157,10 +163,8 @@ impl RawConnection {
             username: section.text("username"),
             password_file: section.text("password_file"),
             password_env: section.text("password_env"),
-            password_command: RawCommand {
-                words: section.list("password_command", "strings", match_text),
-                refresh: section.text("password_refresh"),
-            },
+            password_command: section.command(),
+            sentinel: RawSentinel::read(&mut section),
             hold_stale: section.text("hold_stale"),
             tls: section.section("tls").map(RawRedisTls::read),
             access: RawAccess {
@@ -192,6 +196,34 @@ impl RawRedisTls {
         };
         section.finish(REFUSED_IN_TLS);
         tls
+    }
+}
+
+impl RawSentinel {
+    /// The table `sentinel` of a connection, and the database that stands beside it.
+    fn read(of: &mut Section<'_>) -> Option<Self> {
+        let database = of.given("database", "a whole number", Value::as_integer);
+        let Some(mut section) = of.section("sentinel") else {
+            if let Some(Given { spot, .. }) = database {
+                let what = "is for a connection with `sentinel`; with `url` write it as \
+                            redis://host:6379/N";
+                of.problems.add(&spot, what);
+            }
+            return None;
+        };
+        let sentinel = Self {
+            spot: section.spot.clone(),
+            master: section.text("master"),
+            nodes: section.list("nodes", "strings", match_text),
+            username: section.text("username"),
+            password_file: section.text("password_file"),
+            password_env: section.text("password_env"),
+            password_command: section.command(),
+            tls: section.section("tls").map(RawRedisTls::read),
+            database,
+        };
+        section.finish(REFUSED_IN_SENTINEL);
+        Some(sentinel)
     }
 }
 
@@ -228,6 +260,14 @@ impl Section<'_> {
     ) -> Option<Given<Vec<T>>> {
         let read_all = |value: &Value| value.as_array()?.iter().map(&read).collect();
         self.given(key, &format!("a list of {of} in brackets"), read_all)
+    }
+
+    /// A command that prints a password, and how often it is run.
+    fn command(&mut self) -> RawCommand {
+        RawCommand {
+            words: self.list("password_command", "strings", match_text),
+            refresh: self.text("password_refresh"),
+        }
     }
 
     /// The value of a key, if `read` finds it to be of its type.

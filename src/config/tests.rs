@@ -2,6 +2,7 @@
 
 mod credentials;
 mod secrecy;
+mod sentinel;
 
 use std::time::Duration;
 
@@ -221,13 +222,14 @@ fn all_problems_come_at_once_with_their_place() {
         "penstock.toml: server.tls.cert: needs the certificate's key: `key`, --tls-key",
         "penstock.toml: redis.Bad: is no name of a connection",
         "penstock.toml: redis.flat: must be a section of keys",
-        "penstock.toml: redis.none: has no URL; give `url` in its section of the file, \
+        "penstock.toml: redis.none: has no URL; give `url` or `sentinel` in its section of the file, \
          PENSTOCK_REDIS_NONE_URL or --redis none=URL",
         "penstock.toml: redis.cache.password: a password is never written here",
         "penstock.toml: redis.cache.hold_stale: must be at most 24h",
         "penstock.toml: redis.cache.namespaces: must be a list of strings in brackets",
         "penstock.toml: redis.cache.keys: must be a list of strings in brackets",
-        "penstock.toml: redis.cache.sentinel: Sentinel is not in this release",
+        "penstock.toml: redis.cache.sentinel: is given beside `url`; keep one of the two",
+        "penstock.toml: redis.cache.sentinel.nodes: is missing",
         "penstock.toml: redis.user.url: names a user for the connection `user` without any",
         "penstock.toml: redis.two.username: is a second user beside the URL's",
         "penstock.toml: redis.two.password_file: is a second password",

@@ -59,17 +59,13 @@ impl Dialer {
     /// Opens a link to a node that reports its changes to `changes`: tracked where the node can,
     /// else not.
     pub(super) async fn dial(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
-        let heard = Arc::new(AtomicBool::new(true));
-        let report = (changes.clone(), Arc::clone(&heard));
-        let tracked = Changes::new(move |change| {
-            let (changes, heard) = &report;
-            if heard.load(Ordering::SeqCst) {
-                changes.report(change);
-            }
-        });
-        let link = self.open(node, &tracked, ProtocolVersion::RESP3).await;
-        // What a failed attempt still reports is not about the link that follows it.
-        heard.store(link.is_ok(), Ordering::SeqCst);
+        let (attempt, heard) = Attempt::reporting_to(changes);
+        let link = self.open(node, &heard, ProtocolVersion::RESP3).await;
+        if link.is_ok() {
+            attempt.succeeded();
+        } else {
+            drop(attempt);
+        }
         let link = match link {
             // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
             // nothing is announced, and reads are polled.
@@ -84,6 +80,29 @@ impl Dialer {
         link
     }
 
+    /// Opens a connection that is not tracked; what is announced on it goes to `push`. Tells also
+    /// whether anything can be announced.
+    pub(super) async fn dial_untracked(
+        &self,
+        node: &Node,
+        push: impl Fn(&PushInfo) + Clone + Send + Sync + 'static,
+    ) -> Result<(PooledConnection, bool), Fault> {
+        let get = async |protocol: ProtocolVersion| {
+            let (pool, _) = self.pool(node, push.clone(), protocol, None).await?;
+            pool.get().await.map_err(|error| error::pool_fault(&error))
+        };
+        let connection = match get(ProtocolVersion::RESP3).await {
+            Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
+                get(ProtocolVersion::RESP2).await.map(|connection| (connection, false))
+            }
+            other => other.map(|connection| (connection, true)),
+        };
+        if matches!(connection, Err(Fault::Refused(_))) {
+            self.identity.doubt();
+        }
+        connection
+    }
+
     async fn open(
         &self,
         node: &Node,
@@ -91,13 +110,15 @@ impl Dialer {
         protocol: ProtocolVersion,
     ) -> Result<RedisLink, Fault> {
         let tracked = Arc::new(AtomicBool::new(false));
-        let credentials = self.identity.current().await?;
-        let login = Login::new(self.identity.clone(), credentials.version);
-        let info = self.info(node, credentials, protocol)?;
-        let resolver = Resolver(node.host.clone());
         let ears = (protocol == ProtocolVersion::RESP3).then(|| self.ears.clone());
-        let report = (changes.clone(), ears.clone());
-        let pool = pool((info, resolver), report, Arc::clone(&tracked))?;
+        let (reported, listening) = (changes.clone(), self.ears.clone());
+        let push = move |push: &PushInfo| {
+            let heard = listening.take(push, Instant::now());
+            for change in invalidation::changes(push).into_iter().chain(heard) {
+                reported.report(change);
+            }
+        };
+        let (pool, login) = self.pool(node, push, protocol, Some(Arc::clone(&tracked))).await?;
         let connection: PooledConnection =
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
@@ -106,6 +127,50 @@ impl Dialer {
         // A server may take connections long before it is ready to answer.
         link.prove(false).await?;
         Ok(link)
+    }
+
+    /// A pool of its own for one connection. What is pushed on it goes to `push`; whether it is tracked
+    /// is noted in `tracked`, without which it is not. Tells also what it was authenticated with.
+    async fn pool(
+        &self,
+        node: &Node,
+        push: impl Fn(&PushInfo) + Send + Sync + 'static,
+        protocol: ProtocolVersion,
+        tracked: Option<Arc<AtomicBool>>,
+    ) -> Result<(Pool, Login), Fault> {
+        let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
+        let credentials = self.identity.current().await?;
+        let login = Login::new(self.identity.clone(), credentials.version);
+        let info = self.info(node, credentials, protocol)?;
+        let is_pushing = protocol == ProtocolVersion::RESP3;
+        let mut config = AsyncConnectionConfig::new()
+            .set_dns_resolver(Resolver(node.host.clone()))
+            .set_connection_timeout(Some(limits::CONNECT_DEADLINE))
+            .set_response_timeout(Some(limits::CONNECT_DEADLINE))
+            .set_pipeline_buffer_size(limits::PIPELINE_BUFFER);
+        if is_pushing {
+            config = config.set_push_sender(move |info: PushInfo| -> Result<(), SendError> {
+                push(&info);
+                Ok(())
+            });
+        }
+        let manager =
+            Manager::new_with_config(info, config).map_err(|error| error::fault(&error))?;
+        let pool = Pool::builder(manager)
+            .max_size(limits::POOL_CONNECTIONS)
+            .runtime(Runtime::Tokio1)
+            .post_create(Hook::async_fn(move |connection, _| {
+                let tracked = tracked.clone().filter(|_| is_pushing);
+                Box::pin(async move {
+                    if let Some(tracked) = tracked {
+                        tracked.store(track(connection).await?, Ordering::SeqCst);
+                    }
+                    Ok(())
+                })
+            }))
+            .build()
+            .map_err(|error| unreachable(&error))?;
+        Ok((pool, login))
     }
 
     /// Where the node is and how it is spoken to. With TLS, the host is the name that must be in its
@@ -158,44 +223,35 @@ impl AsyncDNSResolver for Resolver {
     }
 }
 
-/// A pool of its own for one link. What is pushed on it goes to `changes`, and where there are ears, the
-/// protocol is one that pushes.
-fn pool(
-    (info, resolver): (ConnectionInfo, Resolver),
-    (changes, ears): (Changes, Option<Ears>),
-    tracked: Arc<AtomicBool>,
-) -> Result<Pool, Fault> {
-    let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
-    let mut config = AsyncConnectionConfig::new()
-        .set_dns_resolver(resolver)
-        .set_connection_timeout(Some(limits::CONNECT_DEADLINE))
-        .set_response_timeout(Some(limits::CONNECT_DEADLINE))
-        .set_pipeline_buffer_size(limits::PIPELINE_BUFFER);
-    let is_pushing = ears.is_some();
-    if let Some(ears) = ears {
-        config = config.set_push_sender(move |push: PushInfo| -> Result<(), SendError> {
-            let heard = ears.take(&push, Instant::now());
-            for change in invalidation::changes(&push).into_iter().chain(heard) {
+/// An attempt to connect. What one that failed or was given up still reports is not about the link
+/// that follows it.
+struct Attempt(Option<Arc<AtomicBool>>);
+
+impl Attempt {
+    fn reporting_to(changes: &Changes) -> (Self, Changes) {
+        let heard = Arc::new(AtomicBool::new(true));
+        let report = (changes.clone(), Arc::clone(&heard));
+        let tracked = Changes::new(move |change| {
+            let (changes, heard) = &report;
+            if heard.load(Ordering::SeqCst) {
                 changes.report(change);
             }
-            Ok(())
         });
+        (Self(Some(heard)), tracked)
     }
-    let manager = Manager::new_with_config(info, config).map_err(|error| error::fault(&error))?;
-    Pool::builder(manager)
-        .max_size(limits::POOL_CONNECTIONS)
-        .runtime(Runtime::Tokio1)
-        .post_create(Hook::async_fn(move |connection, _| {
-            let tracked = Arc::clone(&tracked);
-            Box::pin(async move {
-                if is_pushing {
-                    tracked.store(track(connection).await?, Ordering::SeqCst);
-                }
-                Ok(())
-            })
-        }))
-        .build()
-        .map_err(|error| unreachable(&error))
+
+    /// It is heard from now on.
+    fn succeeded(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if let Some(heard) = &self.0 {
+            heard.store(false, Ordering::SeqCst);
+        }
+    }
 }
 
 /// Turns tracking on; `false` where the server has none or does not allow it. A server that is only

@@ -35,13 +35,24 @@ pub(super) fn refusal(error: &RedisError) -> Refusal {
 }
 
 /// Why a round trip failed, or what an error reply that is not about the key means.
+///
+/// A server is not ready whose state will pass: it loads, runs a script, has lost its master or is no
+/// master any more, has lost its slots, or has no room for one more client. MISCONF and OOM are about
+/// writes and leave reads alone; a PING may still get MISCONF, so they do not end a link.
 pub(super) fn fault(error: &RedisError) -> Fault {
     let message = brief(error);
     match error.code() {
-        Some("LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY") => {
+        Some(
+            "LOADING" | "MASTERDOWN" | "CLUSTERDOWN" | "TRYAGAIN" | "BUSY" | "READONLY"
+            | "UNKILLABLE",
+        ) => {
             return Fault::NotReady(message);
         }
-        Some("NOAUTH" | "WRONGPASS" | "NOPERM") => return Fault::Refused(message),
+        Some("ERR") if message.starts_with("ERR max number of clients") => {
+            return Fault::NotReady(message);
+        }
+        // DENIED is the protected mode.
+        Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED") => return Fault::Refused(message),
         Some("MOVED" | "ASK") => {
             return Fault::Unexpected(format!(
                 "{message}; this is a Redis Cluster, which this release does not read"
@@ -88,4 +99,74 @@ pub(super) fn brief(error: &RedisError) -> String {
 
 fn cut(text: &str) -> String {
     text.chars().take(MESSAGE_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use deadpool_redis::redis::parse_redis_value;
+
+    use super::*;
+
+    fn reply(line: &str) -> RedisError {
+        let value = parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();
+        value.extract_error().unwrap_err()
+    }
+
+    #[test]
+    fn every_kind_of_error_reply_is_a_fault_of_its_kind() {
+        type Wanted = fn(String) -> Fault;
+        let table: &[(&str, Wanted)] = &[
+            ("LOADING Redis is loading the dataset in memory", Fault::NotReady),
+            (
+                "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+                Fault::NotReady,
+            ),
+            ("READONLY You can't write against a read only replica.", Fault::NotReady),
+            ("CLUSTERDOWN The cluster is down", Fault::NotReady),
+            ("TRYAGAIN Multiple keys request during rehashing of slot", Fault::NotReady),
+            ("BUSY Redis is busy running a script.", Fault::NotReady),
+            ("UNKILLABLE The script has written already.", Fault::NotReady),
+            ("ERR max number of clients reached", Fault::NotReady),
+            ("ERR max number of clients + cluster connections reached", Fault::NotReady),
+            ("NOAUTH Authentication required.", Fault::Refused),
+            ("WRONGPASS invalid username-password pair or user is disabled.", Fault::Refused),
+            ("NOPERM User u has no permissions to run the 'llen' command", Fault::Refused),
+            ("DENIED Redis is running in protected mode", Fault::Refused),
+            ("MISCONF Redis is configured to save RDB snapshots", Fault::Unexpected),
+            ("OOM command not allowed when used memory > 'maxmemory'.", Fault::Unexpected),
+            ("EXECABORT Transaction discarded", Fault::Unexpected),
+            ("NOPROTO unsupported protocol version", Fault::Unexpected),
+            ("ERR unknown command 'HELLO'", Fault::Unexpected),
+            ("ODD", Fault::Unexpected),
+            ("", Fault::Unexpected),
+        ];
+        for (line, wanted) in table {
+            let Refusal::Fault(fault) = refusal(&reply(line)) else { panic!("{line}") };
+            let kind = std::mem::discriminant(&wanted(String::new()));
+            assert_eq!(std::mem::discriminant(&fault), kind, "{line}: {fault}");
+            let code = line.split(' ').next().unwrap();
+            assert!(fault.to_string().contains(code), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_is_about_the_key_is_no_fault() {
+        let wrong = "WRONGTYPE Operation against a key holding the wrong kind of value";
+        assert_eq!(refusal(&reply(wrong)), Refusal::WrongType);
+        assert_eq!(refusal(&reply("ERR no such key")), Refusal::NoSuchKey);
+    }
+
+    #[test]
+    fn a_moved_key_is_told_as_what_it_means() {
+        for line in ["MOVED 12182 10.0.0.1:6379", "ASK 12182 10.0.0.1:6379"] {
+            let fault = fault(&reply(line));
+            assert!(fault.to_string().contains("this is a Redis Cluster"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_long_error_is_cut_and_control_characters_are_no_part_of_it() {
+        let fault = fault(&reply(&format!("ERR a\u{1b}[31m{}", "x".repeat(1000)))).to_string();
+        assert!(fault.len() < 300 && !fault.contains('\u{1b}'), "{fault}");
+    }
 }

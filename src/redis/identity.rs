@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    config::{Connection, Password},
+    config::{Connection, Endpoint, Password, RedisTls, Sentinels},
     limits,
     sampling::Fault,
     secret::Secret,
@@ -46,6 +46,8 @@ struct Shared {
     /// A password was read, or could not be.
     looked: Notify,
     metrics: CredentialMetrics,
+    /// Who we are to the sentinels that name the server, where there are any.
+    to_sentinels: Option<Identity>,
 }
 
 /// The last password that was known.
@@ -77,16 +79,49 @@ impl Identity {
     /// Nothing is read or run yet.
     #[must_use]
     pub fn new(connection: &Connection, metrics: CredentialMetrics) -> Self {
+        let Connection { name, username, password, tls, .. } = connection;
+        let to_sentinels = match &connection.endpoint {
+            Endpoint::Sentinel(sentinels) => {
+                Some(Self::of_sentinels(name, sentinels, metrics.clone()))
+            }
+            Endpoint::Standalone(_) => None,
+        };
+        let place = (name.clone(), metrics);
+        Self::of(place, (username.clone(), password.clone()), tls.clone(), to_sentinels)
+    }
+
+    fn of(
+        (connection, metrics): (String, CredentialMetrics),
+        (username, password): (Option<String>, Password),
+        tls: Option<RedisTls>,
+        to_sentinels: Option<Self>,
+    ) -> Self {
         Self(Arc::new(Shared {
-            connection: connection.name.clone(),
-            username: connection.username.clone(),
-            password: connection.password.clone(),
-            certificates: connection.tls.clone().map(Certificates::new),
+            connection,
+            username,
+            password,
+            certificates: tls.map(Certificates::new),
             known: Mutex::default(),
             doubted: Notify::new(),
             looked: Notify::new(),
             metrics,
+            to_sentinels,
         }))
+    }
+
+    /// Nothing of the master's is in it.
+    fn of_sentinels(connection: &str, sentinels: &Sentinels, metrics: CredentialMetrics) -> Self {
+        let Sentinels { username, password, tls, .. } = sentinels;
+        let place = (format!("{connection} (sentinels)"), metrics);
+        Self::of(place, (username.clone(), password.clone()), tls.clone(), None)
+    }
+
+    /// Who we are to these sentinels. It is looked after with this one, if this one is of the same
+    /// connection.
+    pub(super) fn to_sentinels(&self, sentinels: &Sentinels) -> Self {
+        let metrics = self.0.metrics.clone();
+        let of = || Self::of_sentinels(&self.0.connection, sentinels, metrics);
+        self.0.to_sentinels.clone().unwrap_or_else(of)
     }
 
     /// Reads the file or runs the command. With a command this has to come before the first
@@ -95,6 +130,13 @@ impl Identity {
     /// # Errors
     /// [`Fault::Credentials`] when there is no password; the last one that was known stays in use.
     pub async fn renew(&self) -> Result<(), Fault> {
+        if let Some(to_sentinels) = &self.0.to_sentinels {
+            to_sentinels.renew_own().await?;
+        }
+        self.renew_own().await
+    }
+
+    async fn renew_own(&self) -> Result<(), Fault> {
         let read = match &self.0.password {
             Password::Command(command) => {
                 let secret = password_command::run(command).await;
@@ -112,6 +154,18 @@ impl Identity {
     /// Looks after the password until `stop` is cancelled: renews it in time, and at once when
     /// Redis refused it, with growing pauses while it does not get better.
     pub async fn keep(self, stop: CancellationToken) {
+        let sentinels = async {
+            if let Some(to_sentinels) = &self.0.to_sentinels {
+                to_sentinels.keep_own().await;
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            ((), ()) = async { tokio::join!(self.keep_own(), sentinels) } => {}
+        }
+    }
+
+    async fn keep_own(&self) {
         let certificates = async {
             while self.certificates().is_some() {
                 sleep(limits::CREDENTIAL_POLL).await;
@@ -121,7 +175,7 @@ impl Identity {
             let (mut failures, mut doubts) = (0, 0);
             loop {
                 let started = Instant::now();
-                failures = if self.renew().await.is_ok() { 0 } else { failures + 1 };
+                failures = if self.renew_own().await.is_ok() { 0 } else { failures + 1 };
                 let usual = match &self.0.password {
                     Password::None | Password::Fixed(_) => return std::future::pending().await,
                     Password::File(_) => limits::CREDENTIAL_POLL,
@@ -140,10 +194,7 @@ impl Identity {
                 }
             }
         };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            ((), ()) = async { tokio::join!(certificates, password) } => {}
-        }
+        tokio::join!(certificates, password);
     }
 
     /// The certificates, after a look at their files; `None` where TLS is not spoken.

@@ -13,7 +13,7 @@ use std::{
 
 use deadpool_redis::{
     Connection,
-    redis::{Cmd, Pipeline, RedisResult, Value},
+    redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection},
 };
 use tokio::time::timeout;
 
@@ -32,6 +32,7 @@ use super::{
     follow_up::FollowUps,
     heard::Ears,
     login::{self, Login},
+    role::Asker,
     scan,
     transcript::Exchange,
 };
@@ -109,6 +110,15 @@ impl RedisLink {
 
     pub(super) fn connection(&mut self) -> &mut Connection {
         self.connection.as_mut().expect("the connection is only taken when the link is dropped")
+    }
+
+    /// Asks beside the reads, over the same connection.
+    pub(super) fn asker(&self) -> Asker {
+        let connection = self
+            .connection
+            .as_ref()
+            .expect("the connection is only taken when the link is dropped");
+        Asker::new(MultiplexedConnection::clone(connection))
     }
 
     /// Sends commands in one pipeline and returns one reply for each.

@@ -20,12 +20,15 @@ mod link;
 mod login;
 mod password_command;
 mod rights;
+mod role;
 mod scan;
+mod sentinel;
 mod source;
 mod transcript;
 
 pub use demo::{Job, Jobs, JobsError, Lengths};
 pub use identity::Identity;
-pub use rights::acl_line;
+pub use rights::{acl_line, acl_line_on_sentinels};
+pub use sentinel::sentinel_acl;
 pub use source::{RedisSource, SourceLink};
 pub use transcript::Exchange;

@@ -5,6 +5,8 @@
 
 use crate::config::{Connection, Endpoint};
 
+use super::sentinel;
+
 /// The user that the line is for where the configuration names none.
 const USER: &str = "penstock";
 
@@ -61,10 +63,24 @@ pub fn acl_line(connection: &Connection) -> String {
     words.join(" ")
 }
 
+/// The same for the user on the sentinels of a connection that has some.
+#[must_use]
+pub fn acl_line_on_sentinels(connection: &Connection) -> Option<String> {
+    match &connection.endpoint {
+        Endpoint::Sentinel(sentinels) => {
+            let user = quoted(sentinels.username.as_deref().unwrap_or(USER));
+            Some(format!("ACL SETUSER {user} reset on >PASSWORD {}", sentinel::rules()))
+        }
+        Endpoint::Standalone(_) => None,
+    }
+}
+
 /// What the kind of endpoint takes on top.
 fn of_nodes(endpoint: &Endpoint) -> &'static [&'static str] {
     match endpoint {
         Endpoint::Standalone(_) => &[],
+        // A server that was named is asked what it is.
+        Endpoint::Sentinel(_) => &["role"],
     }
 }
 
@@ -132,5 +148,26 @@ mod tests {
         assert!(some.contains(" +select"), "{some}");
         assert!(line("scan = true").ends_with(" +scan"));
         assert!(line("url = \"redis://h\"\ndatabases = [0, 2]").contains(" +select"));
+    }
+
+    #[test]
+    fn a_master_is_asked_for_its_role_and_its_sentinels_have_a_user_of_their_own() {
+        let toml = "[redis.default]\nusername = 'app'\n[redis.default.sentinel]\nmaster = 'm'\n\
+                    nodes = ['s1']\nusername = 'watcher'";
+        let config = Config::parse(toml, "test").unwrap();
+        let connection = &config.connections["default"];
+        let on_master = acl_line(connection);
+        assert!(
+            on_master.starts_with("ACL SETUSER app reset on >PASSWORD ~* +llen"),
+            "{on_master}"
+        );
+        assert!(on_master.ends_with(" +role"), "{on_master}");
+        assert_eq!(
+            acl_line_on_sentinels(connection).unwrap(),
+            "ACL SETUSER watcher reset on >PASSWORD resetchannels &+switch-master -@all \
+             +sentinel|get-master-addr-by-name +sentinel|master +subscribe"
+        );
+        let config = Config::parse("[redis.default]\nurl = 'redis://h'", "test").unwrap();
+        assert_eq!(acl_line_on_sentinels(&config.connections["default"]), None);
     }
 }

@@ -2,7 +2,12 @@
 //!
 //! It is apart from the opening of links because it is about which node, and that about how.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::{Future, pending},
+    time::Duration,
+};
+
+use futures_util::FutureExt;
 
 use crate::{
     config::{Connection, Endpoint, Node},
@@ -11,7 +16,13 @@ use crate::{
     telemetry::CredentialMetrics,
 };
 
-use super::{connection::Dialer, identity::Identity, link::RedisLink, transcript::Exchange};
+use super::{
+    connection::Dialer,
+    identity::Identity,
+    link::RedisLink,
+    sentinel::{SentinelLink, SentinelSource},
+    transcript::Exchange,
+};
 
 /// One database of one configured Redis.
 #[derive(Debug, Clone)]
@@ -20,6 +31,7 @@ pub struct RedisSource(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     Standalone(Dialer, Node),
+    Sentinel(SentinelSource),
 }
 
 /// A link to what a [`RedisSource`] found.
@@ -27,6 +39,7 @@ pub struct SourceLink(LinkKind);
 
 enum LinkKind {
     Node(RedisLink),
+    Master(SentinelLink),
 }
 
 impl RedisSource {
@@ -40,9 +53,13 @@ impl RedisSource {
     /// The source for a database of a connection, whose credentials are these.
     #[must_use]
     pub fn with_identity(connection: &Connection, database: u32, identity: Identity) -> Self {
-        let dialer = Dialer::new(identity, database);
         Self(match &connection.endpoint {
-            Endpoint::Standalone(node) => Kind::Standalone(dialer, node.clone()),
+            Endpoint::Standalone(node) => {
+                Kind::Standalone(Dialer::new(identity, database), node.clone())
+            }
+            Endpoint::Sentinel(sentinels) => {
+                Kind::Sentinel(SentinelSource::new(sentinels, identity, database))
+            }
         })
     }
 }
@@ -53,7 +70,15 @@ impl Source for RedisSource {
     async fn connect(&self, changes: Changes) -> Result<SourceLink, Fault> {
         Ok(SourceLink(match &self.0 {
             Kind::Standalone(dialer, node) => LinkKind::Node(dialer.dial(node, &changes).await?),
+            Kind::Sentinel(source) => LinkKind::Master(source.connect(&changes).await?),
         }))
+    }
+
+    async fn moved(&self) {
+        match &self.0 {
+            Kind::Standalone(..) => pending().await,
+            Kind::Sentinel(source) => source.moved().await,
+        }
     }
 }
 
@@ -62,6 +87,7 @@ impl SourceLink {
     pub fn record(&mut self) {
         match &mut self.0 {
             LinkKind::Node(link) => link.record(),
+            LinkKind::Master(link) => link.node_link().record(),
         }
     }
 
@@ -69,6 +95,7 @@ impl SourceLink {
     pub fn take_transcript(&mut self) -> Vec<Exchange> {
         match &mut self.0 {
             LinkKind::Node(link) => link.take_transcript(),
+            LinkKind::Master(link) => link.node_link().take_transcript(),
         }
     }
 }
@@ -77,18 +104,21 @@ impl Link for SourceLink {
     fn tracked(&self) -> bool {
         match &self.0 {
             LinkKind::Node(link) => link.tracked(),
+            LinkKind::Master(link) => link.tracked(),
         }
     }
 
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         match &mut self.0 {
             LinkKind::Node(link) => link.read(reads).await,
+            LinkKind::Master(link) => link.read(reads).await,
         }
     }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
         match &mut self.0 {
             LinkKind::Node(link) => link.prove(clock).await,
+            LinkKind::Master(link) => link.prove(clock).await,
         }
     }
 
@@ -99,12 +129,14 @@ impl Link for SourceLink {
     ) -> Result<Result<KeyPage, Fault>, Fault> {
         match &mut self.0 {
             LinkKind::Node(link) => link.scan(wild, from).await,
+            LinkKind::Master(link) => link.scan(wild, from).await,
         }
     }
 
     fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
         match &mut self.0 {
-            LinkKind::Node(link) => link.guard(),
+            LinkKind::Node(link) => link.guard().boxed(),
+            LinkKind::Master(link) => link.guard().boxed(),
         }
     }
 }

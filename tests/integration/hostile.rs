@@ -181,12 +181,20 @@ async fn expect_unavailable(reply: &'static [u8]) {
         }
     }
     assert_eq!(service.get("/livez").await.0, 200);
+    assert!(service.memory() < 200_000, "{} kB of memory", service.memory());
     assert!(service.log().len() < 200, "an outage floods the log: {} lines", service.log().len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn error_replies_are_never_numbers() {
-    let replies: [&[u8]; 8] = [
+    let replies: [&[u8]; 15] = [
+        b"-READONLY You can't write against a read only replica.\r\n",
+        b"-TRYAGAIN Multiple keys request during rehashing of slot\r\n",
+        b"-MISCONF Redis is configured to save RDB snapshots\r\n",
+        b"-OOM command not allowed when used memory > 'maxmemory'.\r\n",
+        b"-WRONGPASS invalid username-password pair\r\n",
+        b"-DENIED Redis is running in protected mode\r\n",
+        b"!9\r\nERR error\r\n",
         b"-LOADING Redis is loading the dataset in memory\r\n",
         b"-MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.\r\n",
         b"-BUSY Redis is busy running a script.\r\n",
@@ -211,4 +219,32 @@ async fn answers_of_a_wrong_form_are_never_numbers() {
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
     ];
     futures_util::future::join_all(replies.map(expect_unavailable)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_break_off_or_claim_to_be_huge_are_never_numbers() {
+    let replies: [&[u8]; 8] = [
+        b"$10\r\n12",
+        b":12",
+        b"*2\r\n:1\r\n",
+        b"$9223372036854775807\r\n1",
+        b"*2147483647\r\n:1\r\n",
+        b"%9223372036854775807\r\n",
+        b"*1\r\n".repeat(10_000).leak(),
+        b"\0\xff\xfe\r\n",
+    ];
+    futures_util::future::join_all(replies.map(expect_unavailable)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_may_not_write_to_its_disk_is_read_all_the_same() {
+    let answer = |command: &str| match command {
+        "PING" => &b"-MISCONF Redis is configured to save RDB snapshots\r\n"[..],
+        "LLEN" => b":3\r\n",
+        _ => b"-ERR unknown command\r\n",
+    };
+    let peer = Scripted::answering(answer).await;
+    let service = Setup::default().redis(peer.url()).start().await;
+    let keda = service.keda().await;
+    eventually_is(RECOVERY, Ok(3.0), async || value(&keda, "q").await).await;
 }

@@ -31,6 +31,7 @@ mod peers;
 mod races;
 mod readers;
 mod redis_tls;
+mod sentinel;
 mod stream_groups;
 mod streams;
 mod tenancy;

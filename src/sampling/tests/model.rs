@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{
-    sync::watch,
+    sync::{Notify, watch},
     time::{Instant, sleep},
 };
 
@@ -25,6 +25,8 @@ type Meanwhile = Box<dyn FnMut(&mut Keys, usize) + Send>;
 pub struct Redis {
     server: Arc<Mutex<Server>>,
     hung: Arc<watch::Sender<bool>>,
+    replaced: Arc<Notify>,
+    moved: Arc<Notify>,
 }
 
 struct Server {
@@ -127,7 +129,9 @@ impl Redis {
             clock_began: Instant::now(),
             clock_set: Duration::from_hours(1),
         };
-        Self { server: Arc::new(Mutex::new(server)), hung: Arc::new(watch::Sender::new(false)) }
+        let server = Arc::new(Mutex::new(server));
+        let hung = Arc::new(watch::Sender::new(false));
+        Self { server, hung, replaced: Arc::default(), moved: Arc::default() }
     }
 
     fn server(&self) -> MutexGuard<'_, Server> {
@@ -191,6 +195,16 @@ impl Redis {
         if is_down {
             self.cut();
         }
+    }
+
+    /// Makes the link's own guard say that another server is the right one. It answers on.
+    pub fn replace(&self) {
+        self.replaced.notify_waiters();
+    }
+
+    /// Tells the source that there is another server to connect to.
+    pub fn tell_of_another(&self) {
+        self.moved.notify_waiters();
     }
 
     /// Breaks the connection.
@@ -323,6 +337,10 @@ impl Source for Redis {
         server.links.push(changes);
         Ok(Connection { redis: self.clone(), tracked: server.tracked, number: server.link })
     }
+
+    async fn moved(&self) {
+        self.moved.notified().await;
+    }
 }
 
 /// One connection to the model.
@@ -390,5 +408,13 @@ impl Link for Connection {
         server.proofs += 1;
         server.clocks += usize::from(clock);
         Ok(clock.then(|| server.clock_set + server.clock_began.elapsed()))
+    }
+
+    fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
+        let replaced = Arc::clone(&self.redis.replaced);
+        async move {
+            replaced.notified().await;
+            Fault::NotReady("another server is master".to_owned())
+        }
     }
 }

@@ -2,7 +2,10 @@
 //! come back.
 
 use super::*;
-use crate::sampling::{Change, source::Fault};
+use crate::{
+    layouts::Answer,
+    sampling::{Change, source::Fault},
+};
 
 const BUDGET: Duration = limits::HOLD_STALE;
 
@@ -196,4 +199,41 @@ async fn a_stopped_sampler_answers_at_once_with_what_it_holds() {
     let unavailable = world.ask(&other).await;
     assert!(matches!(unavailable, Observation::Unavailable(Why::Fault(Fault::Unreachable(_)))));
     assert_eq!(asked_at.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_that_answers_and_is_the_wrong_one_is_left_at_once_also_while_it_reads() {
+    let world = World::tracked().await;
+    world.redis.size("q", 7);
+    let subject = subject(&[("queue", "q")]);
+    assert_eq!(fresh(&world.ask(&subject).await), Some(7.0));
+    // Nothing is announced of it, and a read of another key is on its way.
+    world.redis.write_silently("q", Answer::Size(8));
+    world.redis.latency(300);
+    let other = self::subject(&[("queue", "other")]);
+    let asked = world.ask(&other);
+    let replaced = async {
+        ms(100).await;
+        world.redis.replace();
+        world.redis.latency(1);
+    };
+    let (answer, ()) = tokio::join!(asked, replaced);
+    assert!(is_unavailable(&answer), "it was never known, and what was on its way is not believed");
+    ms(60).await;
+    assert_eq!(world.redis.connects(), 2);
+    assert_eq!(fresh(&world.ask(&other).await), Some(0.0));
+    assert_eq!(fresh(&world.ask(&subject).await), Some(8.0), "everything was suspect");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_between_attempts_ends_when_there_is_another_server() {
+    for _ in 0..20 {
+        let world = World::tracked().await;
+        world.redis.down(true);
+        seconds(20).await;
+        world.redis.down(false);
+        world.redis.tell_of_another();
+        ms(2).await;
+        assert_eq!(world.redis.connects(), 2);
+    }
 }

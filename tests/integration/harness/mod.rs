@@ -8,6 +8,7 @@ mod programs;
 mod proxy;
 mod scripted;
 mod seed;
+mod sentinels;
 mod server;
 mod service;
 
@@ -20,6 +21,7 @@ pub use programs::{penstock, python};
 pub use proxy::{Mode, Proxy};
 pub use scripted::Scripted;
 pub use seed::seed;
+pub use sentinels::{MASTER, Sentinel, Trio};
 pub use server::{Kind, Pair, Server, Silent};
 pub use service::{Service, Setup};
 

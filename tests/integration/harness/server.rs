@@ -43,13 +43,13 @@ pub struct Pair {
 
 /// A port that is taken and on which nobody listens: a connection to it is refused, and a server
 /// may come and go on it (both sides set SO_REUSEADDR).
-struct Port {
+pub(super) struct Port {
     _socket: TcpSocket,
-    number: u16,
+    pub(super) number: u16,
 }
 
 impl Port {
-    fn take() -> Self {
+    pub(super) fn take() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();

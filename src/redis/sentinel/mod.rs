@@ -1,0 +1,182 @@
+//! The master that sentinels name: found, proved by its own ROLE, and left as soon as they name
+//! another.
+//!
+//! It is apart from a single server because the address is an answer here, which may be wrong or
+//! old. A link is never trusted for its address alone: a master that was replaced while it hung, or
+//! was cut off, still takes commands.
+
+mod line;
+mod votes;
+mod watch;
+
+use std::{fmt, future::Future, sync::Arc, time::Duration};
+
+use tokio::time::{sleep, timeout_at};
+
+use crate::{
+    config::{Node, Sentinels},
+    layouts::{Read, Wild},
+    limits,
+    sampling::{Changes, Fault, KeyPage, Link, Position, Reply},
+    time::Instant,
+};
+
+use super::{connection::Dialer, identity::Identity, link::RedisLink, role::Role};
+
+pub(super) use line::rules;
+pub use line::sentinel_acl;
+use watch::Watch;
+
+/// What is left of the time to connect when a master has not answered, to say which it was.
+const TO_SAY_SO: Duration = Duration::from_millis(50);
+
+/// A database of the master that sentinels name.
+#[derive(Clone)]
+pub(super) struct SentinelSource {
+    dialer: Dialer,
+    watch: Arc<Watch>,
+}
+
+/// A link to that master.
+pub(super) struct SentinelLink {
+    inner: RedisLink,
+    node: Node,
+    watch: Arc<Watch>,
+}
+
+impl SentinelSource {
+    /// `identity` is who we are to the master.
+    pub(super) fn new(sentinels: &Sentinels, identity: Identity, database: u32) -> Self {
+        let watch = Watch::new(sentinels, Dialer::new(identity.to_sentinels(sentinels), 0));
+        Self { dialer: Dialer::new(identity, database), watch: Arc::new(watch) }
+    }
+
+    pub(super) async fn connect(&self, changes: &Changes) -> Result<SentinelLink, Fault> {
+        let until = Instant::now() + limits::CONNECT_DEADLINE.saturating_sub(TO_SAY_SO);
+        let mut node = self.watch.master().await?;
+        loop {
+            // A master that hangs is not waited for when there is a new one.
+            tokio::select! {
+                inner = timeout_at(until, self.open(&node, changes)) => {
+                    let inner = inner.unwrap_or(Err(Fault::Timeout));
+                    let inner = inner.map_err(|fault| about(&node, fault))?;
+                    return Ok(SentinelLink { inner, node, watch: Arc::clone(&self.watch) });
+                }
+                other = self.watch.other_than(&node) => node = other,
+            }
+        }
+    }
+
+    async fn open(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
+        let link = self.dialer.dial(node, changes).await?;
+        link.asker().role().await.and_then(must_be_master)?;
+        Ok(link)
+    }
+
+    /// Comes when the sentinels announce another master.
+    pub(super) async fn moved(&self) {
+        self.watch.hinted().await;
+    }
+}
+
+impl fmt::Debug for SentinelSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SentinelSource").field("dialer", &self.dialer).finish_non_exhaustive()
+    }
+}
+
+impl SentinelLink {
+    pub(super) fn node_link(&mut self) -> &mut RedisLink {
+        &mut self.inner
+    }
+
+    /// Why the server is no master any more, if it says that it loads its data or has lost its master.
+    fn not_ready<T>(&self, reply: &Result<T, Fault>) -> Option<Fault> {
+        match reply {
+            Err(fault @ Fault::NotReady(_)) => Some(about(&self.node, fault.clone())),
+            Ok(_)
+            | Err(
+                Fault::Unreachable(_)
+                | Fault::Timeout
+                | Fault::Refused(_)
+                | Fault::Credentials(_)
+                | Fault::Listening(_)
+                | Fault::Unexpected(_),
+            ) => None,
+        }
+    }
+}
+
+impl Link for SentinelLink {
+    fn tracked(&self) -> bool {
+        self.inner.tracked()
+    }
+
+    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+        let replies = self.inner.read(reads).await?;
+        match replies.iter().find_map(|reply| self.not_ready(reply)) {
+            Some(fault) => Err(fault),
+            None => Ok(replies),
+        }
+    }
+
+    async fn scan(
+        &mut self,
+        wild: &Wild,
+        from: Option<&Position>,
+    ) -> Result<Result<KeyPage, Fault>, Fault> {
+        let page = self.inner.scan(wild, from).await?;
+        match self.not_ready(&page) {
+            Some(fault) => Err(fault),
+            None => Ok(page),
+        }
+    }
+
+    async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
+        self.inner.prove(clock).await
+    }
+
+    fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
+        let (node, watch) = (self.node.clone(), Arc::clone(&self.watch));
+        let mut asker = self.inner.asker();
+        let demoted = async move {
+            loop {
+                sleep(limits::SENTINEL_INTERVAL).await;
+                if let Err(fault) = asker.role().await.and_then(must_be_master) {
+                    return fault;
+                }
+            }
+        };
+        async move {
+            let fault = tokio::select! {
+                other = watch.other_than(&node) => {
+                    Fault::NotReady(format!("the sentinels name another master, {other}"))
+                }
+                fault = demoted => fault,
+            };
+            about(&node, fault)
+        }
+    }
+}
+
+fn must_be_master(role: Role) -> Result<(), Fault> {
+    match role {
+        Role::Master => Ok(()),
+        Role::Replica => Err(Fault::NotReady("it says that it is a replica".to_owned())),
+        Role::Sentinel => Err(Fault::NotReady("it says that it is a sentinel".to_owned())),
+    }
+}
+
+/// A fault with the server that it came from, which nobody configured by its address.
+fn about(node: &Node, fault: Fault) -> Fault {
+    let with = |what: String| format!("{node}, whom the sentinels name master: {what}");
+    match fault {
+        Fault::Unreachable(what) => Fault::Unreachable(with(what)),
+        Fault::Timeout => Fault::Unreachable(with("it did not answer in time".to_owned())),
+        Fault::NotReady(what) => Fault::NotReady(with(what)),
+        Fault::Refused(what) => Fault::Refused(with(what)),
+        Fault::Credentials(what) => Fault::Credentials(what),
+        Fault::Listening(listening) => Fault::Listening(listening),
+        Fault::Unexpected(what) => Fault::Unexpected(with(what)),
+    }
+}

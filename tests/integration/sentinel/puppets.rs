@@ -1,0 +1,197 @@
+//! Sentinels that say what a test has them say, which real ones would not do on demand.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU16, Ordering},
+};
+
+use tokio::time::sleep;
+
+use crate::{
+    harness::{
+        Kind, PATIENCE, RECOVERY, Scripted, Server, Service, Setup, Trio, eventually, eventually_is,
+    },
+    wire::{Keda, queue},
+};
+
+use super::{POLL, value};
+
+/// Sentinels as a test says: each names the server on its port, or none for 0.
+struct Puppets {
+    ports: Vec<Arc<AtomicU16>>,
+    sentinels: Vec<Scripted>,
+}
+
+impl Puppets {
+    async fn naming(ports: &[u16]) -> Self {
+        let ports: Vec<_> = ports.iter().map(|port| Arc::new(AtomicU16::new(*port))).collect();
+        let mut sentinels = Vec::new();
+        for port in &ports {
+            let port = Arc::clone(port);
+            let answer = move |command: &str| match (command, port.load(Ordering::SeqCst)) {
+                ("SUBSCRIBE", _) => {
+                    &b">3\r\n$9\r\nsubscribe\r\n$14\r\n+switch-master\r\n:1\r\n"[..]
+                }
+                ("SENTINEL", 0) => b"*-1\r\n",
+                ("SENTINEL", port) => {
+                    let port = port.to_string();
+                    let reply = format!("*2\r\n$9\r\n127.0.0.1\r\n${}\r\n{port}\r\n", port.len());
+                    // A few bytes for each answer, in a test that ends.
+                    reply.leak().as_bytes()
+                }
+                _ => b"-ERR unknown command\r\n",
+            };
+            sentinels.push(Scripted::answering(answer).await);
+        }
+        Self { ports, sentinels }
+    }
+
+    fn name(&self, which: usize, port: u16) {
+        self.ports[which].store(port, Ordering::SeqCst);
+    }
+
+    fn addresses(&self) -> Vec<String> {
+        self.sentinels.iter().map(Scripted::address).collect()
+    }
+
+    async fn service(&self) -> (Service, Keda) {
+        let service = Setup::default().config(Trio::config(&self.addresses(), "")).start().await;
+        let keda = service.keda().await;
+        (service, keda)
+    }
+}
+
+/// Two masters: one with three jobs, one with none.
+fn full_and_empty() -> (Server, Server) {
+    let (full, empty) = (Server::start(Kind::Redis), Server::start(Kind::Redis));
+    full.run("RPUSH q a b c");
+    (full, empty)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_sentinel_that_names_another_master_is_outvoted() {
+    let (full, empty) = full_and_empty();
+    for liar in 0..3 {
+        let mut ports = [full.port(); 3];
+        ports[liar] = empty.port();
+        let (_service, keda) = {
+            let puppets = Puppets::naming(&ports).await;
+            let started = puppets.service().await;
+            eventually_is(RECOVERY, Ok(3.0), async || value(&started.1, "q").await).await;
+            // Longer than the sentinels are not asked again.
+            for _ in 0..100 {
+                assert_eq!(value(&started.1, "q").await, Ok(3.0));
+                sleep(POLL).await;
+            }
+            started
+        };
+        assert_eq!(value(&keda, "q").await, Ok(3.0), "they are gone, and the master is not");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_master_that_is_cut_off_is_left_once_most_sentinels_name_another() {
+    let (old, new) = (Server::start(Kind::Redis), Server::start(Kind::Redis));
+    old.run("RPUSH q a b c");
+    new.run("RPUSH q a b c d");
+    let puppets = Puppets::naming(&[old.port(); 3]).await;
+    let (_service, keda) = puppets.service().await;
+    eventually_is(RECOVERY, Ok(3.0), async || value(&keda, "q").await).await;
+    puppets.name(0, new.port());
+    for _ in 0..75 {
+        assert_eq!(value(&keda, "q").await, Ok(3.0), "one of three is not enough");
+        sleep(POLL).await;
+    }
+    puppets.name(1, new.port());
+    // Nothing announces it: they are asked every second.
+    eventually_is(RECOVERY, Ok(4.0), async || value(&keda, "q").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_master_stays_while_too_few_sentinels_can_say_who_it_is() {
+    let (full, empty) = full_and_empty();
+    let puppets = Puppets::naming(&[full.port(); 3]).await;
+    let (service, keda) = puppets.service().await;
+    eventually_is(RECOVERY, Ok(3.0), async || value(&keda, "q").await).await;
+    puppets.name(1, 0);
+    puppets.name(2, 0);
+    full.run("CLIENT KILL TYPE normal\nRPUSH q d");
+    eventually_is(RECOVERY, Ok(4.0), async || value(&keda, "q").await).await;
+    // One that names another is not believed, but then neither is the last master.
+    puppets.name(0, empty.port());
+    full.run("CLIENT KILL TYPE normal\nRPUSH q e");
+    let doubt = format!("1 name {}, 2 know no master `mymaster`", empty.address());
+    eventually(PATIENCE, async || {
+        assert!(value(&keda, "q").await.is_ok_and(|value| value >= 4.0), "held, and never none");
+        let log = service.log().join("\n");
+        if log.contains(&doubt) { Ok(()) } else { Err(log) }
+    })
+    .await;
+    puppets.name(1, full.port());
+    puppets.name(2, full.port());
+    eventually_is(RECOVERY, Ok(5.0), async || value(&keda, "q").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinels_that_disagree_or_know_no_such_master_make_it_unavailable() {
+    let (full, empty) = full_and_empty();
+    let told = async |ports: &[u16], part: &str| {
+        let puppets = Puppets::naming(ports).await;
+        let (_service, keda) = puppets.service().await;
+        eventually(PATIENCE, async || match keda.value(&queue("q")).await {
+            Ok(value) => panic!("{value}"),
+            Err(status) if status.message().contains(part) => Ok(()),
+            Err(status) => Err(status),
+        })
+        .await;
+    };
+    told(&[full.port(), empty.port(), 0], "2 of 3 sentinels must name the same master").await;
+    told(&[0, 0, 0], "3 know no master `mymaster`").await;
+    told(&[full.port(), empty.port()], "1 of 2 sentinels must name the same master").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_no_master_or_not_there_is_told_by_its_address() {
+    let replica = Server::start(Kind::Redis);
+    replica.run("RPUSH q a");
+    let nowhere = Server::absent(Kind::Redis);
+    let puppets = Puppets::naming(&[replica.port()]).await;
+    let (service, keda) = puppets.service().await;
+    eventually_is(RECOVERY, Ok(1.0), async || value(&keda, "q").await).await;
+    // It is made a replica without the sentinels, and nobody closes our connection.
+    replica.run(&format!("CONFIG SET repl-timeout 1\nREPLICAOF 127.0.0.1 {}", nowhere.port()));
+    let logged = async |part: &str| {
+        eventually(PATIENCE, async || {
+            let log = service.log().join("\n");
+            if log.contains(part) { Ok(()) } else { Err(log) }
+        })
+        .await;
+    };
+    logged("it says that it is a replica").await;
+    assert_eq!(value(&keda, "q").await, Ok(1.0), "held");
+    puppets.name(0, nowhere.port());
+    logged(&format!("{}, whom the sentinels name master: ", nowhere.address())).await;
+    replica.run("REPLICAOF NO ONE\nRPUSH q b");
+    puppets.name(0, replica.port());
+    eventually_is(RECOVERY, Ok(2.0), async || value(&keda, "q").await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sentinels_may_name_the_master_by_its_host_name() {
+    let server = Server::start(Kind::Redis);
+    server.run("RPUSH q a b c");
+    let port = server.port().to_string();
+    let named: &'static str =
+        format!("*2\r\n$9\r\nlocalhost\r\n${}\r\n{port}\r\n", port.len()).leak();
+    let answer = move |command: &str| match command {
+        "SENTINEL" => named.as_bytes(),
+        _ => b"-ERR unknown command\r\n",
+    };
+    let sentinel = Scripted::answering(answer).await;
+    let config = Trio::config(&[sentinel.address()], "");
+    let service = Setup::default().config(config).start().await;
+    let keda = service.keda().await;
+    eventually_is(RECOVERY, Ok(3.0), async || value(&keda, "q").await).await;
+    let named = service.log_with("the sentinels name a master");
+    assert_eq!(named[0]["master"], format!("localhost:{port}"));
+}
