@@ -17,6 +17,7 @@ use super::{
     edge::Edge,
     labels::{Code, ConnectOutcome, Method, ObservationState, PushKind, ReadCause, ReadResult},
 };
+use super::remembered::Remembered;
 use crate::time;
 
 /// Seconds from an announced change to the message about it.
@@ -181,23 +182,6 @@ impl Metrics {
         text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
-}
-
-/// What the sampler of one link remembers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Remembered {
-    /// Triggers.
-    pub triggers: usize,
-    /// Those whose work in flight is in no key.
-    pub not_visible: usize,
-    /// The distinct questions of all of them.
-    pub questions: usize,
-    /// Searches for the queues of patterns.
-    pub searches: usize,
-    /// Queues that they found.
-    pub queues_found: usize,
-    /// Triggers of which a queue is left out since the rule `keys` does not include it.
-    pub leaving_out: usize,
 }
 
 impl PerLink {

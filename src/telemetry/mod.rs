@@ -7,6 +7,7 @@ mod edge;
 mod labels;
 mod logging;
 mod metrics;
+mod remembered;
 
 pub use credentials::CredentialMetrics;
 pub use edge::Edge;
@@ -15,4 +16,5 @@ pub use labels::{
     PushKind, ReadCause, ReadResult, Reload, Turned,
 };
 pub use logging::{LogFormat, LoggingError, init_logging};
-pub use metrics::{Link, LinkMetrics, Metrics, Remembered};
+pub use metrics::{Link, LinkMetrics, Metrics};
+pub use remembered::Remembered;
