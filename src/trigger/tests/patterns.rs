@@ -78,7 +78,7 @@ fn every_layout_looks_for_some_key_of_its_queues() {
         }
         let search = search(&metadata);
         assert!(!search.wilds().is_empty(), "{metadata}");
-        assert!(search.in_words().reads().len() > 0, "{metadata}");
+        assert!(!search.in_words().reads().is_empty(), "{metadata}");
     }
 }
 
