@@ -5,6 +5,7 @@
 mod credentials;
 mod edge;
 mod labels;
+mod link;
 mod logging;
 mod metrics;
 mod remembered;
@@ -15,6 +16,7 @@ pub use labels::{
     Certificate, Code, ConnectOutcome, CredentialEvent, Door, Handshake, Method, ObservationState,
     PushKind, ReadCause, ReadResult, Reload, Turned,
 };
+pub use link::{Link, LinkMetrics};
 pub use logging::{LogFormat, LoggingError, init_logging};
-pub use metrics::{Link, LinkMetrics, Metrics};
+pub use metrics::Metrics;
 pub use remembered::Remembered;

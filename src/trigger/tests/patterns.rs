@@ -89,7 +89,11 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
     let filters: Vec<&Filter> = (reads.iter())
         .filter_map(|read| match read {
             Read::Each(each) => each.filter.as_ref(),
-            Read::Size { .. } | Read::Group { .. } | Read::Flag { .. } | Read::Idle { .. } | Read::Heard(_) => None,
+            Read::Size { .. }
+            | Read::Group { .. }
+            | Read::Flag { .. }
+            | Read::Idle { .. }
+            | Read::Heard(_) => None,
         })
         .collect();
     let [own, matching] = filters[..] else { panic!("{filters:?}") };
@@ -103,7 +107,11 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
     let is_met = |name: &[u8]| {
         plan.reads().iter().any(|read| match read {
             Read::Each(each) => each.filter.as_ref().is_some_and(|filter| filter.is_met(name)),
-            Read::Size { .. } | Read::Group { .. } | Read::Flag { .. } | Read::Idle { .. } | Read::Heard(_) => false,
+            Read::Size { .. }
+            | Read::Group { .. }
+            | Read::Flag { .. }
+            | Read::Idle { .. }
+            | Read::Heard(_) => false,
         })
     };
     assert!(is_met(b"mail-b") && !is_met(b"mail-z"), "a queue of others is not counted");
