@@ -13,6 +13,7 @@ mod fields;
 mod follow_up;
 mod invalidation;
 mod link;
+pub mod offline;
 mod transcript;
 
 pub use connection::RedisSource;
