@@ -56,6 +56,7 @@ pub struct Metrics {
     pushes: Family<OfPush, Counter>,
     pushes_deferred: Counter,
     push_seconds: Histogram,
+    tasks: Gauge,
     per_link: PerLink,
 }
 
@@ -102,11 +103,22 @@ impl Metrics {
             "From an announced change to the activation that it made being handed to the transport",
             push_seconds.clone(),
         );
+        let tasks = Gauge::default();
+        r.register("tasks", "Tasks of the process that have not ended", tasks.clone());
         let per_link = PerLink::register(r);
         register_constants(r);
         let rpcs = Method::ALL
             .map(|method| Code::ALL.map(|code| rpcs.get_or_create_owned(&Rpc { method, code })));
-        Arc::new(Self { registry, rpcs, streams, pushes, pushes_deferred, push_seconds, per_link })
+        Arc::new(Self {
+            registry,
+            rpcs,
+            streams,
+            pushes,
+            pushes_deferred,
+            push_seconds,
+            tasks,
+            per_link,
+        })
     }
 
     /// Counts a call and how it was answered.
@@ -145,6 +157,10 @@ impl Metrics {
     /// # Errors
     /// Only if a label cannot be written, which no label of ours can cause.
     pub fn encode(&self) -> Result<String, fmt::Error> {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let tasks = runtime.metrics().num_alive_tasks();
+            self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)

@@ -3,6 +3,8 @@
 //! It is apart from the tests because it knows how things are started and ended, and nothing of
 //! what is right.
 
+mod count;
+mod direct;
 mod programs;
 mod proxy;
 mod scripted;
@@ -14,6 +16,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub use count::{How, Part, count};
+pub use direct::{Direct, line, pipeline};
 pub use programs::{penstock, python};
 pub use proxy::{Mode, Proxy};
 pub use scripted::Scripted;
