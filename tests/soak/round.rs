@@ -76,7 +76,7 @@ impl World {
         let proxy = Proxy::to(server.port()).await;
         let url = proxy.url();
         let config = format!(
-            "[server]\npush_inactive = true\n[redis.default]\nurl = \"{url}\"\nhold_stale = \"5s\"\n"
+            "[server]\npush_inactive = true\n[redis.default]\nurl = \"{url}\"\nhold_stale = \"2s\"\n"
         );
         let service = Setup::default().config(config).start().await;
         let (keda, mut direct) = (service.keda().await, Direct::to(&server));

@@ -1,6 +1,8 @@
 //! `penstock check` and the server say the same of a trigger: the one has no problem exactly when
 //! the other takes it and lets it read.
 
+use std::sync::LazyLock;
+
 use penstock::{
     cli::check::check_manifest_text, config::Config, layouts::Registry, metadata::plain_key,
     trigger::Trigger,
@@ -55,12 +57,16 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
         (report.problems() == 0) == is_taken,
         "the server says {served:?}, and check says {report}"
     );
-    let config = Config::parse(RULES, "f").map_err(|problems| problems.to_string())?;
+    for finding in report.findings() {
+        traits.note_message(&finding.message);
+    }
+    static CONFIG: LazyLock<Config> = LazyLock::new(|| Config::parse(RULES, "f").unwrap());
+    let config = &*CONFIG;
     let lets = served.as_ref().is_ok_and(|trigger| {
         let connection = config.connections.get(&trigger.connection);
         connection.is_some_and(|found| found.access.authorize("n", trigger).is_ok())
     });
-    let report = check_manifest_text(&manifest, Some(&config));
+    let report = check_manifest_text(&manifest, Some(config));
     traits.note((lets, report.problems().min(5)));
     hold!(
         (report.problems() == 0) == lets,
