@@ -2,16 +2,19 @@
 //!
 //! It is apart because it knows the protocol and nothing of queues.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    error::Error,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::{
     fleet::{Fleet, Temper},
@@ -58,6 +61,12 @@ impl Listeners {
     }
 }
 
+/// Whether a call did not reach the service, as one does that begins when its connection has come to
+/// its age: what the service itself says has no source.
+pub fn is_of_the_transport(status: &Status) -> bool {
+    status.source().is_some()
+}
+
 async fn listen(
     keda: Keda,
     trigger: Trigger,
@@ -69,7 +78,9 @@ async fn listen(
         let mut stream = match keda.stream_is_active(&trigger).await {
             Ok(stream) => stream,
             Err(status) => {
-                tally.wrong(format!("no stream on q{member}: {status}"));
+                if !is_of_the_transport(&status) {
+                    tally.wrong(format!("no stream on q{member}: {status}"));
+                }
                 sleep(RECOVERY).await;
                 continue;
             }

@@ -14,7 +14,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
-use tonic::Code;
+use tonic::{Code, Status};
 
 use crate::{
     Flags,
@@ -23,9 +23,9 @@ use crate::{
     harness::{
         Direct, Kind, Proxy, RECOVERY, STEP, Server, Service, Setup, count, millis, pipeline,
     },
-    listen::Listeners,
+    listen::{Listeners, is_of_the_transport},
     tally::{Judged, Nothing, Tally},
-    wire::Keda,
+    wire::{Keda, Trigger},
 };
 
 /// Triggers that are asked at once.
@@ -208,7 +208,7 @@ impl World {
             let trigger = &self.fleet.members[member].trigger;
             let (value, active) = truth[member];
             let asked_at = Instant::now();
-            let told = tokio::join!(self.keda.value(trigger), self.keda.is_active(trigger));
+            let told = told(&self.keda, trigger).await;
             let pushed = self.listeners.last(member);
             let is_right = matches!(told, (Ok(v), Ok(a)) if v == value && a == active)
                 && pushed.is_none_or(|pushed| pushed == Some(active));
@@ -221,6 +221,20 @@ impl World {
             (member, asked_at, (!is_right).then(said))
         };
         stream::iter(members.iter().copied().map(one)).buffer_unordered(AT_ONCE).collect().await
+    }
+}
+
+/// Value and activity of a trigger; asked again if the question did not reach the service.
+async fn told(keda: &Keda, trigger: &Trigger) -> (Result<f64, Status>, Result<bool, Status>) {
+    let start = Instant::now();
+    loop {
+        let told = tokio::join!(keda.value(trigger), keda.is_active(trigger));
+        let errors = [told.0.as_ref().err(), told.1.as_ref().err()];
+        let is_lost = errors.into_iter().flatten().any(is_of_the_transport);
+        if !is_lost || start.elapsed() > PATIENCE {
+            return told;
+        }
+        sleep(STEP).await;
     }
 }
 
@@ -259,8 +273,7 @@ async fn ask(
             async move {
                 let of = &fleet.members[member];
                 let asked_at = Instant::now();
-                let (value, active) =
-                    tokio::join!(keda.value(&of.trigger), keda.is_active(&of.trigger));
+                let (value, active) = told(keda, &of.trigger).await;
                 let answered_at = Instant::now();
                 for refusal in [value.as_ref().err(), active.as_ref().err()].into_iter().flatten() {
                     if refusal.code() != Code::Unavailable {
