@@ -33,6 +33,6 @@ pub fn quoted(text: &str) -> String {
 /// Whether a decimal is plain: digits with at most one point.
 pub fn is_plain_decimal(text: &str) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
-    let digits = |part: &&str| part.chars().all(|c| ('0'..='9').contains(&c));
+    let digits = |part: &&str| part.chars().all(|c| c.is_ascii_digit());
     parts.len() <= 2 && parts.iter().all(digits) && text.chars().any(|c| c != '.')
 }
