@@ -117,7 +117,20 @@ fn one(said: &mut &[u8], depth: usize) -> Option<Resp> {
             ..0 => Resp::Nil,
             times => Resp::List(many(times)?),
         },
-        b'>' => Resp::Push(many(number()?)?),
+        b'>' => {
+            let all = many(number()?)?;
+            // The kind is a plain string, or it is no push; `OK` is a word of its own to the library.
+            let form = rest[end + 2..].first();
+            let is_kind = |first: &Resp| match (form, first.text()) {
+                (Some(b'+'), Some(text)) => text != b"OK",
+                (Some(b'$'), Some(text)) => std::str::from_utf8(text).is_ok(),
+                _ => false,
+            };
+            if !all.first().is_none_or(is_kind) {
+                return None;
+            }
+            Resp::Push(all)
+        }
         b'%' => {
             let all = many(number()?.checked_mul(2)?)?;
             Resp::Map(all.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())

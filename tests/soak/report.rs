@@ -11,6 +11,9 @@ const GROWTH: f64 = 0.05;
 /// Rounds at the beginning that do not count for growth: memory is filled first.
 const WARM: usize = crate::fault::KINDS;
 
+/// A number of a round.
+type Number = fn(&Round) -> f64;
+
 /// Every round so far.
 #[derive(Default)]
 pub struct Report(Vec<Round>);
@@ -51,7 +54,7 @@ impl Report {
             let said = unsettled.iter().chain(&judged.lies).chain(&judged.wrong);
             broken.extend(said.map(|what| format!("{of}: {what}")));
         }
-        let held: [(&str, fn(&Round) -> f64); 3] = [
+        let held: [(&str, Number); 3] = [
             ("memory", |round| round.memory_kb),
             ("descriptors", |round| {
                 f64::from(u32::try_from(round.descriptors).unwrap_or(u32::MAX))
@@ -81,7 +84,7 @@ impl fmt::Display for Report {
         settled.sort();
         let median = settled.get(settled.len() / 2).copied().unwrap_or_default();
         let worst = settled.last().copied().unwrap_or_default();
-        let most = |of: fn(&Round) -> f64| self.0.iter().map(of).fold(0.0, f64::max);
+        let most = |of: Number| self.0.iter().map(of).fold(0.0, f64::max);
         let opened = self.0.last().map_or(0, |round| round.opened);
         let descriptors = self.0.iter().map(|round| round.descriptors).max().unwrap_or(0);
         writeln!(f, "rounds                      {}", self.0.len())?;
