@@ -47,13 +47,9 @@ impl Traits {
 
     /// Notes a message without what it repeats of the input.
     pub fn note_message(&mut self, message: &str) {
-        let fixed = message.split('`').step_by(2).collect::<Vec<_>>();
-        self.note(
-            fixed
-                .iter()
-                .map(|part| part.trim_matches(|c: char| c.is_ascii_digit()))
-                .collect::<Vec<_>>(),
-        );
+        let fixed = message.split('`').step_by(2).take(2);
+        let fixed = fixed.map(|part| part.trim_matches(|c: char| !c.is_alphabetic()));
+        self.note(fixed.collect::<Vec<_>>());
     }
 }
 

@@ -6,7 +6,7 @@
 use fastrand::Rng;
 
 /// The longest input.
-const LONGEST: usize = 4_096;
+const LONGEST: usize = 2_048;
 /// Numbers at which arithmetic turns over, and those beside our own bounds.
 const NUMBERS: &[&str] = &[
     "0",

@@ -109,6 +109,9 @@ fn quantities(text: &str, traits: &mut Traits) -> Result<(), String> {
     } else if value > 9.3e15 {
         hold!(milli == i64::MAX, "{value} has {milli} thousandths");
     }
+    if !value.is_finite() || value.abs() > 1e300 {
+        return Ok(());
+    }
     let larger = MetricValue::from(value.abs() * 1.5 + 1.0).milli();
     hold!(larger >= milli, "more than {value} has {larger} thousandths, and not {milli}");
     Ok(())
