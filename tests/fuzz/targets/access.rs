@@ -20,7 +20,7 @@ const WORDS: &[&str] = &[
 ];
 /// The second matcher takes a step for each way to share the key out among the stars: so many stars
 /// in keys of so many bytes, and one in longer ones.
-const STARS: usize = 4;
+const STARS: usize = 3;
 const SHORT: usize = 24;
 
 fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
