@@ -36,6 +36,7 @@ pub struct Metrics {
     pushes: Family<OfPush, Counter>,
     pushes_deferred: Counter,
     push_seconds: Histogram,
+    tasks: Gauge,
     per_link: PerLink,
     edge: Arc<Edge>,
     credentials: Credentials,
@@ -65,6 +66,8 @@ impl Metrics {
             "From an announced change to the activation that it made being handed to the transport",
             push_seconds.clone(),
         );
+        let tasks = Gauge::default();
+        r.register("tasks", "Tasks of the process that have not ended", tasks.clone());
         let per_link = PerLink::register(r);
         let edge = Arc::new(Edge::register(r));
         let credentials = Credentials::register(r);
@@ -78,6 +81,7 @@ impl Metrics {
             pushes,
             pushes_deferred,
             push_seconds,
+            tasks,
             per_link,
             credentials,
             edge,
@@ -132,6 +136,10 @@ impl Metrics {
     /// # Errors
     /// Only if a label cannot be written, which no label of ours can cause.
     pub fn encode(&self) -> Result<String, fmt::Error> {
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let tasks = runtime.metrics().num_alive_tasks();
+            self.tasks.set(i64::try_from(tasks).unwrap_or(i64::MAX));
+        }
         let mut text = String::new();
         text::encode(&mut text, &self.registry)?;
         Ok(text)
