@@ -11,9 +11,12 @@ DEMO_FLAGS ?=
 TEST_FLAGS ?=
 FRAMEWORKS_FLAGS ?=
 BENCH_FLAGS ?=
+FUZZ_FLAGS ?= --inputs 1000000
+FUZZ_TARGETS ?=
+SOAK_FLAGS ?= --minutes 10 --triggers 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-frameworks bench lint
+.PHONY: help demo test test-frameworks bench fuzz soak lint
 
 help: ## say what there is (the default)
 	@echo 'make TARGET, where TARGET is one of'
@@ -36,6 +39,14 @@ bench: ## measure what it costs, in about six minutes; BENCH_FLAGS="..." adds fl
 	@scripts/setup.sh rust redis
 	cargo build --release --locked --workspace
 	cargo run --release --locked --quiet --package penstock-bench -- --redis-server "$(PENSTOCK_TEST_REDIS_SERVER)" $(BENCH_FLAGS)
+
+fuzz: ## make a million inputs for each target and check them; FUZZ_FLAGS="..." sets how many, FUZZ_TARGETS which
+	@scripts/setup.sh rust
+	FUZZ_FLAGS="$(FUZZ_FLAGS)" cargo test --profile fuzz --locked --test fuzz -- --nocapture $(FUZZ_TARGETS)
+
+soak: ## let a fleet live through faults for ten minutes; SOAK_FLAGS="--minutes 60 --triggers 2000" for longer
+	@scripts/setup.sh rust redis
+	SOAK_FLAGS="$(SOAK_FLAGS)" cargo test --release --locked --test soak a_fleet -- --nocapture
 
 lint: ## check formatting, lints and documentation
 	@scripts/setup.sh rust lint

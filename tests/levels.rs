@@ -62,6 +62,7 @@ const OWNED: &[(&str, &[&str])] = &[
         &[
             "telemetry/metrics.rs",
             "telemetry/edge.rs",
+            "telemetry/link.rs",
             "telemetry/labels.rs",
             "telemetry/credentials.rs",
         ],

@@ -25,7 +25,7 @@ mod search;
 
 use search::Findings;
 
-/// Between two looks whether workers were listened to for long enough.
+/// Between two looks whether workers were listened to for long enough, once they should have been.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What the workload's scaling allows, as the ScaledObject would say it.
@@ -94,6 +94,7 @@ async fn read(
     place: &str,
 ) -> anyhow::Result<(Vec<Result<Reply, Fault>>, Vec<Exchange>)> {
     let since = Instant::now();
+    let mut first = true;
     loop {
         link.record();
         let replies = timeout(limits::READ_DEADLINE, link.read(trigger.plan.reads())).await;
@@ -103,6 +104,8 @@ async fn read(
             Ok(_) | Err(_) => None,
         });
         match listening {
+            // Nothing can be known any sooner, so that Redis is left alone until then.
+            Some(listening) if std::mem::take(&mut first) => sleep(listening).await,
             Some(listening) if since.elapsed() < 2 * listening => sleep(LOOK_AGAIN).await,
             Some(_) | None => return Ok((replies, link.take_transcript())),
         }

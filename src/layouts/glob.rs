@@ -143,7 +143,6 @@ impl Glob {
 
     /// The bytes that it gives itself: of two patterns that match, the one that gives more is the
     /// narrower one.
-    #[must_use]
     pub fn given(&self) -> impl Iterator<Item = u8> {
         self.steps.iter().filter_map(Step::byte)
     }

@@ -290,7 +290,7 @@ fn fields_of(hash: &Name, fields: &[Vec<u8>]) -> Cmd {
     command
 }
 
-fn few() -> Fault {
+pub(super) fn few() -> Fault {
     Fault::Unexpected("too few replies".to_owned())
 }
 

@@ -16,7 +16,7 @@ use crate::{
 use super::{
     counted::Counted,
     decode,
-    each::{self, Next, Step},
+    each::{self, Next, Step, few},
     encode::{self, KeyType, StreamId},
     error::{Refusal, fault, refusal},
     fields::KnownFields,
@@ -88,37 +88,47 @@ impl FollowUps {
         mut self,
         link: &mut RedisLink,
     ) -> Result<Vec<Result<Answer, Fault>>, Fault> {
-        loop {
-            let asked = self.0.iter().map(Progress::commands).collect::<Vec<_>>();
-            if self.0.iter().all(|progress| matches!(progress, Progress::Done(_))) {
-                break;
-            }
-            let widths: Vec<usize> = asked.iter().map(Vec::len).collect();
-            let replies = link.round(asked.into_iter().flatten().collect()).await?;
-            let mut rest = replies.as_slice();
-            let progresses = std::mem::take(&mut self.0);
-            for (progress, width) in progresses.into_iter().zip(widths) {
-                let (replies, others) = rest.split_at_checked(width).ok_or_else(few)?;
-                rest = others;
-                self.0.push(match progress {
-                    Progress::Done(answer) => Progress::Done(answer),
-                    Progress::Open(key, question) => {
-                        let next = question.proceed(key, replies, &link.fields);
-                        next.unwrap_or_else(|fault| Progress::Done(Err(fault)))
-                    }
-                });
-            }
+        while let Some(asked) = self.open() {
+            let replies = link.round(asked.iter().flatten().cloned().collect()).await?;
+            self.proceed(&asked, &replies, &link.fields)?;
         }
+        Ok(self.into_answers())
+    }
+
+    /// What is to be asked next for each read; `None` when every read has its answer.
+    pub(super) fn open(&self) -> Option<Vec<Vec<Cmd>>> {
+        let is_open = |progress: &Progress| matches!(progress, Progress::Open(..));
+        self.0.iter().any(is_open).then(|| self.0.iter().map(Progress::commands).collect())
+    }
+
+    /// Takes in the replies to what was asked, in its order.
+    pub(super) fn proceed(
+        &mut self,
+        asked: &[Vec<Cmd>],
+        mut rest: &[Response],
+        fields: &KnownFields,
+    ) -> Result<(), Fault> {
+        for (progress, commands) in std::mem::take(&mut self.0).into_iter().zip(asked) {
+            let (replies, others) = rest.split_at_checked(commands.len()).ok_or_else(few)?;
+            rest = others;
+            self.0.push(match progress {
+                Progress::Done(answer) => Progress::Done(answer),
+                Progress::Open(key, question) => {
+                    let next = question.proceed(key, replies, fields);
+                    next.unwrap_or_else(|fault| Progress::Done(Err(fault)))
+                }
+            });
+        }
+        Ok(())
+    }
+
+    pub(super) fn into_answers(self) -> Vec<Result<Answer, Fault>> {
         let done = |progress| match progress {
             Progress::Done(answer) => answer,
             Progress::Open(..) => Err(Fault::Unexpected("a question stayed open".to_owned())),
         };
-        Ok(self.0.into_iter().map(done).collect())
+        self.0.into_iter().map(done).collect()
     }
-}
-
-fn few() -> Fault {
-    Fault::Unexpected("too few replies".to_owned())
 }
 
 impl Progress {

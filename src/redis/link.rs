@@ -335,12 +335,12 @@ impl Link for RedisLink {
 
 /// Whether the answer to a read changes by time passing alone: only members of sorted sets have a
 /// time.
-fn depends_on_time(read: &Read, key_type: KeyType) -> bool {
+pub(super) fn depends_on_time(read: &Read, key_type: KeyType) -> bool {
     key_type == KeyType::SortedSet && read.depends_on_time()
 }
 
 /// An answer that time alone does not change.
-fn until_announced(read: &Read, answer: Answer) -> Reply {
+pub(super) fn until_announced(read: &Read, answer: Answer) -> Reply {
     // The fields of a hash are no keys of their own; but those that were left for want of time are
     // looked at next time.
     let of_fields = matches!(read, Read::Each(each) if each.ask == Ask::Field);

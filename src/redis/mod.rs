@@ -18,6 +18,7 @@ mod identity;
 mod invalidation;
 mod link;
 mod login;
+pub mod offline;
 mod password_command;
 mod rights;
 mod role;

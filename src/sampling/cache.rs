@@ -197,7 +197,6 @@ impl Cache {
     }
 
     /// What is known of this question, if anybody uses it.
-    #[must_use]
     pub fn find(&self, read: &Read) -> Option<&Slot> {
         self.slots.get(*self.ids.get(read)?)
     }

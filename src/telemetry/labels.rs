@@ -217,3 +217,12 @@ label! {
         ClientCa = "client_ca",
     }
 }
+
+/// Declares a set of labels.
+macro_rules! labels {
+    ($name:ident { $($field:ident: $type:ty),+ }) => {
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+        struct $name { $($field: $type),+ }
+    };
+}
+pub(super) use labels;

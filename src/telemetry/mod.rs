@@ -5,8 +5,10 @@
 mod credentials;
 mod edge;
 mod labels;
+mod link;
 mod logging;
 mod metrics;
+mod remembered;
 
 pub use credentials::CredentialMetrics;
 pub use edge::Edge;
@@ -14,5 +16,7 @@ pub use labels::{
     Certificate, Code, ConnectOutcome, CredentialEvent, Door, Handshake, Method, ObservationState,
     PushKind, ReadCause, ReadResult, Reload, Turned,
 };
+pub use link::{Link, LinkMetrics};
 pub use logging::{LogFormat, LoggingError, init_logging};
-pub use metrics::{Link, LinkMetrics, Metrics, Remembered};
+pub use metrics::Metrics;
+pub use remembered::Remembered;

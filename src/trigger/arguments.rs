@@ -113,29 +113,7 @@ impl<'a> ArgumentReader<'a> {
         entry: &Entry,
     ) -> Option<Argument> {
         match &parameter.kind {
-            ParameterKind::Keys => {
-                let listed = self.listed(entry)?;
-                let (patterns, names): (Vec<_>, Vec<_>) =
-                    listed.into_iter().partition(|listed| listed.glob.is_some());
-                let mut names: Vec<_> =
-                    names.into_iter().map(|listed| (listed.name, listed.weight)).collect();
-                if parameter.word_only {
-                    names.iter_mut().for_each(|(name, _)| *name = words_of(name));
-                    if names.iter().any(|(name, _)| name.as_bytes().is_empty()) {
-                        let what =
-                            "has a name without any letter, digit or _, which alone are kept";
-                        self.problems.add(&entry.spelled, what);
-                        return None;
-                    }
-                }
-                let given = names.iter().map(|(name, _)| name);
-                let all = given.chain(patterns.iter().map(|listed| &listed.name)).cloned();
-                self.count_once(&all.collect::<Vec<_>>(), entry);
-                for Listed { glob, weight, .. } in patterns {
-                    self.pattern((name, parameter), glob?, weight, entry);
-                }
-                Some(Argument::Names(names))
-            }
+            ParameterKind::Keys => self.keys((name, parameter), entry),
             ParameterKind::Name { .. } if parameter.may_be_empty && entry.value.is_empty() => {
                 Some(Argument::Names(vec![("".into(), Weight::ONE)]))
             }
@@ -186,6 +164,30 @@ impl<'a> ArgumentReader<'a> {
                 chosen.cloned().map(Argument::Choice)
             }
         }
+    }
+
+    /// Names with their weights; the patterns among them are kept apart.
+    fn keys(&mut self, (name, parameter): (&str, &Parameter), entry: &Entry) -> Option<Argument> {
+        let listed = self.listed(entry)?;
+        let (patterns, names): (Vec<_>, Vec<_>) =
+            listed.into_iter().partition(|listed| listed.glob.is_some());
+        let mut names: Vec<_> =
+            names.into_iter().map(|listed| (listed.name, listed.weight)).collect();
+        if parameter.word_only {
+            names.iter_mut().for_each(|(name, _)| *name = words_of(name));
+            if names.iter().any(|(name, _)| name.as_bytes().is_empty()) {
+                let what = "has a name without any letter, digit or _, which alone are kept";
+                self.problems.add(&entry.spelled, what);
+                return None;
+            }
+        }
+        let given = names.iter().map(|(name, _)| name);
+        let all = given.chain(patterns.iter().map(|listed| &listed.name)).cloned();
+        self.count_once(&all.collect::<Vec<_>>(), entry);
+        for Listed { glob, weight, .. } in patterns {
+            self.pattern((name, parameter), glob?, weight, entry);
+        }
+        Some(Argument::Names(names))
     }
 
     /// Spaces around a name are no part of it, except to KEDA's own triggers.

@@ -3,7 +3,7 @@
 //!
 //! They are apart because this small grammar has rules of its own: escapes, globs, bounds.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use crate::{
     layouts::{Glob, GlobError, Name, Weight},
@@ -65,17 +65,24 @@ impl fmt::Display for NameError {
 /// `\=`, `\ ` and `\\` are the characters themselves. A plain decimal after the last `=` is a weight.
 ///
 /// # Errors
-/// Every [`NameError`] of the list.
+/// The first [`NameError`]s of the list, as many as a trigger may name keys: a value of nothing but
+/// commas would have tens of thousands.
 pub(super) fn parse_list(text: &str) -> Result<Vec<Listed>, Vec<NameError>> {
-    let mut names: Vec<Listed> = Vec::new();
+    let (mut names, mut known) = (Vec::new(), BTreeSet::new());
     let mut errors = Vec::new();
     for raw in split(text) {
         match parse_listed(&raw) {
-            Ok(listed) if names.iter().any(|known| known.name == listed.name) => {
+            Ok(listed) if known.contains(&listed.name) => {
                 errors.push(NameError::Twice(shown(&listed.name.to_string())));
             }
-            Ok(listed) => names.push(listed),
+            Ok(listed) => {
+                known.insert(listed.name.clone());
+                names.push(listed);
+            }
             Err(error) => errors.push(error),
+        }
+        if errors.len() == limits::KEYS_PER_TRIGGER {
+            break;
         }
     }
     if errors.is_empty() { Ok(names) } else { Err(errors) }
@@ -212,6 +219,12 @@ mod tests {
         assert_eq!(parse_list("a,a"), Err(vec![NameError::Twice("a".to_owned())]));
         let long = "x".repeat(limits::NAME_BYTES + 1);
         assert!(matches!(parse_list(&long).unwrap_err()[..], [NameError::Long(_)]));
+    }
+
+    #[test]
+    fn a_list_of_any_length_has_a_bounded_number_of_errors() {
+        let most = limits::KEYS_PER_TRIGGER;
+        assert_eq!(parse_list(&",".repeat(60_000)), Err(vec![NameError::Empty; most]));
     }
 
     proptest! {

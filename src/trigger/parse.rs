@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    layouts::{Arguments, Layout, Registry},
+    layouts::{Arguments, Layout, Read, Registry},
     limits::{self, DATABASE_NUMBER},
     metadata::{Entry, Irregularity, Metadata, plain_key},
     signals::{KINDS, Signal},
@@ -104,6 +104,9 @@ impl<'a> Parser<'a> {
         if in_words.reads().is_empty() {
             self.problems
                 .add("layout", "reads nothing with these keys, and no count comes of that");
+        }
+        if plan.reads().iter().flat_map(Read::keys).any(|key| key.as_bytes().is_empty()) {
+            self.problems.add("layout", "reads a key without a name with these keys");
         }
         let most = limits::KEYS_PER_TRIGGER;
         if plan.reads().len() > most || plan.largest_state() > most {

@@ -1,5 +1,7 @@
 //! What people write, and what they are told.
 
+mod patterns;
+
 use proptest::prelude::*;
 
 use super::*;

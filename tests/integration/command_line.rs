@@ -153,14 +153,21 @@ async fn what_cannot_be_meant_is_a_usage_error_and_no_panic() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_glob_that_every_server_refuses_fails_the_check_without_a_configuration() {
+async fn a_pattern_is_noted_without_a_configuration_and_fails_where_that_does_not_scan() {
     let folder = TempDir::new().unwrap();
     let file = folder.path().join("glob.yaml");
     let manifest = "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: emails}\n\
                     spec:\n  triggers:\n    - type: external-push\n      metadata: \
                     {scalerAddress: 'penstock:9090', queue: 'emails:*'}\n";
     fs::write(&file, manifest).unwrap();
-    let (code, said, complained) = run(["check", &file.display().to_string()]).await;
+    let file = file.display().to_string();
+    let (code, said, complained) = run(["check", &file]).await;
+    assert_eq!(code, 0, "{said}{complained}");
+    assert!(said.contains("emails:*") && said.contains("`scan = true`"), "{said}");
+    let config = folder.path().join("penstock.toml");
+    fs::write(&config, "[redis.default]\nurl = \"redis://127.0.0.1:1\"\n").unwrap();
+    let config = config.display().to_string();
+    let (code, said, complained) = run(["check", &file, "--config", &config]).await;
     assert_eq!(code, 1, "{said}{complained}");
     assert!(said.contains("emails:*") && said.contains("scan"), "{said}");
 }

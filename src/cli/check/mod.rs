@@ -49,6 +49,14 @@ pub fn check(files: &[PathBuf], config: Option<&Config>) -> Report {
     report
 }
 
+/// Checks the text of one manifest as [`check`] does that of a file.
+#[must_use]
+pub fn check_manifest_text(text: &str, config: Option<&Config>) -> Report {
+    let mut report = Report::default();
+    check_manifest(text, config, &mut report.file("-"));
+    report
+}
+
 fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }

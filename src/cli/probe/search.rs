@@ -36,7 +36,7 @@ pub(super) async fn look(
         let mut from: Option<Position> = None;
         let mut steps = 0;
         loop {
-            let page = link.scan(&wild, from.as_ref()).await??;
+            let page = link.scan(wild, from.as_ref()).await??;
             steps += 1;
             for key in page.keys {
                 if allowed.includes(key.as_bytes()) {

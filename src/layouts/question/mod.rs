@@ -7,15 +7,15 @@ mod each;
 mod group;
 mod heard;
 mod pause;
+mod role;
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::Deserialize;
 
 use super::{
     Arguments,
     expression::Expression,
-    parameter::ParameterKind,
     plan::Part,
     read::{Members, Read, Scores, Unit},
     template::{Binding, Template},
@@ -24,6 +24,7 @@ use each::EachQuestion;
 use group::{GroupQuestion, IdleQuestion};
 use heard::HeardQuestion;
 pub(super) use pause::Pause;
+pub(super) use role::{Role, Use, uses_of_when};
 
 /// A summand that is not yet given its place in a plan.
 pub(super) type Summand = Expression<(Read, Part)>;
@@ -130,85 +131,6 @@ impl UnitWord {
             }
         }
     }
-}
-
-/// A parameter that is named somewhere, and as what.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Use {
-    pub(super) parameter: String,
-    pub(super) as_a: Role,
-}
-
-/// What a parameter must be where it is named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Role {
-    /// Anything.
-    Any,
-    /// Anything that has text.
-    Text,
-    /// Text of one value.
-    Single,
-    /// A pattern.
-    Pattern,
-    /// A duration.
-    Duration,
-    /// A choice.
-    Choice,
-    /// A choice that may be this word.
-    Word(String),
-    /// A choice among units.
-    Unit,
-}
-
-impl Use {
-    pub(super) fn text(parameter: &str) -> Self {
-        Self { parameter: parameter.to_owned(), as_a: Role::Text }
-    }
-}
-
-impl Role {
-    /// Whether a parameter of this kind can be it.
-    pub(super) fn fits(&self, kind: &ParameterKind) -> bool {
-        match (self, kind) {
-            (Self::Any, _) => true,
-            (Self::Text, kind) => !matches!(kind, ParameterKind::Duration { .. }),
-            (Self::Single, kind) => {
-                matches!(kind, ParameterKind::Name { .. } | ParameterKind::Choice { .. })
-            }
-            (Self::Pattern, kind) => matches!(kind, ParameterKind::Pattern),
-            (Self::Duration, kind) => matches!(kind, ParameterKind::Duration { .. }),
-            (Self::Choice, kind) => matches!(kind, ParameterKind::Choice { .. }),
-            (Self::Word(word), ParameterKind::Choice { choices, .. }) => choices.contains(word),
-            (Self::Unit, ParameterKind::Choice { choices, .. }) => {
-                choices.iter().all(|word| unit(word).is_some())
-            }
-            (Self::Word(_) | Self::Unit, _) => false,
-        }
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Any => f.write_str("anything"),
-            Self::Text => f.write_str("text"),
-            Self::Single => f.write_str("one value beside the key's own"),
-            Self::Pattern => f.write_str("a pattern"),
-            Self::Duration => f.write_str("a duration"),
-            Self::Choice => f.write_str("a choice"),
-            Self::Word(word) => write!(f, "a choice that may be `{word}`"),
-            Self::Unit => f.write_str("a choice among the units of scores"),
-        }
-    }
-}
-
-/// The parameters in conditions.
-pub(super) fn uses_of_when(when: &BTreeMap<String, String>) -> Vec<Use> {
-    let of = |(parameter, word): (&String, &String)| Use {
-        parameter: parameter.clone(),
-        as_a: Role::Word(word.clone()),
-    };
-    when.iter().map(of).collect()
 }
 
 pub(super) fn holds(when: &When, arguments: &Arguments) -> bool {

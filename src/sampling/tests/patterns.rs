@@ -49,9 +49,9 @@ async fn a_new_queue_is_seen_with_the_next_search_and_a_stream_is_told() {
     world.redis.size("emails-new", 1);
     told(&mut watch, 6_000, |news| fresh(news) == Some(1.0)).await;
     // From then on Redis announces what happens to it, also once it was empty.
-    for jobs in [0, 4] {
-        world.redis.size("emails-new", jobs);
-        told(&mut watch, 50, |news| fresh(news) == Some(jobs as f64)).await;
+    for jobs in [0, 4u32] {
+        world.redis.size("emails-new", jobs.into());
+        told(&mut watch, 50, |news| fresh(news) == Some(jobs.into())).await;
         seconds(20).await;
     }
 }
@@ -209,9 +209,9 @@ async fn reads_go_before_searches_and_do_not_stop_them() {
     let busy = subject(&[("queue", "busy")]);
     let mut watch = world.watch(&busy);
     let pattern = world.watch(&emails());
-    for jobs in 1..300 {
-        world.redis.size("busy", jobs);
-        told(&mut watch, 40, |news| fresh(news) == Some(jobs as f64)).await;
+    for jobs in 1..300u32 {
+        world.redis.size("busy", jobs.into());
+        told(&mut watch, 40, |news| fresh(news) == Some(jobs.into())).await;
     }
     drop(pattern);
     assert_eq!(fresh(&world.ask(&emails()).await), Some(100.0));

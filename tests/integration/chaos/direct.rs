@@ -1,68 +1,16 @@
-//! The test's own way to the server, past any proxy: it waits for a server that hangs, and comes
-//! back when its connection is killed.
+//! What the test's own connection does for the fleet: it counts, and puts jobs on idle queues.
 
-use deadpool_redis::redis::{
-    self, AsyncConnectionConfig, Client, Cmd, Pipeline, RedisError, RedisResult, Value,
-    aio::MultiplexedConnection,
-};
-use tokio::time::{Instant, sleep};
+use deadpool_redis::redis::{self, Cmd};
+use tokio::time::Instant;
 
-use crate::harness::{PATIENCE, STEP, Server};
+pub use crate::harness::{Direct, line, pipeline};
 
 use super::{
     books::Books,
     fleet::{Fleet, How, IDLE, PLAIN, plain},
 };
 
-/// A connection that is made again whenever it breaks.
-pub struct Direct {
-    client: Client,
-    link: Option<MultiplexedConnection>,
-}
-
 impl Direct {
-    pub fn to(server: &Server) -> Self {
-        Self { client: Client::open(server.url()).unwrap(), link: None }
-    }
-
-    /// One attempt. A server that hangs is waited for as long as it takes.
-    async fn attempt(&mut self, commands: &Pipeline) -> RedisResult<Vec<RedisResult<Value>>> {
-        let config = AsyncConnectionConfig::new()
-            .set_response_timeout(None)
-            .set_connection_timeout(Some(PATIENCE));
-        let link = match &mut self.link {
-            Some(link) => link,
-            none => none
-                .insert(self.client.get_multiplexed_async_connection_with_config(&config).await?),
-        };
-        let replies = commands.query_async(link).await;
-        if replies.is_err() {
-            self.link = None;
-        }
-        replies
-    }
-
-    /// Runs commands once. Whether they were done is not known when the connection broke; a refusal
-    /// of a single one is of no interest.
-    pub async fn try_once(&mut self, commands: &Pipeline) {
-        drop(self.attempt(commands).await);
-    }
-
-    /// Runs commands, again and again until the server takes all of them.
-    pub async fn insist(&mut self, commands: &Pipeline) -> Vec<Value> {
-        let start = Instant::now();
-        loop {
-            let replies = self.attempt(commands).await;
-            let all: Result<Vec<Value>, RedisError> =
-                replies.and_then(|replies| replies.into_iter().collect());
-            match all {
-                Ok(values) => return values,
-                Err(error) => assert!(start.elapsed() < PATIENCE, "{error}"),
-            }
-            sleep(STEP).await;
-        }
-    }
-
     /// Counts every part of a fleet.
     pub async fn count(&mut self, fleet: &Fleet) -> Vec<f64> {
         let mut values = self.insist(&pipeline([fleet.count()])).await;
@@ -75,25 +23,6 @@ impl Direct {
         let counts = self.count(&books.fleet).await;
         books.note(counts, asked_at);
     }
-}
-
-/// Commands that go together; one that is refused leaves the others alone.
-pub fn pipeline(commands: impl IntoIterator<Item = Cmd>) -> Pipeline {
-    let mut pipeline = redis::pipe();
-    pipeline.ignore_errors();
-    for command in commands {
-        pipeline.add_command(command);
-    }
-    pipeline
-}
-
-/// A command of the words in a line.
-pub fn line(words: &str) -> Cmd {
-    let mut command = Cmd::new();
-    for word in words.split_whitespace() {
-        command.arg(word);
-    }
-    command
 }
 
 /// The commands that put a job on every idle queue; `number` tells one round from another.

@@ -1,39 +1,18 @@
 //! The triggers that live through the faults: what each is made of, and what Redis itself says that
 //! it must be told.
 //!
-//! It is apart from what happens to them. The truth is counted by one script of the test's own,
-//! which shares no code with the service.
+//! It is apart from what happens to them.
 
-use deadpool_redis::redis::{self, Cmd};
+use deadpool_redis::redis::Cmd;
 
-use crate::wire::{Trigger, trigger};
-
-/// How what a key holds is counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum How {
-    List,
-    Set,
-    Sorted,
-    Hash,
-    Number,
-    Stream,
-    /// The members of a sorted set whose time has come.
-    Due,
-    /// What the group `g` of a stream was not given yet.
-    Lag,
-    /// What it was given and has not acknowledged.
-    Pending,
-}
+pub use crate::harness::{How, Part};
+use crate::{
+    harness::count,
+    wire::{Trigger, trigger},
+};
 
 /// The types of a plain key.
 pub const PLAIN: [How; 6] = [How::List, How::Set, How::Sorted, How::Hash, How::Number, How::Stream];
-
-/// A key and how it is counted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Part {
-    pub key: String,
-    pub how: How,
-}
 
 /// How a key lives: never empty while the data is there; empty every now and then; the same, and no
 /// stream is open on it; empty until a fault puts the first job there.
@@ -182,15 +161,7 @@ impl Fleet {
 
     /// The script that counts every part at one moment.
     pub fn count(&self) -> Cmd {
-        let mut command = redis::cmd("EVAL");
-        command.arg(COUNT).arg(self.parts.len());
-        for part in &self.parts {
-            command.arg(&part.key);
-        }
-        for part in &self.parts {
-            command.arg(format!("{:?}", part.how));
-        }
-        command
+        count(&self.parts)
     }
 }
 
@@ -206,32 +177,3 @@ pub fn flow(temper: &str) -> [String; 3] {
 
 /// A list that ends by itself during the fault.
 pub const LAPSING: &str = "lapsing";
-
-const COUNT: &str = r"
-local command = {List = 'LLEN', Set = 'SCARD', Sorted = 'ZCARD', Hash = 'HLEN', Stream = 'XLEN'}
-local function group(key)
-    if redis.call('EXISTS', key) == 0 then return {lag = 0, pending = 0} end
-    local rows = redis.call('XINFO', 'GROUPS', key)
-    if #rows == 0 then return {lag = redis.call('XLEN', key), pending = 0} end
-    local fields = {}
-    for i = 1, #rows[1], 2 do fields[rows[1][i]] = rows[1][i + 1] end
-    if not fields.lag then
-        fields.lag = #redis.call('XRANGE', key, '(' .. fields['last-delivered-id'], '+')
-    end
-    return fields
-end
-local function count(key, how)
-    if how == 'Number' then return redis.call('GET', key) or 0 end
-    if how == 'Lag' then return group(key).lag end
-    if how == 'Pending' then return group(key).pending end
-    if how == 'Due' then
-        local now = redis.call('TIME')
-        local until_when = string.format('%d.%06d', now[1] + 1, now[2])
-        return redis.call('ZCOUNT', key, '-inf', until_when)
-    end
-    return redis.call(command[how], key)
-end
-local counts = {}
-for i, key in ipairs(KEYS) do counts[i] = tostring(count(key, ARGV[i])) end
-return counts
-";

@@ -4,6 +4,8 @@
 //! what is right.
 
 mod authority;
+mod count;
+mod direct;
 mod programs;
 mod proxy;
 mod scripted;
@@ -17,6 +19,8 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 pub use authority::Authority;
+pub use count::{How, Part, count};
+pub use direct::{Direct, line, pipeline};
 pub use programs::{penstock, python};
 pub use proxy::{Mode, Proxy};
 pub use scripted::Scripted;

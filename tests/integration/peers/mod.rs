@@ -4,14 +4,10 @@
 //! the stream of a bystander still pushes, and memory, descriptors and log have not grown with what
 //! was sent.
 
-use std::time::Duration;
+mod peer;
 
 use axum::body::Body as AnyBody;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-    time::timeout,
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::timeout};
 use tokio_stream::StreamExt;
 use tonic::{
     Code, Status,
@@ -26,97 +22,11 @@ use crate::{
     wire::{Keda, queue},
 };
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+use peer::{PREFACE, Peer, fields, frame, kind};
+
 const REQUEST_BYTES: usize = 8 * 1024 * 1024;
 /// What the process may grow by, whatever is sent: kilobytes.
 const GROWTH: u64 = 64 * 1024;
-
-/// One frame of HTTP/2 (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
-    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
-}
-
-/// The kinds of frames that are sent here.
-mod kind {
-    pub const DATA: u8 = 0;
-    pub const HEADERS: u8 = 1;
-    pub const PRIORITY: u8 = 2;
-    pub const RESET: u8 = 3;
-    pub const SETTINGS: u8 = 4;
-    pub const PROMISE: u8 = 5;
-    pub const PING: u8 = 6;
-    pub const WINDOW: u8 = 8;
-    pub const CONTINUATION: u8 = 9;
-}
-
-/// Header fields of a call of `IsActive`, without dynamic entries (RFC 7541, appendix A).
-fn fields() -> Vec<u8> {
-    let path = b"/externalscaler.ExternalScaler/IsActive";
-    let content = b"application/grpc";
-    // POST, http, then :path and content-type by the index of their names.
-    let mut block = vec![0x83, 0x86, 0x04, u8::try_from(path.len()).unwrap()];
-    block.extend(path);
-    block.extend([0x0f, 0x10, u8::try_from(content.len()).unwrap()]);
-    block.extend(content);
-    block
-}
-
-/// A connection that speaks HTTP/2 as far as it likes to.
-struct Peer(TcpStream);
-
-impl Peer {
-    async fn connect(service: &Service) -> Self {
-        Self(TcpStream::connect(service.grpc()).await.unwrap())
-    }
-
-    /// One that has begun as it should.
-    async fn greeted(service: &Service) -> Self {
-        let mut peer = Self::connect(service).await;
-        peer.send(PREFACE).await;
-        peer.send(&frame(kind::SETTINGS, 0, 0, &[])).await;
-        peer
-    }
-
-    /// Sends as much as is taken; the other side may have ended the connection.
-    async fn send(&mut self, bytes: &[u8]) -> bool {
-        let sent = timeout(PATIENCE, self.0.write_all(bytes)).await;
-        sent.is_ok_and(|sent| sent.is_ok())
-    }
-
-    /// Waits for the end, and gives how many bytes came before it.
-    async fn ended(&mut self, within: Duration) -> Option<usize> {
-        let mut heard = Vec::new();
-        let end = timeout(within, self.0.read_to_end(&mut heard)).await;
-        // A reset is an end too.
-        end.ok().map(|_| heard.len())
-    }
-
-    /// Whether the connection answers a ping, past all that it has to say before.
-    async fn answers(&mut self) -> bool {
-        let mark = *b"penstock";
-        if !self.send(&frame(kind::PING, 0, 0, &mark)).await {
-            return false;
-        }
-        let answer = frame(kind::PING, 1, 0, &mark);
-        let (mut heard, mut part) = (Vec::new(), [0; 4096]);
-        let heard_it = async {
-            while let Ok(bytes) = self.0.read(&mut part).await {
-                if bytes == 0 {
-                    return false;
-                }
-                heard.extend_from_slice(&part[..bytes]);
-                if heard.windows(answer.len()).any(|window| window == answer) {
-                    return true;
-                }
-                let keep = heard.len().saturating_sub(answer.len());
-                heard.drain(..keep);
-            }
-            false
-        };
-        timeout(PATIENCE, heard_it).await.unwrap_or(false)
-    }
-}
 
 /// What is sent the nth time.
 type Frames = dyn Fn(u32) -> Vec<u8>;

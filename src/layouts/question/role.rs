@@ -1,0 +1,87 @@
+//! What a parameter must be where a definition names it.
+//!
+//! It is apart from the questions because a definition is held against it as a whole, whatever names
+//! the parameter.
+
+use std::{collections::BTreeMap, fmt};
+
+use super::{super::parameter::ParameterKind, unit};
+
+/// A parameter that is named somewhere, and as what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::layouts) struct Use {
+    pub(in crate::layouts) parameter: String,
+    pub(in crate::layouts) as_a: Role,
+}
+
+/// What a parameter must be where it is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::layouts) enum Role {
+    /// Anything.
+    Any,
+    /// Anything that has text.
+    Text,
+    /// Text of one value.
+    Single,
+    /// A pattern.
+    Pattern,
+    /// A duration.
+    Duration,
+    /// A choice.
+    Choice,
+    /// A choice that may be this word.
+    Word(String),
+    /// A choice among units.
+    Unit,
+}
+
+impl Use {
+    pub(in crate::layouts) fn text(parameter: &str) -> Self {
+        Self { parameter: parameter.to_owned(), as_a: Role::Text }
+    }
+}
+
+impl Role {
+    /// Whether a parameter of this kind can be it.
+    pub(in crate::layouts) fn fits(&self, kind: &ParameterKind) -> bool {
+        match (self, kind) {
+            (Self::Any, _) => true,
+            (Self::Text, kind) => !matches!(kind, ParameterKind::Duration { .. }),
+            (Self::Single, kind) => {
+                matches!(kind, ParameterKind::Name { .. } | ParameterKind::Choice { .. })
+            }
+            (Self::Pattern, kind) => matches!(kind, ParameterKind::Pattern),
+            (Self::Duration, kind) => matches!(kind, ParameterKind::Duration { .. }),
+            (Self::Choice, kind) => matches!(kind, ParameterKind::Choice { .. }),
+            (Self::Word(word), ParameterKind::Choice { choices, .. }) => choices.contains(word),
+            (Self::Unit, ParameterKind::Choice { choices, .. }) => {
+                choices.iter().all(|word| unit(word).is_some())
+            }
+            (Self::Word(_) | Self::Unit, _) => false,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("anything"),
+            Self::Text => f.write_str("text"),
+            Self::Single => f.write_str("one value beside the key's own"),
+            Self::Pattern => f.write_str("a pattern"),
+            Self::Duration => f.write_str("a duration"),
+            Self::Choice => f.write_str("a choice"),
+            Self::Word(word) => write!(f, "a choice that may be `{word}`"),
+            Self::Unit => f.write_str("a choice among the units of scores"),
+        }
+    }
+}
+
+/// The parameters in conditions.
+pub(in crate::layouts) fn uses_of_when(when: &BTreeMap<String, String>) -> Vec<Use> {
+    let of = |(parameter, word): (&String, &String)| Use {
+        parameter: parameter.clone(),
+        as_a: Role::Word(word.clone()),
+    };
+    when.iter().map(of).collect()
+}

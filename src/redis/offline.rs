@@ -1,0 +1,117 @@
+//! Reads answered from bytes that are already there, without a connection.
+//!
+//! It is apart because the service never does it: fuzzing puts bytes of any kind before the parser
+//! and the decoding that a link has, and asks what they would have been taken for.
+
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the client library's values may grow; what is not named here is a reply to decode"
+)]
+
+use std::time::Duration;
+
+use deadpool_redis::redis::{Parser, PushInfo, RedisError, Value};
+
+use crate::{
+    layouts::Read,
+    sampling::{Change, Fault, Reply},
+};
+
+use super::{
+    decode,
+    encode::KeyType,
+    error::fault,
+    fields::KnownFields,
+    follow_up::FollowUps,
+    invalidation,
+    link::{Response, depends_on_time, until_announced},
+};
+
+/// What a read would get if Redis said these bytes: one reply after another, in RESP2 or RESP3, each
+/// to the next command that the read needs. `key_type` is the type by which the key is known, as
+/// TYPE names it, and decides the first command; `now` is Redis's own time.
+///
+/// # Errors
+/// [`Fault`] when the bytes are no replies, too few, or none that this read can have.
+pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result<Reply, Fault> {
+    let guess = KeyType::named(key_type).unwrap_or_default();
+    let mut replies = Replies { parser: Parser::new(), said };
+    let first = replies.next()?;
+    let lasts = if depends_on_time(read, guess) {
+        Some(decode::lasts(&replies.next()?, read, now))
+    } else {
+        None
+    };
+    let mut follow_ups = FollowUps::default();
+    follow_ups.first(0, (read, guess), &first);
+    let fields = KnownFields::default();
+    while let Some(asked) = follow_ups.open() {
+        let asked_for = asked.iter().flatten();
+        let replies: Result<Vec<Response>, Fault> = asked_for.map(|_| replies.next()).collect();
+        follow_ups.proceed(&asked, &replies?, &fields)?;
+    }
+    let nothing = || Fault::Unexpected("no answer".to_owned());
+    let answer = follow_ups.into_answers().pop().ok_or_else(nothing)??;
+    let mut reply = until_announced(read, answer);
+    reply.lasts = lasts.unwrap_or(reply.lasts);
+    Ok(reply)
+}
+
+/// The changes that these bytes announce, if Redis says them unasked; `None` if they are no push.
+#[must_use]
+pub fn announced(said: &[u8]) -> Option<Vec<Change>> {
+    match Parser::new().parse_value(said) {
+        Ok(Value::Push { kind, data }) => Some(invalidation::changes(&PushInfo { kind, data })),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// The replies in a run of bytes.
+struct Replies<'b> {
+    parser: Parser,
+    said: &'b [u8],
+}
+
+impl Replies<'_> {
+    /// The next reply; what Redis says unasked is none.
+    fn next(&mut self) -> Result<Response, Fault> {
+        loop {
+            match self.parser.parse_value(&mut self.said).map_err(|error| fault(&error))? {
+                Value::Push { .. } => {}
+                Value::ServerError(error) => return Ok(Err(RedisError::from(error))),
+                value => return Ok(Ok(value)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        layouts::{Answer, Members, Name},
+        sampling::Lasts,
+    };
+
+    #[test]
+    fn a_read_is_answered_by_as_many_replies_as_it_needs() {
+        let read = Read::Size { key: "q".into(), members: Members::All };
+        let said = |key_type, bytes| answer(&read, key_type, Duration::ZERO, bytes);
+        let of = |answer| Ok(Reply { answer, lasts: Lasts::UntilAnnounced });
+        assert_eq!(said("list", b":7\r\n"), of(Answer::Size(7)));
+        assert_eq!(said("string", b"$0\r\n\r\n:0\r\n$0\r\n\r\n"), of(Answer::Missing));
+        let wrong = b"-WRONGTYPE no\r\n>2\r\n+invalidate\r\n*1\r\n+q\r\n+none\r\n";
+        assert_eq!(said("list", wrong), of(Answer::Missing));
+        for bytes in [&b""[..], b":7", b"-ERR no\r\n", b"?\r\n", b"_\r\n"] {
+            assert!(said("list", bytes).is_err(), "{}", bytes.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn only_a_push_announces_something() {
+        let key = vec![Change::Key(Name::from("q"))];
+        assert_eq!(announced(b">2\r\n$10\r\ninvalidate\r\n*1\r\n$1\r\nq\r\n"), Some(key));
+        assert_eq!(announced(b">2\r\n+message\r\n+x\r\n"), Some(vec![]));
+        assert_eq!(announced(b"*2\r\n+invalidate\r\n*1\r\n+q\r\n"), None);
+    }
+}

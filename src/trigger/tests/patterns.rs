@@ -1,0 +1,135 @@
+//! Patterns in queue names: which keys are looked for, and what a key that was found is.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::{
+    layouts::{Allowed, Filter, Glob, Name, Read, Registry, Search, Wanted},
+    trigger::Trigger,
+};
+
+/// The trigger of `key=value` pairs with a space between them.
+fn trigger(metadata: &str) -> Trigger {
+    let pair = |pair: &str| {
+        let (key, value) = pair.split_once('=').unwrap();
+        (key.to_owned(), value.to_owned())
+    };
+    let pairs: BTreeMap<_, _> = metadata.split(' ').map(pair).collect();
+    Trigger::parse(pairs, Registry::builtin()).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn search(metadata: &str) -> Arc<Search> {
+    trigger(metadata).search.unwrap()
+}
+
+fn queue(search: &Search, key: &str) -> Option<String> {
+    search.queue_of(&Name::new(key)).map(|found| found.name.to_string())
+}
+
+#[test]
+fn a_key_is_of_the_queue_that_the_narrowest_form_says() {
+    for (metadata, key, wanted) in [
+        ("layout=rq queue=*", "rq:queue:a", Some("a")),
+        ("layout=rq queue=*", "rq:queue:a:intermediate", Some("a")),
+        ("layout=rq queue=*ate", "rq:queue:a:intermediate", None),
+        ("layout=rq queue=*", "rq:wip:a:b", Some("a:b")),
+        ("layout=rq queue=a*", "rq:wip:b", None),
+        ("layout=rq queue=a*,ab", "rq:wip:ab", None),
+        ("layout=celery queue=a*", "a\u{6}\u{16}3", Some("a")),
+        ("layout=celery queue=a* prioritySteps=9", "a\u{6}\u{16}3", None),
+        ("layout=celery queue=a*", "a.reply.celery.pidbox", None),
+        ("layout=dramatiq queue=*", "dramatiq:a.msgs", Some("a")),
+        ("layout=dramatiq queue=*", "dramatiq:a.DQ.msgs", None),
+        ("layout=dramatiq queue=* delayed=count", "dramatiq:a.DQ.msgs", Some("a")),
+        ("layout=laravel prefix=l- queue=*", "l-queues:a:notify", None),
+        ("layout=laravel prefix=l- queue=*", "l-queues:a:reserved", Some("a")),
+        ("layout=lease queue=*", "penstock:inflight:a", Some("a")),
+        ("layout=sidekiq queue=* fetch=reliable", "working:queue:a:b:host:1:2", Some("a:b")),
+        ("layout=asynq queue=*", "asynq:{a}:lease", None),
+        ("layout=asynq queue=* orphans=wake", "asynq:{a}:lease", Some("a")),
+        ("waiting=w:* inFlight=w:*:doing", "w:a:doing", Some("w:a:doing")),
+        ("waiting=w:* inFlight=w:x", "w:x", None),
+    ] {
+        assert_eq!(queue(&search(metadata), key).as_deref(), wanted, "{metadata} {key}");
+    }
+}
+
+#[test]
+fn one_search_finds_what_another_one_would() {
+    let wilds = |metadata: &str| -> Vec<String> {
+        search(metadata).wilds().iter().map(|wild| wild.glob.to_string()).collect()
+    };
+    assert_eq!(wilds("layout=celery queue=a*"), ["a*"]);
+    assert_eq!(wilds("layout=celery queue=*a prioritySteps=3").len(), 2);
+    assert_eq!(wilds("layout=rq queue=a*"), ["rq:queue:a*", "rq:wip:a*"]);
+    assert_eq!(wilds("queue=a*,ab*,b"), ["a*"]);
+    assert_eq!(wilds("layout=sidekiq queue=a*"), ["queue:a*"]);
+    assert_eq!(wilds("layout=reliable-list queue=a* processing=[p]"), ["a*"]);
+    assert_eq!(wilds("layout=reliable-list queue=*a processing=[p]"), ["*a", r"*a\[p\]"]);
+}
+
+#[test]
+fn every_layout_looks_for_some_key_of_its_queues() {
+    for layout in Registry::builtin().layouts() {
+        let mut metadata = format!("layout={} queue=a*", layout.name());
+        for (name, parameter) in layout.parameters().filter(|(_, parameter)| parameter.required) {
+            if name != "queue" {
+                metadata += &format!(" {name}={}", parameter.example);
+            }
+        }
+        let search = search(&metadata);
+        assert!(!search.wilds().is_empty(), "{metadata}");
+        assert!(!search.in_words().reads().is_empty(), "{metadata}");
+    }
+}
+
+#[test]
+fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
+    let celery = trigger("layout=celery queue=mail-*=2,mail-x acks=late");
+    let reads = celery.plan.reads();
+    let filters: Vec<&Filter> = (reads.iter())
+        .filter_map(|read| match read {
+            Read::Each(each) => each.filter.as_ref(),
+            Read::Size { .. }
+            | Read::Group { .. }
+            | Read::Flag { .. }
+            | Read::Idle { .. }
+            | Read::Heard(_) => None,
+        })
+        .collect();
+    let [own, matching] = filters[..] else { panic!("{filters:?}") };
+    assert_eq!(own.is, Wanted::Name("mail-x".into()));
+    assert!(matching.is_met(b"mail-a") && !matching.is_met(b"mail-x") && !matching.is_met(b"a"));
+    let search = celery.search.unwrap();
+    let found = search.queue_of(&"mail-a".into()).unwrap();
+    let allowed = Allowed::new(vec![Glob::parse("mail-[a-m]*").unwrap()]);
+    let plan = search.plan([&found].into_iter(), &allowed);
+    assert_eq!(plan.reads().len(), reads.len() + 4, "the list and its three priorities");
+    let is_met = |name: &[u8]| {
+        plan.reads().iter().any(|read| match read {
+            Read::Each(each) => each.filter.as_ref().is_some_and(|filter| filter.is_met(name)),
+            Read::Size { .. }
+            | Read::Group { .. }
+            | Read::Flag { .. }
+            | Read::Idle { .. }
+            | Read::Heard(_) => false,
+        })
+    };
+    assert!(is_met(b"mail-b") && !is_met(b"mail-z"), "a queue of others is not counted");
+}
+
+#[test]
+fn what_a_trigger_is_called_does_not_depend_on_what_is_found() {
+    let trigger = trigger("queue=mail-*,b");
+    assert_eq!(trigger.metric_name, "penstock-keys-b-mail---backlog");
+    assert_eq!(trigger.to_string(), "backlog of size of `b`, size of `mail-*` on default");
+}
+
+#[test]
+fn what_is_read_in_any_case_is_told_apart() {
+    let search = search("layout=rq queue=a*,b");
+    let keys: Vec<String> = search.fixed().iter().map(|read| read.keys()[0].to_string()).collect();
+    for key in ["rq:suspended", "rq:queue:b", "rq:wip:b"] {
+        assert!(keys.iter().any(|own| own == key), "{key} is not in {keys:?}");
+    }
+    assert!(keys.iter().all(|key| !key.contains('*')), "{keys:?}");
+}

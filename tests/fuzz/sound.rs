@@ -1,0 +1,139 @@
+//! What must hold for every trigger that was accepted, whatever its metadata.
+//!
+//! It is apart because triggers of the built-in layouts and of one's own have it alike. The sums are
+//! computed a second time here, over plain numbers.
+
+use penstock::{
+    layouts::{Answer, Beyond, Expression, Group, MissingGroup, Part, Read, Term, Waiting},
+    limits,
+    signals::Signal,
+    trigger::{Trigger, Verdict},
+};
+
+use crate::hold;
+
+/// The longest key that names within their bounds can make.
+const KEY_BYTES: usize = 8 * limits::NAME_BYTES;
+
+/// Whether the trigger keeps every bound, and counts what its answers say and nothing else.
+pub fn sound(trigger: &Trigger) -> Result<(), String> {
+    let reads = trigger.plan.reads();
+    // A trigger of patterns alone reads nothing before they are looked for.
+    let least = usize::from(trigger.search.is_none());
+    hold!((least..=limits::KEYS_PER_TRIGGER).contains(&reads.len()), "{} reads", reads.len());
+    hold!(trigger.plan.largest_state() <= limits::KEYS_PER_TRIGGER, "a state is too large");
+    for key in reads.iter().flat_map(Read::keys) {
+        let bytes = key.as_bytes().len();
+        hold!((1..=KEY_BYTES).contains(&bytes), "a key of {bytes} bytes");
+    }
+    let target = trigger.target.get();
+    hold!((limits::TARGET_MIN..=limits::QUANTITY_MAX).contains(&target), "target {target}");
+    let activation = trigger.activation.get();
+    hold!((0.0..=limits::QUANTITY_MAX).contains(&activation), "activation {activation}");
+    hold!(trigger.database.is_none_or(|n| n <= limits::DATABASE_NUMBER), "the database");
+    let window = trigger.activity_window;
+    let is_within = |window| window <= limits::ACTIVITY_WINDOW_MAX;
+    hold!(window.is_none_or(|w| !w.is_zero() && is_within(w)), "window {window:?}");
+    let name = trigger.metric_name.as_str();
+    let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    hold!(name.starts_with("penstock-") && name.len() <= 160, "the metric `{name}`");
+    hold!(name.chars().all(legal), "the metric `{name}`");
+    counts(trigger)
+}
+
+fn counts(trigger: &Trigger) -> Result<(), String> {
+    let reads = trigger.plan.reads();
+    let nothing = vec![Answer::Missing; reads.len()];
+    let verdict = verdict(trigger, &nothing)?;
+    hold!(verdict.value.get() == 0.0 && !verdict.active, "nothing counts as {verdict:?}");
+    for number in [1, 7, u64::MAX] {
+        let some: Vec<Answer> = reads.iter().map(|read| some(read, number)).collect();
+        weighs(trigger, &some)?;
+    }
+    // What is not known must not be a number, whatever stands beside it.
+    let mut answers: Vec<Answer> = reads.iter().map(|read| some(read, 1)).collect();
+    for at in (0..reads.len()).take(6) {
+        let known = std::mem::replace(&mut answers[at], Answer::WrongType("module".to_owned()));
+        let references: Vec<&Answer> = answers.iter().collect();
+        let verdict = trigger.verdict(&references);
+        hold!(verdict.is_err(), "{:?} is unknown, and yet {verdict:?}", reads[at]);
+        answers[at] = known;
+    }
+    Ok(())
+}
+
+fn verdict(trigger: &Trigger, answers: &[Answer]) -> Result<Verdict, String> {
+    let references: Vec<&Answer> = answers.iter().collect();
+    trigger.verdict(&references).map_err(|misfit| misfit.to_string())
+}
+
+/// An answer that a read can have.
+fn some(read: &Read, number: u64) -> Answer {
+    match read {
+        Read::Size { .. } => Answer::Size(number),
+        Read::Group { .. } => Answer::Group(Group { waiting: Waiting::Exact(number), pending: 2 }),
+        Read::Flag { .. } => Answer::Flag(number == 7),
+        Read::Each(_) => Answer::Each { counted: number.min(3), examined: 3, beyond: 0 },
+        Read::Idle { .. } => Answer::Idle { entries: number.min(3), busy: true },
+        Read::Heard(_) => Answer::Heard(number),
+    }
+}
+
+/// Compares the verdict with sums of plain numbers.
+fn weighs(trigger: &Trigger, answers: &[Answer]) -> Result<(), String> {
+    let terms = trigger.plan.terms();
+    let sum = |summands: &[Expression<Term>]| -> f64 {
+        summands.iter().map(|one| evaluate(one, answers)).sum::<f64>().min(limits::QUANTITY_MAX)
+    };
+    let ready = (sum(&terms.waiting) + sum(&terms.scheduled)).min(limits::QUANTITY_MAX);
+    let (in_flight, orphaned) = (sum(&terms.in_flight), sum(&terms.orphaned));
+    let value = match trigger.signal {
+        Signal::Backlog => ready + in_flight,
+        Signal::Waiting => ready,
+        Signal::InFlight => in_flight,
+    };
+    let value = value.min(limits::QUANTITY_MAX);
+    let active = in_flight > 0.0 || orphaned > 0.0 || ready > trigger.activation.get();
+    let got = verdict(trigger, answers)?;
+    let is_near = (got.value.get() - value).abs() <= value * 1e-9 + 1e-9;
+    hold!(is_near && got.active == active, "{value}, {active} expected of {answers:?}: {got:?}");
+    Ok(())
+}
+
+fn evaluate(expression: &Expression<Term>, answers: &[Answer]) -> f64 {
+    let number = match expression {
+        Expression::Leaf(term) => part(term.part, &answers[term.read]),
+        Expression::Sum(all) => all.iter().map(|one| evaluate(one, answers)).sum(),
+        Expression::Difference(both) => {
+            let [whole, less] = both.each_ref().map(|one| evaluate(one, answers));
+            if whole > less { whole - less } else { 0.0 }
+        }
+        Expression::Max(both) => {
+            let [one, other] = both.each_ref().map(|one| evaluate(one, answers));
+            if one > other { one } else { other }
+        }
+        Expression::Unless(flag, of) => {
+            let stands = part(flag.part, &answers[flag.read]) != 0.0;
+            if stands { 0.0 } else { evaluate(of, answers) }
+        }
+        Expression::Times(weight, of) => weight.get() * evaluate(of, answers),
+    };
+    if number > limits::QUANTITY_MAX { limits::QUANTITY_MAX } else { number }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "larger numbers are cut to 1e12 anyway")]
+fn part(part: Part, answer: &Answer) -> f64 {
+    let number = match (part, answer) {
+        (Part::Size, Answer::Size(number)) => *number,
+        (Part::GroupWaiting(_), Answer::Group(group)) => group.waiting.entries(),
+        (Part::GroupPending(_), Answer::Group(group)) => group.pending,
+        (Part::GroupWaiting(MissingGroup::All), Answer::MissingGroup { entries }) => *entries,
+        (Part::GroupIdle, Answer::Idle { entries, .. }) => *entries,
+        (Part::Heard, Answer::Heard(jobs)) => *jobs,
+        (Part::Flag, Answer::Flag(stands)) => u64::from(*stands),
+        (Part::Each(Beyond::Count), Answer::Each { counted, beyond, .. }) => counted + beyond,
+        (Part::Each(_), Answer::Each { counted, .. }) => *counted,
+        (part, answer) => panic!("{part:?} of {answer:?}"),
+    };
+    (number as f64).min(limits::QUANTITY_MAX)
+}

@@ -1,0 +1,114 @@
+//! A layout of one's own and a trigger of it: what comes of any file is a plan within all bounds,
+//! which counts nothing for what is not known. A line `---` parts the file from the metadata.
+
+use penstock::{config::Config, trigger::Trigger};
+
+use crate::{
+    engine::{Target, Traits},
+    hold,
+    sound::sound,
+};
+
+use super::pairs;
+
+pub const TARGET: Target = Target { name: "layout", words: WORDS, check };
+
+const WORDS: &[&str] = &[
+    "[layouts.acme]",
+    "[[layouts.acme.waiting]]",
+    "[[layouts.acme.in_flight]]",
+    "[[layouts.acme.scheduled]]",
+    "[[layouts.acme.orphaned]]",
+    "[[layouts.acme.paused]]",
+    "[[layouts.acme.invisible]]",
+    "[layouts.acme.params.queue]",
+    "[layouts.acme.params.mode]",
+    "read = \"size\"",
+    "read = \"each\"",
+    "read = \"group-waiting\"",
+    "read = \"group-pending\"",
+    "read = \"exists\"",
+    "read = \"value\"",
+    "members = \"due\"",
+    "members = \"leased\"",
+    "slack",
+    "minus",
+    "or",
+    "unit = \"ms\"",
+    "collection = \"hash\"",
+    "ask = \"field\"",
+    "filter",
+    "pointer",
+    "beyond = \"skip\"",
+    "missing_group",
+    "{queue}",
+    "{mode}",
+    "{0x00}",
+    "{{",
+    "{member}",
+    "type",
+    "\"keys\"",
+    "\"name\"",
+    "\"words\"",
+    "\"duration\"",
+    "\"choice\"",
+    "choices",
+    "default",
+    "may_be_empty = true",
+    "word_only = true",
+    "aliases",
+    "needs",
+    "blind_window",
+    "unless",
+    "when",
+    "doc = \"x\"",
+    "example = \"x\"",
+    "required = true",
+    "\n",
+    "---",
+    "queue=a,b",
+    "mode=x",
+    "\"\"",
+];
+
+fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
+    let text = String::from_utf8_lossy(input);
+    let (toml, metadata) = text.split_once("\n---\n").unwrap_or((&text, "queue=a"));
+    let config = match Config::parse(toml, "f") {
+        Ok(config) => config,
+        Err(problems) => {
+            for problem in problems.iter() {
+                traits.note_message(&problem.what);
+                let told = problem.to_string();
+                hold!(told.len() <= 4_096, "a problem of {} bytes", told.len());
+                hold!(!told.chars().any(char::is_control), "a control character: {told:?}");
+            }
+            return Ok(());
+        }
+    };
+    let mut pairs = pairs(metadata);
+    if !pairs.iter().any(|(key, _)| key == "layout") {
+        pairs.push(("layout".to_owned(), "acme".to_owned()));
+    }
+    match Trigger::parse(pairs, &config.layouts) {
+        Ok(trigger) => {
+            let reads = trigger.plan.reads();
+            traits.note((reads.len().min(9), trigger.invisible.is_some()));
+            for read in reads {
+                traits.note(std::mem::discriminant(read));
+            }
+            let terms = trigger.plan.terms();
+            for one in terms.waiting.iter().chain(&terms.in_flight).chain(&terms.orphaned) {
+                traits.note(std::mem::discriminant(one));
+            }
+            sound(&trigger)
+        }
+        Err(problems) => {
+            for problem in problems.iter() {
+                traits.note_message(&problem.what);
+            }
+            hold!(problems.iter().len() > 0, "no trigger and no problem");
+            Ok(())
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! Replies of any bytes, put before the client library's parser and our decoding: no number comes of
+//! anything but a reply that says it, by a second reader of the protocol.
+//!
+//! The first line names the read and the type of its key; the rest is what Redis says to one command
+//! after the other. The key is `k`, the group, field, member or value `g`, and scores are seconds.
+
+use std::{sync::Arc, time::Duration};
+
+use penstock::{
+    layouts::{Answer, Around, Ask, Collection, Each, Group, Members, Read, Test, Unit, Waiting},
+    limits,
+    redis::offline,
+    sampling::Lasts,
+};
+
+use crate::{
+    engine::{Target, Traits},
+    hold,
+    resp::{Resp, replies},
+};
+
+use super::is_plain_decimal;
+
+pub const TARGET: Target = Target { name: "replies", words: WORDS, check };
+
+const WORDS: &[&str] = &[
+    "size list\n",
+    "size set\n",
+    "size zset\n",
+    "size hash\n",
+    "size stream\n",
+    "size string\n",
+    "size module\n",
+    "due zset\n",
+    "leased zset\n",
+    "due list\n",
+    "group stream\n",
+    "exists any\n",
+    "field any\n",
+    "member any\n",
+    "value any\n",
+    "each-exists any\n",
+    "each-length any\n",
+    "each-values any\n",
+    ":0\r\n",
+    ":1\r\n",
+    ":7\r\n",
+    ":-1\r\n",
+    "_\r\n",
+    "$-1\r\n",
+    "*-1\r\n",
+    "*0\r\n",
+    "*1\r\n",
+    "*2\r\n",
+    "%1\r\n",
+    "%4\r\n",
+    "~1\r\n",
+    ">2\r\n",
+    "#t\r\n",
+    "#f\r\n",
+    ",1.5\r\n",
+    ",nan\r\n",
+    ",inf\r\n",
+    "(123\r\n",
+    "+OK\r\n",
+    "+none\r\n",
+    "+list\r\n",
+    "+string\r\n",
+    "+ReJSON-RL\r\n",
+    "-WRONGTYPE Operation\r\n",
+    "-ERR no such key\r\n",
+    "-ERR x\r\n",
+    "-LOADING x\r\n",
+    "-MOVED 1 h:1\r\n",
+    "$1\r\ng\r\n",
+    "$4\r\nname\r\n",
+    "$7\r\npending\r\n",
+    "$3\r\nlag\r\n",
+    "$17\r\nlast-delivered-id\r\n",
+    "$3\r\n5-1\r\n",
+    "$0\r\n\r\n",
+    "$2\r\n42\r\n",
+    "=6\r\ntxt:42\r\n",
+    "!3\r\nERR\r\n",
+    "|1\r\n",
+    "$4\r\n42.5\r\n",
+    "*4\r\n",
+    "*8\r\n",
+    "18446744073709551615",
+    "9223372036854775807",
+    "-0",
+    "\r\n",
+];
+const NOW: Duration = Duration::from_secs(1_000);
+
+fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
+    let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
+    let head = String::from_utf8_lossy(&input[..end]);
+    let said = input.get(end + 1..).unwrap_or_default();
+    let (kind, key_type) = head.split_once(' ').unwrap_or((&head, "any"));
+    let Some(read) = read(kind) else { return Ok(()) };
+    let got = offline::answer(&read, key_type, NOW, said);
+    let replies = replies(said);
+    traits.note((kind, got.as_ref().map(|reply| std::mem::discriminant(&reply.answer)).ok()));
+    traits.note((kind, replies.iter().take(4).map(std::mem::discriminant).collect::<Vec<_>>()));
+    if let Err(fault) = &got {
+        let message = fault.to_string();
+        traits.note_message(message.get(..24).unwrap_or(&message));
+        hold!(message.len() <= 2_048, "a fault of {} bytes", message.len());
+        hold!(!message.chars().any(char::is_control), "a control character: {message:?}");
+    }
+    let is_length = ["list", "set", "zset", "hash", "stream"].contains(&key_type);
+    if let (true, "size", Some(members)) = (is_length, kind, replies.first().and_then(Resp::length))
+    {
+        let answer = got.as_ref().map(|reply| &reply.answer);
+        hold!(answer == Ok(&Answer::Size(members)), "{members} members are {answer:?}");
+    }
+    let Ok(reply) = got else { return Ok(()) };
+    let is_timed = key_type == "zset" && matches!(kind, "due" | "leased");
+    if let (Lasts::For(time), true) = (reply.lasts, is_timed) {
+        hold!(score(replies.get(1), time), "it lasts {time:?} by {:?}", replies.get(1));
+    }
+    let is_so = is_said(&reply.answer, kind, &replies);
+    hold!(is_so, "{:?} comes of {replies:?}", reply.answer);
+    Ok(())
+}
+
+fn read(kind: &str) -> Option<Read> {
+    let key = || "k".into();
+    let size = |members| Read::Size { key: key(), members };
+    let flag = |test| Read::Flag { key: key(), test };
+    let each = |ask: fn(Around) -> Ask| {
+        let around = Around { before: "m:".into(), after: "".into() };
+        let collection = Collection::List;
+        Read::Each(Arc::new(Each { of: key(), collection, ask: ask(around), filter: None }))
+    };
+    Some(match kind {
+        "size" => size(Members::All),
+        "due" => size(Members::Due(Unit::Seconds.into())),
+        "leased" => size(Members::Leased(Unit::Seconds.into())),
+        "group" => Read::Group { key: key(), group: "g".into() },
+        "exists" => flag(Test::Exists),
+        "field" => flag(Test::Field("g".into())),
+        "member" => flag(Test::Member("g".into())),
+        "value" => flag(Test::Value("g".into())),
+        "each-exists" => each(Ask::Exists),
+        "each-length" => each(Ask::Length),
+        "each-values" => each(Ask::Values),
+        _ => return None,
+    })
+}
+
+/// Whether these replies say this answer. Every variant is decided: what nobody said is no answer.
+fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
+    let is_error = |code: &str| {
+        let mut errors = replies.iter().filter_map(|reply| match reply {
+            Resp::Error(text) => Some(text.to_lowercase()),
+            _ => None,
+        });
+        errors.any(|text| text.contains(code))
+    };
+    let text_is = |wanted: &str| replies.iter().any(|r| r.text() == Some(wanted.as_bytes()));
+    let length_is = |wanted: u64| replies.iter().any(|reply| reply.length() == Some(wanted));
+    match answer {
+        Answer::Missing => match kind {
+            "group" => is_error("no such key") || text_is("none"),
+            "size" | "due" | "leased" => text_is("none") || length_is(0),
+            _ => text_is("none"),
+        },
+        Answer::Size(members) => replies.first().and_then(Resp::length) == Some(*members),
+        Answer::Number(number) => {
+            let says = |reply: &Resp| {
+                let text = reply.text().and_then(|text| std::str::from_utf8(text).ok());
+                let text = text.map(str::trim).filter(|text| is_plain_decimal(text));
+                text.and_then(|text| text.parse().ok()) == Some(*number)
+            };
+            number.is_finite() && *number >= 0.0 && replies.iter().any(says)
+        }
+        Answer::NotANumber => replies.iter().any(|reply| reply.text().is_some()),
+        Answer::WrongType(name) => {
+            let says = |reply: &Resp| match reply {
+                Resp::Int(number) => number.to_string() == *name,
+                other => other.text().map(String::from_utf8_lossy).is_some_and(|t| t == *name),
+            };
+            name != "none" && replies.iter().any(says)
+        }
+        Answer::Flag(stands) => match (kind, &replies[0]) {
+            ("value", reply) => reply.text().map(|text| text == b"g") == Some(*stands),
+            (_, Resp::Truth(truth)) => truth == stands,
+            (_, Resp::Int(number)) => *number == i64::from(*stands),
+            _ => false,
+        },
+        Answer::Group(group) => is_group(group, replies),
+        // No input asks for these.
+        Answer::Idle { .. } | Answer::Heard(_) => false,
+        Answer::MissingGroup { entries } => {
+            replies.get(1).and_then(Resp::length) == Some(*entries) && row(&replies[0]).is_none()
+        }
+        Answer::Each { counted, examined, beyond } => {
+            is_sum((*counted, *examined, *beyond), replies)
+        }
+    }
+}
+
+/// The row of the group `g`.
+fn row(reply: &Resp) -> Option<&Resp> {
+    let is_it = |row: &&Resp| row.field("name").and_then(Resp::text) == Some(b"g");
+    reply.list()?.iter().find(is_it)
+}
+
+fn is_group(group: &Group, replies: &[Resp]) -> bool {
+    let Some(row) = replies.first().and_then(row) else { return false };
+    let is_pending = row.field("pending").and_then(Resp::length) == Some(group.pending);
+    let lag = row.field("lag");
+    let is_waiting = match (group.waiting, lag) {
+        (Waiting::Exact(entries), Some(lag)) if *lag != Resp::Nil => lag.length() == Some(entries),
+        (Waiting::Exact(entries), _) => {
+            let last = row.field("last-delivered-id").and_then(Resp::text);
+            let is_last = last == Some(b"18446744073709551615-18446744073709551615");
+            let page = |reply: &Resp| reply.list().map_or(0, <[Resp]>::len) as u64;
+            // The pages that were asked for come first among what is left.
+            let mut sums = replies[1..].iter().scan(0, |sum, reply| {
+                *sum += page(reply);
+                Some(*sum)
+            });
+            sums.any(|sum| sum == entries) || (is_last && entries == 0)
+        }
+        (Waiting::AtMost(entries), _) => {
+            replies[1..].iter().any(|reply| reply.length() == Some(entries))
+        }
+    };
+    is_pending && is_waiting
+}
+
+/// Whether what the members have adds up: one number each, in their order.
+fn is_sum((counted, examined, beyond): (u64, u64, u64), replies: &[Resp]) -> bool {
+    let Some(size) = replies.first().and_then(Resp::length) else { return false };
+    if size == 0 {
+        return (counted, examined, beyond) == (0, 0, 0);
+    }
+    let Some(members) = replies.get(1).and_then(Resp::list) else { return false };
+    let asked = members.len().min(limits::EACH_MEMBERS);
+    let numbers: Option<Vec<u64>> = replies.iter().skip(2).take(asked).map(Resp::length).collect();
+    let Some(numbers) = numbers.filter(|numbers| numbers.len() == asked) else { return false };
+    let sum = numbers.iter().fold(0, |sum: u64, number| sum.saturating_add(*number));
+    counted == sum
+        && examined == asked as u64
+        && (beyond == 0 || members.len() >= limits::EACH_MEMBERS)
+}
+
+/// Whether the second reply names a score that is so far away: a second is for the clocks.
+fn score(reply: Option<&Resp>, time: Duration) -> bool {
+    let known = reply.is_some_and(|reply| reply.list().is_some_and(|all| !all.is_empty()));
+    known && time <= Duration::from_secs_f64(1e19)
+}
