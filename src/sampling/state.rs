@@ -22,7 +22,7 @@ use super::{
     news::{Board, Reader},
     observation::{Observation, Why},
     schedule::Schedule,
-    source::{Change, Fault, Lasts, Reply},
+    source::{Fault, Lasts, Reply},
     subscriptions::{Subject, SubscriptionId, Subscriptions, TooManyTriggers},
 };
 
@@ -109,6 +109,8 @@ pub struct State {
     pub(super) started_at: Instant,
     /// When the last step was sent.
     pub(super) sent_at: Instant,
+    /// Until when the link announced all changes, if not until the last step was sent.
+    pub(super) heard_until: Option<Instant>,
     clock: Clock,
     sweep_at: Instant,
 }
@@ -133,6 +135,7 @@ impl State {
             started_at: now,
             clock: Clock::default(),
             sent_at: now,
+            heard_until: None,
             sweep_at: now + SWEEP_INTERVAL,
         }
     }
@@ -240,8 +243,12 @@ impl State {
             self.sent_at = now;
             return Step::Prove { clock };
         }
+        let prove_at = proved_at + limits::PROOF_INTERVAL;
+        // A link of several servers may answer all the time, and one of them never.
+        let overdue = now >= prove_at + limits::PROOF_INTERVAL;
         let known = (&self.cache, &self.subscriptions);
-        let batch = batch::take(&mut self.schedule, known, tracked, now);
+        let batch =
+            if overdue { vec![] } else { batch::take(&mut self.schedule, known, tracked, now) };
         if !batch.is_empty() {
             self.sent_at = now;
             let begin = |id: ReadId| {
@@ -250,7 +257,6 @@ impl State {
             };
             return Step::Read(batch.into_iter().map(begin).collect());
         }
-        let prove_at = proved_at + limits::PROOF_INTERVAL;
         if now >= prove_at {
             self.sent_at = now;
             return Step::Prove { clock };
@@ -296,8 +302,9 @@ impl State {
 
     /// Notes that the link answered what the last step sent.
     fn answered(&mut self) {
+        let heard_until = self.heard_until.take().unwrap_or(self.sent_at);
         if let LinkState::Up { proved_at, .. } = &mut self.link {
-            *proved_at = self.sent_at;
+            *proved_at = heard_until;
         }
     }
 
@@ -315,32 +322,6 @@ impl State {
         self.link = LinkState::Down(fault);
         self.sweep(now);
         self.look_again(now);
-    }
-
-    /// Notes what Redis announced. Returns whether the worker has to look.
-    pub fn changed(&mut self, change: &Change, now: Instant) -> bool {
-        match change {
-            Change::Key(key) => {
-                let mut wanted = false;
-                for read in self.cache.changed(key, self.announced_until(), now) {
-                    self.note_activity(read, now);
-                    wanted |= self.plan_if_wanted(read, now);
-                }
-                wanted
-            }
-            Change::Everything => {
-                self.suspect_all(self.announced_until());
-                self.look_again(now);
-                true
-            }
-            Change::LinkLost => {
-                self.suspect_all(self.announced_until());
-                if let LinkState::Up { broken, .. } = &mut self.link {
-                    *broken = true;
-                }
-                true
-            }
-        }
     }
 
     fn subscribe(

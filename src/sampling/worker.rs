@@ -81,7 +81,10 @@ async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
             Step::Prove { clock } => {
                 let proof = timeout(limits::COMMAND_DEADLINE, link.prove(clock)).await;
                 proof.unwrap_or(Err(Fault::Timeout)).map(|clock| {
-                    sampler.with_state(|state, now| state.proved(clock, now));
+                    sampler.with_state(|state, now| {
+                        state.heard_until(link.heard_until(state.sent_at));
+                        state.proved(clock, now);
+                    });
                 })
             }
             Step::Reconnect(fault) => Err(fault),
@@ -108,7 +111,12 @@ async fn read<L: Link>(
 ) -> Result<(), Fault> {
     let reads: Vec<Read> = batch.iter().map(|due| due.read.clone()).collect();
     sampler.metrics().batch();
-    let replies = timeout(limits::READ_DEADLINE, link.read(&reads)).await;
+    let replies = if link.spreads() {
+        let flows = sampler.with_state(|state, _| state.flows(&batch));
+        timeout(limits::READ_DEADLINE, link.read_along(&reads, &flows)).await
+    } else {
+        timeout(limits::READ_DEADLINE, link.read(&reads)).await
+    };
     let replies = match replies.unwrap_or(Err(Fault::Timeout)) {
         Ok(replies) if replies.len() == reads.len() => replies,
         Ok(_) => return Err(Fault::Unexpected("another number of answers than reads".to_owned())),
@@ -122,6 +130,7 @@ async fn read<L: Link>(
         let result = if reply.is_ok() { ReadResult::Ok } else { ReadResult::Failed };
         sampler.metrics().read(due.cause, result);
     }
+    sampler.with_state(|state, _| state.heard_until(link.heard_until(state.sent_at)));
     sampler.with_state_pushing(|state, now| state.finish(batch, replies, now)).await;
     Ok(())
 }
