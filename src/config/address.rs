@@ -10,7 +10,8 @@ use crate::secret::Secret;
 
 use crate::limits::DATABASE_NUMBER;
 
-const DEFAULT_PORT: u16 = 6379;
+/// The port of a Redis that names none.
+pub(super) const DEFAULT_PORT: u16 = 6379;
 
 /// Where a Redis is.
 #[derive(Debug, Clone, PartialEq, Eq)]

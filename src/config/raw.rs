@@ -41,6 +41,7 @@ pub(super) struct RawServer {
 #[derive(Default)]
 pub(super) struct RawConnection {
     pub(super) url: Option<Given<String>>,
+    pub(super) cluster: Option<Given<Vec<String>>>,
     pub(super) username: Option<Given<String>>,
     pub(super) password_file: Option<Given<String>>,
     pub(super) password_env: Option<Given<String>>,
@@ -63,7 +64,6 @@ const REFUSED_IN_CONNECTION: Refused = &[
          PENSTOCK_REDIS_NAME_PASSWORD",
     ),
     ("tls", "TLS to Redis is not in this release"),
-    ("cluster", "Cluster is not in this release; give one server as `url`"),
 ];
 
 const REFUSED_IN_SENTINEL: Refused = &[
@@ -120,6 +120,7 @@ impl RawConnection {
     fn read(mut section: Section<'_>) -> Self {
         let connection = Self {
             url: section.text("url"),
+            cluster: section.list("cluster", "strings", match_text),
             username: section.text("username"),
             password_file: section.text("password_file"),
             password_env: section.text("password_env"),

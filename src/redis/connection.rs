@@ -28,7 +28,7 @@ use super::{
     error,
     fields::KnownFields,
     invalidation,
-    link::{KnownTypes, RedisLink},
+    link::{KnownTypes, RedisLink, Wire},
 };
 
 /// Opens links to the nodes of a connection, for one database. Cheap to clone; what was learned of
@@ -64,6 +64,16 @@ impl Dialer {
             }
             other => other,
         }
+    }
+
+    /// The name of the connection.
+    pub(super) fn name(&self) -> &str {
+        &self.connection.name
+    }
+
+    /// A link that shares what is known of keys with all others.
+    pub(super) fn link(&self, wire: Wire, tracked: bool) -> RedisLink {
+        RedisLink::new(wire, tracked, self.types.clone(), self.fields.clone())
     }
 
     /// Opens a connection that is not tracked; what is announced on it goes to `push`. Tells also
@@ -102,8 +112,7 @@ impl Dialer {
         let connection: PooledConnection =
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
-        let (types, fields) = (self.types.clone(), self.fields.clone());
-        let mut link = RedisLink::new(connection, tracked, types, fields);
+        let mut link = self.link(Wire::Node(connection), tracked);
         // A server may take connections long before it is ready to answer.
         link.prove(false).await?;
         Ok(link)

@@ -216,7 +216,8 @@ fn fields(value: &Value) -> Option<Vec<(&Value, &Value)>> {
     }
 }
 
-fn sequence(value: &Value) -> Option<&[Value]> {
+/// A list.
+pub(super) fn sequence(value: &Value) -> Option<&[Value]> {
     match value {
         Value::Array(values) | Value::Set(values) => Some(values),
         _ => None,
@@ -232,7 +233,8 @@ fn bytes(value: &Value) -> Option<&[u8]> {
     }
 }
 
-fn text(value: &Value) -> Option<String> {
+/// A text, or a number as text.
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::Int(number) => Some(number.to_string()),
         other => bytes(other).map(|bytes| String::from_utf8_lossy(bytes).into_owned()),

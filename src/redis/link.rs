@@ -24,6 +24,7 @@ use crate::{
 };
 
 use super::{
+    cluster::ClusterWire,
     decode,
     encode::{self, KeyType},
     error::{Refusal, fault, refusal},
@@ -38,7 +39,7 @@ const ATTEMPTS: usize = 3;
 
 /// A connection that one worker holds.
 pub struct RedisLink {
-    connection: Option<Connection>,
+    wire: Option<Wire>,
     tracked: bool,
     types: KnownTypes,
     pub(super) fields: KnownFields,
@@ -56,17 +57,33 @@ impl KnownTypes {
     }
 }
 
+/// What takes commands to Redis.
+pub(super) enum Wire {
+    /// One server.
+    Node(Connection),
+    /// The nodes of a cluster.
+    Cluster(ClusterWire),
+}
+
 /// What a command got: a reply, or an error reply as an error.
 pub(super) type Response = RedisResult<Value>;
 
 impl RedisLink {
-    pub(super) fn new(
-        connection: Connection,
-        tracked: bool,
-        types: KnownTypes,
-        fields: KnownFields,
-    ) -> Self {
-        Self { connection: Some(connection), tracked, types, fields, transcript: None }
+    pub(super) fn new(wire: Wire, tracked: bool, types: KnownTypes, fields: KnownFields) -> Self {
+        Self { wire: Some(wire), tracked, types, fields, transcript: None }
+    }
+
+    /// Another hold of the connection to one server.
+    pub(super) fn multiplexed(&self) -> Option<MultiplexedConnection> {
+        match self.wire.as_ref()? {
+            Wire::Node(connection) => Some(MultiplexedConnection::clone(connection)),
+            Wire::Cluster(_) => None,
+        }
+    }
+
+    /// What takes the commands.
+    pub(super) fn wire(&mut self) -> &mut Wire {
+        self.wire.as_mut().expect("the wire is only taken when the link is dropped")
     }
 
     /// Notes every command and reply from now on.
@@ -81,11 +98,8 @@ impl RedisLink {
 
     /// Asks beside the reads, over the same connection.
     pub(super) fn asker(&self) -> Asker {
-        let connection = self
-            .connection
-            .as_ref()
-            .expect("the connection is only taken when the link is dropped");
-        Asker::new(MultiplexedConnection::clone(connection))
+        let connection = self.multiplexed();
+        Asker::new(connection.expect("only a link to one server is asked beside its reads"))
     }
 
     /// Sends commands in one pipeline and returns one reply for each.
@@ -93,24 +107,19 @@ impl RedisLink {
         if commands.is_empty() {
             return Ok(vec![]);
         }
-        let connection = self
-            .connection
-            .as_mut()
-            .expect("the connection is only taken when the link is dropped");
-        let mut pipeline = Pipeline::with_capacity(commands.len());
-        pipeline.ignore_errors();
-        for command in &commands {
-            pipeline.add_command(command.clone());
-        }
-        let replies = timeout(limits::COMMAND_DEADLINE, pipeline.query_async(connection)).await;
-        let replies: Result<Vec<Response>, _> = replies.map_err(|_| Fault::Timeout)?;
-        let replies = replies.map_err(|error| fault(&error))?;
-        if replies.len() != commands.len() {
-            return Err(Fault::Unexpected("another number of replies than commands".to_owned()));
-        }
+        let (replies, nodes) = match self.wire() {
+            Wire::Node(connection) => {
+                (send(connection, &commands, limits::COMMAND_DEADLINE).await?, vec![])
+            }
+            Wire::Cluster(wire) => wire.round(&commands).await,
+        };
         if let Some(transcript) = &mut self.transcript {
+            let mut nodes = nodes.into_iter();
             let exchanges = commands.iter().zip(&replies);
-            transcript.extend(exchanges.map(|(command, reply)| Exchange::new(command, reply)));
+            transcript.extend(
+                exchanges
+                    .map(|(command, reply)| Exchange::new(nodes.next().flatten(), command, reply)),
+            );
         }
         Ok(replies)
     }
@@ -158,21 +167,22 @@ impl RedisLink {
         Ok(())
     }
 
-    /// Answers reads in their order. `now` is Redis's own time.
-    async fn answer(
+    /// Answers reads in their order. `nows` has for each of them the time of the server that answers it.
+    pub(super) async fn answer(
         &mut self,
         reads: &[Read],
-        now: Duration,
+        nows: &[Duration],
     ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         for attempt in 1..=ATTEMPTS {
             let types: Vec<KeyType> = reads.iter().map(|read| self.guess(read)).collect();
             let typed = || reads.iter().zip(types.iter().copied());
-            let questions = typed().map(|(read, guess)| encode::question(read, guess, now));
+            let questions =
+                typed().zip(nows).map(|((read, guess), now)| encode::question(read, guess, *now));
             // Where nothing is announced, everything is read again soon anyway.
             let timed: Vec<usize> = (0..reads.len())
                 .filter(|place| self.tracked && depends_on_time(&reads[*place], types[*place]))
                 .collect();
-            let nexts = timed.iter().map(|place| encode::next_score(&reads[*place], now));
+            let nexts = timed.iter().map(|place| encode::next_score(&reads[*place], nows[*place]));
             let mut replies = self.round(questions.chain(nexts).collect()).await?;
             let nexts = replies.split_off(reads.len());
             let rows = || reads.iter().zip(&types).zip(&replies);
@@ -195,7 +205,7 @@ impl RedisLink {
                 .collect();
             for (place, next) in timed.into_iter().zip(&nexts) {
                 if let Ok(reply) = &mut replies[place] {
-                    reply.lasts = decode::lasts(next, &reads[place], now);
+                    reply.lasts = decode::lasts(next, &reads[place], nows[place]);
                 }
             }
             return Ok(replies);
@@ -211,15 +221,16 @@ impl Link for RedisLink {
 
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         if !reads.iter().any(Read::depends_on_time) {
-            return self.answer(reads, Duration::ZERO).await;
+            return self.answer(reads, &vec![Duration::ZERO; reads.len()]).await;
         }
         match self.time().await? {
-            Ok(now) => self.answer(reads, now).await,
+            Ok(now) => self.answer(reads, &vec![now; reads.len()]).await,
             Err(fault) => {
                 // Only what depends on the time fails with it.
                 let timeless = |read: &&Read| !read.depends_on_time();
                 let others: Vec<Read> = reads.iter().filter(timeless).cloned().collect();
-                let mut answers = self.answer(&others, Duration::ZERO).await?.into_iter();
+                let mut answers =
+                    self.answer(&others, &vec![Duration::ZERO; others.len()]).await?.into_iter();
                 let mut next = || answers.next().unwrap_or_else(|| Err(fault.clone()));
                 let each = reads
                     .iter()
@@ -252,6 +263,26 @@ impl Link for RedisLink {
             }
         }
     }
+}
+
+/// Sends commands in one pipeline and returns one reply for each.
+pub(super) async fn send(
+    connection: &mut MultiplexedConnection,
+    commands: &[Cmd],
+    deadline: Duration,
+) -> Result<Vec<Response>, Fault> {
+    let mut pipeline = Pipeline::with_capacity(commands.len());
+    pipeline.ignore_errors();
+    for command in commands {
+        pipeline.add_command(command.clone());
+    }
+    let replies = timeout(deadline, pipeline.query_async(connection)).await;
+    let replies: Result<Vec<Response>, _> = replies.map_err(|_| Fault::Timeout)?;
+    let replies = replies.map_err(|error| fault(&error))?;
+    if replies.len() != commands.len() {
+        return Err(Fault::Unexpected("another number of replies than commands".to_owned()));
+    }
+    Ok(replies)
 }
 
 /// Whether the answer to a read changes by time passing alone: only members of sorted sets have a
@@ -289,8 +320,9 @@ impl Drop for RedisLink {
     fn drop(&mut self) {
         // A link is given up because it is broken or its process ends, so its connection must not
         // go back to the pool for somebody else.
-        if let Some(connection) = self.connection.take() {
-            drop(Connection::take(connection));
+        match self.wire.take() {
+            Some(Wire::Node(connection)) => drop(Connection::take(connection)),
+            Some(Wire::Cluster(_)) | None => {}
         }
     }
 }

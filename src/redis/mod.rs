@@ -3,6 +3,7 @@
 //! The only folder that names the `redis` and `deadpool` crates. It knows reads and answers, and
 //! nothing of triggers, signals, gRPC or who asks.
 
+mod cluster;
 mod connection;
 mod decode;
 mod demo;
@@ -18,6 +19,7 @@ mod sentinel;
 mod source;
 mod transcript;
 
+pub use cluster::CLUSTER_ACL;
 pub use demo::{Job, Jobs, JobsError, Lengths};
 pub use sentinel::sentinel_acl;
 pub use source::{RedisSource, SourceLink};

@@ -4,6 +4,7 @@
 
 use std::{
     future::{Future, pending},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,10 +13,12 @@ use futures_util::FutureExt;
 use crate::{
     config::{Connection, Endpoint, Node},
     layouts::Read,
-    sampling::{Changes, Fault, Link, Reply, Source},
+    sampling::{Changes, Fault, Flow, Link, Reply, Source},
+    time::Instant,
 };
 
 use super::{
+    cluster::ClusterLink,
     connection::Dialer,
     link::RedisLink,
     sentinel::{SentinelLink, SentinelSource},
@@ -29,6 +32,7 @@ pub struct RedisSource(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     Standalone(Dialer, Node),
+    Cluster(Dialer, Arc<[Node]>),
     Sentinel(SentinelSource),
 }
 
@@ -37,6 +41,7 @@ pub struct SourceLink(LinkKind);
 
 enum LinkKind {
     Node(RedisLink),
+    Cluster(Box<ClusterLink>),
     Master(SentinelLink),
 }
 
@@ -50,6 +55,9 @@ impl RedisSource {
             Endpoint::Sentinel(sentinels) => {
                 Kind::Sentinel(SentinelSource::new(&sentinels, connection, database))
             }
+            Endpoint::Cluster(seeds) => {
+                Kind::Cluster(Dialer::new(connection, database), seeds.into())
+            }
         })
     }
 }
@@ -61,12 +69,16 @@ impl Source for RedisSource {
         Ok(SourceLink(match &self.0 {
             Kind::Standalone(dialer, node) => LinkKind::Node(dialer.dial(node, &changes).await?),
             Kind::Sentinel(source) => LinkKind::Master(source.connect(&changes).await?),
+            Kind::Cluster(dialer, seeds) => {
+                let link = ClusterLink::connect(dialer, seeds, changes).await?;
+                LinkKind::Cluster(Box::new(link))
+            }
         }))
     }
 
     async fn moved(&self) {
         match &self.0 {
-            Kind::Standalone(..) => pending().await,
+            Kind::Standalone(..) | Kind::Cluster(..) => pending().await,
             Kind::Sentinel(source) => source.moved().await,
         }
     }
@@ -78,6 +90,7 @@ impl SourceLink {
         match &mut self.0 {
             LinkKind::Node(link) => link.record(),
             LinkKind::Master(link) => link.node_link().record(),
+            LinkKind::Cluster(link) => link.record(),
         }
     }
 
@@ -86,6 +99,7 @@ impl SourceLink {
         match &mut self.0 {
             LinkKind::Node(link) => link.take_transcript(),
             LinkKind::Master(link) => link.node_link().take_transcript(),
+            LinkKind::Cluster(link) => link.take_transcript(),
         }
     }
 }
@@ -95,6 +109,7 @@ impl Link for SourceLink {
         match &self.0 {
             LinkKind::Node(link) => link.tracked(),
             LinkKind::Master(link) => link.tracked(),
+            LinkKind::Cluster(link) => link.tracked(),
         }
     }
 
@@ -102,6 +117,35 @@ impl Link for SourceLink {
         match &mut self.0 {
             LinkKind::Node(link) => link.read(reads).await,
             LinkKind::Master(link) => link.read(reads).await,
+            LinkKind::Cluster(link) => link.read(reads).await,
+        }
+    }
+
+    fn spreads(&self) -> bool {
+        match &self.0 {
+            LinkKind::Node(link) => link.spreads(),
+            LinkKind::Master(link) => link.spreads(),
+            LinkKind::Cluster(link) => link.spreads(),
+        }
+    }
+
+    async fn read_along(
+        &mut self,
+        reads: &[Read],
+        flows: &[Flow],
+    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+        match &mut self.0 {
+            LinkKind::Node(link) => link.read_along(reads, flows).await,
+            LinkKind::Master(link) => link.read_along(reads, flows).await,
+            LinkKind::Cluster(link) => link.read_along(reads, flows).await,
+        }
+    }
+
+    fn heard_until(&self, sent_at: Instant) -> Instant {
+        match &self.0 {
+            LinkKind::Node(link) => link.heard_until(sent_at),
+            LinkKind::Master(link) => link.heard_until(sent_at),
+            LinkKind::Cluster(link) => link.heard_until(sent_at),
         }
     }
 
@@ -109,6 +153,7 @@ impl Link for SourceLink {
         match &mut self.0 {
             LinkKind::Node(link) => link.prove(clock).await,
             LinkKind::Master(link) => link.prove(clock).await,
+            LinkKind::Cluster(link) => link.prove(clock).await,
         }
     }
 
@@ -116,6 +161,7 @@ impl Link for SourceLink {
         match &mut self.0 {
             LinkKind::Node(link) => link.guard().boxed(),
             LinkKind::Master(link) => link.guard().boxed(),
+            LinkKind::Cluster(link) => link.guard().boxed(),
         }
     }
 }
