@@ -3,6 +3,7 @@
 //! It is apart from the tests because it knows how things are started and ended, and nothing of
 //! what is right.
 
+mod cluster;
 mod programs;
 mod proxy;
 mod scripted;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+pub use cluster::{Cluster, shares, wait_for};
 pub use programs::{penstock, python};
 pub use proxy::{Mode, Proxy};
 pub use scripted::Scripted;
