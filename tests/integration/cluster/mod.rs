@@ -12,7 +12,9 @@ use std::{
     time::Duration,
 };
 
+use deadpool_redis::redis::Pipeline;
 use futures_util::future::join_all;
+use penstock::redis::CLUSTER_ACL;
 use tokio::time::{Instant, sleep};
 use tonic::Code;
 
@@ -26,6 +28,8 @@ use crate::{
 on_both_servers!(
     five_hundred_triggers_over_all_slots_are_read_pushed_and_cost_nothing_while_idle,
     a_job_that_moves_from_node_to_node_is_never_missed,
+    a_read_waits_for_those_before_it_in_its_flow_on_a_slow_node,
+    a_user_with_no_more_rights_than_the_page_says_is_told_of_every_change,
 );
 
 /// How long everything may take to be right once the cluster is calm.
@@ -196,6 +200,81 @@ async fn a_job_that_moves_from_node_to_node_is_never_missed(kind: Kind) {
     assert!(answers.iter().sum::<usize>() > FLOWS, "only {answers:?}");
     for trigger in &triggers {
         settles(&keda, trigger, 1.0).await;
+    }
+}
+
+async fn a_read_waits_for_those_before_it_in_its_flow_on_a_slow_node(kind: Kind) {
+    let asleep = millis(300);
+    let cluster = Cluster::with_arguments(kind, (3, false), &["--enable-debug-command", "yes"]);
+    let service = service(&cluster, &[1]).await;
+    let keda = service.keda().await;
+    let mut seen = 0;
+    for attempt in 0..30 {
+        let [waiting, doing] = [0, 2].map(|place: usize| {
+            let (first, last) = shares(3)[place];
+            cluster.key_in(&format!("slow-{attempt}-{place}-"), first..last)
+        });
+        cluster.run(&format!("RPUSH {waiting} job"));
+        // The node of `waiting` sleeps, and takes the job away before it answers anybody else.
+        let (mut link, taken) = (cluster.nodes[0].connect(), waiting.clone());
+        let begun = Instant::now();
+        let sleeping = tokio::task::spawn_blocking(move || {
+            let mut pipeline = Pipeline::new();
+            pipeline.cmd("DEBUG").arg("SLEEP").arg(asleep.as_secs_f64()).ignore();
+            pipeline.cmd("LPOP").arg(taken).ignore();
+            pipeline.query::<()>(&mut link).unwrap();
+        });
+        sleep(millis(30)).await;
+        let trigger = trigger([("waiting", waiting.as_str()), ("inFlight", doing.as_str())]);
+        let (value, put_at) = tokio::join!(keda.value(&trigger), async {
+            sleep(millis(120)).await;
+            cluster.nodes[2].run(&format!("RPUSH {doing} job"));
+            Instant::now()
+        });
+        sleeping.await.unwrap();
+        // On a machine that is held up the job was in no key for a while, or nothing could be read.
+        if let Ok(value) = value
+            && put_at < begun + asleep
+        {
+            assert!(value >= 1.0, "the job was in one of the keys all the time: {value}");
+            seen += 1;
+        }
+        if seen == 3 {
+            return;
+        }
+    }
+    panic!("this machine was held up all the time");
+}
+
+async fn a_user_with_no_more_rights_than_the_page_says_is_told_of_every_change(kind: Kind) {
+    let cluster = Cluster::start(kind, 3, false);
+    let rights = "-@all +llen +type +time +ping +hello +client|tracking";
+    for node in &cluster.nodes {
+        let of_cluster = CLUSTER_ACL.join(" ");
+        node.run(&format!("ACL SETUSER reader on >secret ~q* {rights} {of_cluster}"));
+    }
+    let config = format!("{}username = \"reader\"\n", cluster.config(&[0]));
+    let setup =
+        Setup::default().config(config).variable("PENSTOCK_REDIS_DEFAULT_PASSWORD", "secret");
+    let service = setup.start().await;
+    let keda = service.keda().await;
+    let (first, last) = shares(3)[0];
+    let key = cluster.key_in("q-", first..last);
+    let mut pushes = Pushes::of(&keda, &queue(&key)).await;
+    assert!(!pushes.next(PATIENCE).await);
+    for node in &cluster.nodes {
+        let clients: String = node.ask("CLIENT LIST");
+        let ours = |line: &&str| line.contains("user=reader") && line.contains("flags=t");
+        assert!(clients.lines().any(|line| ours(&line)), "{clients}");
+    }
+    // What is asked for where it goes to needs a right of its own.
+    cluster.begin_move(cluster.slot(&key), 0, 1);
+    cluster.run(&format!("RPUSH {key} a"));
+    assert!(pushes.next(CALM).await);
+    settles(&keda, &queue(&key), 1.0).await;
+    let log = service.log().join("\n");
+    for word in ["NOPERM", "gives away", "polled"] {
+        assert!(!log.contains(word), "{log}");
     }
 }
 
