@@ -137,6 +137,29 @@ pub const PASSWORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Durat
 pub const POOL_CONNECTIONS: usize = 2;
 /// Commands in flight on one connection.
 pub const PIPELINE_BUFFER: usize = 64;
+/// How long one round trip to a node of a cluster may take before the node is set aside: less than
+/// [`COMMAND_DEADLINE`], so that one node does not end the link to all of them.
+pub const NODE_DEADLINE: Duration = Duration::from_millis(400);
+/// How long all rounds of one batch may take in a cluster; what is not answered by then fails alone,
+/// before [`READ_DEADLINE`] would end the link.
+pub const CLUSTER_READ_DEADLINE: Duration = Duration::from_millis(900);
+/// How often the nodes of a cluster are asked who serves what.
+pub const SURVEY_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon they are asked again when a node redirected a command or was lost.
+pub const SURVEY_PAUSE: Duration = Duration::from_millis(100);
+/// Lines of `CLUSTER NODES` that one survey may bring, some 100 bytes each: each node tells of all. A
+/// cluster of more than some 140 nodes is asked in turns.
+pub const SURVEY_LINES: usize = 20_000;
+/// Masters of a cluster that are connected to; Redis's own advice is 1,000 nodes at most.
+pub const CLUSTER_MASTERS: usize = 1_000;
+/// How long a node of a cluster that serves no slot stays connected.
+pub const NODE_MEMORY: Duration = Duration::from_mins(1);
+/// Nodes to which one command is sent on before it fails.
+pub const REDIRECTS: usize = 3;
+/// How often a batch is read anew because keys move to other nodes under it.
+pub const CLUSTER_ATTEMPTS: usize = 3;
+/// Nodes that a connection may name to find its cluster by.
+pub const CLUSTER_SEEDS: usize = 64;
 /// Key types that one connection remembers between reads.
 pub const REMEMBERED_TYPES: usize = 100_000;
 /// Sentinels that one connection may list.

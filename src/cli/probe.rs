@@ -149,7 +149,10 @@ impl Probe {
         let Self { trigger, verdict, .. } = self;
         let counts = &verdict.counts;
         let commands: Vec<Value> = (self.exchanges.iter())
-            .map(|Exchange { command, reply }| json!({"command": command, "reply": reply}))
+            .map(|Exchange { node, command, reply }| match node {
+                Some(node) => json!({"node": node, "command": command, "reply": reply}),
+                None => json!({"command": command, "reply": reply}),
+            })
             .collect();
         json!({
             "trigger": trigger.to_string(),
@@ -276,6 +279,9 @@ impl Probe {
 fn transcript(exchanges: &[Exchange]) -> String {
     exchanges
         .iter()
-        .map(|Exchange { command, reply }| format!("  > {command}\n  < {reply}\n"))
+        .map(|Exchange { node, command, reply }| {
+            let node = node.as_ref().map(|node| format!("{node} ")).unwrap_or_default();
+            format!("  {node}> {command}\n  < {reply}\n")
+        })
         .collect()
 }

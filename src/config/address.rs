@@ -10,7 +10,8 @@ use crate::secret::Secret;
 
 use crate::limits::DATABASE_NUMBER;
 
-const DEFAULT_PORT: u16 = 6379;
+/// The port of a Redis that names none.
+pub(super) const DEFAULT_PORT: u16 = 6379;
 
 /// Where a Redis is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +49,9 @@ pub(super) enum AddressError {
         "asks for Sentinel; write sentinel = {{…}} in the connection's section of the file instead"
     )]
     Sentinel,
-    #[error("asks for Cluster, which is not in this release; use redis:// with one server")]
+    #[error(
+        "asks for Cluster; write cluster = [\"host:6379\"] in the connection's section of the file instead"
+    )]
     Cluster,
     #[error("has no host; write redis://host:6379/0")]
     NoHost,

@@ -10,7 +10,7 @@ use crate::{limits, secret::Secret, time};
 use super::{
     Scope,
     access::Access,
-    address::{Address, Location},
+    address::{Address, DEFAULT_PORT, Location},
     endpoint::{Endpoint, Node},
     password::{Password, try_program},
     problem::{ConfigProblems, Spot},
@@ -45,6 +45,7 @@ pub struct Connection {
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) url: Option<Given<String>>,
+    pub(super) cluster: Option<Given<Vec<String>>>,
     pub(super) sentinel: Option<RawSentinel>,
     pub(super) username: Option<Given<String>>,
     pub(super) passwords: Vec<Given<Password>>,
@@ -85,12 +86,12 @@ impl Draft {
         });
         let command = std::mem::take(&mut raw.password_command).settle(problems);
         let passwords = file.into_iter().chain(variable).chain(command).collect();
-        let (url, sentinel) = (raw.url.take(), raw.sentinel.take());
-        Self { url, sentinel, username: raw.username.take(), passwords }
+        let (url, sentinel, cluster) = (raw.url.take(), raw.sentinel.take(), raw.cluster.take());
+        Self { url, sentinel, cluster, username: raw.username.take(), passwords }
     }
 
     fn settle(self, scope: Scope<'_>, problems: &mut ConfigProblems) -> Layer {
-        let Self { url, sentinel, username, passwords } = self;
+        let Self { url, sentinel, cluster, username, passwords } = self;
         if let Some(username) = username.as_ref().filter(|username| username.value.is_empty()) {
             problems.add(&username.spot, "is empty; remove it or name a user");
         }
@@ -101,6 +102,12 @@ impl Draft {
             }
             let settled = sentinel.settle(scope, problems);
             layer.address = Some(settled.map(|(endpoint, database)| Place::of(endpoint, database)));
+        }
+        if let Some(Given { spot, value }) = cluster {
+            if url.is_some() || layer.address.is_some() {
+                problems.add(&spot, "is given beside `url` or `sentinel`; keep one of them");
+            }
+            layer.address = Some(seeds(&value, &spot, problems).map(|seeds| Place::of(seeds, 0)));
         }
         if let Some(Given { spot, value }) = url {
             match Location::parse(&value) {
@@ -172,6 +179,10 @@ pub(super) fn settle(
     let asks_for_tls = place.as_ref().and_then(|place| place.asks_for_tls);
     let tls = RawRedisTls::settle(raw.tls, asks_for_tls, scope.reads_files(), problems);
     let Place { endpoint, .. } = place?;
+    if matches!(endpoint, Endpoint::Cluster(_)) && access.databases() != [0] {
+        problems
+            .add(&spot.key("databases"), "must be [0] or left out: a Redis Cluster has no other");
+    }
     Some(Connection {
         name: name.to_owned(),
         endpoint,
@@ -189,6 +200,24 @@ impl Place {
     fn of(endpoint: Endpoint, database: u32) -> Self {
         Self { endpoint, database, asks_for_tls: None }
     }
+}
+
+/// The nodes that a cluster is found by. What is wrong with one is told by its place: somebody may have
+/// written a URL with a password there.
+fn seeds(texts: &[String], spot: &Spot, problems: &mut ConfigProblems) -> Option<Endpoint> {
+    if texts.is_empty() || texts.len() > limits::CLUSTER_SEEDS {
+        let most = limits::CLUSTER_SEEDS;
+        problems.add(spot, format!("must name 1 to {most} nodes, such as [\"n1:6379\"]"));
+        return None;
+    }
+    let mut seeds = Vec::new();
+    for (place, text) in texts.iter().enumerate() {
+        match Node::parse(text, DEFAULT_PORT) {
+            Ok(node) => seeds.push(node),
+            Err(error) => problems.add(&spot.item(place), error.to_string()),
+        }
+    }
+    (seeds.len() == texts.len()).then_some(Endpoint::Cluster(seeds))
 }
 
 fn hold_stale(given: Option<Given<String>>, problems: &mut ConfigProblems) -> Duration {

@@ -24,6 +24,8 @@ pub enum Endpoint {
     Standalone(Node),
     /// The master that sentinels name.
     Sentinel(Sentinels),
+    /// A Redis Cluster, found by any of these nodes.
+    Cluster(Vec<Node>),
 }
 
 /// A server that can be connected to.
@@ -67,7 +69,7 @@ impl Endpoint {
     pub fn is_given(&self) -> bool {
         match self {
             Self::Standalone(node) => node.host != NOT_GIVEN,
-            Self::Sentinel(_) => true,
+            Self::Sentinel(_) | Self::Cluster(_) => true,
         }
     }
 }
@@ -76,6 +78,10 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Standalone(node) => node.fmt(f),
+            Self::Cluster(seeds) => {
+                let seeds: Vec<String> = seeds.iter().map(Node::to_string).collect();
+                write!(f, "the cluster at {}", seeds.join(","))
+            }
             Self::Sentinel(Sentinels { master, nodes, .. }) => {
                 let nodes: Vec<String> = nodes.iter().map(ToString::to_string).collect();
                 write!(f, "the master `{master}` of the sentinels {}", nodes.join(", "))

@@ -56,6 +56,7 @@ pub(super) struct RawTls {
 #[derive(Default)]
 pub(super) struct RawConnection {
     pub(super) url: Option<Given<String>>,
+    pub(super) cluster: Option<Given<Vec<String>>>,
     pub(super) username: Option<Given<String>>,
     pub(super) password_file: Option<Given<String>>,
     pub(super) password_env: Option<Given<String>>,
@@ -69,14 +70,11 @@ pub(super) struct RawConnection {
 /// Why a known key is refused: by name, in words for who wrote it.
 type Refused = &'static [(&'static str, &'static str)];
 
-const REFUSED_IN_CONNECTION: Refused = &[
-    (
-        "password",
-        "a password is never written here; use password_file, password_env, password_command or a \
+const REFUSED_IN_CONNECTION: Refused = &[(
+    "password",
+    "a password is never written here; use password_file, password_env, password_command or a \
          variable PENSTOCK_REDIS_NAME_PASSWORD",
-    ),
-    ("cluster", "Cluster is not in this release; give one server as `url`"),
-];
+)];
 
 const REFUSED_IN_SENTINEL: Refused = &[(
     "password",
@@ -160,6 +158,7 @@ impl RawConnection {
     fn read(mut section: Section<'_>) -> Self {
         let connection = Self {
             url: section.text("url"),
+            cluster: section.list("cluster", "strings", match_text),
             username: section.text("username"),
             password_file: section.text("password_file"),
             password_env: section.text("password_env"),

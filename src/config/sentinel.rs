@@ -60,8 +60,8 @@ impl RawSentinel {
             problems.add(&username.spot, "is empty; remove it or name a user");
         }
         let command = self.password_command.settle(problems);
-        let password = (self.password_file, self.password_env, command);
-        let password = read_password(password, scope, problems);
+        let given = (self.password_file, self.password_env);
+        let password = read_password(given, command, scope, problems);
         let tls = RawRedisTls::settle(self.tls, None, scope.reads_files(), problems);
         let has_none = password.is_none() && matches!(scope, Scope::Everything(_));
         if let Some(username) = username.as_ref().filter(|_| has_none && !problems.concern(&spot)) {
@@ -126,11 +126,8 @@ fn read_nodes(given: Given<Vec<String>>, problems: &mut ConfigProblems) -> Optio
 }
 
 fn read_password(
-    (file, variable, command): (
-        Option<Given<String>>,
-        Option<Given<String>>,
-        Option<Given<Password>>,
-    ),
+    (file, variable): (Option<Given<String>>, Option<Given<String>>),
+    command: Option<Given<Password>>,
     scope: Scope<'_>,
     problems: &mut ConfigProblems,
 ) -> Option<Password> {

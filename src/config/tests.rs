@@ -306,3 +306,29 @@ fn a_password_file_is_read_at_each_use() {
     let told = load(&toml, &[], &[]).unwrap_err();
     assert!(told.contains(": redis.default.password_file: password file"), "{told}");
 }
+
+#[test]
+fn a_cluster_is_named_by_some_of_its_nodes() {
+    let toml = "[redis.default]\ncluster = ['n1', '10.0.0.2:7000', '[fd00::1]:7001']\nusername = 'u'\n\
+                password_file = '/dev/null'";
+    let connection = &Config::parse(toml, FILE).unwrap().connections["default"];
+    let told = connection.endpoint.to_string();
+    assert_eq!(told, "the cluster at n1:6379,10.0.0.2:7000,[fd00::1]:7001");
+    assert_eq!((connection.database, connection.access.databases()), (0, &[0][..]));
+}
+
+#[test]
+fn what_is_no_cluster_is_told_without_what_was_written() {
+    for (toml, wanted) in [
+        ("cluster = []", "must name 1 to 64 nodes"),
+        ("cluster = 'n1:6379'", "a list of strings"),
+        ("cluster = ['n1', 'redis://:hunter2@n2']", "HOST:PORT"),
+        ("cluster = ['n1:0']", "port 0"),
+        ("cluster = ['n1']\nurl = 'redis://n1'", "beside `url`"),
+        ("cluster = ['n1']\ndatabases = [0, 1]", "must be [0]"),
+    ] {
+        let told =
+            Config::parse(&format!("[redis.default]\n{toml}"), FILE).unwrap_err().to_string();
+        assert!(told.contains(wanted) && !told.contains("hunter2"), "{toml}: {told}");
+    }
+}

@@ -37,6 +37,7 @@ use super::{
     invalidation,
     link::{KnownTypes, RedisLink},
     login::Login,
+    wire::{NodeWire, Wire},
 };
 
 /// Opens links to the nodes of a connection, for one database. Cheap to clone; what was learned of
@@ -78,6 +79,21 @@ impl Dialer {
             self.identity.doubt();
         }
         link
+    }
+
+    /// What is heard of workers.
+    pub(super) fn ears(&self) -> &Ears {
+        &self.ears
+    }
+
+    /// The name of the connection.
+    pub(super) fn name(&self) -> &str {
+        self.identity.connection()
+    }
+
+    /// A link that shares what is known of keys with all others.
+    pub(super) fn link(&self, wire: Wire, tracked: bool, ears: Option<Ears>) -> RedisLink {
+        RedisLink::new(wire, tracked, self.types.clone(), self.fields.clone(), ears)
     }
 
     /// Opens a connection that is not tracked; what is announced on it goes to `push`. Tells also
@@ -122,8 +138,8 @@ impl Dialer {
         let connection: PooledConnection =
             pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
-        let (types, fields) = (self.types.clone(), self.fields.clone());
-        let mut link = RedisLink::new(connection, (tracked, login), types, fields, ears);
+        let wire = Wire::Node(NodeWire { connection, login });
+        let mut link = self.link(wire, tracked, ears);
         // A server may take connections long before it is ready to answer.
         link.prove(false).await?;
         Ok(link)

@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     encode::{StreamId, bound},
-    link::Response,
+    wire::Response,
 };
 
 /// A number of members or entries.
@@ -242,7 +242,8 @@ fn fields(value: &Value) -> Option<Vec<(&Value, &Value)>> {
     }
 }
 
-fn sequence(value: &Value) -> Option<&[Value]> {
+/// A list.
+pub(super) fn sequence(value: &Value) -> Option<&[Value]> {
     match value {
         Value::Array(values) | Value::Set(values) => Some(values),
         _ => None,
@@ -258,7 +259,8 @@ fn bytes(value: &Value) -> Option<&[u8]> {
     }
 }
 
-fn text(value: &Value) -> Option<String> {
+/// A text, or a number as text.
+pub(super) fn text(value: &Value) -> Option<String> {
     match value {
         Value::Int(number) => Some(number.to_string()),
         other => bytes(other).map(|bytes| String::from_utf8_lossy(bytes).into_owned()),

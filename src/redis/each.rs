@@ -16,7 +16,7 @@ use super::{
     decode,
     error::fault,
     fields::{KnownFields, is_met},
-    link::Response,
+    wire::Response,
 };
 
 /// Bytes of a string that are looked at.

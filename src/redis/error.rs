@@ -3,6 +3,8 @@
 //!
 //! It is apart so that no error can be taken for an answer by accident.
 
+use std::sync::Arc;
+
 use deadpool_redis::{
     HookError, PoolError,
     redis::{ErrorKind, RedisError},
@@ -34,12 +36,27 @@ pub(super) fn refusal(error: &RedisError) -> Refusal {
     }
 }
 
+/// A fault that a command got in place of a reply, in the form that the client's errors have.
+pub(super) fn carried(fault: Fault) -> RedisError {
+    RedisError::from(std::io::Error::other(fault))
+}
+
+/// The fault that was put into such an error.
+fn of_carried(error: &RedisError) -> Option<&Fault> {
+    let inner = std::error::Error::source(error)?;
+    let inner: &Arc<dyn std::error::Error + Send + Sync> = inner.downcast_ref()?;
+    inner.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref()
+}
+
 /// Why a round trip failed, or what an error reply that is not about the key means.
 ///
 /// A server is not ready whose state will pass: it loads, runs a script, has lost its master or is no
 /// master any more, has lost its slots, or has no room for one more client. MISCONF and OOM are about
 /// writes and leave reads alone; a PING may still get MISCONF, so they do not end a link.
 pub(super) fn fault(error: &RedisError) -> Fault {
+    if let Some(fault) = of_carried(error) {
+        return fault.clone();
+    }
     let message = brief(error);
     match error.code() {
         Some(
@@ -55,7 +72,7 @@ pub(super) fn fault(error: &RedisError) -> Fault {
         Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "DENIED") => return Fault::Refused(message),
         Some("MOVED" | "ASK") => {
             return Fault::Unexpected(format!(
-                "{message}; this is a Redis Cluster, which this release does not read"
+                "{message}; this is a Redis Cluster: give its nodes as `cluster`, not one as `url`"
             ));
         }
         Some(_) | None => {}
@@ -106,6 +123,16 @@ mod tests {
     use deadpool_redis::redis::parse_redis_value;
 
     use super::*;
+
+    #[test]
+    fn a_fault_in_place_of_a_reply_stays_what_it_is() {
+        for fault in
+            [Fault::Timeout, Fault::NotReady("no".to_owned()), Fault::Refused("x".to_owned())]
+        {
+            assert_eq!(super::fault(&carried(fault.clone())), fault);
+            assert_eq!(refusal(&carried(fault.clone())), Refusal::Fault(fault));
+        }
+    }
 
     fn reply(line: &str) -> RedisError {
         let value = parse_redis_value(format!("-{line}\r\n").as_bytes()).unwrap();

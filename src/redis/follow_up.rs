@@ -20,7 +20,8 @@ use super::{
     encode::{self, KeyType, StreamId},
     error::{Refusal, fault, refusal},
     fields::KnownFields,
-    link::{RedisLink, Response},
+    link::RedisLink,
+    wire::Response,
 };
 
 /// What is still to be asked for one read.

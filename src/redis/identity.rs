@@ -84,7 +84,7 @@ impl Identity {
             Endpoint::Sentinel(sentinels) => {
                 Some(Self::of_sentinels(name, sentinels, metrics.clone()))
             }
-            Endpoint::Standalone(_) => None,
+            Endpoint::Standalone(_) | Endpoint::Cluster(_) => None,
         };
         let place = (name.clone(), metrics);
         Self::of(place, (username.clone(), password.clone()), tls.clone(), to_sentinels)
@@ -107,6 +107,11 @@ impl Identity {
             metrics,
             to_sentinels,
         }))
+    }
+
+    /// The name of the connection.
+    pub(super) fn connection(&self) -> &str {
+        &self.0.connection
     }
 
     /// Nothing of the master's is in it.

@@ -13,28 +13,27 @@ use std::{
 
 use deadpool_redis::{
     Connection,
-    redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection},
+    redis::{Cmd, aio::MultiplexedConnection},
 };
-use tokio::time::timeout;
 
 use crate::{
     layouts::{Answer, Ask, Name, Read, Station, Wild},
     limits,
     sampling::{Fault, KeyPage, Lasts, Link, Position, Reply},
-    time::Instant,
 };
 
 use super::{
     decode,
     encode::{self, KeyType},
-    error::{Refusal, fault, is_unauthenticated, refusal},
+    error::{Refusal, fault, refusal},
     fields::KnownFields,
     follow_up::FollowUps,
     heard::Ears,
-    login::{self, Login},
+    login::Login,
     role::Asker,
     scan,
     transcript::Exchange,
+    wire::{Response, Wire},
 };
 
 /// How often a batch is tried while keys change their types under it.
@@ -42,9 +41,8 @@ const ATTEMPTS: usize = 3;
 
 /// A connection that one worker holds.
 pub struct RedisLink {
-    connection: Option<Connection>,
+    wire: Option<Wire>,
     tracked: bool,
-    login: Login,
     types: KnownTypes,
     pub(super) fields: KnownFields,
     transcript: Option<Vec<Exchange>>,
@@ -67,21 +65,17 @@ impl KnownTypes {
     }
 }
 
-/// What a command got: a reply, or an error reply as an error.
-pub(super) type Response = RedisResult<Value>;
-
 impl RedisLink {
     pub(super) fn new(
-        connection: Connection,
-        (tracked, login): (bool, Login),
+        wire: Wire,
+        tracked: bool,
         types: KnownTypes,
         fields: KnownFields,
         ears: Option<Ears>,
     ) -> Self {
         Self {
-            connection: Some(connection),
+            wire: Some(wire),
             tracked,
-            login,
             types,
             fields,
             transcript: None,
@@ -89,6 +83,19 @@ impl RedisLink {
             tuned: Vec::new(),
             scans_types: true,
         }
+    }
+
+    /// Another hold of the connection to one server.
+    pub(super) fn multiplexed(&self) -> Option<MultiplexedConnection> {
+        match self.wire.as_ref()? {
+            Wire::Node(node) => Some(MultiplexedConnection::clone(&node.connection)),
+            Wire::Cluster(_) => None,
+        }
+    }
+
+    /// What takes the commands.
+    pub(super) fn wire(&mut self) -> &mut Wire {
+        self.wire.as_mut().expect("the wire is only taken when the link is dropped")
     }
 
     /// Notes every command and reply from now on.
@@ -108,17 +115,26 @@ impl RedisLink {
         }
     }
 
-    pub(super) fn connection(&mut self) -> &mut Connection {
-        self.connection.as_mut().expect("the connection is only taken when the link is dropped")
+    /// The connection to one server.
+    pub(super) fn connection(&mut self) -> Option<&mut MultiplexedConnection> {
+        match self.wire() {
+            Wire::Node(node) => Some(&mut node.connection),
+            Wire::Cluster(_) => None,
+        }
+    }
+
+    /// Who we are to one server.
+    pub(super) fn login(&mut self) -> Option<&mut Login> {
+        match self.wire() {
+            Wire::Node(node) => Some(&mut node.login),
+            Wire::Cluster(_) => None,
+        }
     }
 
     /// Asks beside the reads, over the same connection.
     pub(super) fn asker(&self) -> Asker {
-        let connection = self
-            .connection
-            .as_ref()
-            .expect("the connection is only taken when the link is dropped");
-        Asker::new(MultiplexedConnection::clone(connection))
+        let connection = self.multiplexed();
+        Asker::new(connection.expect("only a link to one server is asked beside its reads"))
     }
 
     /// Sends commands in one pipeline and returns one reply for each.
@@ -126,45 +142,27 @@ impl RedisLink {
         if commands.is_empty() {
             return Ok(vec![]);
         }
-        let replies = self.exchange(&commands).await?;
+        let (replies, nodes) = match self.wire() {
+            Wire::Node(node) => (node.round(&commands).await?, vec![]),
+            Wire::Cluster(wire) => wire.round(&commands).await,
+        };
         if let Some(transcript) = &mut self.transcript {
+            let mut nodes = nodes.into_iter();
             let exchanges = commands.iter().zip(&replies);
-            transcript.extend(exchanges.map(|(command, reply)| Exchange::new(command, reply)));
-        }
-        let over = |reply: &&Response| matches!(reply, Err(error) if is_unauthenticated(error));
-        if let Some(Err(error)) = replies.iter().find(over) {
-            self.login.is_over();
-            return Err(fault(error));
+            transcript.extend(
+                exchanges
+                    .map(|(command, reply)| Exchange::new(nodes.next().flatten(), command, reply)),
+            );
         }
         Ok(replies)
     }
 
-    /// Authenticates again where the password was renewed. Only a link that does not answer is a
-    /// fault: what was said before stays good when the new password is refused.
+    /// Authenticates again where the password was renewed. A cluster's nodes have links of their own.
     async fn authenticate_again(&mut self) -> Result<(), Fault> {
-        let Some(credentials) = self.login.due(Instant::now()) else { return Ok(()) };
-        let Some(command) = login::command(&credentials) else { return Ok(()) };
-        let replies = self.exchange(&[command]).await?;
-        if let Some(reply) = replies.first() {
-            self.login.answered(credentials.version, reply, Instant::now());
+        match self.wire() {
+            Wire::Node(node) => node.authenticate_again().await,
+            Wire::Cluster(_) => Ok(()),
         }
-        Ok(())
-    }
-
-    async fn exchange(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
-        let mut pipeline = Pipeline::with_capacity(commands.len());
-        pipeline.ignore_errors();
-        for command in commands {
-            pipeline.add_command(command.clone());
-        }
-        let replies =
-            timeout(limits::COMMAND_DEADLINE, pipeline.query_async(self.connection())).await;
-        let replies: Result<Vec<Response>, _> = replies.map_err(|_| Fault::Timeout)?;
-        let replies = replies.map_err(|error| fault(&error))?;
-        if replies.len() != commands.len() {
-            return Err(Fault::Unexpected("another number of replies than commands".to_owned()));
-        }
-        Ok(replies)
     }
 
     /// Redis's own time. The inner fault is that this user may not ask for it.
@@ -210,21 +208,22 @@ impl RedisLink {
         Ok(())
     }
 
-    /// Answers reads in their order. `now` is Redis's own time.
-    async fn answer(
+    /// Answers reads in their order. `nows` has for each of them the time of the server that answers it.
+    pub(super) async fn answer(
         &mut self,
         reads: &[Read],
-        now: Duration,
+        nows: &[Duration],
     ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         for attempt in 1..=ATTEMPTS {
             let types: Vec<KeyType> = reads.iter().map(|read| self.guess(read)).collect();
             let typed = || reads.iter().zip(types.iter().copied());
-            let questions = typed().map(|(read, guess)| encode::question(read, guess, now));
+            let questions =
+                typed().zip(nows).map(|((read, guess), now)| encode::question(read, guess, *now));
             // Where nothing is announced, everything is read again soon anyway.
             let timed: Vec<usize> = (0..reads.len())
                 .filter(|place| self.tracked && depends_on_time(&reads[*place], types[*place]))
                 .collect();
-            let nexts = timed.iter().map(|place| encode::next_score(&reads[*place], now));
+            let nexts = timed.iter().map(|place| encode::next_score(&reads[*place], nows[*place]));
             let mut replies = self.round(questions.chain(nexts).collect()).await?;
             let nexts = replies.split_off(reads.len());
             let rows = || reads.iter().zip(&types).zip(&replies);
@@ -247,7 +246,7 @@ impl RedisLink {
                 .collect();
             for (place, next) in timed.into_iter().zip(&nexts) {
                 if let Ok(reply) = &mut replies[place] {
-                    reply.lasts = decode::lasts(next, &reads[place], now);
+                    reply.lasts = decode::lasts(next, &reads[place], nows[place]);
                 }
             }
             return Ok(replies);
@@ -258,15 +257,16 @@ impl RedisLink {
     /// Asks for what is in keys.
     pub(super) async fn ask(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         if !reads.iter().any(Read::depends_on_time) {
-            return self.answer(reads, Duration::ZERO).await;
+            return self.answer(reads, &vec![Duration::ZERO; reads.len()]).await;
         }
         match self.time().await? {
-            Ok(now) => self.answer(reads, now).await,
+            Ok(now) => self.answer(reads, &vec![now; reads.len()]).await,
             Err(fault) => {
                 // Only what depends on the time fails with it.
                 let timeless = |read: &&Read| !read.depends_on_time();
                 let others: Vec<Read> = reads.iter().filter(timeless).cloned().collect();
-                let mut answers = self.answer(&others, Duration::ZERO).await?.into_iter();
+                let mut answers =
+                    self.answer(&others, &vec![Duration::ZERO; others.len()]).await?.into_iter();
                 let mut next = || answers.next().unwrap_or_else(|| Err(fault.clone()));
                 let each = reads
                     .iter()
@@ -375,8 +375,9 @@ impl Drop for RedisLink {
     fn drop(&mut self) {
         // A link is given up because it is broken or its process ends, so its connection must not
         // go back to the pool for somebody else.
-        if let Some(connection) = self.connection.take() {
-            drop(Connection::take(connection));
+        match self.wire.take() {
+            Some(Wire::Node(node)) => drop(Connection::take(node.connection)),
+            Some(Wire::Cluster(_)) | None => {}
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::{limits, time::Instant};
 use super::{
     error,
     identity::{Credentials, Identity},
-    link::Response,
+    wire::Response,
 };
 
 /// The credentials of a link.
@@ -30,11 +30,17 @@ impl Login {
     }
 
     /// What to authenticate with again, if it is time to.
-    pub(super) fn due(&self, now: Instant) -> Option<Credentials> {
+    fn due(&self, now: Instant) -> Option<Credentials> {
         let newer = self.identity.newer_than(self.version)?;
         let waits =
             |(version, _, until): (u64, u32, Instant)| version == newer.version && now < until;
         (!self.refused.is_some_and(waits)).then_some(newer)
+    }
+
+    /// The command that authenticates again, if it is time to, and the password's number.
+    pub(super) fn command_due(&self, now: Instant) -> Option<(u64, Cmd)> {
+        let credentials = self.due(now)?;
+        Some((credentials.version, command(&credentials)?))
     }
 
     /// Takes in what Redis said to it.
@@ -63,7 +69,7 @@ impl Login {
 }
 
 /// The command. Its words are secret: it goes into no transcript.
-pub(super) fn command(credentials: &Credentials) -> Option<Cmd> {
+fn command(credentials: &Credentials) -> Option<Cmd> {
     let password = credentials.password.as_ref()?;
     let mut command = cmd("AUTH");
     if let Some(username) = &credentials.username {

@@ -4,6 +4,7 @@
 //! nothing of triggers, signals, gRPC or who asks.
 
 mod certificates;
+mod cluster;
 mod connection;
 mod counted;
 mod decode;
@@ -26,6 +27,7 @@ mod scan;
 mod sentinel;
 mod source;
 mod transcript;
+mod wire;
 
 pub use demo::{Job, Jobs, JobsError, Lengths};
 pub use identity::Identity;

@@ -24,7 +24,8 @@ use super::{
     fields::KnownFields,
     follow_up::FollowUps,
     invalidation,
-    link::{Response, depends_on_time, until_announced},
+    link::{depends_on_time, until_announced},
+    wire::Response,
 };
 
 /// What a read would get if Redis said these bytes: one reply after another, in RESP2 or RESP3, each

@@ -5,7 +5,7 @@
 
 use crate::config::{Connection, Endpoint};
 
-use super::sentinel;
+use super::{cluster, sentinel};
 
 /// The user that the line is for where the configuration names none.
 const USER: &str = "penstock";
@@ -71,7 +71,7 @@ pub fn acl_line_on_sentinels(connection: &Connection) -> Option<String> {
             let user = quoted(sentinels.username.as_deref().unwrap_or(USER));
             Some(format!("ACL SETUSER {user} reset on >PASSWORD {}", sentinel::rules()))
         }
-        Endpoint::Standalone(_) => None,
+        Endpoint::Standalone(_) | Endpoint::Cluster(_) => None,
     }
 }
 
@@ -81,6 +81,7 @@ fn of_nodes(endpoint: &Endpoint) -> &'static [&'static str] {
         Endpoint::Standalone(_) => &[],
         // A server that was named is asked what it is.
         Endpoint::Sentinel(_) => &["role"],
+        Endpoint::Cluster(_) => cluster::COMMANDS,
     }
 }
 
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_master_is_asked_for_its_role_and_its_sentinels_have_a_user_of_their_own() {
+    fn each_kind_of_endpoint_takes_what_it_asks_on_top() {
         let toml = "[redis.default]\nusername = 'app'\n[redis.default.sentinel]\nmaster = 'm'\n\
                     nodes = ['s1']\nusername = 'watcher'";
         let config = Config::parse(toml, "test").unwrap();
@@ -167,6 +168,11 @@ mod tests {
             "ACL SETUSER watcher reset on >PASSWORD resetchannels &+switch-master -@all \
              +sentinel|get-master-addr-by-name +sentinel|master +subscribe"
         );
+        let config = Config::parse("[redis.default]\ncluster = ['n1']", "test").unwrap();
+        let connection = &config.connections["default"];
+        let on_nodes = acl_line(connection);
+        assert!(on_nodes.ends_with(" +cluster|slots +cluster|nodes +asking"), "{on_nodes}");
+        assert_eq!(acl_line_on_sentinels(connection), None);
         let config = Config::parse("[redis.default]\nurl = 'redis://h'", "test").unwrap();
         assert_eq!(acl_line_on_sentinels(&config.connections["default"]), None);
     }

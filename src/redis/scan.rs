@@ -11,7 +11,7 @@ use crate::{
     sampling::{Fault, KeyPage, Position},
 };
 
-use super::{decode, error::fault, link::Response};
+use super::{decode, error::fault, wire::Response};
 
 /// SCAN cursor MATCH pattern COUNT n, and TYPE where one is wanted.
 pub(super) fn command(wild: &Wild, kind: Option<Kind>, from: Option<&Position>) -> Cmd {

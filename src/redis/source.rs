@@ -4,6 +4,7 @@
 
 use std::{
     future::{Future, pending},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,11 +13,13 @@ use futures_util::FutureExt;
 use crate::{
     config::{Connection, Endpoint, Node},
     layouts::{Read, Wild},
-    sampling::{Changes, Fault, KeyPage, Link, Position, Reply, Source},
+    sampling::{Changes, Fault, Flow, KeyPage, Link, Position, Reply, Source},
     telemetry::CredentialMetrics,
+    time::Instant,
 };
 
 use super::{
+    cluster::ClusterLink,
     connection::Dialer,
     identity::Identity,
     link::RedisLink,
@@ -31,6 +34,7 @@ pub struct RedisSource(Kind);
 #[derive(Debug, Clone)]
 enum Kind {
     Standalone(Dialer, Node),
+    Cluster(Dialer, Arc<[Node]>),
     Sentinel(SentinelSource),
 }
 
@@ -39,6 +43,7 @@ pub struct SourceLink(LinkKind);
 
 enum LinkKind {
     Node(RedisLink),
+    Cluster(Box<ClusterLink>),
     Master(SentinelLink),
 }
 
@@ -60,6 +65,9 @@ impl RedisSource {
             Endpoint::Sentinel(sentinels) => {
                 Kind::Sentinel(SentinelSource::new(sentinels, identity, database))
             }
+            Endpoint::Cluster(seeds) => {
+                Kind::Cluster(Dialer::new(identity, database), seeds.as_slice().into())
+            }
         })
     }
 }
@@ -71,12 +79,16 @@ impl Source for RedisSource {
         Ok(SourceLink(match &self.0 {
             Kind::Standalone(dialer, node) => LinkKind::Node(dialer.dial(node, &changes).await?),
             Kind::Sentinel(source) => LinkKind::Master(source.connect(&changes).await?),
+            Kind::Cluster(dialer, seeds) => {
+                let link = ClusterLink::connect(dialer, seeds, changes).await?;
+                LinkKind::Cluster(Box::new(link))
+            }
         }))
     }
 
     async fn moved(&self) {
         match &self.0 {
-            Kind::Standalone(..) => pending().await,
+            Kind::Standalone(..) | Kind::Cluster(..) => pending().await,
             Kind::Sentinel(source) => source.moved().await,
         }
     }
@@ -88,6 +100,7 @@ impl SourceLink {
         match &mut self.0 {
             LinkKind::Node(link) => link.record(),
             LinkKind::Master(link) => link.node_link().record(),
+            LinkKind::Cluster(link) => link.record(),
         }
     }
 
@@ -96,6 +109,7 @@ impl SourceLink {
         match &mut self.0 {
             LinkKind::Node(link) => link.take_transcript(),
             LinkKind::Master(link) => link.node_link().take_transcript(),
+            LinkKind::Cluster(link) => link.take_transcript(),
         }
     }
 }
@@ -105,6 +119,7 @@ impl Link for SourceLink {
         match &self.0 {
             LinkKind::Node(link) => link.tracked(),
             LinkKind::Master(link) => link.tracked(),
+            LinkKind::Cluster(link) => link.tracked(),
         }
     }
 
@@ -112,6 +127,35 @@ impl Link for SourceLink {
         match &mut self.0 {
             LinkKind::Node(link) => link.read(reads).await,
             LinkKind::Master(link) => link.read(reads).await,
+            LinkKind::Cluster(link) => link.read(reads).await,
+        }
+    }
+
+    fn spreads(&self) -> bool {
+        match &self.0 {
+            LinkKind::Node(link) => link.spreads(),
+            LinkKind::Master(link) => link.spreads(),
+            LinkKind::Cluster(link) => link.spreads(),
+        }
+    }
+
+    async fn read_along(
+        &mut self,
+        reads: &[Read],
+        flows: &[Flow],
+    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+        match &mut self.0 {
+            LinkKind::Node(link) => link.read_along(reads, flows).await,
+            LinkKind::Master(link) => link.read_along(reads, flows).await,
+            LinkKind::Cluster(link) => link.read_along(reads, flows).await,
+        }
+    }
+
+    fn heard_until(&self, sent_at: Instant) -> Instant {
+        match &self.0 {
+            LinkKind::Node(link) => link.heard_until(sent_at),
+            LinkKind::Master(link) => link.heard_until(sent_at),
+            LinkKind::Cluster(link) => link.heard_until(sent_at),
         }
     }
 
@@ -119,6 +163,7 @@ impl Link for SourceLink {
         match &mut self.0 {
             LinkKind::Node(link) => link.prove(clock).await,
             LinkKind::Master(link) => link.prove(clock).await,
+            LinkKind::Cluster(link) => link.prove(clock).await,
         }
     }
 
@@ -130,6 +175,7 @@ impl Link for SourceLink {
         match &mut self.0 {
             LinkKind::Node(link) => link.scan(wild, from).await,
             LinkKind::Master(link) => link.scan(wild, from).await,
+            LinkKind::Cluster(link) => link.scan(wild, from).await,
         }
     }
 
@@ -137,6 +183,7 @@ impl Link for SourceLink {
         match &mut self.0 {
             LinkKind::Node(link) => link.guard().boxed(),
             LinkKind::Master(link) => link.guard().boxed(),
+            LinkKind::Cluster(link) => link.guard().boxed(),
         }
     }
 }

@@ -15,6 +15,8 @@ const SHOWN_CHARS: usize = 300;
 /// One command and what Redis replied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
+    /// The node that replied, in a cluster.
+    pub node: Option<String>,
     /// The command as one would type it.
     pub command: String,
     /// The reply, cut to a few hundred characters.
@@ -22,7 +24,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    pub(super) fn new(command: &Cmd, reply: &RedisResult<Value>) -> Self {
+    pub(super) fn new(node: Option<String>, command: &Cmd, reply: &RedisResult<Value>) -> Self {
         let reply = match reply {
             Ok(value) => show(value),
             Err(error) => format!("(error) {}", super::error::brief(error)),
@@ -31,7 +33,7 @@ impl Exchange {
         if shown.len() < reply.len() {
             shown.push('…');
         }
-        Self { command: words(command).join(" "), reply: shown }
+        Self { node, command: words(command).join(" "), reply: shown }
     }
 }
 

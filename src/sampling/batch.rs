@@ -10,6 +10,8 @@ use crate::{limits, time::Instant};
 use super::{
     cache::{Cache, ReadId},
     schedule::Schedule,
+    source::{Flow, FlowRead},
+    state::Due,
     subscriptions::{SubscriptionId, Subscriptions},
 };
 
@@ -44,6 +46,22 @@ pub fn take(
         schedule.cancel(*id);
     }
     along_the_flow(&members, subscriptions)
+}
+
+/// The flows of the triggers that some reads of a batch are for, those that are only one read left out.
+pub fn flows(batch: &[Due], (cache, subscriptions): (&Cache, &Subscriptions)) -> Vec<Flow> {
+    let places: HashMap<ReadId, usize> =
+        batch.iter().enumerate().map(|(place, due)| (due.id, place)).collect();
+    let users: BTreeSet<_> = batch.iter().flat_map(|due| subscriptions.users(due.id)).collect();
+    let along = |id: &ReadId| match places.get(id) {
+        Some(place) => FlowRead::Sent(*place),
+        None => {
+            let [key] = cache.slot(*id).read.keys();
+            FlowRead::Kept(key.clone())
+        }
+    };
+    let flow = |user| subscriptions.get(user).reads.iter().map(along).collect::<Flow>();
+    users.into_iter().map(flow).filter(|flow| flow.len() > 1).collect()
 }
 
 /// Orders reads so that each comes after those before it in the plan of any trigger that uses it.

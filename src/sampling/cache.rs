@@ -5,6 +5,8 @@
 //! a successful reply never clears the mark. Then no order of replies and announcements can lose a
 //! change. The cache does not know who wants a read, or when it is due.
 
+mod suspicion;
+
 use std::{collections::HashMap, time::Duration};
 
 use slab::Slab;
@@ -271,14 +273,6 @@ impl Cache {
     #[must_use]
     pub fn needs_clock(&self) -> bool {
         self.timed > 0
-    }
-
-    /// Marks every read dirty. What was clean was true until `proved_at` at least, if changes were
-    /// announced until then.
-    pub fn suspect_all(&mut self, proved_at: Option<Instant>) {
-        for (_, slot) in &mut self.slots {
-            slot.soil(proved_at);
-        }
     }
 }
 

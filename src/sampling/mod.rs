@@ -4,6 +4,7 @@
 //! answers, and nothing of gRPC, commands or sockets: those are its siblings' and its
 //! [`Source`]'s.
 
+mod announcement;
 mod batch;
 mod cache;
 mod clock;
@@ -38,9 +39,12 @@ use tokio::{sync::Notify, task::yield_now, time::timeout_at};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+pub use clock::Clock;
 pub use news::News;
 pub use observation::{Observation, Why};
-pub use source::{Change, Changes, Fault, KeyPage, Lasts, Link, Position, Reply, Source};
+pub use source::{
+    Change, Changes, Fault, Flow, FlowRead, KeyPage, KeySet, Lasts, Link, Position, Reply, Source,
+};
 pub use subscriptions::{Subject, TooMany};
 
 use crate::{

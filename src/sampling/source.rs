@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use crate::layouts::{Answer, Name, Read, Wild};
+use crate::{
+    layouts::{Answer, Name, Read, Wild},
+    time::Instant,
+};
 
 /// What was replied to a read.
 #[derive(Debug, Clone, PartialEq)]
@@ -93,11 +96,70 @@ pub enum Fault {
 pub enum Change {
     /// A key changed.
     Key(Name),
+    /// Any of these keys may have changed.
+    Keys(KeySet),
     /// Anything may have changed.
     Everything,
     /// The link is gone: nothing will be announced on it any more.
     LinkLost,
 }
+
+/// Keys of which nobody knows whether they changed: those that one of several servers has, for one.
+#[derive(Clone)]
+pub struct KeySet {
+    has: Arc<dyn Fn(&Name) -> bool + Send + Sync>,
+    true_until: Option<Instant>,
+}
+
+impl KeySet {
+    /// The keys of which `has` says so. It is short, and asked for every key that is known. Changes
+    /// until `true_until` were announced, if that is known.
+    pub fn new(
+        has: impl Fn(&Name) -> bool + Send + Sync + 'static,
+        true_until: Option<Instant>,
+    ) -> Self {
+        Self { has: Arc::new(has), true_until }
+    }
+
+    /// Whether a key is among them.
+    #[must_use]
+    pub fn has(&self, key: &Name) -> bool {
+        (self.has)(key)
+    }
+
+    /// Until when every change was announced.
+    #[must_use]
+    pub fn true_until(&self) -> Option<Instant> {
+        self.true_until
+    }
+}
+
+/// Two of them are equal if one was made of the other.
+impl PartialEq for KeySet {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.has, &other.has) && self.true_until == other.true_until
+    }
+}
+
+impl Eq for KeySet {}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeySet(true until {:?})", self.true_until)
+    }
+}
+
+/// One read of a trigger, seen from a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FlowRead {
+    /// It is in the batch, in this place.
+    Sent(usize),
+    /// It is not, since this key of its is known not to have changed.
+    Kept(Name),
+}
+
+/// The reads of one trigger in the order of its flow, seen from a batch that has some of them.
+pub type Flow = Vec<FlowRead>;
 
 /// Where a link reports changes. Reporting is short and never blocks, so that it may be done from
 /// the task that drives a connection; and it is done before any later reply is handed on, since that
@@ -157,6 +219,31 @@ pub trait Link: Send {
         &mut self,
         reads: &[Read],
     ) -> impl Future<Output = Result<Vec<Result<Reply, Fault>>, Fault>> + Send;
+
+    /// Whether the keys lie on several servers, so that the order of the reads alone does not make the
+    /// answers come about in that order.
+    fn spreads(&self) -> bool {
+        false
+    }
+
+    /// As [`Link::read`], and keeps the order of each of these flows also where its keys lie on several
+    /// servers: a read is sent when those before it in its flow are answered, and changes of what is
+    /// kept are reported that came about before any answer to a read before it.
+    ///
+    /// # Errors
+    /// As [`Link::read`].
+    fn read_along(
+        &mut self,
+        reads: &[Read],
+        _flows: &[Flow],
+    ) -> impl Future<Output = Result<Vec<Result<Reply, Fault>>, Fault>> + Send {
+        self.read(reads)
+    }
+
+    /// Until when all changes were announced, now that the link answered what was sent at `sent_at`.
+    fn heard_until(&self, sent_at: Instant) -> Instant {
+        sent_at
+    }
 
     /// Proves that the link is alive, and with it that no earlier announcement is outstanding. With
     /// `clock`, tells Redis's own time since the Unix epoch, if this user may know it.

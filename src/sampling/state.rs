@@ -24,7 +24,7 @@ use super::{
     observation::{Observation, Why},
     schedule::Schedule,
     searches::{Scan, Searches},
-    source::{Change, Fault, Lasts, Reply},
+    source::{Fault, Lasts, Reply},
     subscriptions::{Subject, SubscriptionId, Subscriptions, TooMany},
 };
 
@@ -124,6 +124,8 @@ pub struct State {
     pub(super) started_at: Instant,
     /// When the last step was sent.
     pub(super) sent_at: Instant,
+    /// Until when the link announced all changes, if not until the last step was sent.
+    pub(super) heard_until: Option<Instant>,
     clock: Clock,
     pub(super) sweep_at: Instant,
     /// What is looked for because of patterns.
@@ -147,6 +149,7 @@ impl State {
             started_at: now,
             clock: Clock::default(),
             sent_at: now,
+            heard_until: None,
             sweep_at: now + SWEEP_INTERVAL,
             searches: Searches::new(Allowed::all()),
             remembered: Found::default(),
@@ -259,6 +262,12 @@ impl State {
             self.sent_at = now;
             return Step::Prove { clock };
         }
+        let prove_at = proved_at + limits::PROOF_INTERVAL;
+        // A link of several servers may answer all the time, and one of them never.
+        if now >= prove_at + limits::PROOF_INTERVAL {
+            self.sent_at = now;
+            return Step::Prove { clock };
+        }
         // Reads come before searches, unless they would never let them go on.
         if let Some(scan) = self.searches.begin(limits::SCAN_PATIENCE, now) {
             self.sent_at = now;
@@ -278,7 +287,6 @@ impl State {
             self.sent_at = now;
             return Step::Scan(scan);
         }
-        let prove_at = proved_at + limits::PROOF_INTERVAL;
         if now >= prove_at {
             self.sent_at = now;
             return Step::Prove { clock };
@@ -325,8 +333,9 @@ impl State {
 
     /// Notes that the link answered what the last step sent.
     pub(super) fn answered(&mut self) {
+        let heard_until = self.heard_until.take().unwrap_or(self.sent_at);
         if let LinkState::Up { proved_at, .. } = &mut self.link {
-            *proved_at = self.sent_at;
+            *proved_at = heard_until;
         }
     }
 
@@ -345,31 +354,5 @@ impl State {
         self.link = LinkState::Down(fault);
         self.sweep(now);
         self.look_again(now);
-    }
-
-    /// Notes what Redis announced. Returns whether the worker has to look.
-    pub fn changed(&mut self, change: &Change, now: Instant) -> bool {
-        match change {
-            Change::Key(key) => {
-                let mut wanted = false;
-                for read in self.cache.changed(key, self.announced_until(), now) {
-                    self.note_activity(read, now);
-                    wanted |= self.plan_if_wanted(read, now);
-                }
-                wanted
-            }
-            Change::Everything => {
-                self.suspect_all(self.announced_until());
-                self.look_again(now);
-                true
-            }
-            Change::LinkLost => {
-                self.suspect_all(self.announced_until());
-                if let LinkState::Up { broken, .. } = &mut self.link {
-                    *broken = true;
-                }
-                true
-            }
-        }
     }
 }

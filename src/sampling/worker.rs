@@ -82,7 +82,10 @@ async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
             Step::Prove { clock } => {
                 let proof = timeout(limits::COMMAND_DEADLINE, link.prove(clock)).await;
                 proof.unwrap_or(Err(Fault::Timeout)).map(|clock| {
-                    sampler.with_state(|state, now| state.proved(clock, now));
+                    sampler.with_state(|state, now| {
+                        state.heard_until(link.heard_until(state.sent_at));
+                        state.proved(clock, now);
+                    });
                 })
             }
             Step::Scan(scan) => self::scan(sampler, link, scan).await,
@@ -110,7 +113,12 @@ async fn read<L: Link>(
 ) -> Result<(), Fault> {
     let reads: Vec<Read> = batch.iter().map(|due| due.read.clone()).collect();
     sampler.metrics().batch();
-    let replies = timeout(limits::READ_DEADLINE, link.read(&reads)).await;
+    let replies = if link.spreads() {
+        let flows = sampler.with_state(|state, _| state.flows(&batch));
+        timeout(limits::READ_DEADLINE, link.read_along(&reads, &flows)).await
+    } else {
+        timeout(limits::READ_DEADLINE, link.read(&reads)).await
+    };
     let replies = match replies.unwrap_or(Err(Fault::Timeout)) {
         Ok(replies) if replies.len() == reads.len() => replies,
         Ok(_) => return Err(Fault::Unexpected("another number of answers than reads".to_owned())),
@@ -124,6 +132,7 @@ async fn read<L: Link>(
         let result = if reply.is_ok() { ReadResult::Ok } else { ReadResult::Failed };
         sampler.metrics().read(due.cause, result);
     }
+    sampler.with_state(|state, _| state.heard_until(link.heard_until(state.sent_at)));
     sampler.with_state_pushing(|state, now| state.finish(batch, replies, now)).await;
     Ok(())
 }
@@ -132,6 +141,7 @@ async fn scan<L: Link>(sampler: &Sampler, link: &mut L, scan: Scan) -> Result<()
     let step = timeout(limits::COMMAND_DEADLINE, link.scan(&scan.wild, scan.from.as_ref())).await;
     let page = step.unwrap_or(Err(Fault::Timeout))?;
     sampler.metrics().scan();
+    sampler.with_state(|state, _| state.heard_until(link.heard_until(state.sent_at)));
     sampler.with_state_pushing(|state, now| state.scanned(&scan, page, now)).await;
     Ok(())
 }

@@ -19,7 +19,7 @@ on_both_servers!(
     a_tracking_table_that_overflows_loses_nothing,
     a_server_that_takes_no_more_clients_is_unavailable_and_then_right,
     a_replica_that_lost_its_master_is_unavailable,
-    a_cluster_that_is_not_read_yet_is_unavailable_and_says_so,
+    a_node_of_a_cluster_given_as_a_url_is_unavailable_and_says_so,
     a_server_without_hello_is_polled,
     a_slow_server_is_waited_for_within_the_deadline_of_a_call,
 );
@@ -108,7 +108,7 @@ async fn a_replica_that_lost_its_master_is_unavailable(kind: Kind) {
     eventually_is(RECOVERY, Ok(1.0), async || value(&keda, "q").await).await;
 }
 
-async fn a_cluster_that_is_not_read_yet_is_unavailable_and_says_so(kind: Kind) {
+async fn a_node_of_a_cluster_given_as_a_url_is_unavailable_and_says_so(kind: Kind) {
     let server = Server::with_arguments(kind, &["--cluster-enabled", "yes"]);
     let service = Service::of(&server).await;
     let keda = service.keda().await;

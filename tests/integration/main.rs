@@ -16,6 +16,7 @@ mod wire;
 
 mod access;
 mod chaos;
+mod cluster;
 mod command_line;
 mod credentials;
 mod hostile;

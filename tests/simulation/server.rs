@@ -335,7 +335,9 @@ impl Model {
                 conn.reported[key] = Some(at);
             }
             // What a lost link would have announced is as good as changed.
-            Change::Everything | Change::LinkLost => conn.reported = [Some(at); KEYS.len()],
+            Change::Everything | Change::Keys(_) | Change::LinkLost => {
+                conn.reported = [Some(at); KEYS.len()]
+            }
         }
         (conn.changes.clone(), change)
     }

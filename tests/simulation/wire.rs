@@ -238,7 +238,7 @@ impl Conn {
     pub fn is_silent_about(&self, keys: &[usize]) -> bool {
         self.pushes.things().any(|(change, _)| match change {
             Change::Key(name) => keys.iter().any(|key| name.as_bytes() == KEYS[*key].0.as_bytes()),
-            Change::Everything => true,
+            Change::Everything | Change::Keys(_) => true,
             Change::LinkLost => false,
         })
     }

@@ -5,7 +5,9 @@ use super::*;
 fn sentinels(config: &Config) -> &Sentinels {
     match &config.connections["default"].endpoint {
         Endpoint::Sentinel(sentinels) => sentinels,
-        Endpoint::Standalone(node) => panic!("{node} is no sentinel"),
+        other @ (Endpoint::Standalone(_) | Endpoint::Cluster(_)) => {
+            panic!("{other} is no sentinel")
+        }
     }
 }
 

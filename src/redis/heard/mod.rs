@@ -48,6 +48,21 @@ impl Ears {
         Self { database, rooms: Arc::default() }
     }
 
+    /// The name of a station for people, as its first channel is called here.
+    pub(super) fn channel(&self, station: &Station) -> Name {
+        station.alive[0].on(self.database)
+    }
+
+    /// The names of all channels of a station.
+    pub(super) fn channels(&self, station: &Station) -> Vec<Name> {
+        station.channels(self.database).collect()
+    }
+
+    /// The stations that somebody still asks about.
+    pub(super) fn stations(&self) -> Vec<Arc<Station>> {
+        self.rooms().iter().map(|room| Arc::clone(&room.station)).collect()
+    }
+
     fn rooms(&self) -> MutexGuard<'_, Vec<Room>> {
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -68,7 +83,7 @@ impl Ears {
 
     /// Remembers that a station is listened to from now on. What was heard there before a gap is
     /// kept.
-    fn listen(&self, station: &Arc<Station>, now: Instant) {
+    pub(super) fn listen(&self, station: &Arc<Station>, now: Instant) {
         let mut rooms = self.rooms();
         if let Some(room) = rooms.iter_mut().find(|room| room.station == *station) {
             room.workers.listen_anew(now);
@@ -89,13 +104,13 @@ impl Ears {
     }
 
     /// Whether another station can be listened to.
-    fn has_room(&self, station: &Station) -> bool {
+    pub(super) fn has_room(&self, station: &Station) -> bool {
         let rooms = self.rooms();
         rooms.len() < limits::STATIONS || rooms.iter().any(|room| *room.station == *station)
     }
 
     /// What those workers say whose jobs count.
-    fn answer(&self, heard: &Heard, now: Instant) -> Result<Reply, Fault> {
+    pub(super) fn answer(&self, heard: &Heard, now: Instant) -> Result<Reply, Fault> {
         let mut rooms = self.rooms();
         let Some(room) = rooms.iter_mut().find(|room| room.station == heard.station) else {
             return Err(Fault::Listening(limits::LISTENING));
@@ -114,7 +129,7 @@ impl Ears {
     }
 
     /// Who was heard on a station, for people.
-    fn describe(&self, station: &Station) -> String {
+    pub(super) fn describe(&self, station: &Station) -> String {
         let rooms = self.rooms();
         let room = rooms.iter().find(|room| *room.station == *station);
         room.map_or_else(|| "nothing yet".to_owned(), |room| room.workers.to_string())
@@ -122,7 +137,7 @@ impl Ears {
 
     /// Forgets the stations that nobody has asked about for as long as a trigger is remembered, and
     /// tells which channels nobody needs any more.
-    fn rest(&self, now: Instant) -> Vec<Name> {
+    pub(super) fn rest(&self, now: Instant) -> Vec<Name> {
         let mut rooms = self.rooms();
         let is_idle = |room: &mut Room| now >= room.read_at + limits::TRIGGER_MEMORY;
         let idle: Vec<Room> = rooms.extract_if(.., is_idle).collect();
@@ -194,8 +209,8 @@ impl RedisLink {
     fn heard(&mut self, heard: &Heard) -> Result<Reply, Fault> {
         let Some(ears) = self.ears.clone() else { return Err(deaf()) };
         let station = &heard.station;
-        let command = || format!("(heard on {})", station.alive[0].on(ears.database));
-        self.note(|| Exchange { command: command(), reply: ears.describe(station) });
+        let command = || format!("(heard on {})", ears.channel(station));
+        self.note(|| Exchange { node: None, command: command(), reply: ears.describe(station) });
         ears.answer(heard, Instant::now())
     }
 
@@ -211,10 +226,10 @@ impl RedisLink {
             let what = format!("more than {most} sets of channels would have to be listened to");
             return Ok(Err(Fault::Unexpected(what)));
         }
-        let channels: Vec<Name> = station.channels(ears.database).collect();
+        let channels = ears.channels(station);
         let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
-        let subscribed =
-            timeout(limits::COMMAND_DEADLINE, self.connection().subscribe(names)).await;
+        let Some(connection) = self.connection() else { return Ok(Err(deaf())) };
+        let subscribed = timeout(limits::COMMAND_DEADLINE, connection.subscribe(names)).await;
         match subscribed.map_err(|_| Fault::Timeout)? {
             Ok(()) => {
                 ears.listen(station, Instant::now());
@@ -239,11 +254,11 @@ impl RedisLink {
         if channels.is_empty() {
             return Ok(());
         }
-        let rooms: Vec<Arc<Station>> =
-            ears.rooms().iter().map(|room| Arc::clone(&room.station)).collect();
+        let rooms = ears.stations();
         self.tuned.retain(|station| rooms.contains(station));
         let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
-        let ended = timeout(limits::COMMAND_DEADLINE, self.connection().unsubscribe(names)).await;
+        let Some(connection) = self.connection() else { return Ok(()) };
+        let ended = timeout(limits::COMMAND_DEADLINE, connection.unsubscribe(names)).await;
         ended.map_err(|_| Fault::Timeout)?.map_err(|error| fault(&error))
     }
 }
@@ -252,7 +267,7 @@ fn few() -> Fault {
     Fault::Unexpected("too few replies".to_owned())
 }
 
-fn deaf() -> Fault {
+pub(super) fn deaf() -> Fault {
     let what = "messages of workers come over RESP3, which this Redis or its user does not have";
     Fault::Unexpected(what.to_owned())
 }

@@ -4,6 +4,7 @@
 //! what is right.
 
 mod authority;
+mod cluster;
 mod count;
 mod direct;
 mod programs;
@@ -19,6 +20,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 pub use authority::Authority;
+pub use cluster::{Cluster, shares, wait_for};
 pub use count::{How, Part, count};
 pub use direct::{Direct, line, pipeline};
 pub use programs::{penstock, python};

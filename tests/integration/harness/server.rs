@@ -56,6 +56,10 @@ impl Port {
         let number = socket.local_addr().unwrap().port();
         Self { _socket: socket, number }
     }
+
+    pub(super) fn number(&self) -> u16 {
+        self.number
+    }
 }
 
 /// A server that is killed when it is dropped.
@@ -197,6 +201,11 @@ impl Server {
         }
     }
 
+    /// Whether it was started and not killed.
+    pub fn runs(&self) -> bool {
+        self.process.is_some()
+    }
+
     /// Throws away what a killed server knew.
     pub fn forget(&mut self) {
         assert!(self.process.is_none(), "it still runs");
@@ -273,6 +282,12 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// A connection to the server on this port.
+pub(super) fn connect_to(port: u16) -> redis::RedisResult<Connection> {
+    let client = redis::Client::open(format!("redis://127.0.0.1:{port}/0"))?;
+    client.get_connection_with_timeout(super::PATIENCE)
 }
 
 /// A peer that takes connections and never says anything.

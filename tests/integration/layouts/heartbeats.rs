@@ -30,28 +30,28 @@ on_both_servers!(
 );
 
 /// With room for the seconds in which workers are listened to first.
-const LISTENED: Duration = seconds(25);
+pub const LISTENED: Duration = seconds(25);
 const POOL: &str = "layout=celery queue=q running=heartbeats pool=emails@*";
 const QUEUE: &str = "layout=celery queue=q running=heartbeats";
 
 /// Workers that speak again and again, as real ones do every two seconds.
-struct Workers {
+pub struct Workers {
     redis: redis::Connection,
     prefix: String,
     says: BTreeMap<&'static str, (u64, &'static str)>,
 }
 
 impl Workers {
-    fn on(server: &Server) -> Self {
+    pub fn on(server: &Server) -> Self {
         Self { redis: server.connect(), prefix: "/0".to_owned(), says: BTreeMap::new() }
     }
 
     /// A worker runs so many tasks, and has more to say of itself (JSON members with a comma before).
-    fn run(&mut self, worker: &'static str, active: u64, more: &'static str) {
+    pub fn run(&mut self, worker: &'static str, active: u64, more: &'static str) {
         self.says.insert(worker, (active, more));
     }
 
-    fn speak(&mut self) {
+    pub fn speak(&mut self) {
         for (worker, (active, more)) in self.says.clone() {
             let body = body(worker, active, more);
             self.publish("heartbeat", &envelope(body.as_bytes()));

@@ -6,7 +6,7 @@
 
 mod attribution;
 mod frameworks;
-mod heartbeats;
+pub mod heartbeats;
 mod hostile;
 mod idle;
 mod own;

@@ -1,0 +1,120 @@
+//! What goes on beside the reads of a cluster: nodes are opened, and asked who serves what.
+//!
+//! It is apart from the link because it never ends while the link is held, and must not hold up a read.
+//! It is polled beside the reads by whoever holds the link, and has no task of its own.
+
+use std::{collections::BTreeMap, future::pending, sync::Arc};
+
+use deadpool_redis::redis::{self, Cmd};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::{
+    pin, select,
+    time::{sleep_until, timeout_at},
+};
+
+use crate::{config::Node, limits, sampling::Fault, time::Instant};
+
+use super::{
+    super::{error::fault, wire::Response},
+    members::Cluster,
+    said::{Own, View},
+    wire::ClusterWire,
+};
+
+/// Keeps a cluster's nodes open and its map up to date; comes when nothing of it can be read.
+pub(super) async fn guard(cluster: Arc<Cluster>) -> Fault {
+    let surveys = surveys(Arc::clone(&cluster));
+    pin!(surveys);
+    let mut openings: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
+    loop {
+        let (due, next) = cluster.to_open();
+        for (node, opening) in due {
+            openings.push(Box::pin(Arc::clone(&cluster).open(node, opening)));
+        }
+        if let Some(fault) = cluster.lost() {
+            return fault;
+        }
+        let retry = async {
+            match next {
+                Some(at) => sleep_until(at).await,
+                None => pending().await,
+            }
+        };
+        select! {
+            Some(()) = openings.next(), if !openings.is_empty() => {}
+            () = cluster.bell.notified() => {}
+            () = retry => {}
+            () = &mut surveys => {}
+        }
+    }
+}
+
+/// One survey after another.
+async fn surveys(cluster: Arc<Cluster>) {
+    loop {
+        let asked_at = Instant::now();
+        survey(&cluster, asked_at).await;
+        let soon = asked_at + limits::SURVEY_PAUSE;
+        let latest = asked_at + limits::SURVEY_INTERVAL;
+        sleep_until(soon).await;
+        while !cluster.is_outdated() && Instant::now() < latest {
+            let settled = cluster.outdated.notified();
+            if cluster.is_outdated() {
+                break;
+            }
+            // Either of the two is a reason to look again.
+            drop(timeout_at(latest, settled).await);
+        }
+    }
+}
+
+/// Asks the nodes what they serve, and one of them how it sees the others.
+pub(super) async fn survey(cluster: &Arc<Cluster>, asked_at: Instant) {
+    let asked = cluster.asked_next();
+    let Some((viewer, _)) = asked.split_first() else { return };
+    let mut wire = ClusterWire::new(Arc::clone(cluster));
+    let mut view_wire = ClusterWire::new(Arc::clone(cluster));
+    let (lines, ranges) = (command("NODES"), command("SLOTS"));
+    let (of_all, by_one) = tokio::join!(
+        wire.ask_nodes(&asked, std::slice::from_ref(&lines)),
+        view_wire.ask_nodes(std::slice::from_ref(viewer), std::slice::from_ref(&ranges)),
+    );
+    let view = by_one.into_iter().next().and_then(|replies| view_of(&replies, viewer));
+    let mut owns = BTreeMap::new();
+    for (node, replies) in asked.iter().zip(of_all) {
+        let own = match replies.as_slice() {
+            [Ok(value)] => Own::parse(value),
+            [Err(error)] => Err(fault(error)),
+            _ => continue,
+        };
+        match own {
+            Ok(own) => drop(owns.insert(node.clone(), own)),
+            Err(fault @ (Fault::Refused(_) | Fault::Unexpected(_))) => cluster.untold(node, &fault),
+            // It is set aside for that.
+            Err(
+                Fault::Unreachable(_)
+                | Fault::Timeout
+                | Fault::NotReady(_)
+                | Fault::Credentials(_)
+                | Fault::Listening(_),
+            ) => {}
+        }
+    }
+    if view.is_some() || !owns.is_empty() {
+        cluster.adopt(view, owns, asked_at);
+    }
+}
+
+/// CLUSTER NODES or CLUSTER SLOTS
+pub(super) fn command(word: &str) -> Cmd {
+    let mut command = redis::cmd("CLUSTER");
+    command.arg(word);
+    command
+}
+
+fn view_of(replies: &[Response], asked: &Node) -> Option<View> {
+    match replies {
+        [Ok(value)] => View::parse(value, asked).ok(),
+        _ => None,
+    }
+}

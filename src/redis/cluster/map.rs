@@ -1,0 +1,250 @@
+//! Who serves which slot, made of what the nodes say.
+//!
+//! Pure. A node knows best what it serves itself (its own line of `CLUSTER NODES`); of two that
+//! claim a slot the one with the later configuration epoch is right, which is the cluster's own rule.
+//! What nobody claims who was asked is as one of them sees the others (`CLUSTER SLOTS`, which names
+//! each node as the administrator wants clients to know it). It does not ask, and does not connect.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use crate::config::Node;
+
+use super::{
+    said::{Own, View},
+    slot::{SLOTS, Slot, SlotSet},
+};
+
+/// Who serves which slot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SlotMap {
+    owners: Box<[Option<Arc<Node>>]>,
+    leaving: BTreeMap<Slot, String>,
+}
+
+impl SlotMap {
+    /// A map in which nobody serves anything.
+    pub(super) fn empty() -> Self {
+        Self { owners: vec![None; usize::from(SLOTS)].into(), leaving: BTreeMap::new() }
+    }
+
+    /// Who serves a slot.
+    pub(super) fn owner(&self, slot: Slot) -> Option<&Node> {
+        self.owners[slot.index()].as_deref()
+    }
+
+    /// Notes what a node said that was asked for a slot which it does not serve.
+    pub(super) fn moved(&mut self, slot: Slot, to: Node) {
+        self.owners[slot.index()] = Some(Arc::new(to));
+        self.leaving.remove(&slot);
+    }
+
+    /// Each master, and what it serves.
+    pub(super) fn masters(&self) -> BTreeMap<Node, SlotSet> {
+        let mut masters = BTreeMap::<Node, SlotSet>::new();
+        for slot in Slot::all() {
+            if let Some(owner) = self.owner(slot) {
+                match masters.get_mut(owner) {
+                    Some(slots) => slots.insert(slot),
+                    None => drop(masters.insert(owner.clone(), SlotSet::from_iter([slot]))),
+                }
+            }
+        }
+        masters
+    }
+
+    /// The slots that are about to be given to the node of this id.
+    pub(super) fn arriving(&self, id: &str) -> SlotSet {
+        self.leaving.iter().filter(|(_, to)| *to == id).map(|(slot, _)| *slot).collect()
+    }
+
+    /// Whether any slot is about to be given away.
+    pub(super) fn is_moving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// What the map becomes by what was said in one round: a view of all, and what each node said of
+    /// itself. Also tells the masters of which nobody knows yet what they say of themselves.
+    pub(super) fn merged(
+        &self,
+        view: Option<&View>,
+        owns: &BTreeMap<Node, Own>,
+    ) -> (Self, Vec<Node>) {
+        let mut map = self.clone();
+        // One server may be known by several names; who was asked goes by the name it was asked by.
+        let asked: BTreeMap<&str, &Node> =
+            owns.iter().rev().map(|(node, own)| (own.id.as_str(), node)).collect();
+        let mut others = Vec::new();
+        if let Some(view) = view {
+            map.owners.fill(None);
+            for range in &view.0 {
+                let node = asked.get(range.id.as_str()).copied().or(range.node.as_ref());
+                let node = node.cloned().map(Arc::new);
+                range.slots().for_each(|slot| map.owners[slot.index()].clone_from(&node));
+            }
+            let unasked = view.masters().filter(|(id, _)| !asked.contains_key(id));
+            others.extend(unasked.filter_map(|(_, node)| node.cloned()));
+        }
+        let mut claims: Vec<Option<u64>> = vec![None; usize::from(SLOTS)];
+        for (node, own) in
+            owns.iter().filter(|(node, own)| asked.get(own.id.as_str()) == Some(node))
+        {
+            map.leaving.retain(|slot, _| self.owner(*slot) != Some(node));
+            if !own.is_master {
+                continue;
+            }
+            let owner = Some(Arc::new(node.clone()));
+            for slot in own.slots.iter() {
+                let claim = &mut claims[slot.index()];
+                if claim.is_none_or(|epoch| epoch < own.epoch) {
+                    *claim = Some(own.epoch);
+                    map.owners[slot.index()].clone_from(&owner);
+                }
+            }
+        }
+        for (node, own) in owns {
+            let leaves = |slot: &Slot| map.owner(*slot) == Some(node);
+            let leaving: Vec<_> = own.leaving.iter().filter(|(slot, _)| leaves(slot)).collect();
+            map.leaving.extend(leaving.into_iter().map(|(slot, to)| (*slot, to.clone())));
+        }
+        (map, others)
+    }
+
+    /// The slots that another node serves now, or that are about to be given away or no longer so. What
+    /// Redis announces of a key that does not exist is not to be relied on for these: it was asked for
+    /// at another node than the one where it will be written.
+    pub(super) fn changed_since(&self, before: &Self) -> SlotSet {
+        let differs = |slot: &Slot| {
+            self.owner(*slot) != before.owner(*slot)
+                || self.leaving.get(slot) != before.leaving.get(slot)
+        };
+        Slot::all().filter(differs).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deadpool_redis::redis::Value;
+
+    use super::*;
+
+    fn node(port: u16) -> Node {
+        Node { host: "10.0.0.9".to_owned(), port }
+    }
+
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.into())
+    }
+
+    fn slot(number: u64) -> Slot {
+        Slot::new(number).unwrap()
+    }
+
+    fn row(slots: [i64; 2], endpoint: Value, port: i64, id: &str) -> Value {
+        let master = vec![endpoint, Value::Int(port), bulk(id), Value::Array(vec![])];
+        Value::Array(vec![Value::Int(slots[0]), Value::Int(slots[1]), Value::Array(master)])
+    }
+
+    fn view(rows: Vec<Value>) -> View {
+        View::parse(&Value::Array(rows), &node(1)).unwrap()
+    }
+
+    fn own(line: &str) -> Own {
+        Own::parse(&bulk(line)).unwrap()
+    }
+
+    fn owns(lines: &[(u16, &str)]) -> BTreeMap<Node, Own> {
+        lines.iter().map(|(port, line)| (node(*port), own(line))).collect()
+    }
+
+    #[test]
+    fn a_node_without_an_address_of_its_own_is_where_the_asked_one_is() {
+        let details = vec![bulk("ip"), bulk("10.1.2.3")];
+        let unnamed = Value::Array(vec![
+            Value::Int(3),
+            Value::Int(3),
+            Value::Array(vec![bulk("?"), Value::Int(7), bulk("d"), Value::Array(details)]),
+        ]);
+        let view = view(vec![
+            row([0, 0], Value::Nil, 7, "a"),
+            row([1, 1], bulk(""), 8, "b"),
+            row([2, 2], bulk("node.example"), 9, "c"),
+            unnamed,
+            row([4, 4], bulk("?"), 7, "e"),
+            row([5, 5], bulk("fd00::1"), 7, "f"),
+        ]);
+        let (map, _) = SlotMap::empty().merged(Some(&view), &BTreeMap::new());
+        let owner = |n| map.owner(slot(n)).map(Node::to_string);
+        let owners: Vec<_> = (0..7).map(owner).collect();
+        let known = ["10.0.0.9:7", "10.0.0.9:8", "node.example:9", "10.1.2.3:7"]
+            .map(|a| Some(a.to_owned()));
+        assert_eq!(owners[..4], known);
+        assert_eq!(owners[4..], [None, Some("[fd00::1]:7".to_owned()), None]);
+    }
+
+    #[test]
+    fn a_node_knows_better_than_another_what_it_serves() {
+        let lagging = view(vec![
+            row([0, 9], bulk("10.0.0.9"), 1, "a"),
+            row([10, 19], bulk("10.0.0.9"), 2, "b"),
+        ]);
+        let said = owns(&[
+            (1, "a x myself,master - 0 0 1 connected 0-8"),
+            (2, "b x myself,master - 0 0 2 connected 9-19"),
+        ]);
+        let (map, others) = SlotMap::empty().merged(Some(&lagging), &said);
+        assert_eq!((map.owner(slot(8)), map.owner(slot(9))), (Some(&node(1)), Some(&node(2))));
+        assert!(others.is_empty());
+        let (alone, others) = SlotMap::empty().merged(Some(&lagging), &BTreeMap::new());
+        assert_eq!(alone.owner(slot(9)), Some(&node(1)));
+        assert_eq!(others, [node(1), node(2)], "who was not asked is to be asked");
+    }
+
+    #[test]
+    fn of_two_that_claim_a_slot_the_later_epoch_is_right() {
+        for lines in [
+            [(1, "a x myself,master - 0 0 9 c 0-5"), (2, "b x myself,master - 0 0 3 c 0-5")],
+            [(2, "b x myself,master - 0 0 3 c 0-5"), (1, "a x myself,master - 0 0 9 c 0-5")],
+        ] {
+            let (map, _) = SlotMap::empty().merged(None, &owns(&lines));
+            assert_eq!(map.owner(slot(3)), Some(&node(1)));
+        }
+        let demoted =
+            owns(&[(1, "a x myself,slave b 0 0 9 c"), (2, "b x myself,master - 0 0 9 c 0-5")]);
+        let (map, _) = SlotMap::empty().merged(None, &demoted);
+        assert_eq!(map.owner(slot(3)), Some(&node(2)));
+    }
+
+    #[test]
+    fn one_server_by_two_names_is_one_server() {
+        let line = "a x myself,master - 0 0 1 c 0-5";
+        let view = view(vec![row([0, 5], bulk("other.name"), 1, "a")]);
+        let (map, others) = SlotMap::empty().merged(Some(&view), &owns(&[(1, line), (2, line)]));
+        assert_eq!(map.masters().keys().collect::<Vec<_>>(), [&node(1)]);
+        assert!(others.is_empty());
+    }
+
+    #[test]
+    fn slots_that_move_begin_to_move_or_stop_moving_are_told() {
+        let at_rest =
+            owns(&[(1, "a x myself,master - 0 0 1 c 0-5"), (2, "b x myself,master - 0 0 2 c 6-9")]);
+        let leaving = owns(&[
+            (1, "a x myself,master - 0 0 1 c 0-5 [5->-b]"),
+            (2, "b x myself,master - 0 0 2 c 6-9 [5-<-a]"),
+        ]);
+        let moved =
+            owns(&[(1, "a x myself,master - 0 0 1 c 0-4"), (2, "b x myself,master - 0 0 3 c 5-9")]);
+        let after = |map: &SlotMap, said| {
+            let next = map.merged(None, said).0;
+            let changed = next.changed_since(map).iter().map(Slot::index).collect::<Vec<_>>();
+            (next, changed)
+        };
+        let (first, all) = after(&SlotMap::empty(), &at_rest);
+        assert_eq!(all.len(), 10);
+        assert_eq!(after(&first, &at_rest).1, [0; 0]);
+        let (second, changed) = after(&first, &leaving);
+        assert_eq!(changed, [5]);
+        assert_eq!(after(&second, &leaving).1, [0; 0]);
+        assert_eq!(after(&second, &at_rest).1, [5], "it stays after all");
+        assert_eq!(after(&second, &moved).1, [5]);
+    }
+}

@@ -1,0 +1,119 @@
+//! One node of a cluster and how it stands: to be opened, being opened, or up.
+//!
+//! It is apart from all of them together because it knows nothing of slots that move.
+
+use std::sync::Arc;
+
+use deadpool_redis::redis::aio::MultiplexedConnection;
+
+use crate::{
+    config::Node,
+    layouts::Name,
+    limits,
+    sampling::{Clock, Fault, KeySet, Link},
+    time::Instant,
+};
+
+use super::{
+    super::link::RedisLink,
+    slot::{Slot, SlotSet},
+};
+
+pub(super) struct Member {
+    /// What it serves.
+    pub(super) slots: Arc<SlotSet>,
+    pub(super) standing: Standing,
+    /// The number of the attempt to open it that its standing is due to.
+    pub(super) opening: u64,
+    /// Attempts that failed since it was up for a while.
+    pub(super) failures: u32,
+    /// When it last served a slot or was named by another node.
+    pub(super) needed_at: Instant,
+}
+
+pub(super) enum Standing {
+    /// To be opened when its time has come.
+    Waiting(Option<Fault>, Instant),
+    /// Being opened; commands wait for the first attempt until then.
+    Opening(Result<Instant, Fault>),
+    /// It answers.
+    Up(Box<Up>),
+}
+
+/// A node that answers.
+pub(super) struct Up {
+    pub(super) link: RedisLink,
+    pub(super) connection: MultiplexedConnection,
+    pub(super) since: Instant,
+    /// When what it last answered was sent.
+    pub(super) heard_at: Instant,
+    /// Whether it tells which slots it is giving away; without that nobody knows where a key that
+    /// does not exist will be written.
+    pub(super) tells: bool,
+    pub(super) clock: Clock,
+}
+
+/// What can be done with a node.
+pub(super) enum Lookup {
+    /// Send it something; the number is that of its connection.
+    Up(MultiplexedConnection, u64),
+    /// Wait for it until then.
+    Wait(Instant),
+    /// Nothing.
+    Fault(Fault),
+}
+
+impl Member {
+    /// A node that is to be opened now.
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            slots: Arc::default(),
+            standing: Standing::Waiting(None, now),
+            opening: 0,
+            failures: 0,
+            needed_at: now,
+        }
+    }
+
+    /// It, if it answers.
+    pub(super) fn up(&self) -> Option<&Up> {
+        match &self.standing {
+            Standing::Up(up) => Some(up),
+            Standing::Waiting(..) | Standing::Opening(_) => None,
+        }
+    }
+
+    /// The next attempt, with pauses that double, each less a random half of itself.
+    pub(super) fn put_off(&self, fault: Fault, now: Instant) -> Standing {
+        let (first, longest) = limits::RECONNECT_PAUSES;
+        let doubled = first * 2u32.saturating_pow(self.failures.min(16));
+        let pause = doubled.min(longest).mul_f64(1.0 - 0.5 * fastrand::f64());
+        Standing::Waiting(Some(fault), now + pause)
+    }
+}
+
+impl Up {
+    /// Whether every change of its keys is announced.
+    pub(super) fn vouches(&self) -> bool {
+        self.link.tracked() && self.tells
+    }
+}
+
+/// The keys in these slots.
+pub(super) fn keys(slots: Arc<SlotSet>, true_until: Option<Instant>) -> KeySet {
+    KeySet::new(move |key: &Name| slots.contains(Slot::of(key.as_bytes())), true_until)
+}
+
+/// A fault that says which node it is about.
+pub(super) fn of_node(node: &Node, fault: &Fault) -> Fault {
+    let of = |why: &String| format!("node {node}: {why}");
+    match fault {
+        Fault::Timeout => Fault::Unreachable(format!("node {node}: it did not answer in time")),
+        Fault::Unreachable(why) => Fault::Unreachable(of(why)),
+        Fault::NotReady(why) => Fault::NotReady(of(why)),
+        Fault::Refused(why) => Fault::Refused(of(why)),
+        Fault::Credentials(why) => Fault::Credentials(why.clone()),
+        Fault::Listening(listening) => Fault::Listening(*listening),
+        Fault::Unexpected(why) => Fault::Unexpected(of(why)),
+    }
+}

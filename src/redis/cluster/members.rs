@@ -1,0 +1,257 @@
+//! The nodes of one cluster, what each serves, and how each stands.
+//!
+//! It is apart from what is sent to them because links, surveys and announcements all ask about them and
+//! change them, from several places at once.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+use tracing::warn;
+
+use crate::{
+    config::Node,
+    limits,
+    sampling::{Changes, Fault, Link},
+    time::Instant,
+};
+
+use super::{
+    super::connection::Dialer,
+    map::SlotMap,
+    member::{Lookup, Member, Standing, Up},
+    said::{Own, View},
+    slot::{Slot, SlotSet},
+};
+
+/// The nodes of a cluster, and who serves what.
+pub(super) struct Cluster {
+    pub(super) dialer: Dialer,
+    pub(super) changes: Changes,
+    state: Mutex<State>,
+    /// Rung when a node is to be opened, or asked who serves what.
+    pub(super) bell: Notify,
+    /// Rung when a node was opened, or could not be, and when the map was made anew.
+    pub(super) settled: Notify,
+    /// Rung when something tells that the map is out of date.
+    pub(super) outdated: Notify,
+}
+
+/// What is known of them.
+pub(super) struct State {
+    pub(super) map: SlotMap,
+    pub(super) members: BTreeMap<Node, Member>,
+    /// What was said in the last survey.
+    pub(super) said: (Option<View>, BTreeMap<Node, Own>),
+    pub(super) surveyed_at: Instant,
+    /// Whether something tells that the map is out of date.
+    pub(super) outdated: bool,
+    /// Whether it was told that a node does not say what it serves.
+    untold: bool,
+    /// Whose turn it is to be asked.
+    turn: usize,
+    openings: u64,
+}
+
+impl Cluster {
+    /// A cluster of which nothing is known.
+    pub(super) fn new(dialer: Dialer, changes: Changes) -> Arc<Self> {
+        let state = State {
+            map: SlotMap::empty(),
+            members: BTreeMap::new(),
+            said: (None, BTreeMap::new()),
+            surveyed_at: Instant::now(),
+            outdated: false,
+            untold: false,
+            turn: 0,
+            openings: 0,
+        };
+        let (bell, settled, outdated) = (Notify::new(), Notify::new(), Notify::new());
+        Arc::new(Self { dialer, changes, state: Mutex::new(state), bell, settled, outdated })
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who serves a slot.
+    pub(super) fn owner(&self, slot: Slot) -> Option<Node> {
+        self.state().map.owner(slot).cloned()
+    }
+
+    /// Whether every change of a key in this slot is announced.
+    pub(super) fn vouches(&self, slot: Slot) -> bool {
+        let state = self.state();
+        let up = state.map.owner(slot).and_then(|owner| state.members.get(owner)?.up());
+        up.is_some_and(Up::vouches)
+    }
+
+    /// Whether changes are announced anywhere, or may be once a node is up.
+    pub(super) fn may_vouch(&self) -> bool {
+        let state = self.state();
+        let mut up = state.members.values().map(|member| member.up());
+        up.any(|up| up.is_none_or(|up| up.link.tracked()))
+    }
+
+    /// Notes that a node does not say what it serves, which is told once.
+    pub(super) fn untold(&self, node: &Node, fault: &Fault) {
+        if !self.state().untold {
+            self.state().untold = true;
+            let connection = self.dialer.name();
+            warn!(connection, %node, reason = %fault, "a node of the cluster does not say which slots it gives away; its keys are polled instead");
+        }
+    }
+
+    /// What can be done with a node; one that is not known yet is to be opened.
+    pub(super) fn look_up(&self, node: &Node) -> Lookup {
+        let now = Instant::now();
+        let mut state = self.state();
+        let is_full = state.members.len() > 2 * limits::CLUSTER_MASTERS;
+        let member = match state.members.get_mut(node) {
+            Some(member) => member,
+            None if is_full => {
+                return Lookup::Fault(Fault::NotReady(format!(
+                    "the cluster names one node after another, {node} now"
+                )));
+            }
+            None => {
+                self.bell.notify_one();
+                state.members.entry(node.clone()).or_insert_with(|| Member::new(now))
+            }
+        };
+        member.needed_at = now;
+        match &member.standing {
+            Standing::Up(up) => Lookup::Up(up.connection.clone(), member.opening),
+            Standing::Waiting(None, _) => Lookup::Wait(now + limits::NODE_DEADLINE),
+            Standing::Opening(Ok(until)) => Lookup::Wait(*until),
+            Standing::Waiting(Some(fault), _) | Standing::Opening(Err(fault)) => {
+                Lookup::Fault(fault.clone())
+            }
+        }
+    }
+
+    /// Every node that is up.
+    pub(super) fn up(&self) -> Vec<Node> {
+        let state = self.state();
+        let up = state.members.iter().filter(|(_, member)| member.up().is_some());
+        up.map(|(node, _)| node.clone()).collect()
+    }
+
+    /// Whether the first attempt at some node is not over.
+    pub(super) fn is_settling(&self) -> bool {
+        self.state().members.values().any(|member| match &member.standing {
+            Standing::Waiting(None, _) | Standing::Opening(Ok(_)) => true,
+            Standing::Waiting(Some(_), _) | Standing::Opening(Err(_)) | Standing::Up(_) => false,
+        })
+    }
+
+    /// Whether a node said what it serves since the last one was opened.
+    pub(super) fn is_surveyed(&self) -> bool {
+        let state = self.state();
+        !state.outdated && !state.said.1.is_empty()
+    }
+
+    /// Why nothing can be read at all, if so.
+    pub(super) fn lost(&self) -> Option<Fault> {
+        let state = self.state();
+        let mut last = Fault::NotReady("no node of the cluster serves any slot".to_owned());
+        for member in state.members.values() {
+            match &member.standing {
+                Standing::Up(_) | Standing::Waiting(None, _) | Standing::Opening(Ok(_)) => {
+                    return None;
+                }
+                Standing::Waiting(Some(fault), _) | Standing::Opening(Err(fault)) => {
+                    last = fault.clone()
+                }
+            }
+        }
+        Some(last)
+    }
+
+    /// Until when all changes of all nodes that are up were announced, none of them later than `sent_at`.
+    pub(super) fn heard_until(&self, sent_at: Instant) -> Instant {
+        let state = self.state();
+        let heard = state.members.values().filter_map(Member::up).map(|up| up.heard_at);
+        heard.fold(sent_at, Instant::min)
+    }
+
+    /// Notes that a node answered what was sent to it at `sent_at`.
+    pub(super) fn heard(&self, node: &Node, opening: u64, sent_at: Instant) {
+        if let Some(up) = self.state().up_since(node, opening) {
+            up.heard_at = up.heard_at.max(sent_at);
+        }
+    }
+
+    /// Whether a survey should not wait for its time.
+    pub(super) fn is_outdated(&self) -> bool {
+        self.state().outdated
+    }
+
+    /// Whom to ask in a survey: as many as may be asked at once, in turns; the first of them is asked for
+    /// its view of all.
+    pub(super) fn asked_next(&self) -> Vec<Node> {
+        let mut up = self.up();
+        if up.is_empty() {
+            return up;
+        }
+        let mut state = self.state();
+        let known = state.said.1.values().map(|own| own.known).max().unwrap_or(1).max(up.len());
+        let most = (limits::SURVEY_LINES / known).clamp(1, up.len());
+        let turn = state.turn % up.len();
+        // One at a time, so that each comes to be asked for its view of all.
+        state.turn = turn + if most < up.len() { most } else { 1 };
+        up.rotate_left(turn);
+        up.truncate(most);
+        up
+    }
+
+    /// The nodes to be opened now, each with the number of the attempt; and when to look again.
+    pub(super) fn to_open(&self) -> (Vec<(Node, u64)>, Option<Instant>) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let (mut due, mut next) = (Vec::new(), None::<Instant>);
+        let State { members, openings, .. } = &mut *state;
+        for (node, member) in members {
+            let Standing::Waiting(fault, at) = &member.standing else { continue };
+            if *at > now {
+                next = Some(next.map_or(*at, |next| next.min(*at)));
+                continue;
+            }
+            member.standing = Standing::Opening(match fault {
+                None => Ok(now + limits::NODE_DEADLINE),
+                Some(fault) => Err(fault.clone()),
+            });
+            *openings += 1;
+            member.opening = *openings;
+            due.push((node.clone(), *openings));
+        }
+        (due, next)
+    }
+}
+
+impl State {
+    /// A node that is still up by the same connection.
+    pub(super) fn up_since(&mut self, node: &Node, opening: u64) -> Option<&mut Up> {
+        let member = self.members.get_mut(node).filter(|member| member.opening == opening)?;
+        match &mut member.standing {
+            Standing::Up(up) => Some(up),
+            Standing::Waiting(..) | Standing::Opening(_) => None,
+        }
+    }
+
+    /// The slots that a node is being given.
+    pub(super) fn arriving(&self, node: &Node) -> SlotSet {
+        let own = self.said.1.get(node);
+        own.map(|own| self.map.arriving(&own.id)).unwrap_or_default()
+    }
+
+    /// Lets nodes go that nobody needs any more.
+    pub(super) fn forget(&mut self, now: Instant) {
+        self.members.retain(|_, member| {
+            !member.slots.is_empty()
+                || now.saturating_duration_since(member.needed_at) < limits::NODE_MEMORY
+        });
+    }
+}

@@ -1,0 +1,399 @@
+//! A Redis Cluster as one link: each key is read at the node that serves it, on a tracked connection of
+//! its own to each master.
+//!
+//! The client library's own cluster connection opens its nodes without a hook, so that none of them could
+//! be told to announce changes; hence the slot map, the redirects and the standing of each node are ours.
+//! It is apart from the link to one server, whose commands and answers it shares, because of what only
+//! several servers bring: an order between them, slots that move, and one node that fails alone.
+
+mod events;
+mod guard;
+mod hearing;
+mod map;
+mod member;
+mod members;
+mod said;
+mod search;
+mod slot;
+mod stages;
+mod wire;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
+
+use deadpool_redis::redis::{self, Cmd};
+use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use tokio::{select, time::timeout};
+
+use crate::{
+    config::Node,
+    layouts::{Read, Wild},
+    limits,
+    sampling::{Changes, Fault, Flow, FlowRead, KeyPage, Lasts, Link, Position, Reply},
+    time::Instant,
+};
+
+use super::{
+    connection::Dialer,
+    decode, encode,
+    error::fault,
+    link::RedisLink,
+    transcript::Exchange,
+    wire::{Response, Wire},
+};
+use member::of_node;
+use members::Cluster;
+use said::View;
+use slot::Slot;
+use stages::Place;
+pub(super) use wire::ClusterWire;
+
+/// What a user of a cluster needs beside what the reads of any Redis need: who serves what, what a node
+/// is giving away, and to ask for it where it goes.
+pub(super) const COMMANDS: &[&str] = &["cluster|slots", "cluster|nodes", "asking"];
+
+/// Answers to reads, in their order.
+type Answers = Vec<Result<Reply, Fault>>;
+
+/// A link to all masters of a cluster.
+pub struct ClusterLink {
+    link: RedisLink,
+    cluster: Arc<Cluster>,
+    /// What goes on beside the reads, until somebody takes it over.
+    guard: Option<BoxFuture<'static, Fault>>,
+}
+
+impl ClusterLink {
+    /// Finds a cluster by the first of these nodes that knows it, and connects to its masters.
+    pub(super) async fn connect(
+        dialer: &Dialer,
+        seeds: &[Node],
+        changes: Changes,
+    ) -> Result<Self, Fault> {
+        let view = first_view(dialer, seeds).await?;
+        let cluster = Cluster::new(dialer.clone(), changes);
+        cluster.adopt(Some(view), BTreeMap::new(), Instant::now());
+        let mut guard: BoxFuture<'static, Fault> = Box::pin(guard::guard(Arc::clone(&cluster)));
+        let settled = timeout(limits::NODE_DEADLINE, settled(&cluster));
+        select! {
+            biased;
+            fault = &mut guard => return Err(fault),
+            // Who takes longer is opened beside the reads of the others.
+            _ = settled => {}
+        }
+        let wire = ClusterWire::new(Arc::clone(&cluster));
+        let link = dialer.link(Wire::Cluster(wire), true, None);
+        Ok(Self { link, cluster, guard: Some(guard) })
+    }
+
+    /// Notes every command and reply from now on.
+    pub(super) fn record(&mut self) {
+        self.link.record();
+    }
+
+    /// What was noted.
+    pub(super) fn take_transcript(&mut self) -> Vec<Exchange> {
+        self.link.take_transcript()
+    }
+
+    fn cluster_wire(&mut self) -> Option<&mut ClusterWire> {
+        match self.link.wire() {
+            Wire::Cluster(wire) => Some(wire),
+            Wire::Node(_) => None,
+        }
+    }
+
+    /// Sends each of these nodes the same commands.
+    async fn ask_nodes(&mut self, nodes: &[Node], commands: &[Cmd]) -> Vec<Vec<Response>> {
+        match self.cluster_wire() {
+            Some(wire) => wire.ask_nodes(nodes, commands).await,
+            None => vec![],
+        }
+    }
+
+    async fn read_all(&mut self, reads: &[Read], flows: &[Flow]) -> Result<Answers, Fault> {
+        let deadline = Instant::now() + limits::CLUSTER_READ_DEADLINE;
+        if reads.iter().any(|read| matches!(read, Read::Heard(_))) {
+            return self.read_and_hear(reads, flows, deadline).await;
+        }
+        self.read_in_order(reads, flows, deadline).await
+    }
+
+    /// Reads until no key moved to another node meanwhile whose place in a flow matters.
+    async fn read_in_order(
+        &mut self,
+        reads: &[Read],
+        flows: &[Flow],
+        deadline: Instant,
+    ) -> Result<Answers, Fault> {
+        if let Some(wire) = self.cluster_wire() {
+            wire.begin(deadline);
+        }
+        let in_flow = |place: usize| {
+            flows.iter().any(|flow| flow.len() > 1 && flow.contains(&FlowRead::Sent(place)))
+        };
+        let mut attempt = 1;
+        loop {
+            let (mut answers, unheard) = self.read_once(reads, flows).await?;
+            let redirected =
+                self.cluster_wire().map(ClusterWire::take_redirected).unwrap_or_default();
+            let moved: Vec<usize> = (0..reads.len())
+                .filter(|place| redirected.contains(key(&reads[*place])) && in_flow(*place))
+                .collect();
+            if !moved.is_empty() && attempt < limits::CLUSTER_ATTEMPTS {
+                attempt += 1;
+                continue;
+            }
+            // The order of these is not known.
+            for place in moved {
+                let why = "its slot keeps moving from node to node".to_owned();
+                answers[place] = Err(Fault::NotReady(why));
+            }
+            if !unheard.is_empty() {
+                // What it announced so far is reported before its reply is here.
+                drop(self.ask_nodes(&unheard, &[redis::cmd("PING")]).await);
+            }
+            return Ok(answers);
+        }
+    }
+
+    /// Reads everything once, in as many rounds as the flows need. Tells also which nodes are to be heard
+    /// once more.
+    async fn read_once(
+        &mut self,
+        reads: &[Read],
+        flows: &[Flow],
+    ) -> Result<(Answers, Vec<Node>), Fault> {
+        let mut nodes = Nodes::default();
+        let mut number = |key: &[u8], wire: Option<&mut ClusterWire>| {
+            nodes.number(wire.and_then(|wire| wire.node_of(key)))
+        };
+        let places: Vec<usize> =
+            reads.iter().map(|read| number(key(read), self.cluster_wire())).collect();
+        let mut place = |read: &FlowRead| match read {
+            FlowRead::Sent(place) => Place::Sent(*place),
+            FlowRead::Kept(key) => Place::Kept(number(key.as_bytes(), self.cluster_wire())),
+        };
+        let flows: Vec<Vec<Place<usize>>> =
+            flows.iter().map(|flow| flow.iter().map(&mut place).collect()).collect();
+        let stages = stages::stages(&places, &flows);
+        let mut answers: Vec<Option<Result<Reply, Fault>>> = reads.iter().map(|_| None).collect();
+        for stage in 0..=stages.iter().copied().max().unwrap_or(0) {
+            let now: Vec<usize> =
+                (0..reads.len()).filter(|place| stages[*place] == stage).collect();
+            let clocks = self.clocks(reads, &now).await;
+            let told = |place: &&usize| !matches!(clocks.get(*place), Some(Err(_)));
+            let asked: Vec<usize> = now.iter().filter(told).copied().collect();
+            let nows: Vec<Duration> = asked
+                .iter()
+                .map(|place| match clocks.get(place) {
+                    Some(Ok(now)) => *now,
+                    Some(Err(_)) | None => Duration::ZERO,
+                })
+                .collect();
+            let batch: Vec<Read> = asked.iter().map(|place| reads[*place].clone()).collect();
+            let replies = self.link.answer(&batch, &nows).await?;
+            for (place, reply) in asked.into_iter().zip(replies) {
+                answers[place] = Some(reply.map(|reply| self.lasting(&reads[place], reply)));
+            }
+            for (place, clock) in clocks {
+                if let Err(fault) = clock {
+                    answers[place] = Some(Err(fault));
+                }
+            }
+        }
+        let unheard = stages::unheard((&places, &stages), &flows);
+        let unheard = unheard.into_iter().filter_map(|number| nodes.named(number)).collect();
+        let missing = || Err(Fault::Unexpected("a read that was not answered".to_owned()));
+        let answers = answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect();
+        Ok((answers, unheard))
+    }
+
+    /// The time of the node of each of these reads that depends on it.
+    async fn clocks(
+        &mut self,
+        reads: &[Read],
+        places: &[usize],
+    ) -> HashMap<usize, Result<Duration, Fault>> {
+        let mut by_node: BTreeMap<Node, Vec<usize>> = BTreeMap::new();
+        for place in places.iter().filter(|place| reads[**place].depends_on_time()) {
+            let node = self.cluster_wire().and_then(|wire| wire.node_of(key(&reads[*place])));
+            // Without a node it fails by itself.
+            if let Some(node) = node {
+                by_node.entry(node).or_default().push(*place);
+            }
+        }
+        let nodes: Vec<Node> = by_node.keys().cloned().collect();
+        let replies = self.ask_nodes(&nodes, &[encode::time()]).await;
+        let time = |replies: &[Response]| match replies {
+            [Ok(value)] => decode::time(value),
+            [Err(error)] => Err(fault(error)),
+            _ => Err(Fault::Unexpected("no time".to_owned())),
+        };
+        let times = by_node.into_values().zip(replies);
+        times
+            .flat_map(|(places, replies)| {
+                let time = time(&replies);
+                places.into_iter().map(move |place| (place, time.clone()))
+            })
+            .collect()
+    }
+
+    /// A reply whose changes may come about without being announced lasts for no known time.
+    fn lasting(&self, read: &Read, reply: Reply) -> Reply {
+        let vouched = self.cluster.vouches(Slot::of(key(read)));
+        Reply { lasts: if vouched { reply.lasts } else { Lasts::Unknown }, ..reply }
+    }
+
+    async fn prove_all(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
+        let mut commands = vec![redis::cmd("PING")];
+        commands.extend(clock.then(encode::time));
+        let nodes = self.cluster.up();
+        let sent_at = Instant::now();
+        if let Some(wire) = self.cluster_wire() {
+            wire.begin(sent_at + limits::NODE_DEADLINE);
+        }
+        let cluster = Arc::clone(&self.cluster);
+        let (replies, ()) =
+            tokio::join!(self.ask_nodes(&nodes, &commands), cluster.look_after_connections());
+        let heard_at = Instant::now();
+        for (node, replies) in nodes.iter().zip(replies) {
+            let why = replies.first().and_then(|reply| reply.as_ref().err()).map(fault);
+            // As with one server: one that is not ready does not hear of what it should announce.
+            if let Some(fault @ Fault::NotReady(_)) = why {
+                self.cluster.fail_now(node, &fault);
+            }
+            let time = replies.get(1).and_then(|reply| reply.as_ref().ok());
+            let time = time.and_then(|time| decode::time(time).ok());
+            self.cluster.clock_said(node, time, (sent_at, heard_at));
+        }
+        // Each node has a clock of its own, which is looked after here.
+        self.cluster.lost().map_or(Ok(None), Err)
+    }
+}
+
+impl Link for ClusterLink {
+    fn tracked(&self) -> bool {
+        self.cluster.may_vouch()
+    }
+
+    async fn read(&mut self, reads: &[Read]) -> Result<Answers, Fault> {
+        // One trigger, for all that is known.
+        let flow = (0..reads.len()).map(FlowRead::Sent).collect();
+        self.read_along(reads, &[flow]).await
+    }
+
+    fn spreads(&self) -> bool {
+        true
+    }
+
+    async fn read_along(&mut self, reads: &[Read], flows: &[Flow]) -> Result<Answers, Fault> {
+        let Some(mut guard) = self.guard.take() else {
+            return self.read_all(reads, flows).await;
+        };
+        let answers = select! {
+            answers = self.read_all(reads, flows) => answers,
+            fault = &mut guard => return Err(fault),
+        };
+        self.guard = Some(guard);
+        answers
+    }
+
+    async fn scan(
+        &mut self,
+        wild: &Wild,
+        from: Option<&Position>,
+    ) -> Result<Result<KeyPage, Fault>, Fault> {
+        let Some(mut guard) = self.guard.take() else {
+            return Ok(self.step(wild, from).await);
+        };
+        let page = select! {
+            page = self.step(wild, from) => page,
+            fault = &mut guard => return Err(fault),
+        };
+        self.guard = Some(guard);
+        Ok(page)
+    }
+
+    fn heard_until(&self, sent_at: Instant) -> Instant {
+        self.cluster.heard_until(sent_at)
+    }
+
+    async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
+        self.prove_all(clock).await
+    }
+
+    fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
+        let guard = self.guard.take();
+        async move {
+            match guard {
+                Some(guard) => guard.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
+/// The nodes of a batch by numbers.
+#[derive(Default)]
+struct Nodes(Vec<Option<Node>>);
+
+impl Nodes {
+    fn number(&mut self, node: Option<Node>) -> usize {
+        match self.0.iter().position(|known| *known == node) {
+            Some(number) => number,
+            None => {
+                self.0.push(node);
+                self.0.len() - 1
+            }
+        }
+    }
+
+    fn named(&self, number: usize) -> Option<Node> {
+        self.0.get(number).cloned().flatten()
+    }
+}
+
+fn key(read: &Read) -> &[u8] {
+    let [key] = read.keys();
+    key.as_bytes()
+}
+
+/// What the first of these nodes says that says anything.
+async fn first_view(dialer: &Dialer, seeds: &[Node]) -> Result<View, Fault> {
+    let mut views: FuturesUnordered<_> = seeds.iter().map(|seed| view_at(dialer, seed)).collect();
+    let mut last = Fault::Unreachable("no node of the cluster is named".to_owned());
+    while let Some(view) = views.next().await {
+        match view {
+            Ok(view) => return Ok(view),
+            Err(fault) => last = fault,
+        }
+    }
+    Err(last)
+}
+
+async fn view_at(dialer: &Dialer, seed: &Node) -> Result<View, Fault> {
+    let link = dialer.dial(seed, &Changes::new(drop)).await;
+    let mut link = link.map_err(|fault| of_node(seed, &fault))?;
+    let replies = link.round(vec![guard::command("SLOTS")]).await;
+    match replies.map_err(|fault| of_node(seed, &fault))?.as_slice() {
+        [Ok(value)] => View::parse(value, seed),
+        [Err(error)] => Err(of_node(seed, &fault(error))),
+        _ => Err(Fault::Unexpected("no slots".to_owned())),
+    }
+}
+
+/// Comes when each node was opened or could not be, and was asked what it serves.
+async fn settled(cluster: &Arc<Cluster>) {
+    loop {
+        let settled = cluster.settled.notified();
+        if !cluster.is_settling() && cluster.is_surveyed() {
+            return;
+        }
+        settled.await;
+    }
+}
