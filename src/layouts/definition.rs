@@ -266,6 +266,18 @@ impl Definition {
         questions.flat_map(|question| question.keys(arguments)).collect()
     }
 
+    /// Two parameters that both have a pattern and meet in one key: what is found for one of them
+    /// does not say which keys there are for the other.
+    pub(super) fn meeting_patterns(&self, arguments: &Arguments) -> Option<[&str; 2]> {
+        let is_pattern =
+            |name: &&str| arguments.patterns().iter().any(|pattern| pattern.parameter == **name);
+        self.keys(arguments).into_iter().find_map(|key| {
+            let mut patterns = key.parameters().filter(is_pattern);
+            let first = patterns.next()?;
+            patterns.find(|name| *name != first).map(|second| [first, second])
+        })
+    }
+
     /// The forms of the keys that a queue of a pattern may have, and of those that only look so.
     /// Every key of a queue is looked for, unless the layout says by which it is found.
     pub(super) fn shapes(&self, arguments: &Arguments) -> Vec<Shape> {

@@ -136,6 +136,12 @@ impl Layout {
         self.definition.plan(arguments)
     }
 
+    /// Two parameters that must not both have a pattern, since they meet in one key.
+    #[must_use]
+    pub fn meeting_patterns(&self, arguments: &Arguments) -> Option<[&str; 2]> {
+        self.definition.meeting_patterns(arguments)
+    }
+
     /// What is to be looked for because of the patterns in these arguments; `None` without any.
     #[must_use]
     pub fn search(&self, arguments: &Arguments) -> Option<Search> {

@@ -91,6 +91,10 @@ async fn jobs_that_move_between_queues_are_never_fewer(kind: Kind) {
     eventually_is(PATIENCE, Ok(202.0), async || value(&keda, &work).await).await;
 }
 
+fn lists(queue: &str) -> Vec<(&str, &str)> {
+    vec![("layout", "sidekiq"), ("queue", queue), ("fetch", "lists"), ("lists", "*")]
+}
+
 async fn frameworks_are_counted_by_patterns(kind: Kind) {
     let server = Server::start(kind);
     server.run(
@@ -112,7 +116,9 @@ async fn frameworks_are_counted_by_patterns(kind: Kind) {
         (vec![("layout", "rq"), ("queue", "mail-*")], 3.0),
         (vec![("layout", "bullmq"), ("queue", "mail-*")], 2.0),
         (vec![("layout", "stream"), ("queue", "stream-*"), ("group", "g")], 1.0),
-        (vec![("layout", "sidekiq"), ("queue", "mail-*"), ("fetch", "reliable")], 2.0),
+        (vec![("layout", "sidekiq"), ("queue", "mail-*"), ("fetch", "reliable")], 1.0),
+        (lists("mail-c"), 1.0),
+        (lists("mail-d,mail-e"), 1.0),
         (vec![("layout", "dramatiq"), ("queue", "mail-*")], 2.0),
     ] {
         let seen = keda.value(&trigger(pairs.clone())).await.map_err(|status| status.to_string());

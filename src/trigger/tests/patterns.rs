@@ -44,6 +44,8 @@ fn a_key_is_of_the_queue_that_the_narrowest_form_says() {
         ("layout=laravel prefix=l- queue=*", "l-queues:a:reserved", Some("a")),
         ("layout=lease queue=*", "penstock:inflight:a", Some("a")),
         ("layout=sidekiq queue=* fetch=reliable", "working:queue:a:b:host:1:2", Some("a:b")),
+        ("layout=sidekiq queue=a fetch=lists lists=*", "working:queue:a:h:1:2", Some("h:1:2")),
+        ("layout=sidekiq queue=a fetch=lists lists=*", "working:queue:b:h:1:2", None),
         ("layout=asynq queue=*", "asynq:{a}:lease", None),
         ("layout=asynq queue=* orphans=wake", "asynq:{a}:lease", Some("a")),
         ("waiting=w:* inFlight=w:*:doing", "w:a:doing", Some("w:a:doing")),
@@ -132,4 +134,12 @@ fn what_is_read_in_any_case_is_told_apart() {
         assert!(keys.iter().any(|own| own == key), "{key} is not in {keys:?}");
     }
     assert!(keys.iter().all(|key| !key.contains('*')), "{keys:?}");
+}
+
+#[test]
+fn two_parts_of_one_key_cannot_both_be_patterns() {
+    let pairs = [("layout", "sidekiq"), ("queue", "a*"), ("fetch", "lists"), ("lists", "*")];
+    let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let told = Trigger::parse(pairs, Registry::builtin()).unwrap_err().to_string();
+    assert!(told.contains("queue: is a pattern, and so is `lists`"), "{told}");
 }
