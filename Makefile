@@ -48,8 +48,9 @@ soak: ## let a fleet live through faults for ten minutes; SOAK_FLAGS="--minutes 
 	@scripts/setup.sh rust redis
 	SOAK_FLAGS="$(SOAK_FLAGS)" cargo test --release --locked --test soak a_fleet -- --nocapture
 
-lint: ## check formatting, lints and documentation
-	@scripts/setup.sh rust lint
+lint: ## check formatting, lints, documentation, and what the dependencies are
+	@scripts/setup.sh rust lint deny
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features frameworks --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	"$(TOOLS)/cargo-deny" --workspace --locked check -D warnings bans licenses sources

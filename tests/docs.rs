@@ -140,6 +140,19 @@ fn every_signal_is_documented() {
 }
 
 #[test]
+fn every_licence_that_a_dependency_may_have_is_on_its_page() {
+    let rules: toml::Table = toml::from_str(&read("deny.toml")).unwrap();
+    let licenses = &rules["licenses"];
+    let exceptions = licenses["exceptions"].as_array().unwrap().iter();
+    let of_few = exceptions.flat_map(|exception| exception["allow"].as_array().unwrap());
+    let page = read("docs/dependencies.md");
+    for license in licenses["allow"].as_array().unwrap().iter().chain(of_few) {
+        let license = license.as_str().unwrap();
+        assert!(page.contains(license), "docs/dependencies.md does not name {license}");
+    }
+}
+
+#[test]
 fn every_direct_dependency_has_its_reason() {
     let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
     let reasons = read("docs/dependencies.md");
