@@ -232,13 +232,13 @@ pub(super) fn size(value: &Value) -> usize {
 }
 
 /// A map, or what RESP2 makes of one: names and values in turn.
-fn fields(value: &Value) -> Option<Vec<(&Value, &Value)>> {
+pub(super) fn fields(value: &Value) -> Option<Vec<(&Value, &Value)>> {
     match value {
         Value::Map(pairs) => Some(pairs.iter().map(|(name, value)| (name, value)).collect()),
-        Value::Array(flat) if flat.len() % 2 == 0 => {
+        other => {
+            let flat = sequence(other).filter(|flat| flat.len() % 2 == 0)?;
             Some(flat.chunks_exact(2).map(|pair| (&pair[0], &pair[1])).collect())
         }
-        _ => None,
     }
 }
 

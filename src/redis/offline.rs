@@ -1,4 +1,5 @@
-//! Reads answered from bytes that are already there, without a connection.
+//! What bytes that are already there are taken for, without a connection: replies to reads, pages of
+//! keys, announcements, and in files beside this one what a cluster's nodes, sentinels and workers say.
 //!
 //! It is apart because the service never does it: fuzzing puts bytes of any kind before the parser
 //! and the decoding that a link has, and asks what they would have been taken for.
@@ -14,7 +15,13 @@ use deadpool_redis::redis::{Parser, PushInfo, RedisError, Value};
 
 use crate::{
     layouts::Read,
-    sampling::{Change, Fault, Reply},
+    sampling::{Change, Fault, KeyPage, Reply},
+};
+
+pub use super::{
+    cluster::offline::{ClusterTold, cluster_told},
+    heard::offline::heard,
+    sentinel::offline::{SentinelsTold, sentinels_told},
 };
 
 use super::{
@@ -25,6 +32,7 @@ use super::{
     follow_up::FollowUps,
     invalidation,
     link::{depends_on_time, until_announced},
+    scan,
     wire::Response,
 };
 
@@ -36,7 +44,7 @@ use super::{
 /// [`Fault`] when the bytes are no replies, too few, or none that this read can have.
 pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result<Reply, Fault> {
     let guess = KeyType::named(key_type).unwrap_or_default();
-    let mut replies = Replies { parser: Parser::new(), said };
+    let mut replies = Replies::of(said);
     let first = replies.next()?;
     let lasts = if depends_on_time(read, guess) {
         Some(decode::lasts(&replies.next()?, read, now))
@@ -58,6 +66,15 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
     Ok(reply)
 }
 
+/// The page of keys that these bytes are, as a reply to SCAN.
+///
+/// # Errors
+/// [`Fault`] when they are none.
+pub fn keys(said: &[u8]) -> Result<KeyPage, Fault> {
+    let reply = Replies::of(said).next()?;
+    scan::page(&[reply])
+}
+
 /// The changes that these bytes announce, if Redis says them unasked; `None` if they are no push.
 #[must_use]
 pub fn announced(said: &[u8]) -> Option<Vec<Change>> {
@@ -68,16 +85,23 @@ pub fn announced(said: &[u8]) -> Option<Vec<Change>> {
 }
 
 /// The replies in a run of bytes.
-struct Replies<'b> {
+pub(super) struct Replies<'b> {
     parser: Parser,
     said: &'b [u8],
 }
 
-impl Replies<'_> {
+impl<'b> Replies<'b> {
+    pub(super) fn of(said: &'b [u8]) -> Self {
+        Self { parser: Parser::new(), said }
+    }
+
     /// The next reply; what Redis says unasked is none.
-    fn next(&mut self) -> Result<Response, Fault> {
+    pub(super) fn next(&mut self) -> Result<Response, Fault> {
         loop {
-            match self.parser.parse_value(&mut self.said).map_err(|error| fault(&error))? {
+            let value = self.parser.parse_value(&mut self.said);
+            // Where the next one begins is not known after what is none.
+            let value = value.inspect_err(|_| self.said = &[]).map_err(|error| fault(&error))?;
+            match value {
                 Value::Push { .. } => {}
                 Value::ServerError(error) => return Ok(Err(RedisError::from(error))),
                 value => return Ok(Ok(value)),

@@ -3,7 +3,7 @@
 //! It is apart from the reads because it is about no key: nothing that it finds is a count, and Redis
 //! announces nothing for it.
 
-use deadpool_redis::redis::{self, Cmd, Value};
+use deadpool_redis::redis::{self, Cmd};
 
 use crate::{
     layouts::{Kind, Name, Wild},
@@ -37,8 +37,7 @@ pub(super) fn page(replies: &[Response]) -> Result<KeyPage, Fault> {
         Some(reply) => reply.as_ref().map_err(fault)?,
         None => return Err(unexpected("no reply")),
     };
-    let Value::Array(parts) = value else { return Err(unexpected("keys of another form")) };
-    let [cursor, keys] = parts.as_slice() else {
+    let Some([cursor, keys]) = decode::sequence(value) else {
         return Err(unexpected("keys of another form"));
     };
     let cursor = decode::string(cursor)?;
@@ -52,6 +51,8 @@ pub(super) fn page(replies: &[Response]) -> Result<KeyPage, Fault> {
 
 #[cfg(test)]
 mod tests {
+    use deadpool_redis::redis::Value;
+
     use super::*;
     use crate::layouts::Glob;
 

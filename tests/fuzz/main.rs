@@ -29,6 +29,7 @@ use std::{
     env, fs,
     hash::{DefaultHasher, Hash, Hasher},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use clap::Parser;
@@ -84,14 +85,21 @@ fn store(target: &str, input: &[u8]) -> PathBuf {
     path
 }
 
+/// Inputs of all targets that are done.
+static IN_ALL: AtomicU64 = AtomicU64::new(0);
+
 fn fuzz(target: &Target, bounded: u64) {
     let Flags { inputs, seed } = flags();
     match engine::run(target, corpus(target.name), (inputs.unwrap_or(bounded), seed)) {
-        Ok(Summary { inputs, took, kept, traits, slowest }) => println!(
-            "{:<10} {inputs:>9} inputs, {:>8.0} a second, {kept} kept for {traits} traits, slowest {slowest:?}",
-            target.name,
-            f64::from(u32::try_from(inputs).unwrap_or(u32::MAX)) / took.as_secs_f64(),
-        ),
+        Ok(Summary { inputs, took, kept, traits, slowest }) => {
+            let in_all = IN_ALL.fetch_add(inputs, Ordering::Relaxed) + inputs;
+            println!(
+                "{:<10} {inputs:>9} inputs, {:>8.0} a second, {kept} kept for {traits} traits, \
+                 slowest {slowest:?}; {in_all} in all",
+                target.name,
+                f64::from(u32::try_from(inputs).unwrap_or(u32::MAX)) / took.as_secs_f64(),
+            );
+        }
         Err(Broken { input, why }) => {
             let path = store(target.name, &input);
             panic!(
@@ -139,6 +147,10 @@ fuzzed! {
     replies: 20_000;
     pushes: 20_000;
     payload: 20_000;
+    pages: 20_000;
+    heard: 5_000;
+    sentinels: 10_000;
+    cluster: 2_000;
 }
 
 #[test]

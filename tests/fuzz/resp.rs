@@ -18,7 +18,7 @@ pub enum Resp {
     List(Vec<Resp>),
     Map(Vec<(Resp, Resp)>),
     Push(Vec<Resp>),
-    /// A double, a big number, or something with attributes.
+    /// A double, a big number, `OK`, or something with attributes.
     Other,
 }
 
@@ -91,6 +91,8 @@ fn one(said: &mut &[u8], depth: usize) -> Option<Resp> {
         Some(all)
     };
     let reply = match kind {
+        // It is a word of its own to the library, and no text.
+        b'+' if line == Some("OK") => Resp::Other,
         b'+' => Resp::Text(line?.as_bytes().to_vec()),
         b'-' => Resp::Error(line?.to_owned()),
         b':' => Resp::Int(number()?),
@@ -119,10 +121,10 @@ fn one(said: &mut &[u8], depth: usize) -> Option<Resp> {
         },
         b'>' => {
             let all = many(number()?)?;
-            // The kind is a plain string, or it is no push; `OK` is a word of its own to the library.
+            // The kind is a plain string, or it is no push.
             let form = rest[end + 2..].first();
             let is_kind = |first: &Resp| match (form, first.text()) {
-                (Some(b'+'), Some(text)) => text != b"OK",
+                (Some(b'+'), Some(_)) => true,
                 (Some(b'$'), Some(text)) => std::str::from_utf8(text).is_ok(),
                 _ => false,
             };

@@ -12,6 +12,7 @@ mod hearing;
 mod map;
 mod member;
 mod members;
+pub(super) mod offline;
 mod said;
 mod search;
 mod slot;

@@ -56,6 +56,11 @@ impl View {
         let ranges =
             rows.iter().map(|row| Range::parse(row, asked)).collect::<Result<Vec<_>, _>>()?;
         let view = Self(ranges);
+        // A slot is in one range only, so that together they have no more than there are. Going through
+        // all slots for each of many ranges would take seconds.
+        if view.0.iter().map(Range::length).sum::<usize>() > usize::from(SLOTS) {
+            return Err(unexpected("more slots in its ranges than there are"));
+        }
         let masters = view.masters().count();
         if masters > limits::CLUSTER_MASTERS {
             let most = limits::CLUSTER_MASTERS;
@@ -106,6 +111,10 @@ impl Range {
         Ok(Self { first, last, id, node })
     }
 
+    fn length(&self) -> usize {
+        self.last.index() - self.first.index() + 1
+    }
+
     /// Each of its slots.
     pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
         let (first, last) = (self.first.index() as u64, self.last.index() as u64);
@@ -151,6 +160,7 @@ impl Own {
             known: text.lines().count(),
         };
         let slot = |text: &str| text.parse().ok().and_then(Slot::new).ok_or_else(wrong);
+        let mut named = 0;
         for word in slots {
             if let Some(moving) = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')) {
                 // What comes from another node (`-<-`) is that node's until it has come.
@@ -161,6 +171,11 @@ impl Own {
             }
             let (first, last) = word.split_once('-').unwrap_or((word, word));
             let (first, last) = (slot(first)?.index() as u64, slot(last)?.index() as u64);
+            // As above: no slot is named twice.
+            named += (first..=last).count();
+            if named > usize::from(SLOTS) {
+                return Err(unexpected("a node with more slots than there are"));
+            }
             (first..=last).filter_map(Slot::new).for_each(|slot| own.slots.insert(slot));
         }
         Ok(own)

@@ -4,6 +4,7 @@
 //! connection that also brings its invalidations. What was heard outlives a link, as tasks do.
 
 mod message;
+pub(super) mod offline;
 mod workers;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

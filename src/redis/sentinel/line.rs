@@ -3,11 +3,6 @@
 //! It is apart because it speaks to one sentinel alone, and what that says is one vote. Nothing that
 //! it says is taken for a host or a port unless it can be one.
 
-#![expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the client library's values may grow; what is not named here is no vote"
-)]
-
 use std::sync::Arc;
 
 use deadpool_redis::{
@@ -19,7 +14,7 @@ use tokio::sync::Notify;
 use crate::{config::Node, sampling::Fault};
 
 use super::{
-    super::{connection::Dialer, error},
+    super::{connection::Dialer, decode, error},
     votes::Word,
 };
 
@@ -88,19 +83,17 @@ impl Line {
     }
 }
 
-fn word(address: &Value, state: Option<&Value>) -> Result<Word, Fault> {
-    match address {
-        Value::Nil => Ok(Word::NoSuchMaster),
-        Value::Array(parts) => {
-            let node = match parts.as_slice() {
-                [host, port] => node(host, port),
-                _ => None,
-            };
-            let unexpected = || Fault::Unexpected("a master's address that is none".to_owned());
-            Ok(Word::Names(node.ok_or_else(unexpected)?, state.and_then(epoch)))
-        }
-        _ => Err(Fault::Unexpected("a master's address that is none".to_owned())),
+/// What its replies to the two questions say.
+pub(super) fn word(address: &Value, state: Option<&Value>) -> Result<Word, Fault> {
+    if *address == Value::Nil {
+        return Ok(Word::NoSuchMaster);
     }
+    let node = match decode::sequence(address) {
+        Some([host, port]) => node(host, port),
+        _ => None,
+    };
+    let unexpected = || Fault::Unexpected("a master's address that is none".to_owned());
+    Ok(Word::Names(node.ok_or_else(unexpected)?, state.and_then(epoch)))
 }
 
 fn node(host: &Value, port: &Value) -> Option<Node> {
@@ -110,23 +103,13 @@ fn node(host: &Value, port: &Value) -> Option<Node> {
 /// The configuration epoch in the reply to SENTINEL MASTER, a map or, by RESP2, a list of names and
 /// values.
 fn epoch(state: &Value) -> Option<u64> {
-    let is_epoch = |name: &Value| text(name) == Some("config-epoch");
-    let value = match state {
-        Value::Map(pairs) => pairs.iter().find(|(name, _)| is_epoch(name)).map(|(_, value)| value),
-        Value::Array(flat) => {
-            flat.chunks_exact(2).find(|pair| is_epoch(&pair[0])).map(|pair| &pair[1])
-        }
-        _ => None,
-    };
-    text(value?)?.parse().ok()
+    let fields = decode::fields(state)?;
+    let (_, value) = fields.into_iter().find(|(name, _)| text(name) == Some("config-epoch"))?;
+    text(value)?.parse().ok()
 }
 
 fn text(value: &Value) -> Option<&str> {
-    match value {
-        Value::BulkString(bytes) => std::str::from_utf8(bytes).ok(),
-        Value::SimpleString(text) => Some(text),
-        _ => None,
-    }
+    std::str::from_utf8(decode::string(value).ok()?).ok()
 }
 
 #[cfg(test)]

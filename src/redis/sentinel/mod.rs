@@ -6,6 +6,7 @@
 //! was cut off, still takes commands.
 
 mod line;
+pub(super) mod offline;
 mod votes;
 mod watch;
 

@@ -1,7 +1,12 @@
 //! The server's configuration: refused without showing a value that may be a secret, or within every
 //! bound.
 
-use penstock::{config::Config, limits};
+use std::collections::BTreeSet;
+
+use penstock::{
+    config::{Config, Endpoint, Node},
+    limits,
+};
 
 use crate::{
     engine::{Target, Traits},
@@ -31,7 +36,24 @@ const WORDS: &[&str] = &[
     "scan",
     "tls",
     "sentinel",
+    "[redis.default.sentinel]",
+    "[redis.default.tls]",
+    "[redis.default.sentinel.tls]",
+    "[server.tls]",
+    "[limits]",
     "cluster",
+    "cluster = [\"n1\", \"n2:7001\"]",
+    "nodes = [\"s1\", \"[::1]:26380\"]",
+    "master = \"m\"",
+    "server_name",
+    "client_ca",
+    "client_names",
+    "cert",
+    "ca",
+    "password_command",
+    "password_refresh",
+    "triggers_per_namespace",
+    "\"u:S3CR3T@n1:6379\"",
     "password",
     "\"redis://u:S3CR3T@h:6379/0\"",
     "\"rediss://h\"",
@@ -68,6 +90,17 @@ const WORDS: &[&str] = &[
 ];
 /// What stands for a secret in the committed inputs.
 const SECRET: &str = "S3CR3T";
+/// Where somebody may have written a secret, by mistake or not.
+const SECRETIVE: &[&str] = &[
+    "url",
+    "cluster",
+    "nodes",
+    "password",
+    "username",
+    "password_file",
+    "password_env",
+    "password_command",
+];
 /// The longest that one problem may be.
 const PROBLEM_BYTES: usize = 4 * 1024;
 
@@ -107,10 +140,35 @@ fn is_within_bounds(config: &Config) -> Result<(), String> {
         hold!((1..=limits::DATABASES).contains(&databases.len()), "the databases of `{name}`");
         let is_legal = |number: &u32| *number <= limits::DATABASE_NUMBER;
         hold!(databases.iter().all(is_legal), "`{name}` has {databases:?}");
-        hold!(!connection.endpoint.to_string().is_empty(), "`{name}` is nowhere");
+        hold!(databases.contains(&connection.database), "the database of `{name}` is refused");
+        is_somewhere(name, &connection.endpoint)?;
+        let is_cluster = matches!(connection.endpoint, Endpoint::Cluster(_));
+        hold!(!is_cluster || databases == [0], "the cluster `{name}` has {databases:?}");
         let shown = format!("{:?}", connection.password);
         hold!(!shown.contains(SECRET), "the password of `{name}` is shown: {shown}");
     }
+    Ok(())
+}
+
+/// Nodes that can be connected to, as many as may be and none twice.
+fn is_somewhere(name: &str, endpoint: &Endpoint) -> Result<(), String> {
+    let (nodes, most): (&[Node], usize) = match endpoint {
+        Endpoint::Standalone(node) => (std::slice::from_ref(node), 1),
+        Endpoint::Cluster(seeds) => (seeds, limits::CLUSTER_SEEDS),
+        Endpoint::Sentinel(sentinels) => {
+            hold!(!sentinels.master.is_empty(), "the sentinels of `{name}` watch nobody");
+            (&sentinels.nodes, limits::SENTINELS)
+        }
+    };
+    hold!((1..=most).contains(&nodes.len()), "`{name}` has {} nodes", nodes.len());
+    for Node { host, port } in nodes {
+        let foreign = |c: char| c.is_control() || c.is_whitespace() || "/?#@\\".contains(c);
+        hold!(!host.is_empty() && !host.contains(foreign) && *port > 0, "`{name}`: {nodes:?}");
+    }
+    let distinct: BTreeSet<&Node> = nodes.iter().collect();
+    hold!(distinct.len() == nodes.len(), "`{name}` names a node twice: {nodes:?}");
+    let told = endpoint.to_string();
+    hold!(!told.is_empty() && !told.contains('@'), "`{name}` is at {told}");
     Ok(())
 }
 
@@ -124,11 +182,18 @@ fn shows_no_secret(text: &str, told: &str) -> Result<(), String> {
     };
     let section = table.get("redis").and_then(toml::Value::as_table);
     let connections = section.into_iter().flatten().filter_map(|(_, value)| value.as_table());
-    for connection in connections {
-        for key in ["url", "password", "username", "password_file", "password_env"] {
-            let Some(value) = connection.get(key).and_then(toml::Value::as_str) else { continue };
-            let is_long = value.len() > SECRET.len() + 2;
-            hold!(!(is_long && told.contains(value)), "the value of `{key}` is shown: {told}");
+    let sentinels = |connection| toml::Table::get(connection, "sentinel")?.as_table();
+    for place in connections.flat_map(|one| [Some(one), sentinels(one)].into_iter().flatten()) {
+        for key in SECRETIVE {
+            let texts = match place.get(*key) {
+                Some(toml::Value::Array(all)) => {
+                    all.iter().filter_map(toml::Value::as_str).collect()
+                }
+                Some(value) => value.as_str().into_iter().collect(),
+                None => Vec::new(),
+            };
+            let is_shown = |text: &&str| text.len() > SECRET.len() + 2 && told.contains(*text);
+            hold!(!texts.iter().any(is_shown), "the value of `{key}` is shown: {told}");
         }
     }
     Ok(())

@@ -5,15 +5,21 @@
 
 pub mod access;
 pub mod agreement;
+pub mod cluster;
 pub mod config;
+pub mod heard;
 pub mod layout;
 pub mod manifest;
 pub mod metadata;
 pub mod names;
 pub mod numbers;
+pub mod pages;
 pub mod payload;
 pub mod pushes;
 pub mod replies;
+pub mod sentinels;
+
+use std::net::IpAddr;
 
 /// The metadata of a trigger, one `key=value` a line.
 pub fn pairs(text: &str) -> Vec<(String, String)> {
@@ -35,4 +41,16 @@ pub fn is_plain_decimal(text: &str) -> bool {
     let parts: Vec<&str> = text.split('.').collect();
     let digits = |part: &&str| part.chars().all(|c| c.is_ascii_digit());
     parts.len() <= 2 && parts.iter().all(digits) && text.chars().any(|c| c != '.')
+}
+
+/// A host and a port that can be ones.
+pub fn node(host: &str, port: u64) -> Option<String> {
+    let is_sign = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+    let is_name = !host.is_empty() && host.len() <= 253 && host.chars().all(is_sign);
+    let is_port = (1..=65_535).contains(&port);
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V6(_)) if is_port => Some(format!("[{host}]:{port}")),
+        _ if is_name && is_port => Some(format!("{host}:{port}")),
+        _ => None,
+    }
 }

@@ -35,6 +35,7 @@ const WORDS: &[&str] = &[
     "leased zset\n",
     "due list\n",
     "group stream\n",
+    "idle stream\n",
     "exists any\n",
     "field any\n",
     "member any\n",
@@ -92,6 +93,7 @@ const WORDS: &[&str] = &[
     "\r\n",
 ];
 const NOW: Duration = Duration::from_secs(1_000);
+const IDLE: Duration = Duration::from_millis(42);
 
 fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
     let end = input.iter().position(|byte| *byte == b'\n').unwrap_or(input.len());
@@ -139,6 +141,7 @@ fn read(kind: &str) -> Option<Read> {
         "due" => size(Members::Due(Unit::Seconds.into())),
         "leased" => size(Members::Leased(Unit::Seconds.into())),
         "group" => Read::Group { key: key(), group: "g".into() },
+        "idle" => Read::Idle { key: key(), group: "g".into(), after: IDLE },
         "exists" => flag(Test::Exists),
         "field" => flag(Test::Field("g".into())),
         "member" => flag(Test::Member("g".into())),
@@ -163,7 +166,7 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
     let length_is = |wanted: u64| replies.iter().any(|reply| reply.length() == Some(wanted));
     match answer {
         Answer::Missing => match kind {
-            "group" => is_error("no such key") || text_is("none"),
+            "group" | "idle" => is_error("no such key") || text_is("none"),
             "size" | "due" | "leased" => text_is("none") || length_is(0),
             _ => text_is("none"),
         },
@@ -191,8 +194,9 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
             _ => false,
         },
         Answer::Group(group) => is_group(group, replies),
-        // No input asks for these.
-        Answer::Idle { .. } | Answer::Heard(_) => false,
+        Answer::Idle { entries, busy } => is_idle((*entries, *busy), replies),
+        // No key holds it.
+        Answer::Heard(_) => false,
         Answer::MissingGroup { entries } => {
             replies.get(1).and_then(Resp::length) == Some(*entries) && row(&replies[0]).is_none()
         }
@@ -230,6 +234,22 @@ fn is_group(group: &Group, replies: &[Resp]) -> bool {
         }
     };
     is_pending && is_waiting
+}
+
+/// Whether so many pending entries are idle: those of one page, which is more than an input can hold.
+fn is_idle((entries, busy): (u64, bool), replies: &[Resp]) -> bool {
+    let Some(row) = replies.first().and_then(row) else { return false };
+    let Some(pending) = row.field("pending").and_then(Resp::length) else { return false };
+    if pending == 0 || pending > limits::IDLE_AMONG {
+        let waits = row.field("lag").and_then(Resp::length) != Some(0);
+        return entries == 0 && (busy || (pending == 0 && !waits));
+    }
+    let idle = |entry: &Resp| {
+        let times = entry.list().and_then(|entry| entry.get(2)?.length());
+        times.is_some_and(|ms| u128::from(ms) >= IDLE.as_millis())
+    };
+    let page = replies.get(1).and_then(Resp::list).unwrap_or_default();
+    busy && entries == page.iter().filter(|entry| idle(entry)).count() as u64
 }
 
 /// Whether what the members have adds up: one number each, in their order.
