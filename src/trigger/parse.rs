@@ -3,7 +3,7 @@
 //! It is apart from the trigger because it is all about what people write: families, aliases,
 //! misspellings.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::LazyCell, collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
     layouts::{Arguments, Layout, Read, Registry},
@@ -167,6 +167,9 @@ impl<'a> Parser<'a> {
     /// Every key that means nothing here, or must not be given here, is a problem. Their values
     /// are never shown: KEDA may have resolved a secret into them.
     fn refuse_keys(&mut self, layout: Option<&Layout>) {
+        let registry = self.registry;
+        let every_key = LazyCell::new(|| every_key(registry));
+        let mut guesses = limits::PROBLEMS_LISTED;
         for (key, entry) in self.metadata.entries() {
             let of_layout = layout.is_some_and(|layout| layout.parameter(key).is_some());
             let known = COMMON.contains(&key) || OWN.contains(&key) || IGNORED.contains(&key);
@@ -182,8 +185,12 @@ impl<'a> Parser<'a> {
                     Some(layout) => format!("is no key of the layout `{}`", layout.name()),
                     None => continue,
                 }
+            } else if guesses > 0 {
+                guesses -= 1;
+                unknown(key, &every_key)
             } else {
-                unknown(key, self.registry)
+                // No answer lists it, and a guess costs more than all else about a key.
+                unknown(key, &[])
             };
             self.problems.add(&entry.spelled, what);
         }
@@ -293,14 +300,21 @@ fn one_of(value: &str, known: &[&str]) -> String {
     format!("`{}` must be one of {}{hint}", shown(value), known.join(", "))
 }
 
-fn unknown(key: &str, registry: &Registry) -> String {
+/// Every key that some trigger may have. Many layouts have parameters of one name.
+fn every_key(registry: &Registry) -> Vec<&str> {
     let mut known: Vec<&str> =
         COMMON.iter().chain(OWN).copied().chain(Family::keda_keys()).collect();
     for (name, parameter) in registry.layouts().flat_map(Layout::parameters) {
         known.push(name);
         known.extend(parameter.aliases.iter().map(String::as_str));
     }
-    match nearest(plain_key(key), known.into_iter()) {
+    let mut seen = BTreeSet::new();
+    known.retain(|key| seen.insert(*key));
+    known
+}
+
+fn unknown(key: &str, known: &[&str]) -> String {
+    match nearest(plain_key(key), known.iter().copied()) {
         Some(word) => format!("is unknown; did you mean `{word}`?"),
         None => "is unknown; docs/triggers.md lists every key".to_owned(),
     }

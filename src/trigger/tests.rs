@@ -34,6 +34,17 @@ fn a_queue_is_enough() {
 }
 
 #[test]
+fn no_more_keys_are_guessed_at_than_an_answer_lists() {
+    let pairs: Vec<(String, String)> =
+        (0..64).map(|n| (format!("queueName{n}"), String::new())).collect();
+    let problems = Trigger::parse(pairs, Registry::builtin()).unwrap_err();
+    let guesses = problems.iter().filter(|problem| problem.what.contains("did you mean"));
+    assert_eq!(guesses.count(), limits::PROBLEMS_LISTED);
+    let unknown = problems.iter().filter(|problem| problem.what.starts_with("is unknown; "));
+    assert_eq!(unknown.count(), 64);
+}
+
+#[test]
 fn every_state_and_setting_is_read() {
     let trigger = parse(&[
         ("redis", "jobs"),

@@ -125,8 +125,8 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
         hold!(got == expected, "{slot} is served by {got:?}, and not by {expected:?}");
         // The last node that serves it tells where it goes.
         let leaves = |own: &&Own| Some(&own.node) == expected.as_ref();
-        let receiver = owns.iter().filter(leaves).flat_map(|own| &own.leaving);
-        let receiver = receiver.filter(|(leaving, _)| *leaving == slot).next_back();
+        let mut receivers = owns.iter().filter(leaves).flat_map(|own| &own.leaving);
+        let receiver = receivers.rfind(|(leaving, _)| *leaving == slot);
         let arriving = told
             .arriving
             .iter()

@@ -118,10 +118,7 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
     let expected = tally(&spoken, asked, |said| counts(said, form, whose));
     traits.note((form, got.is_ok(), spoken.len().min(12)));
     traits.note(
-        got.as_ref()
-            .map_err(|fault| std::mem::discriminant(fault))
-            .ok()
-            .map(|r| r.lasts == Lasts::UntilAnnounced),
+        got.as_ref().map_err(std::mem::discriminant).ok().map(|r| r.lasts == Lasts::UntilAnnounced),
     );
     if let Err(fault) = &got {
         traits.note_message(&fault.to_string());

@@ -5,7 +5,7 @@ use penstock::{
     layouts::Registry,
     limits,
     metadata::plain_key,
-    trigger::{Family, Problems, Trigger, belongs_to_connection, is_reserved},
+    trigger::{Family, Problem, Problems, Trigger, belongs_to_connection, is_reserved},
 };
 
 use crate::{
@@ -115,9 +115,11 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
     let text = String::from_utf8_lossy(input);
     let pairs = pairs(&text);
     let parsed = parse(&pairs);
-    let mut turned = pairs.clone();
-    turned.reverse();
-    hold!(parse(&turned) == parsed, "the order of the keys makes a difference");
+    if pairs.len() > 1 {
+        let mut turned = pairs.clone();
+        turned.reverse();
+        hold!(parse(&turned) == parsed, "the order of the keys makes a difference");
+    }
     shows_no_secret(&pairs)?;
     match parsed {
         Err(problems) => told(&problems, traits),
@@ -139,6 +141,9 @@ fn told(problems: &Problems, traits: &mut Traits) -> Result<(), String> {
         let bytes = problem.key.len() + problem.what.len();
         hold!(bytes <= PROBLEM_BYTES, "a problem of {bytes} bytes");
     }
+    let is_guess = |problem: &&Problem| problem.what.starts_with("is unknown; did you mean");
+    let guesses = problems.iter().filter(is_guess).count();
+    hold!(guesses <= limits::PROBLEMS_LISTED, "{guesses} keys are guessed at");
     let told = problems.to_string();
     hold!(!told.chars().any(char::is_control), "a control character is repeated: {told:?}");
     let most = limits::PROBLEMS_LISTED * PROBLEM_BYTES;
@@ -155,6 +160,9 @@ fn shows_no_secret(pairs: &[(String, String)]) -> Result<(), String> {
         belongs_to_connection(plain) || OF_KEDA.contains(&plain) || !is_known
     };
     if pairs.iter().any(|(key, value)| key.contains(SECRET) || value.contains(SECRET)) {
+        return Ok(());
+    }
+    if !pairs.iter().any(|(key, _)| is_secret(key)) {
         return Ok(());
     }
     let mut pairs = pairs.to_vec();
