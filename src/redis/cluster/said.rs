@@ -215,13 +215,18 @@ mod tests {
             Value::Array(vec![row([5, 4], bulk("h"), 1, "a")]),
             Value::Array(vec![row([0, 16_384], bulk("h"), 1, "a")]),
             Value::Array(vec![row([-1, 4], bulk("h"), 1, "a")]),
+            Value::Array(vec![row([0, 16_383], bulk("h"), 1, "a"), row([7, 7], bulk("h"), 2, "b")]),
             Value::Array(vec![Value::Array(vec![Value::Int(0), Value::Int(1)])]),
         ] {
             assert!(View::parse(&wrong, &node(1)).is_err(), "{wrong:?}");
         }
-        for wrong in
-            ["", "a b c", "id addr myself,master - 0 0 x connected", "i a myself - 0 0 1 c 99999"]
-        {
+        for wrong in [
+            "",
+            "a b c",
+            "id addr myself,master - 0 0 x connected",
+            "i a myself - 0 0 1 c 99999",
+            "i a myself - 0 0 1 c 0-16383 7",
+        ] {
             assert!(Own::parse(&bulk(wrong)).is_err(), "{wrong}");
         }
     }
