@@ -148,9 +148,9 @@ fuzzed! {
     pushes: 20_000;
     payload: 20_000;
     pages: 20_000;
-    heard: 5_000;
+    heard: 2_000;
     sentinels: 10_000;
-    cluster: 2_000;
+    cluster: 500;
 }
 
 #[test]

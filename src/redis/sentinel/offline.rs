@@ -62,6 +62,6 @@ mod tests {
         assert_eq!((told.settled.as_deref(), told.master.as_deref()), (Some("h:7"), Ok("h:7")));
         let told = sentinels_told(one, 3);
         assert_eq!((told.named, told.settled), (vec![named, None, None], None));
-        assert!(told.master.unwrap_err().starts_with("2 of 3 sentinels must name the same master"));
+        assert!(told.master.unwrap_err().contains("2 of 3 sentinels must name the same master"));
     }
 }
