@@ -33,8 +33,9 @@ pub const PATTERNS_PER_TRIGGER: usize = 8;
 pub const QUEUES_FOUND: usize = 1_000;
 /// Reads that a trigger with patterns may have: ten for each of those queues.
 pub const READS_FOUND: usize = 10_000;
-/// Searches for keys that one connection and database may have; equal patterns are one search.
-pub const SEARCHES: usize = 64;
+/// Searches for keys that one connection and database may have; equal patterns are one search. It is
+/// eight times the share of a namespace.
+pub const SEARCHES: usize = 256;
 /// Keys that one search remembers: a queue has several.
 pub const KEYS_FOUND: usize = 4_000;
 /// Bytes of those keys.
@@ -83,6 +84,12 @@ pub const NAMESPACE_TRIGGERS: usize = 20_000;
 pub const NAMESPACE_KEYS: usize = 100_000;
 /// Streams that one namespace may have open by default.
 pub const NAMESPACE_STREAMS: usize = 40_000;
+/// Searches for the keys of its patterns that one namespace may have by default: one or two for most
+/// patterns, so that a trigger with [`PATTERNS_PER_TRIGGER`] of them has room.
+pub const NAMESPACE_SEARCHES: usize = 32;
+/// Sets of heartbeat channels that one namespace may have listened to by default; an application of
+/// Celery has one.
+pub const NAMESPACE_HEARTBEATS: usize = 8;
 /// Requests whose parsed trigger is kept for the next poll.
 pub const SUBJECTS: usize = 50_000;
 /// Bytes of names and metadata of a request that is kept so; a larger one is parsed each time.
@@ -205,14 +212,14 @@ pub const IDLE_PAGE: u64 = 500;
 pub const CLOCK_GRACE: Duration = Duration::from_secs(1);
 
 /// Sets of channels that one link listens to. Each is a key prefix of Celery's or the like, and what
-/// workers say there is news for the link.
-pub const STATIONS: usize = 32;
+/// workers say there is news for the link. It is eight times the share of a namespace.
+pub const STATIONS: usize = 64;
 /// Workers that are remembered of what was heard on one of them. With one more nothing is known.
 pub const HEARD_WORKERS: usize = 1_000;
 /// Bytes of a message that is looked at; a heartbeat has about 600.
 pub const HEARD_BYTES: usize = 64 * 1024;
 /// Bytes of a worker's name and of the names of its queues together: with the two limits above that is
-/// 64 MB at the very most, for which somebody would have to publish on purpose.
+/// 128 MB at the very most, for which somebody would have to publish on purpose.
 pub const HEARD_NAME_BYTES: usize = 2 * 1024;
 /// How long a worker is believed at least after it spoke, or three of its intervals if that is more:
 /// two heartbeats may be lost, or late on a busy machine.
@@ -307,6 +314,9 @@ pub const CLIENT_NAMES: usize = 1_000;
 /// How often the files of certificates and keys are looked at for a change. Kubernetes itself takes up
 /// to a minute to bring a changed Secret to a node.
 pub const TLS_LOOK: Duration = Duration::from_secs(2);
+/// How long before the end of a certificate that we show the log says so: time for people to look after
+/// what should have renewed it, which cert-manager does when a third of the time is left.
+pub const CERTIFICATE_ENDS_SOON: Duration = Duration::from_hours(7 * 24);
 
 /// Bytes of a configuration file, a manifest or a secret file.
 pub const FILE_BYTES: u64 = 4 * 1024 * 1024;

@@ -57,6 +57,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("x509_cert", &["tls/"]),
     ("tokio_rustls", &["grpc/"]),
     ("rustls", &["tls/", "grpc/", "redis/"]),
+    ("rustix", &["redis/password_command.rs"]),
     (
         "prometheus_client",
         &[

@@ -23,7 +23,6 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use crate::{
     config::{self, Config, Settings, TlsSettings},
     layouts::{Layout, Registry},
-    redis::{acl_line, acl_line_on_sentinels},
     telemetry::{LogFormat, init_logging},
     trigger::Trigger,
 };
@@ -53,7 +52,7 @@ enum Command {
         #[arg(required_unless_present = "acl", value_name = "FILE")]
         files: Vec<PathBuf>,
         /// Print the ACL line of each connection in the configuration: what its user needs to be
-        /// allowed, and no more.
+        /// allowed, and no more. With manifests: for their triggers alone.
         #[arg(long, requires = "config")]
         acl: bool,
         /// Check the triggers against the connections of this configuration too.
@@ -272,16 +271,13 @@ fn check(files: &[PathBuf], acl: bool, config: Option<&Path>) -> Outcome {
         Ok(config) => config,
         Err(outcome) => return outcome,
     };
-    for connection in config.iter().filter(|_| acl).flat_map(|config| config.connections.values()) {
-        println!("# connection {}\n{}", connection.name, acl_line(connection));
-        if let Some(line) = acl_line_on_sentinels(connection) {
-            println!("# connection {}, on its sentinels\n{line}", connection.name);
-        }
+    let report = check::check(files, config.as_ref());
+    if let Some(config) = config.as_ref().filter(|_| acl) {
+        print!("{}", check::acl(config, check::has_manifest(files).then_some(&report)));
     }
     if files.is_empty() {
         return Outcome::Ok;
     }
-    let report = check::check(files, config.as_ref());
     print!("{report}");
     if report.problems() == 0 { Outcome::Ok } else { Outcome::Failed }
 }

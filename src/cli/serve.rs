@@ -17,7 +17,7 @@ use crate::{
     limits,
     readiness::Readiness,
     redis::{Identity, RedisSource},
-    sampling::Sampler,
+    sampling::{KeyShares, Sampler},
     supervise::{Stage, Supervisor},
     telemetry::{Link, Metrics},
 };
@@ -51,11 +51,12 @@ impl Serving {
                 Ok(())
             });
         }
+        let keys = KeyShares::new(config.quota.keys);
         let mut routes = BTreeMap::new();
         for (name, connection) in config.connections {
-            routes.insert(name, route(connection, &metrics, &mut supervisor));
+            routes.insert(name, route(connection, &keys, &metrics, &mut supervisor));
         }
-        let routes = Routes::new(routes);
+        let routes = Routes::new(routes, keys);
         let push_inactive = config.server.push_inactive;
         let (layouts, quota) = (config.layouts, config.quota);
         Ok(Self { listener, admin, supervisor, metrics, routes, layouts, push_inactive, quota })
@@ -89,7 +90,12 @@ impl Serving {
     }
 }
 
-fn route(connection: Connection, metrics: &Arc<Metrics>, supervisor: &mut Supervisor) -> Route {
+fn route(
+    connection: Connection,
+    keys: &KeyShares,
+    metrics: &Arc<Metrics>,
+    supervisor: &mut Supervisor,
+) -> Route {
     let databases = connection.access.databases().to_vec();
     let access = connection.access.clone();
     let identity = Identity::new(&connection, metrics.credentials(&connection.name));
@@ -107,7 +113,7 @@ fn route(connection: Connection, metrics: &Arc<Metrics>, supervisor: &mut Superv
             format!("{}/{database}", connection.name)
         };
         let sampler = Sampler::new(name.clone(), connection.hold_stale, metrics.link(link));
-        let sampler = sampler.reading(access.keys().clone());
+        let sampler = sampler.reading(access.keys().clone()).sharing(keys.clone());
         let source = RedisSource::with_identity(&connection, *database, identity.clone());
         let work = sampler.run(source, supervisor.stop());
         supervisor.spawn(Stage::Back, format!("sampler of {name}"), async move {

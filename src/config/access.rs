@@ -3,8 +3,6 @@
 //! It is apart because it is the one place that says no to a valid trigger. It is pure: it knows
 //! triggers and patterns, and nothing of Redis or of what a caller makes of a denial.
 
-use std::borrow::Cow;
-
 use crate::{
     layouts::{Allowed, Glob},
     limits::{self, DATABASE_NUMBER},
@@ -71,11 +69,6 @@ impl Access {
     #[must_use]
     pub fn databases(&self) -> &[u32] {
         &self.databases
-    }
-
-    /// The patterns of the keys that triggers may read, as they were written.
-    pub fn key_patterns(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        self.keys.globs().iter().map(|glob| String::from_utf8_lossy(glob.text().as_bytes()))
     }
 
     /// Whether a queue name may be a pattern.

@@ -12,11 +12,15 @@ use super::{problem::ConfigProblems, raw::Given};
 pub struct Quota {
     /// Triggers that are remembered, 1 to [`limits::TRIGGERS`].
     pub triggers: usize,
-    /// Keys that those triggers name together, 1 to [`limits::TRIGGERS`] times
+    /// Keys that those triggers name, and that their patterns find, together, 1 to [`limits::TRIGGERS`] times
     /// [`limits::KEYS_PER_TRIGGER`].
     pub keys: usize,
     /// Streams that are open, 1 to [`limits::STREAMS`].
     pub streams: usize,
+    /// Searches for the keys of patterns, 1 to [`limits::SEARCHES`].
+    pub searches: usize,
+    /// Sets of heartbeat channels that are listened to, 1 to [`limits::STATIONS`].
+    pub heartbeats: usize,
 }
 
 impl Default for Quota {
@@ -25,6 +29,8 @@ impl Default for Quota {
             triggers: limits::NAMESPACE_TRIGGERS,
             keys: limits::NAMESPACE_KEYS,
             streams: limits::NAMESPACE_STREAMS,
+            searches: limits::NAMESPACE_SEARCHES,
+            heartbeats: limits::NAMESPACE_HEARTBEATS,
         }
     }
 }
@@ -35,6 +41,8 @@ pub(super) struct RawQuota {
     pub(super) triggers: Option<Given<i64>>,
     pub(super) keys: Option<Given<i64>>,
     pub(super) streams: Option<Given<i64>>,
+    pub(super) searches: Option<Given<i64>>,
+    pub(super) heartbeats: Option<Given<i64>>,
 }
 
 impl RawQuota {
@@ -54,6 +62,8 @@ impl RawQuota {
             triggers: number(self.triggers, default.triggers, limits::TRIGGERS),
             keys: number(self.keys, default.keys, most_keys),
             streams: number(self.streams, default.streams, limits::STREAMS),
+            searches: number(self.searches, default.searches, limits::SEARCHES),
+            heartbeats: number(self.heartbeats, default.heartbeats, limits::STATIONS),
         }
     }
 }

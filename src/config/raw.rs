@@ -148,6 +148,8 @@ impl RawQuota {
             triggers: section.number("triggers_per_namespace"),
             keys: section.number("keys_per_namespace"),
             streams: section.number("streams_per_namespace"),
+            searches: section.number("searches_per_namespace"),
+            heartbeats: section.number("heartbeats_per_namespace"),
         };
         section.finish(&[]);
         quota

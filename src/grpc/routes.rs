@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     config::{Access, Denied},
-    sampling::Sampler,
+    sampling::{KeyShares, Sampler},
     trigger::{Trigger, shown},
 };
 
@@ -20,9 +20,12 @@ pub struct Route {
     pub samplers: BTreeMap<u32, Sampler>,
 }
 
-/// Every configured connection, by name.
+/// Every configured connection, by name, and the keys that their samplers share out.
 #[derive(Debug)]
-pub struct Routes(BTreeMap<String, Route>);
+pub struct Routes {
+    all: BTreeMap<String, Route>,
+    keys: KeyShares,
+}
 
 /// Why a trigger has no sampler.
 #[derive(Debug)]
@@ -34,16 +37,20 @@ pub(super) enum NoRoute {
 }
 
 impl Routes {
-    /// The routes of these connections.
+    /// The routes of these connections, whose samplers share these keys out.
     #[must_use]
-    pub fn new(routes: BTreeMap<String, Route>) -> Self {
-        Self(routes)
+    pub fn new(all: BTreeMap<String, Route>, keys: KeyShares) -> Self {
+        Self { all, keys }
+    }
+
+    pub(super) fn keys(&self) -> &KeyShares {
+        &self.keys
     }
 
     pub(super) fn find(&self, namespace: &str, trigger: &Trigger) -> Result<&Sampler, NoRoute> {
         let name = &trigger.connection;
-        let route = self.0.get(name).ok_or_else(|| {
-            let known = self.0.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let route = self.all.get(name).ok_or_else(|| {
+            let known = self.all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
             NoRoute::UnknownConnection(format!(
                 "`{}` is no configured connection; there is {known}",
                 shown(name)

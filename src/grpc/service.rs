@@ -76,12 +76,13 @@ impl Service {
         timing: Timing,
         drain: CancellationToken,
     ) -> Self {
+        let tenants = Tenants::new(timing.quota, routes.keys().clone(), Instant::now());
         Self(Arc::new(Shared {
             routes,
             subjects: Subjects::new(layouts),
             metrics,
             timing,
-            tenants: Tenants::new(timing.quota, Instant::now()),
+            tenants,
             budget: Arc::new(Mutex::new(Budget::new(Instant::now()))),
             open: Arc::default(),
             calls: TaskTracker::new(),
@@ -103,7 +104,7 @@ impl Service {
     /// What KEDA may be told about a subject now.
     async fn verdict(&self, subject: &Arc<Subject>) -> Result<Verdict, Refusal> {
         let sampler = self.sampler(subject)?;
-        self.0.tenants.admit(subject, Instant::now())?;
+        self.0.tenants.admit(subject, sampler.name(), Instant::now())?;
         match self.remembered(subject, sampler.current(subject).await)? {
             Observation::Fresh(verdict) | Observation::Stale { verdict, .. } => Ok(verdict),
             Observation::Unavailable(why) => Err(Refusal::Unavailable(why)),
@@ -179,7 +180,7 @@ impl Service {
     fn activity(&self, reference: ScaledObjectRef) -> Result<Responses<IsActiveResponse>, Refusal> {
         let subject = self.0.subjects.of(reference)?;
         let sampler = self.sampler(&subject)?;
-        self.0.tenants.admit(&subject, Instant::now())?;
+        self.0.tenants.admit(&subject, sampler.name(), Instant::now())?;
         let lease = self.lease(Method::StreamIsActive, &subject)?;
         let watch = self.remembered(&subject, sampler.watch(&subject))?;
         Ok(stream::activity(lease, watch, self.0.timing, Arc::clone(&self.0.budget)))
@@ -248,7 +249,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{super::Route, *};
-    use crate::{config::Config, limits, telemetry::Link};
+    use crate::{config::Config, limits, sampling::KeyShares, telemetry::Link};
 
     /// A service that lets so many streams be open, and whose Redis is never there.
     fn service(max_streams: usize) -> Service {
@@ -259,9 +260,10 @@ mod tests {
         let link = metrics.link(Link { connection: "default".to_owned(), database: 0 });
         let sampler = Sampler::new("default".to_owned(), limits::HOLD_STALE, link);
         let route = Route { access, samplers: BTreeMap::from([(0, sampler)]) };
-        let routes = Routes::new(BTreeMap::from([("default".to_owned(), route)]));
-        let stream_max_age = limits::STREAM_MAX_AGE;
         let quota = Quota::default();
+        let all = BTreeMap::from([("default".to_owned(), route)]);
+        let routes = Routes::new(all, KeyShares::new(quota.keys));
+        let stream_max_age = limits::STREAM_MAX_AGE;
         let timing = Timing { stream_max_age, push_inactive: false, max_streams, quota };
         let layouts = Registry::builtin().clone();
         Service::new((routes, layouts), metrics, timing, CancellationToken::new())

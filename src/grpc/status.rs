@@ -82,6 +82,7 @@ impl Refusal {
         match self {
             Self::Metadata(_) => Code::InvalidArgument,
             Self::Denied(..) => Code::PermissionDenied,
+            Self::Misfit(Misfit::TooManyKeys { .. }) => Code::ResourceExhausted,
             Self::Misfit(_) => Code::FailedPrecondition,
             Self::Unavailable(_) => Code::Unavailable,
             Self::Triggers(_)
@@ -101,6 +102,9 @@ impl From<Refusal> for Status {
             Refusal::Denied(connection, denied) => {
                 let message = format!("connection `{connection}`: {denied}");
                 Self::permission_denied(cut(message))
+            }
+            Refusal::Misfit(limit @ Misfit::TooManyKeys { .. }) => {
+                Self::resource_exhausted(cut(limit.to_string()))
             }
             Refusal::Misfit(misfit) => Self::failed_precondition(cut(misfit.to_string())),
             Refusal::Unavailable(why) => Self::unavailable(cut(why.to_string())),

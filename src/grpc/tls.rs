@@ -26,7 +26,8 @@ use crate::{
     config::{ClientName, ServerTls},
     limits,
     telemetry::{Certificate, Edge, Reload},
-    tls::{self, Authorities, Identity, TlsProblem, Version, Watch},
+    time,
+    tls::{self, Authorities, Ending, Expiry, Identity, TlsProblem, Version, Watch},
 };
 
 /// The terms of a handshake that begins now.
@@ -41,6 +42,7 @@ pub struct Tls {
     /// What the files held when they were last judged.
     judged: Version,
     terms: Terms,
+    expiry: Expiry,
     edge: Arc<Edge>,
 }
 
@@ -72,8 +74,9 @@ impl Tls {
         let judged = watch.version();
         let made = Made::of(&settings)?;
         made.note(&edge);
+        let expiry = Expiry::of(made.identity.not_after());
         let terms = Terms(Arc::new(RwLock::new(Arc::new(made.config))));
-        Ok(Self { settings, watch, judged, terms, edge })
+        Ok(Self { settings, watch, judged, terms, expiry, edge })
     }
 
     pub(super) fn terms(&self) -> Terms {
@@ -83,10 +86,21 @@ impl Tls {
     /// Looks at the files every [`limits::TLS_LOOK`] until `stop` is cancelled.
     pub async fn follow(mut self, stop: CancellationToken) {
         loop {
+            self.tell_of_end();
             tokio::select! {
                 () = sleep(limits::TLS_LOOK) => self.look(),
                 () = stop.cancelled() => return,
             }
+        }
+    }
+
+    /// Says once that the certificate is about to end, and once that it has.
+    fn tell_of_end(&mut self) {
+        let not_after = self.expiry.not_after().as_secs();
+        match self.expiry.look(time::wall_now()) {
+            Some(Ending::Soon) => warn!(not_after, "our TLS certificate ends within seven days"),
+            Some(Ending::Over) => warn!(not_after, "our TLS certificate has ended"),
+            None => {}
         }
     }
 
@@ -105,7 +119,8 @@ impl Tls {
         match made {
             Ok(made) => {
                 made.note(&self.edge);
-                let not_after = made.identity.not_after().as_secs();
+                self.expiry.renew(made.identity.not_after());
+                let not_after = self.expiry.not_after().as_secs();
                 self.terms.replace(made.config);
                 self.edge.reload(Reload::Ok);
                 info!(not_after, "new TLS files are in use for new connections");

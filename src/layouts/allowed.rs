@@ -6,14 +6,10 @@
 use std::sync::Arc;
 
 use super::{
+    each::Around,
     glob::Glob,
     read::{Name, Read},
 };
-
-/// Members of a collection that nobody can foresee: only a pattern that allows all of these allows
-/// whatever stands there.
-const MEMBERS: &[&[u8]] =
-    &[b"a", b"0", b"-", b"\x01\x02\xff", b"Zz9:{}[]?/. any member of any length"];
 
 /// Patterns of which one must match a key. Clones share them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,16 +47,14 @@ impl Allowed {
     }
 
     /// The first key that these reads would touch and may not, or channel if a database is given. The
-    /// keys of members, which nobody can foresee, are written with `*` in the member's place.
+    /// keys of members, which nobody can foresee, need a pattern that includes all there could be; they
+    /// are written with `*` in the member's place.
     #[must_use]
     pub fn refuses(&self, reads: &[Read], database: Option<u32>) -> Option<Name> {
         let is_refused = |key: &Name| !self.includes(key.as_bytes());
         let own = reads.iter().flat_map(|read| read.touches(database)).find(is_refused);
-        let of_member = |member: &[u8]| {
-            let is_refused =
-                |read: &&Read| read.key_of_member(member).as_ref().is_some_and(is_refused);
-            reads.iter().find(is_refused)?.key_of_member(b"*")
-        };
-        own.or_else(|| MEMBERS.iter().copied().find_map(of_member))
+        let of_any_member = |around: &&Around| !self.0.iter().any(|glob| glob.includes_all(around));
+        let mut of_members = reads.iter().filter_map(Read::of_members);
+        own.or_else(|| Some(of_members.find(of_any_member)?.key(b"*")))
     }
 }

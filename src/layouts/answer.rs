@@ -154,6 +154,20 @@ pub enum Misfit {
         /// How many may.
         most: usize,
     },
+    /// The queues that match have more keys than their namespace may have, and a part of the sum is no
+    /// sum.
+    #[error(
+        "namespace `{namespace}` is at its limit of {most} keys (setting \
+         limits.keys_per_namespace), and the queues that match `{pattern}` have more"
+    )]
+    TooManyKeys {
+        /// The pattern.
+        pattern: Name,
+        /// The namespace, cut and escaped.
+        namespace: String,
+        /// How many keys it may have.
+        most: usize,
+    },
     /// The consumer group does not exist and the trigger says not to guess.
     #[error("stream `{key}` has no consumer group `{group}`")]
     MissingGroup {

@@ -22,13 +22,11 @@ pub struct Each {
 }
 
 impl Each {
-    /// The key that is read for this member; `None` if no other key is read.
+    /// What stands around a member in the key that is read for it; `None` if no other key is.
     #[must_use]
-    pub(super) fn key_of(&self, member: &[u8]) -> Option<Name> {
+    pub(super) fn around(&self) -> Option<&Around> {
         match &self.ask {
-            Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => {
-                Some(key.key(member))
-            }
+            Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => Some(key),
             Ask::Field => None,
         }
     }

@@ -5,6 +5,8 @@
 //! matcher once was not (CVE-2022-36021): this one takes at most pattern × name steps. What Redis
 //! tolerates in a broken pattern is refused here, since it rarely means what was written.
 
+mod inclusion;
+
 use std::fmt;
 
 use crate::limits;
@@ -116,11 +118,6 @@ impl Glob {
     /// The pattern of the names that have these bytes before and after one that matches.
     #[must_use]
     pub fn within(&self, before: &[u8], after: &[u8]) -> Self {
-        let escape = |bytes: &[u8]| -> Vec<u8> {
-            let is_special = |byte: &u8| b"*?[]\\".contains(byte);
-            let escaped = |byte: &u8| is_special(byte).then_some(b'\\').into_iter().chain([*byte]);
-            bytes.iter().flat_map(escaped).collect()
-        };
         let plain = |bytes: &[u8]| bytes.iter().copied().map(Step::Byte).collect::<Vec<_>>();
         let text = [&escape(before), self.text.as_bytes(), &escape(after)].concat();
         let steps = [&plain(before), &*self.steps, &plain(after)].concat();
@@ -195,6 +192,13 @@ impl Step {
             }
         }
     }
+}
+
+/// The text of the pattern that these bytes alone match.
+pub(super) fn escape(bytes: &[u8]) -> Vec<u8> {
+    let is_special = |byte: &u8| b"*?[]\\".contains(byte);
+    let escaped = |byte: &u8| is_special(byte).then_some(b'\\').into_iter().chain([*byte]);
+    bytes.iter().flat_map(escaped).collect()
 }
 
 /// What follows a `[`, to its `]`. As in Redis a range may be written either way round, a `]`

@@ -24,6 +24,7 @@ mod heard;
 mod parameter;
 mod plan;
 mod question;
+mod reach;
 mod read;
 mod search;
 mod template;
@@ -44,6 +45,7 @@ pub use glob::{Glob, GlobError};
 pub use heard::{Channel, Heard, Station, Whose};
 pub use parameter::{Argument, Arguments, Parameter, ParameterKind, Pattern, words};
 pub use plan::{Beyond, MissingGroup, Part, Plan, States, Term};
+pub use reach::Reach;
 pub use read::{Members, Name, Read, Scores, Test, Unit};
 pub use search::{Found, Kind, Search, Wild};
 

@@ -116,6 +116,12 @@ impl Plan {
         &self.reads
     }
 
+    /// How many keys the reads name. One that several of them name counts for each.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.reads.iter().map(|read| read.keys().len()).sum()
+    }
+
     /// The summands of each state.
     #[must_use]
     pub fn terms(&self) -> &States<Expression<Term>> {

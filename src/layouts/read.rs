@@ -6,7 +6,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{each::Each, heard::Heard};
+use super::{
+    each::{Around, Each},
+    heard::Heard,
+};
 
 /// A Redis key, group or member: bytes, since frameworks use bytes that are no text. Clones share
 /// them.
@@ -182,11 +185,11 @@ impl Read {
         }
     }
 
-    /// The key that it reads too if its collection has this member.
+    /// What stands around a member of its collection in the key that it reads for that too.
     #[must_use]
-    pub fn key_of_member(&self, member: &[u8]) -> Option<Name> {
+    pub fn of_members(&self) -> Option<&Around> {
         match self {
-            Self::Each(each) => each.key_of(member),
+            Self::Each(each) => each.around(),
             Self::Size { .. }
             | Self::Group { .. }
             | Self::Idle { .. }

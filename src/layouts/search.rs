@@ -295,9 +295,19 @@ impl Search {
         &self.fixed
     }
 
+    /// A name that no queue can have: a control character.
+    pub(super) const STAND_IN: u8 = 1;
+
+    /// Each pattern, and what is read of a queue that it finds, with [`Self::STAND_IN`] for its name.
+    pub(super) fn of_patterns(&self) -> impl Iterator<Item = (&Glob, Box<[Read]>)> {
+        self.patterns().iter().enumerate().map(|(pattern, Pattern { glob, .. })| {
+            (glob, self.reads_of(&Found { pattern, name: Name::new([Self::STAND_IN]) }))
+        })
+    }
+
     fn find_fixed(&self) -> Vec<Read> {
         // A name that the one in words cannot have tells which reads depend on a name.
-        let other = |pattern: usize| Found { pattern, name: "\u{1}".into() };
+        let other = |pattern: usize| Found { pattern, name: Name::new([Self::STAND_IN]) };
         let others: Vec<Found> = (0..self.patterns().len()).map(other).collect();
         let others = self.plan(others.iter(), &Allowed::all());
         let in_words = self.in_words();

@@ -8,13 +8,14 @@
 use std::{
     path::PathBuf,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use deadpool_redis::redis::{ClientTlsConfig, TlsCertificates};
 
 use crate::{
     config::RedisTls,
-    tls::{self, Authorities, TlsProblem, Version, Watch},
+    tls::{self, Authorities, Ending, Expiry, TlsProblem, Version, Watch},
 };
 
 /// Those of one connection.
@@ -32,6 +33,17 @@ struct Known {
     usable: Option<TlsCertificates>,
     /// Why those of the files cannot be.
     trouble: Option<String>,
+    /// When the one ends that we show, if we show one.
+    expiry: Option<Expiry>,
+    /// When the first of the authorities ends that are given, if any are.
+    authorities_end: Option<Duration>,
+}
+
+/// What the files hold.
+struct Read {
+    certificates: TlsCertificates,
+    own_ends: Option<Duration>,
+    authorities_end: Option<Duration>,
 }
 
 /// What a look at the files showed.
@@ -72,7 +84,12 @@ impl Certificates {
         known.seen = (self.watch.version() == version).then_some(version);
         let reason = match read {
             Ok(_) if known.seen.is_none() => "they change while they are read".to_owned(),
-            Ok(certificates) => {
+            Ok(Read { certificates, own_ends, authorities_end }) => {
+                known.authorities_end = authorities_end;
+                match (&mut known.expiry, own_ends) {
+                    (Some(expiry), Some(end)) => expiry.renew(end),
+                    (expiry, end) => *expiry = end.map(Expiry::of),
+                }
                 let is_first = known.usable.replace(certificates).is_none();
                 known.trouble = None;
                 return if is_first { News::None } else { News::Renewed };
@@ -90,15 +107,27 @@ impl Certificates {
         known.usable.clone().ok_or_else(unread)
     }
 
+    /// When the certificate in use ends that we show, and the first of the given authorities; since the
+    /// Unix epoch.
+    pub(super) fn ends(&self) -> (Option<Duration>, Option<Duration>) {
+        let known = self.known();
+        (known.expiry.as_ref().map(Expiry::not_after), known.authorities_end)
+    }
+
+    /// What there is to say now of the end of the certificate that we show, and was not said before.
+    pub(super) fn ending(&self, now: Duration) -> Option<Ending> {
+        self.known().expiry.as_mut()?.look(now)
+    }
+
     /// What the files hold, if all of it can be used.
-    fn read(&self) -> Result<TlsCertificates, String> {
-        let check = || -> Result<(), TlsProblem> {
-            if let Some((cert, key)) = &self.files.pair {
-                tls::Identity::read(cert, key)?;
-            }
-            self.files.ca.as_deref().map(Authorities::read).transpose().map(drop)
+    fn read(&self) -> Result<Read, String> {
+        let ends = || -> Result<_, TlsProblem> {
+            let identity = |(cert, key): &(PathBuf, PathBuf)| tls::Identity::read(cert, key);
+            let own = self.files.pair.as_ref().map(identity).transpose()?;
+            let authorities = self.files.ca.as_deref().map(Authorities::read).transpose()?;
+            Ok((own.map(|own| own.not_after()), authorities.map(|all| all.not_after())))
         };
-        check().map_err(|problem| problem.to_string())?;
+        let (own_ends, authorities_end) = ends().map_err(|problem| problem.to_string())?;
         let bytes = |path: &PathBuf| {
             tls::pem_bytes(path).map_err(|error| format!("{} {error}", path.display()))
         };
@@ -109,7 +138,8 @@ impl Certificates {
             None => None,
         };
         let root_cert = self.files.ca.as_ref().map(bytes).transpose()?;
-        Ok(TlsCertificates { client_tls, root_cert })
+        let certificates = TlsCertificates { client_tls, root_cert };
+        Ok(Read { certificates, own_ends, authorities_end })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {

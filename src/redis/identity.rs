@@ -23,8 +23,9 @@ use crate::{
     limits,
     sampling::Fault,
     secret::Secret,
-    telemetry::{CredentialEvent, CredentialMetrics},
-    time::Instant,
+    telemetry::{CredentialEvent, CredentialMetrics, RedisCertificate},
+    time::{self, Instant},
+    tls::Ending,
 };
 
 use super::{
@@ -117,7 +118,7 @@ impl Identity {
     /// Nothing of the master's is in it.
     fn of_sentinels(connection: &str, sentinels: &Sentinels, metrics: CredentialMetrics) -> Self {
         let Sentinels { username, password, tls, .. } = sentinels;
-        let place = (format!("{connection} (sentinels)"), metrics);
+        let place = (format!("{connection} (sentinels)"), metrics.to_sentinels());
         Self::of(place, (username.clone(), password.clone()), tls.clone(), None)
     }
 
@@ -223,7 +224,28 @@ impl Identity {
                 );
             }
         }
+        self.note_ends(certificates);
         Some(certificates)
+    }
+
+    fn note_ends(&self, certificates: &Certificates) {
+        let (own, authorities) = certificates.ends();
+        let metrics = &self.0.metrics;
+        own.into_iter().for_each(|at| metrics.not_after(RedisCertificate::Own, at));
+        authorities.into_iter().for_each(|at| metrics.not_after(RedisCertificate::Ca, at));
+        let (connection, not_after) = (&self.0.connection, own.map(|own| own.as_secs()));
+        match certificates.ending(time::wall_now()) {
+            Some(Ending::Soon) => {
+                warn!(
+                    connection,
+                    not_after, "the certificate that we show to Redis ends within seven days"
+                );
+            }
+            Some(Ending::Over) => {
+                warn!(connection, not_after, "the certificate that we show to Redis has ended");
+            }
+            None => {}
+        }
     }
 
     /// What to say at connecting. The first token of a command is waited for, but not so long that

@@ -31,7 +31,7 @@ mod wire;
 
 pub use demo::{Job, Jobs, JobsError, Lengths};
 pub use identity::Identity;
-pub use rights::{acl_line, acl_line_on_sentinels};
+pub use rights::{acl_line, acl_line_of, acl_line_on_sentinels, acl_line_with};
 pub use sentinel::sentinel_acl;
 pub use source::{RedisSource, SourceLink};
 pub use transcript::Exchange;

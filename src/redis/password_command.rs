@@ -2,10 +2,12 @@
 //!
 //! It is apart because it is the only place that runs a program, and each of its bounds is a matter
 //! of safety: no shell, no input, output of a bounded length within a bounded time, and nothing of
-//! what the program prints ever in an error. It does not know when it is to be run.
+//! what the program prints ever in an error. A program that is given up ends with everything that it
+//! started. It does not know when it is to be run.
 
 use std::{io, process::Stdio};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::AsyncReadExt,
     process::Command,
@@ -44,7 +46,29 @@ enum Why {
     Lines,
 }
 
-/// What the program prints, without the line end. A program that is given up is killed.
+/// A process group of which nothing is left when this is dropped: the program, which leads it, and what
+/// it started in turn, unless that went into a group of its own.
+struct Group(Option<Pid>);
+
+impl Group {
+    /// The program has ended by itself. What it leaves behind then is its own matter, and its number
+    /// may soon be another's.
+    fn ended(&mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(leader) = self.0 {
+            // An error says that all of it is gone already.
+            kill_process_group(leader, Signal::KILL).unwrap_or_default();
+        }
+    }
+}
+
+/// What the program prints, without the line end. A program that is given up is killed, with what it
+/// started.
 pub(super) async fn run(command: &PasswordCommand) -> Result<Secret, CommandError> {
     let secret = timeout(limits::PASSWORD_COMMAND_DEADLINE, output(command)).await;
     let secret = secret.map_err(Why::from).and_then(|output| output);
@@ -58,8 +82,12 @@ async fn output(command: &PasswordCommand) -> Result<Secret, Why> {
         .stdout(Stdio::piped())
         // What it says of its troubles may show the secret.
         .stderr(Stdio::null())
+        .process_group(0)
         .kill_on_drop(true)
         .spawn()?;
+    // Dropped before the program itself is, whose number is nobody else's until then.
+    let number = child.id().and_then(|id| i32::try_from(id).ok());
+    let mut group = Group(number.and_then(Pid::from_raw));
     let mut bytes = Vec::new();
     if let Some(pipe) = child.stdout.take() {
         let most = u64::try_from(limits::PASSWORD_BYTES).unwrap_or(u64::MAX);
@@ -69,6 +97,7 @@ async fn output(command: &PasswordCommand) -> Result<Secret, Why> {
         return Err(Why::Long);
     }
     let status = child.wait().await?;
+    group.ended();
     if !status.success() {
         return Err(Why::Status(status));
     }
@@ -119,34 +148,72 @@ mod tests {
         assert!(error.starts_with("password command /nowhere/at/all cannot be run: No such file"));
     }
 
-    #[tokio::test]
-    async fn a_program_that_hangs_is_killed_at_its_deadline() {
+    /// Runs a script that writes the numbers of some processes into a file, one a line, and hangs.
+    /// Tells how it ended and which they are, without waiting for its deadline.
+    async fn hanging(script: impl Fn(&str) -> String) -> (String, Vec<String>) {
         let folder = tempfile::TempDir::new().unwrap();
-        let file = folder.path().join("pid");
-        let script =
-            format!("echo $$ > '{0}.new'; mv '{0}.new' '{0}'; exec sleep 600", file.display());
-        let command = shell(&script);
+        let file = folder.path().join("pids");
+        let command = shell(&script(&file.display().to_string()));
         let ran = async { run(&command).await.unwrap_err().to_string() };
-        let pid = async {
-            loop {
+        let pids = async {
+            let pids = loop {
                 match std::fs::read_to_string(&file) {
-                    Ok(pid) => break pid.trim().to_owned(),
+                    Ok(pids) => break pids,
                     Err(_) => tokio::time::sleep(std::time::Duration::from_millis(5)).await,
                 }
-            }
-        };
-        // It runs, so it hangs from now on: time may go as fast as it likes.
-        let (error, pid) = tokio::join!(ran, async {
-            let pid = pid.await;
+            };
+            // They run, so it hangs from now on: time may go as fast as it likes.
             tokio::time::pause();
-            pid
-        });
-        assert!(error.ends_with("did not end within 10s"), "{error}");
+            pids.lines().map(str::to_owned).collect()
+        };
+        let ended = tokio::join!(ran, pids);
         tokio::time::resume();
+        ended
+    }
+
+    async fn ends(pid: &str) {
         let stat = format!("/proc/{pid}/stat");
         let lives = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
         while lives() {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_program_that_hangs_is_killed_at_its_deadline() {
+        let (error, pids) =
+            hanging(|file| format!("echo $$ > '{file}.new'; mv '{file}.new' '{file}'; exec sleep 600"))
+                .await;
+        assert!(error.ends_with("did not end within 10s"), "{error}");
+        assert_eq!(pids.len(), 1);
+        ends(&pids[0]).await;
+    }
+
+    #[tokio::test]
+    async fn what_a_program_started_ends_with_it_when_it_is_given_up() {
+        // One child holds the pipe, one does not, and one is a grandchild whose parent is gone.
+        let script = |last: &str| {
+            let last = last.to_owned();
+            move |file: &str| {
+                format!(
+                    "sleep 600 & echo $! >> '{file}.new'
+                     sleep 600 > /dev/null & echo $! >> '{file}.new'
+                     (sleep 600 & echo $! >> '{file}.new')
+                     mv '{file}.new' '{file}'; {last}"
+                )
+            }
+        };
+        let late = "did not end within 10s";
+        let flood = "while :; do echo t0ken; done";
+        for (last, told) in
+            [("wait", late), ("exit 0", late), (flood, "printed more than 16384 bytes")]
+        {
+            let (error, pids) = hanging(script(last)).await;
+            assert!(error.ends_with(told), "{last}: {error}");
+            assert_eq!(pids.len(), 3, "{last}: {pids:?}");
+            for pid in &pids {
+                ends(pid).await;
+            }
         }
     }
 }

@@ -3,7 +3,12 @@
 //! It is apart so that the documentation, `penstock check --acl` and the tests, which run as exactly
 //! that user, have one source. Every command is one that only reads, or that is about the link.
 
-use crate::config::{Connection, Endpoint};
+use std::collections::BTreeSet;
+
+use crate::{
+    config::{Connection, Endpoint},
+    layouts::{Ask, Collection, Members, Reach, Read, Test},
+};
 
 use super::{cluster, sentinel};
 
@@ -39,6 +44,12 @@ const READS: &[&str] = &[
 /// changes, who we are. `hello` and `auth` need no right since Redis 6.2, and do in 6.0.
 const LINK: &[&str] = &["time", "ping", "client|tracking", "hello", "auth"];
 
+/// What of that every link says.
+const ALWAYS: &[&str] = &["ping", "client|tracking", "hello", "auth"];
+
+/// To listen to workers.
+const LISTEN: &[&str] = &["subscribe", "unsubscribe"];
+
 /// To read another database than 0.
 const DATABASE: &str = "select";
 
@@ -46,21 +57,108 @@ const DATABASE: &str = "select";
 const SCAN: &str = "scan";
 
 /// The ACL line that lets a connection's user do what penstock asks of it and no more, as redis-cli
-/// takes it. `>PASSWORD` stands for its password.
+/// takes it, whatever its triggers are within the rules. `>PASSWORD` stands for its password.
 #[must_use]
 pub fn acl_line(connection: &Connection) -> String {
+    line(connection, &rules(connection), &Reach::default())
+}
+
+/// The same for some triggers: the keys that they read, the channels that they listen to, and the
+/// commands of their reads. Of which type a key is only Redis knows.
+#[must_use]
+pub fn acl_line_of(connection: &Connection, reach: &Reach) -> String {
+    let Reach { keys, reads, searches, .. } = reach;
+    let keys = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
+    let asked: BTreeSet<&str> = reads.iter().flat_map(commands).collect();
+    line(connection, &Rights { keys, asked: Some(asked), scans: *searches }, reach)
+}
+
+/// The same where not all is known of some triggers: everything that the rules allow, and the channels
+/// that are known.
+#[must_use]
+pub fn acl_line_with(connection: &Connection, reach: &Reach) -> String {
+    line(connection, &rules(connection), reach)
+}
+
+/// What a line is about.
+struct Rights {
+    /// Patterns of keys.
+    keys: Vec<Vec<u8>>,
+    /// The commands of reads that are needed; all of them without any.
+    asked: Option<BTreeSet<&'static str>>,
+    scans: bool,
+}
+
+/// Everything that the rules of a connection allow.
+fn rules(connection: &Connection) -> Rights {
+    let access = &connection.access;
+    let keys = access.keys().globs().iter().map(|glob| glob.text().as_bytes().to_vec()).collect();
+    Rights { keys, asked: None, scans: access.scans() }
+}
+
+fn line(connection: &Connection, rights: &Rights, Reach { channels, .. }: &Reach) -> String {
     let user = connection.username.as_deref().unwrap_or(USER);
     let mut words: Vec<String> =
-        ["ACL", "SETUSER", user, "reset", "on", ">PASSWORD"].map(quoted).into();
-    let keys = connection.access.key_patterns();
-    words.extend(keys.map(|pattern| quoted(&format!("~{}", in_acl(&pattern)))));
+        ["ACL", "SETUSER", user, "reset", "on", ">PASSWORD"].map(|word| quoted(word.as_bytes())).into();
+    let named = |sign: u8, pattern: &[u8]| quoted(&[&[sign], &*in_acl(pattern)].concat());
+    words.extend(rights.keys.iter().map(|pattern| named(b'~', pattern)));
+    if !channels.is_empty() {
+        // `reset` alone gives all channels where `acl-pubsub-default` does, as before Redis 7.
+        words.push("resetchannels".to_owned());
+        words.extend(channels.iter().map(|channel| named(b'&', channel.as_bytes())));
+    }
+    let is_needed = |command: &&&str| match &rights.asked {
+        Some(asked) => asked.contains(**command) || ALWAYS.contains(*command),
+        None => true,
+    };
     let needs_select = connection.access.databases().iter().any(|database| *database != 0);
     let database = needs_select.then_some(&DATABASE);
-    let scan = connection.access.scans().then_some(&SCAN);
-    let commands = READS.iter().chain(LINK).chain(of_nodes(&connection.endpoint));
-    let commands = commands.chain(database).chain(scan);
+    let scan = rights.scans.then_some(&SCAN);
+    let listen = LISTEN.iter().filter(|_| !channels.is_empty());
+    let commands = READS.iter().chain(LINK).filter(is_needed).chain(of_nodes(&connection.endpoint));
+    let commands = commands.chain(database).chain(scan).chain(listen);
     words.extend(commands.map(|command| format!("+{command}")));
     words.join(" ")
+}
+
+/// The commands that answer a read, whatever type its key turns out to have.
+fn commands(read: &Read) -> Vec<&'static str> {
+    match read {
+        Read::Size { members, .. } => {
+            let of_sorted_sets: &[&str] = match members {
+                Members::All => &["zcard"],
+                Members::Due(_) | Members::Leased(_) => &["zcount", "zrangebyscore", "time"],
+            };
+            let others = ["llen", "hlen", "scard", "exists", "type", "getrange", "xlen"];
+            [&others, of_sorted_sets].concat()
+        }
+        Read::Group { .. } => vec!["xinfo|groups", "xlen", "xrange", "type"],
+        Read::Idle { .. } => vec!["xinfo|groups", "xlen", "xpending", "type"],
+        Read::Flag { test, .. } => match test {
+            Test::Exists => vec!["exists"],
+            Test::Field(_) => vec!["hexists", "type"],
+            Test::Member(_) => vec!["sismember", "type"],
+            Test::Value(_) => vec!["getrange", "type"],
+        },
+        Read::Each(each) => {
+            let of_collection = match each.collection {
+                Collection::Set => ["scard", "smembers"],
+                Collection::List => ["llen", "lrange"],
+                Collection::SortedSet => ["zcard", "zrange"],
+                Collection::Hash => ["hlen", "hkeys"],
+            };
+            let of_member = match (&each.ask, each.filter.is_some()) {
+                (Ask::Exists(_), _) | (Ask::Text(_), false) => "exists",
+                (Ask::Length(_), _) => "llen",
+                (Ask::Values(_), true) => "hvals",
+                (Ask::Values(_), false) => "hlen",
+                (Ask::Text(_), true) => "getrange",
+                (Ask::Field, _) => "hmget",
+            };
+            [&of_collection[..], &[of_member, "type"]].concat()
+        }
+        Read::Heard(_) => vec![],
+    }
 }
 
 /// The same for the user on the sentinels of a connection that has some.
@@ -68,7 +166,7 @@ pub fn acl_line(connection: &Connection) -> String {
 pub fn acl_line_on_sentinels(connection: &Connection) -> Option<String> {
     match &connection.endpoint {
         Endpoint::Sentinel(sentinels) => {
-            let user = quoted(sentinels.username.as_deref().unwrap_or(USER));
+            let user = quoted(sentinels.username.as_deref().unwrap_or(USER).as_bytes());
             Some(format!("ACL SETUSER {user} reset on >PASSWORD {}", sentinel::rules()))
         }
         Endpoint::Standalone(_) | Endpoint::Cluster(_) => None,
@@ -85,39 +183,43 @@ fn of_nodes(endpoint: &Endpoint) -> &'static [&'static str] {
     }
 }
 
-/// A pattern of `keys` as an ACL can have it. There is no blank in a rule, so one becomes `?`; from
-/// a class with a blank on, everything is allowed.
-fn in_acl(pattern: &str) -> String {
-    let mut text = String::with_capacity(pattern.len());
+/// A pattern of keys or channels as an ACL can have it. There is no blank and no zero in a rule, so one
+/// becomes `?`; from a class with one on, everything is allowed.
+fn in_acl(pattern: &[u8]) -> Vec<u8> {
+    let is_blank = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0 | 0x0b);
+    let mut text = Vec::with_capacity(pattern.len());
     let mut rest = pattern;
-    while let Some(first) = rest.chars().next() {
-        let after = &rest[first.len_utf8()..];
-        let (taken, token) = match (first, after.chars().next()) {
-            ('\\', Some(next)) => {
-                let both = &rest[..1 + next.len_utf8()];
-                (both.len(), if next.is_whitespace() { "?" } else { both })
+    while let [first, after @ ..] = rest {
+        let token: &[u8] = match (first, after.first()) {
+            (b'\\', Some(next)) if !is_blank(next) => &rest[..2],
+            (b'\\', Some(_)) => {
+                rest = after;
+                b"?"
             }
-            ('[', _) if rest.contains(char::is_whitespace) => return text + "*",
-            (blank, _) if blank.is_whitespace() => (blank.len_utf8(), "?"),
-            (other, _) => (other.len_utf8(), &rest[..other.len_utf8()]),
+            (b'[', _) if rest.iter().any(is_blank) => {
+                text.push(b'*');
+                return text;
+            }
+            (blank, _) if is_blank(blank) => b"?",
+            _ => &rest[..1],
         };
-        text += token;
-        rest = &rest[taken..];
+        text.extend_from_slice(token);
+        rest = &rest[token.len()..];
     }
     text
 }
 
 /// A word as redis-cli reads it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\'');
-    if word.chars().all(is_plain) {
-        return word.to_owned();
+fn quoted(word: &[u8]) -> String {
+    let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\'');
+    if word.iter().all(is_plain) {
+        return word.iter().copied().map(char::from).collect();
     }
     let mut text = String::from("\"");
-    for byte in word.bytes() {
+    for byte in word {
         match byte {
-            b'"' | b'\\' => text.extend(['\\', char::from(byte)]),
-            b' '..=b'~' => text.push(char::from(byte)),
+            b'"' | b'\\' => text.extend(['\\', char::from(*byte)]),
+            b' '..=b'~' => text.push(char::from(*byte)),
             _ => text += &format!("\\x{byte:02x}"),
         }
     }

@@ -65,7 +65,7 @@ impl State {
         now: Instant,
     ) -> Result<Option<Box<Queues>>, TooMany> {
         let Some(search) = &subject.trigger.search else { return Ok(None) };
-        let searches = self.searches.acquire(search.wilds(), now);
+        let searches = self.searches.acquire(search.wilds(), &subject.namespace, now);
         let searches = searches.map_err(|TooManySearches| TooMany::Searches)?;
         Ok(Some(Box::new(Queues::new(search, searches, &self.searches.allowed))))
     }
@@ -89,7 +89,9 @@ impl State {
     fn forget(&mut self, now: Instant) {
         self.sweep_at = now + SWEEP_INTERVAL;
         for id in self.subscriptions.forgotten(now) {
-            if let Some(queues) = self.subscriptions.get_mut(id).queues.take() {
+            let subscription = self.subscriptions.get_mut(id);
+            if let Some(queues) = subscription.queues.take() {
+                self.keys.give_back(&subscription.subject.namespace, queues.keys);
                 self.searches.release(&queues.searches, Some(id));
                 self.remembered.queues -= queues.count();
                 self.remembered.left_out -= usize::from(queues.leaves_out());

@@ -17,6 +17,7 @@ mod peaks;
 mod queues;
 mod schedule;
 mod searches;
+mod shares;
 mod source;
 mod state;
 mod subscriptions;
@@ -42,6 +43,7 @@ use tracing::{info, warn};
 pub use clock::Clock;
 pub use news::News;
 pub use observation::{Observation, Why};
+pub use shares::KeyShares;
 pub use source::{
     Change, Changes, Fault, Flow, FlowRead, KeyPage, KeySet, Lasts, Link, Position, Reply, Source,
 };
@@ -92,6 +94,20 @@ impl Sampler {
     pub fn reading(self, allowed: Allowed) -> Self {
         self.lock().searches.allowed = allowed;
         self
+    }
+
+    /// The same where each namespace may have so many keys, over all that share them. To be said before
+    /// it is used.
+    #[must_use]
+    pub fn sharing(self, keys: KeyShares) -> Self {
+        self.lock().keys = keys;
+        self
+    }
+
+    /// How the log calls the link, which has this name alone.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
     }
 
     /// Serves this sampler from a source until `stop` is cancelled.

@@ -10,6 +10,7 @@ use crate::{
     layouts::{Allowed, Found, Misfit, Name, Plan, Search},
     limits,
     time::Instant,
+    trigger::shown,
 };
 
 use super::{
@@ -30,6 +31,8 @@ pub struct Queues {
     found: BTreeSet<Found>,
     /// What is read of them.
     pub plan: Plan,
+    /// The keys of that beyond those that the trigger names itself, as its namespace has them.
+    pub keys: usize,
     /// When the last of the searches ended that tell what is known; `None` before each ended once.
     pub known_at: Option<Instant>,
     /// Why nothing can be counted although all searches ended.
@@ -59,6 +62,7 @@ impl Queues {
             search: Arc::clone(search),
             searches,
             found: BTreeSet::new(),
+            keys: 0,
             known_at: None,
             misfit: None,
             seen: None,
@@ -141,16 +145,24 @@ impl State {
             queues.look(&known, allowed, &self.cache, now);
         let pattern = queues.search.describe();
         let most = if is_crowded { limits::KEYS_FOUND } else { limits::QUEUES_FOUND };
-        let is_new = found != queues.found;
+        let (is_new, before) = (found != queues.found, queues.keys);
         let mut misfit = (is_crowded || found.len() > limits::QUEUES_FOUND)
             .then(|| Misfit::TooManyQueues { pattern: pattern.clone(), most });
-        let mut plan = None;
+        let (mut plan, mut keys, mut seen) = (None, before, seen);
         if is_new && misfit.is_none() {
+            let subject = &subscription.subject;
             let new = queues.search.plan(found.iter(), allowed);
+            keys = new.keys().saturating_sub(subject.trigger.plan.keys());
             if new.reads().len() > limits::READS_FOUND {
                 misfit = Some(Misfit::TooManyQueues { pattern, most });
-            } else {
+            } else if self.keys.take(&subject.namespace, keys.saturating_sub(before)) {
+                self.keys.give_back(&subject.namespace, before.saturating_sub(keys));
                 plan = Some(new);
+            } else {
+                let (namespace, most) = (shown(&subject.namespace), self.keys.most());
+                misfit = Some(Misfit::TooManyKeys { pattern, namespace, most });
+                // What others of the namespace give back is told by no search.
+                seen = None;
             }
         }
         let is_first = left_out.is_some() && queues.left_out.is_none();
@@ -165,7 +177,7 @@ impl State {
         if let Some(plan) = plan {
             self.remembered.queues += found.len();
             self.remembered.queues -= queues.found.len();
-            (queues.found, queues.plan) = (found, plan.clone());
+            (queues.found, queues.plan, queues.keys) = (found, plan.clone(), keys);
             self.replace_reads(id, &plan, now);
         }
         true

@@ -44,14 +44,18 @@ pub struct Searches {
     pub(super) allowed: Allowed,
     /// When the next step may be taken.
     step_at: Option<Instant>,
-    /// The search that took the last step.
-    last: SearchId,
+    /// How many steps were taken.
+    steps: u64,
 }
 
 /// One search, again and again.
 #[derive(Debug)]
 pub struct Search {
     wild: Wild,
+    /// The namespace that asked first, whose turn it takes.
+    namespace: Box<str>,
+    /// The number of its last step; zero before the first.
+    last_step: u64,
     users: Ids,
     round: Option<Round>,
     due_at: Option<Instant>,
@@ -203,16 +207,17 @@ impl Searches {
     /// Nothing looked for yet, on a link on which these keys may be read.
     #[must_use]
     pub fn new(allowed: Allowed) -> Self {
-        Self { all: Slab::new(), ids: HashMap::new(), allowed, step_at: None, last: 0 }
+        Self { all: Slab::new(), ids: HashMap::new(), allowed, step_at: None, steps: 0 }
     }
 
-    /// The searches for these keys, for one more user. Equal ones are one.
+    /// The searches for these keys, for one more user, of this namespace. Equal ones are one.
     ///
     /// # Errors
     /// [`TooManySearches`] if there would be more than may be; nothing has changed then.
     pub fn acquire(
         &mut self,
         wilds: &[Wild],
+        namespace: &str,
         now: Instant,
     ) -> Result<Box<[SearchId]>, TooManySearches> {
         let new = wilds.iter().filter(|wild| !self.ids.contains_key(wild)).count();
@@ -223,6 +228,8 @@ impl Searches {
             *self.ids.entry(wild.clone()).or_insert_with(|| {
                 self.all.insert(Search {
                     wild: wild.clone(),
+                    namespace: namespace.into(),
+                    last_step: 0,
                     users: Ids::default(),
                     round: None,
                     due_at: Some(now),
@@ -276,18 +283,26 @@ impl Searches {
         Some(self.step_at.map_or(due_at, |step_at| step_at.max(due_at)))
     }
 
-    /// Begins the next step, if it has been due for this long. All searches that are due take turns.
+    /// Begins the next step, if it has been due for this long. All namespaces with a search that is due
+    /// take turns, and within one its searches, so that nobody waits for how much others look for.
     pub fn begin(&mut self, overdue: Duration, now: Instant) -> Option<Scan> {
         if self.next_at().is_none_or(|at| now < at + overdue) {
             return None;
         }
-        let last = self.last;
+        let mut served: HashMap<&str, u64> = HashMap::new();
+        for (_, search) in &self.all {
+            let last = served.entry(&search.namespace).or_default();
+            *last = search.last_step.max(*last);
+        }
         let is_due = |search: &Search| search.due_at().is_some_and(|at| at <= now);
-        let due = || self.all.iter().filter(|(_, search)| is_due(search)).map(|(id, _)| id);
-        let id = due().find(|id| *id > last).or_else(|| due().next())?;
-        self.last = id;
+        let due = self.all.iter().filter(|(_, search)| is_due(search));
+        let turn = |(id, search): &(SearchId, &Search)| {
+            (served.get(&*search.namespace).copied(), search.last_step, *id)
+        };
+        let (id, _) = due.min_by_key(turn)?;
+        self.steps += 1;
         let search = self.all.get_mut(id)?;
-        search.due_at = None;
+        (search.due_at, search.last_step) = (None, self.steps);
         let round = search.round.get_or_insert_with(|| Round {
             began_at: now,
             from: None,

@@ -24,6 +24,7 @@ use super::{
     observation::{Observation, Why},
     schedule::Schedule,
     searches::{Scan, Searches},
+    shares::KeyShares,
     source::{Fault, Lasts, Reply},
     subscriptions::{Subject, SubscriptionId, Subscriptions, TooMany},
 };
@@ -132,6 +133,8 @@ pub struct State {
     pub(super) searches: Searches,
     /// How much was found of it.
     pub(super) remembered: Found,
+    /// How many keys each namespace may have.
+    pub(super) keys: KeyShares,
 }
 
 impl State {
@@ -153,6 +156,7 @@ impl State {
             sweep_at: now + SWEEP_INTERVAL,
             searches: Searches::new(Allowed::all()),
             remembered: Found::default(),
+            keys: KeyShares::new(usize::MAX),
         }
     }
 

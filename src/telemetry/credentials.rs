@@ -1,15 +1,18 @@
-//! What happened to the credentials of each connection: read anew, unreadable, taken, refused.
+//! What happened to the credentials of each connection: read anew, unreadable, taken, refused; and when
+//! its certificates end.
 //!
 //! It is apart from the other metrics because a connection has one set of credentials, however many
 //! databases are read with it.
 
+use std::time::Duration;
+
 use prometheus_client::{
     encoding::EncodeLabelSet,
-    metrics::{counter::Counter, family::Family},
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
-use super::labels::CredentialEvent;
+use super::labels::{CredentialEvent, RedisCertificate, RedisPeer};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Labels {
@@ -17,9 +20,19 @@ struct Labels {
     event: CredentialEvent,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfCertificate {
+    connection: String,
+    peer: RedisPeer,
+    certificate: RedisCertificate,
+}
+
 /// Those of every connection.
 #[derive(Clone, Default)]
-pub(super) struct Credentials(Family<Labels, Counter>);
+pub(super) struct Credentials {
+    events: Family<Labels, Counter>,
+    not_after: Family<OfCertificate, Gauge>,
+}
 
 impl Credentials {
     pub(super) fn register(registry: &mut Registry) -> Self {
@@ -27,22 +40,37 @@ impl Credentials {
         registry.register(
             "redis_credentials",
             "What happened to the credentials for Redis, by connection and event",
-            credentials.0.clone(),
+            credentials.events.clone(),
+        );
+        registry.register(
+            "redis_certificate_not_after_seconds",
+            "When the certificate in use for Redis ends, Unix time",
+            credentials.not_after.clone(),
         );
         credentials
     }
 
     pub(super) fn of(&self, connection: &str) -> CredentialMetrics {
-        CredentialMetrics(Some(CredentialEvent::ALL.map(|event| {
+        let counters = CredentialEvent::ALL.map(|event| {
             let connection = connection.to_owned();
-            self.0.get_or_create_owned(&Labels { connection, event })
-        })))
+            self.events.get_or_create_owned(&Labels { connection, event })
+        });
+        let (connection, not_after) = (connection.to_owned(), self.not_after.clone());
+        CredentialMetrics(Some(Seen { connection, peer: RedisPeer::Server, counters, not_after }))
     }
 }
 
-/// Those of one connection.
+/// Those of one connection, or of its sentinels.
 #[derive(Clone, Default)]
-pub struct CredentialMetrics(Option<[Counter; CredentialEvent::ALL.len()]>);
+pub struct CredentialMetrics(Option<Seen>);
+
+#[derive(Clone)]
+struct Seen {
+    connection: String,
+    peer: RedisPeer,
+    counters: [Counter; CredentialEvent::ALL.len()],
+    not_after: Family<OfCertificate, Gauge>,
+}
 
 impl CredentialMetrics {
     /// Counts for nobody, as where a command asks Redis once.
@@ -51,10 +79,26 @@ impl CredentialMetrics {
         Self(None)
     }
 
+    /// Those of the connection's sentinels: events count with the connection's own, certificates are
+    /// told apart.
+    #[must_use]
+    pub fn to_sentinels(&self) -> Self {
+        Self(self.0.clone().map(|seen| Seen { peer: RedisPeer::Sentinels, ..seen }))
+    }
+
     /// Counts an event.
     pub fn count(&self, event: CredentialEvent) {
-        if let Some(counters) = &self.0 {
-            counters[event as usize].inc();
+        if let Some(seen) = &self.0 {
+            seen.counters[event as usize].inc();
+        }
+    }
+
+    /// Notes when a certificate in use ends, since the Unix epoch.
+    pub fn not_after(&self, certificate: RedisCertificate, at: Duration) {
+        if let Some(Seen { connection, peer, not_after, .. }) = &self.0 {
+            let (connection, peer) = (connection.clone(), *peer);
+            let seconds = i64::try_from(at.as_secs()).unwrap_or(i64::MAX);
+            not_after.get_or_create(&OfCertificate { connection, peer, certificate }).set(seconds);
         }
     }
 }

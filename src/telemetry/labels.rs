@@ -218,6 +218,26 @@ label! {
     }
 }
 
+label! {
+    /// Which certificate of a connection to Redis is meant.
+    RedisCertificate {
+        /// The one that we show.
+        Own = "own",
+        /// The first to end of the given authorities.
+        Ca = "ca",
+    }
+}
+
+label! {
+    /// Whom a connection to Redis speaks to.
+    RedisPeer {
+        /// Redis itself.
+        Server = "server",
+        /// The sentinels that name it.
+        Sentinels = "sentinels",
+    }
+}
+
 /// Declares a set of labels.
 macro_rules! labels {
     ($name:ident { $($field:ident: $type:ty),+ }) => {

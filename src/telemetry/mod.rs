@@ -14,7 +14,7 @@ pub use credentials::CredentialMetrics;
 pub use edge::Edge;
 pub use labels::{
     Certificate, Code, ConnectOutcome, CredentialEvent, Door, Handshake, Method, ObservationState,
-    PushKind, ReadCause, ReadResult, Reload, Turned,
+    PushKind, ReadCause, ReadResult, RedisCertificate, RedisPeer, Reload, Turned,
 };
 pub use link::{Link, LinkMetrics};
 pub use logging::{LogFormat, LoggingError, init_logging};

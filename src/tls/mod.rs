@@ -4,6 +4,7 @@
 //! the links to Redis. It knows neither of them, and makes no connection.
 
 mod certificate;
+mod expiry;
 mod identity;
 mod pem;
 #[cfg(test)]
@@ -13,6 +14,7 @@ mod watch;
 use std::sync::{Arc, LazyLock};
 
 pub use certificate::{Names, Unreadable, names, not_after};
+pub use expiry::{Ending, Expiry};
 pub use identity::{Authorities, Identity, TlsProblem};
 pub use pem::{PemError, bytes as pem_bytes};
 use rustls::crypto::CryptoProvider;

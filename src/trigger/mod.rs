@@ -21,7 +21,7 @@ pub use problem::{Problem, Problems, shown};
 pub use threshold::{Activation, Target, ThresholdError};
 
 use crate::{
-    layouts::{Answer, Count, Counts, Misfit, Plan, Search},
+    layouts::{Answer, Count, Counts, Misfit, Plan, Reach, Search},
     signals::Signal,
 };
 
@@ -95,6 +95,12 @@ impl Trigger {
 }
 
 impl Trigger {
+    /// What it asks of this database, for who has to allow it.
+    #[must_use]
+    pub fn reach(&self, database: u32) -> Reach {
+        Reach::of((&self.plan, self.search.as_deref()), database)
+    }
+
     /// Its plan, with patterns as if they were names; for what is said of it.
     #[must_use]
     pub fn in_words(&self) -> Cow<'_, Plan> {

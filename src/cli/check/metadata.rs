@@ -77,6 +77,12 @@ impl<'v> Metadata<'v> {
         self.unknown.iter().find(is_name).copied()
     }
 
+    /// Whether what only the cluster knows changes nothing of what is read.
+    pub(super) fn says_what_is_read(&self) -> bool {
+        let of_the_number = ["target", "activation", "staleFor", "activityWindow", "signal"];
+        self.unknown.iter().all(|spelled| of_the_number.contains(&plain_key(spelled)))
+    }
+
     /// What KEDA would send, parsed. Where only the cluster knows the layout, it is the one that
     /// fits the other keys best.
     pub(super) fn parse(&self, registry: &Registry) -> Result<Trigger, Problems> {

@@ -4,6 +4,7 @@
 //! prints nothing and ends nothing. What a trigger may be it asks the server's own parser and
 //! rules.
 
+mod acl;
 mod manifest;
 mod metadata;
 mod object;
@@ -16,7 +17,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub use report::{Finding, Report, Severity};
+pub use acl::acl;
+pub use report::{Asked, Finding, Report, Severity};
 
 use crate::config::{Config, read_file, read_text};
 use report::Desk;
@@ -55,6 +57,12 @@ pub fn check_manifest_text(text: &str, config: Option<&Config>) -> Report {
     let mut report = Report::default();
     check_manifest(text, config, &mut report.file("-"));
     report
+}
+
+/// Whether any of these files is read as a manifest.
+#[must_use]
+pub fn has_manifest(files: &[PathBuf]) -> bool {
+    files.iter().any(|path| format_of(path) == Some(Format::Manifest))
 }
 
 fn is_stdin(path: &Path) -> bool {

@@ -3,7 +3,9 @@
 //! It is apart because every kind of file reports alike. It knows nothing of manifests or
 //! configurations.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
+
+use crate::layouts::Reach;
 
 /// Whether a finding fails the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,6 +61,18 @@ pub struct Report {
     findings: Vec<Finding>,
     files: usize,
     triggers: usize,
+    asked: BTreeMap<String, Asked>,
+}
+
+/// What the triggers without a problem ask of one connection.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asked {
+    /// How many they are.
+    pub triggers: usize,
+    /// How many of them say something that only the cluster knows, so that the rest is not all.
+    pub unknown: usize,
+    /// What they ask.
+    pub reach: Reach,
 }
 
 impl Report {
@@ -77,6 +91,13 @@ impl Report {
     #[must_use]
     pub fn notes(&self) -> usize {
         self.count(Severity::Note)
+    }
+
+    /// What the triggers ask of the connection of this name, if there are any for it. Of those with a
+    /// problem nothing is known.
+    #[must_use]
+    pub fn asked(&self, connection: &str) -> Option<&Asked> {
+        self.asked.get(connection)
     }
 
     fn count(&self, severity: Severity) -> usize {
@@ -148,6 +169,14 @@ impl Desk<'_> {
     /// Counts a trigger that was looked at.
     pub(super) fn trigger(&mut self) {
         self.report.triggers += 1;
+    }
+
+    /// Notes what a trigger asks of a connection that lets it, and whether that is all.
+    pub(super) fn asks(&mut self, connection: &str, reach: Reach, is_whole: bool) {
+        let asked = self.report.asked.entry(connection.to_owned()).or_default();
+        asked.triggers += 1;
+        asked.unknown += usize::from(!is_whole);
+        asked.reach.extend(reach);
     }
 
     fn write(&mut self, severity: Severity, path: &str, message: String) {

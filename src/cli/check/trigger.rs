@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     config::{Config, Connection, Denied},
-    layouts::Registry,
+    layouts::{Reach, Registry},
     signals::Signal,
     trigger::{Family, Trigger, shown},
 };
@@ -197,14 +197,24 @@ impl TriggerCheck<'_, '_> {
             trigger.database = None;
         }
         let admitted = self.object.namespace.map_or(Ok(()), |name| connection.access.admits(name));
+        let is_admitted = admitted.is_ok();
         if let Err(denied) = admitted {
             self.denied(connection, &denied, "metadata.namespace");
         }
         match connection.access.covers(&trigger) {
-            Ok(_) => self.left_out(connection, &trigger),
+            Ok(database) => {
+                self.left_out(connection, &trigger);
+                if is_admitted {
+                    let is_whole = metadata.says_what_is_read();
+                    self.desk.asks(&connection.name, trigger.reach(database), is_whole);
+                }
+            }
             Err(ref denied @ Denied::Key { ref key, .. }) => {
                 match metadata.stood_in(key, self.registry()) {
-                    Some(unknown) => self.unchecked(unknown, "the rule `keys` is"),
+                    Some(unknown) => {
+                        self.unchecked(unknown, "the rule `keys` is");
+                        self.desk.asks(&connection.name, Reach::default(), false);
+                    }
                     None => self.denied(connection, denied, &format!("{}.metadata", self.path)),
                 }
             }

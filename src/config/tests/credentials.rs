@@ -21,6 +21,8 @@ fn settings_of_tls_commands_and_limits_are_read() {
         triggers_per_namespace = 1
         keys_per_namespace = 2
         streams_per_namespace = 3
+        searches_per_namespace = 4
+        heartbeats_per_namespace = 5
     "#;
     let config = Config::parse(toml, FILE).unwrap();
     let connection = |name: &str| &config.connections[name];
@@ -40,7 +42,8 @@ fn settings_of_tls_commands_and_limits_are_read() {
     assert_eq!(command("default").refresh, Duration::from_secs(30));
     assert_eq!(command("bare").refresh, limits::PASSWORD_REFRESH);
     assert!(!format!("{config:?}").contains("--for"), "arguments may be secret");
-    assert_eq!(config.quota, Quota { triggers: 1, keys: 2, streams: 3 });
+    let quota = Quota { triggers: 1, keys: 2, streams: 3, searches: 4, heartbeats: 5 };
+    assert_eq!(config.quota, quota);
 }
 
 #[test]
@@ -68,6 +71,8 @@ fn what_is_wrong_with_them_is_told_by_name() {
         triggers_per_namespace = 0
         keys_per_namespace = -1
         streams_per_namespace = 1000000
+        searches_per_namespace = 257
+        heartbeats_per_namespace = 0
     "#,
     );
     for part in [
@@ -87,6 +92,8 @@ fn what_is_wrong_with_them_is_told_by_name() {
         "limits.triggers_per_namespace: is 0; must be a number from 1 to 50000",
         "limits.keys_per_namespace: is -1; must be a number from 1 to 3200000",
         "limits.streams_per_namespace: is 1000000; must be a number from 1 to 100000",
+        "limits.searches_per_namespace: is 257; must be a number from 1 to 256",
+        "limits.heartbeats_per_namespace: is 0; must be a number from 1 to 64",
     ] {
         assert!(told.contains(part), "{part} is not in: {told}");
     }

@@ -9,6 +9,7 @@ mod model;
 mod order;
 mod outages;
 mod patterns;
+mod shares;
 mod streams;
 mod truth;
 
@@ -20,7 +21,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Observation, Sampler, Subject, Watch, Why};
+use super::{KeyShares, Observation, Sampler, Subject, Watch, Why};
 use crate::{
     layouts::{Allowed, Registry},
     limits, telemetry,
@@ -51,11 +52,22 @@ impl World {
         world
     }
 
+    /// A sampler that is connected, and shares these keys out.
+    async fn sharing(keys: KeyShares) -> Self {
+        let world = Self::of(Redis::new(true), |sampler| sampler.sharing(keys));
+        ms(20).await;
+        world
+    }
+
     fn allowing(redis: Redis, allowed: Allowed) -> Self {
+        Self::of(redis, |sampler| sampler.reading(allowed))
+    }
+
+    fn of(redis: Redis, with: impl FnOnce(Sampler) -> Sampler) -> Self {
         let metrics = telemetry::Metrics::new();
         let link = telemetry::Link { connection: "default".to_owned(), database: 0 };
         let sampler = Sampler::new("default".to_owned(), limits::HOLD_STALE, metrics.link(link));
-        let sampler = sampler.reading(allowed);
+        let sampler = with(sampler);
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(sampler.run(redis.clone(), stop.clone()));
@@ -103,9 +115,13 @@ fn subject(pairs: &[(&str, &str)]) -> Arc<Subject> {
 }
 
 fn named(name: &str, pairs: &[(&str, &str)]) -> Arc<Subject> {
+    of("ns", name, pairs)
+}
+
+fn of(namespace: &str, name: &str, pairs: &[(&str, &str)]) -> Arc<Subject> {
     let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
     let trigger = Trigger::parse(pairs.collect::<Vec<_>>(), Registry::builtin()).unwrap();
-    Subject::new("ns".to_owned(), name.to_owned(), Arc::new(trigger))
+    Subject::new(namespace.to_owned(), name.to_owned(), Arc::new(trigger))
 }
 
 /// Lets the model's time pass; nothing is waited for in real time.
