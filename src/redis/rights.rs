@@ -98,9 +98,10 @@ fn rules(connection: &Connection) -> Rights {
 
 fn line(connection: &Connection, rights: &Rights, Reach { channels, .. }: &Reach) -> String {
     let user = connection.username.as_deref().unwrap_or(USER);
-    let mut words: Vec<String> =
-        ["ACL", "SETUSER", user, "reset", "on", ">PASSWORD"].map(|word| quoted(word.as_bytes())).into();
-    let named = |sign: u8, pattern: &[u8]| quoted(&[&[sign], &*in_acl(pattern)].concat());
+    let mut words: Vec<String> = ["ACL", "SETUSER", user, "reset", "on", ">PASSWORD"]
+        .map(|word| quoted(word.as_bytes()))
+        .into();
+    let named = |sign: u8, pattern: &[u8]| quoted(&[&[sign][..], &in_acl(pattern)].concat());
     words.extend(rights.keys.iter().map(|pattern| named(b'~', pattern)));
     if !channels.is_empty() {
         // `reset` alone gives all channels where `acl-pubsub-default` does, as before Redis 7.
@@ -130,7 +131,7 @@ fn commands(read: &Read) -> Vec<&'static str> {
                 Members::Due(_) | Members::Leased(_) => &["zcount", "zrangebyscore", "time"],
             };
             let others = ["llen", "hlen", "scard", "exists", "type", "getrange", "xlen"];
-            [&others, of_sorted_sets].concat()
+            [&others[..], of_sorted_sets].concat()
         }
         Read::Group { .. } => vec!["xinfo|groups", "xlen", "xrange", "type"],
         Read::Idle { .. } => vec!["xinfo|groups", "xlen", "xpending", "type"],

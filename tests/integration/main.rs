@@ -39,6 +39,7 @@ mod stream_groups;
 mod streams;
 mod tenancy;
 mod tls;
+mod tricks;
 mod values;
 mod windows;
 

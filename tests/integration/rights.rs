@@ -29,7 +29,8 @@ fn printed(config: &str, triggers: &[&[(&str, &str)]]) -> String {
     let triggers: String = (triggers.iter())
         .map(|pairs| {
             let pairs: BTreeMap<&str, &str> = pairs.iter().copied().collect();
-            let lines = pairs.iter().map(|(key, value)| format!("      {key}: {}\n", quoted(value)));
+            let lines =
+                pairs.iter().map(|(key, value)| format!("      {key}: {}\n", quoted(value)));
             let lines: String = lines.collect();
             format!("  - type: external-push\n    metadata:\n      scalerAddress: p:9090\n{lines}")
         })
@@ -116,7 +117,8 @@ async fn the_rights_for_some_triggers_are_all_that_they_use(kind: Kind) {
            HSET p:work t {"queue":"q"}"#,
     );
     let address = server.address();
-    let config = format!("[redis.default]\nurl = \"redis://least:pass@{address}/0\"\nscan = true\n");
+    let config =
+        format!("[redis.default]\nurl = \"redis://least:pass@{address}/0\"\nscan = true\n");
     let triggers: &[(&[(&str, &str)], f64)] = &[
         (&[("waiting", "w,n,x,h,z"), ("scheduled", "s"), ("inFlight", "f")], 11.0),
         (&[("layout", "stream"), ("queue", "y"), ("group", "g")], 2.0),
@@ -145,7 +147,8 @@ async fn the_rights_for_some_triggers_are_all_that_they_use(kind: Kind) {
     let service = Setup::default().config(config).start().await;
     let keda = service.keda().await;
     for (pairs, jobs) in triggers {
-        let seen = async || keda.value(&as_trigger(pairs)).await.map_err(|status| status.to_string());
+        let seen =
+            async || keda.value(&as_trigger(pairs)).await.map_err(|status| status.to_string());
         eventually_is(seconds(25), Ok(*jobs), seen).await;
     }
     // A string that is gone takes further commands to tell from an empty one.
@@ -187,8 +190,10 @@ async fn the_rights_for_some_triggers_are_all_that_they_use(kind: Kind) {
 async fn names_that_look_like_patterns_are_allowed_as_themselves(kind: Kind) {
     let server = Server::start(kind);
     let address = server.address();
-    let config = format!("[redis.default]\nurl = \"redis://least:pass@{address}/0\"\nscan = true\n");
-    let odd = [r"a\*", r"b\[1]", r"c\?", "d\\\\d", "e'e", "f\"f", "ü", "\u{2007}g", "h{{h}", "-*", "~i"];
+    let config =
+        format!("[redis.default]\nurl = \"redis://least:pass@{address}/0\"\nscan = true\n");
+    let odd =
+        [r"a\*", r"b\[1]", r"c\?", "d\\\\d", "e'e", "f\"f", "ü", "\u{2007}g", "h{{h}", "-*", "~i"];
     let triggers: Vec<[(&str, &str); 1]> = odd.iter().map(|name| [("queue", *name)]).collect();
     let asked: Vec<&[(&str, &str)]> = triggers.iter().map(|pairs| &pairs[..]).collect();
     allow(&server, &line(&printed(&config, &asked)));
@@ -217,7 +222,8 @@ fn what_only_the_cluster_knows_is_allowed_as_far_as_the_rules_do() {
     assert!(printed(config, &[of_number]).starts_with(start));
     let unknown: &[(&str, &str)] = &[("queueFromEnv", "QUEUE")];
     let said = printed(config, &[queue, unknown]);
-    let told = "# connection default, for 2 triggers, of which only the cluster knows all that 1 ask: ";
+    let told =
+        "# connection default, for 2 triggers, of which only the cluster knows all that 1 ask: ";
     assert!(said.starts_with(told), "{said}");
     assert!(said.contains(" ~team:* +llen +lrange +zcard "), "{said}");
 }

@@ -10,7 +10,8 @@ use crate::{
 };
 
 async fn with(server: &Server, limits: &str) -> Service {
-    let config = format!("[limits]\n{limits}\n[redis.default]\nurl = \"{}\"\nscan = true\n", server.url());
+    let config =
+        format!("[limits]\n{limits}\n[redis.default]\nurl = \"{}\"\nscan = true\n", server.url());
     Setup::default().config(config).start().await
 }
 
@@ -79,7 +80,11 @@ async fn no_namespace_takes_what_there_is_to_look_for_or_to_listen_to() {
     })
     .await;
     assert!(ask(&keda, &of("greedy", queue("plain"))).await.is_ok());
-    is_at_limit(&ask(&keda, &of("greedy", queue("modest-*"))).await.unwrap_err(), "greedy", "searches");
+    is_at_limit(
+        &ask(&keda, &of("greedy", queue("modest-*"))).await.unwrap_err(),
+        "greedy",
+        "searches",
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,8 +120,7 @@ async fn keys_that_a_pattern_finds_are_of_the_share_and_no_part_of_them_is_a_sum
     })
     .await;
     is_at_limit(&told, "one", "keys");
-    let methods = service.metric(
-        "penstock_rpcs_total{method=\"GetMetrics\",code=\"RESOURCE_EXHAUSTED\"}",
-    );
+    let methods =
+        service.metric("penstock_rpcs_total{method=\"GetMetrics\",code=\"RESOURCE_EXHAUSTED\"}");
     assert!(methods.await >= 2.0);
 }

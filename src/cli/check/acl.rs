@@ -37,7 +37,8 @@ fn of_triggers(connection: &Connection, asked: Option<&Asked>) -> (String, Optio
     let Some(Asked { triggers, unknown, reach }) = asked else {
         return (", which none of these triggers uses".to_owned(), None);
     };
-    let mut what = format!(", for {triggers} {}", if *triggers == 1 { "trigger" } else { "triggers" });
+    let mut what =
+        format!(", for {triggers} {}", if *triggers == 1 { "trigger" } else { "triggers" });
     if *unknown == 0 {
         return (what, Some(acl_line_of(connection, reach)));
     }

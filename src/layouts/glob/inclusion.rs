@@ -24,7 +24,8 @@ impl Glob {
         let mut seen = HashSet::from([begun.clone()]);
         let mut open = vec![begun];
         while let Some(places) = open.pop() {
-            let ended = after.as_bytes().iter().fold(places.clone(), |at, byte| self.next(&at, *byte));
+            let ended =
+                after.as_bytes().iter().fold(places.clone(), |at, byte| self.next(&at, *byte));
             if !ended.contains(&self.steps.len()) || seen.len() > SETS {
                 return false;
             }
@@ -95,12 +96,21 @@ mod tests {
         }
         // Each has members that many samples would not have.
         for pattern in [
-            "?*:work", "[^b]*:work", "*[^z]:work", "*:work?", "?:work", "a*", r"\*:work",
-            "*a*:work", ":work",
+            "?*:work",
+            "[^b]*:work",
+            "*[^z]:work",
+            "*:work?",
+            "?:work",
+            "a*",
+            r"\*:work",
+            "*a*:work",
+            ":work",
         ] {
             assert!(!includes(pattern, "", ":work"), "{pattern}");
         }
-        assert!(includes("bull:*:lock", "bull:q:", ":lock") && includes("bull:*", "bull:q:", ":lock"));
+        assert!(
+            includes("bull:*:lock", "bull:q:", ":lock") && includes("bull:*", "bull:q:", ":lock")
+        );
         assert!(includes("bull:?:*", "bull:q:", "") && includes("b[a-z]ll:*k", "bull:", "k"));
         assert!(!includes("bull:q:[0-9]*:lock", "bull:q:", ":lock"));
         assert!(!includes("bull:r:*", "bull:q:", ":lock"));

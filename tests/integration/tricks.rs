@@ -1,0 +1,270 @@
+//! Tricks by which a namespace might come to another's keys: each is refused, or reads its own.
+//!
+//! It is apart from the table of plain cross reads because here a connection scans, layouts are of the
+//! administrator's own, and what a refusal would be is not always a rule.
+
+use deadpool_redis::redis;
+use tonic::Code;
+
+use crate::{
+    harness::{Kind, PATIENCE, Server, Service, Setup, eventually_is},
+    wire::{Keda, Trigger, trigger},
+};
+
+/// Two teams, each with keys of its own; in those of the second is more than anybody asks for.
+struct Stage {
+    server: Server,
+    service: Service,
+    keda: Keda,
+}
+
+const LAYOUTS: &str = r#"
+[layouts.parts]
+doc = "Parts."
+[layouts.parts.params.tenant]
+type = "name"
+default = "a"
+may_be_empty = true
+doc = "The tenant."
+example = "a"
+[layouts.parts.params.queue]
+type = "keys"
+required = true
+doc = "The queue."
+example = "q"
+[[layouts.parts.waiting]]
+read = "size"
+key = "{tenant}:{queue}"
+[layouts.braces]
+doc = "Braces."
+[layouts.braces.params.queue]
+type = "keys"
+required = true
+doc = "The queue."
+example = "q"
+[[layouts.braces.waiting]]
+read = "size"
+key = "a:{{{queue}}}"
+"#;
+
+impl Stage {
+    async fn new(rules: &str) -> Self {
+        let server = Server::start(Kind::Redis);
+        let jobs = ["x"; 9].join(" ");
+        for key in ["b:q", "b:*", "b", "b:a:q", ":b:q", "q", "unacked", "{b}:q", "B:q"] {
+            server.run(&format!("RPUSH {key} {jobs}"));
+        }
+        server.run("RPUSH a:q 1");
+        let mut link = server.connect();
+        redis::cmd("SELECT").arg(1).exec(&mut link).unwrap();
+        for key in ["a:q", "b:q", "q"] {
+            redis::cmd("RPUSH").arg(key).arg(&["x"; 9]).exec(&mut link).unwrap();
+        }
+        let address = server.address();
+        let config = format!(
+            "[redis.default]\nurl = \"redis://{address}/0\"\nnamespaces = [\"team-a\"]\nscan = true\n{rules}\n\
+             [redis.b]\nurl = \"redis://{address}/1\"\nnamespaces = [\"team-b\"]\n{LAYOUTS}"
+        );
+        let service = Setup::default().config(config).start().await;
+        let keda = service.keda().await;
+        Self { server, service, keda }
+    }
+
+    fn trigger(pairs: &[(&str, &str)]) -> Trigger {
+        Trigger { namespace: "team-a".to_owned(), ..trigger(pairs.iter().copied()) }
+    }
+
+    async fn asked(&self, pairs: &[(&str, &str)]) -> Result<f64, Code> {
+        self.keda.value(&Self::trigger(pairs)).await.map_err(|status| status.code())
+    }
+}
+
+const KEYS: &str = "keys = [\"a:*\", \"{a}:*\"]";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_spelled_otherwise_is_refused_or_is_ones_own() {
+    let stage = Stage::new(KEYS).await;
+    let (denied, invalid) = (Err(Code::PermissionDenied), Err(Code::InvalidArgument));
+    let long = format!("a:{}", "q".repeat(1_100));
+    let cases: &[(&[(&str, &str)], Result<f64, Code>)] = &[
+        // Databases by other spellings.
+        (&[("queue", "a:q"), ("database", "00")], Ok(1.0)),
+        (&[("queue", "a:q"), ("database", "01")], denied),
+        (&[("queue", "a:q"), ("database", "+1")], denied),
+        (&[("queue", "a:q"), ("database", " 1")], denied),
+        (&[("queue", "a:q"), ("database", "1 ")], denied),
+        (&[("queue", "a:q"), ("database", "-1")], invalid),
+        (&[("queue", "a:q"), ("database", "0x1")], invalid),
+        (&[("queue", "a:q"), ("database", "1.0")], invalid),
+        (&[("queue", "a:q"), ("database", "١")], invalid),
+        (&[("queue", "a:q"), ("database", "4294967297")], invalid),
+        (&[("queue", "a:q"), ("database", "18446744073709551617")], invalid),
+        (&[("queue", "a:q"), ("database", "")], invalid),
+        (&[("queue", "a:q"), ("databaseFromEnv", "1")], denied),
+        // Names of connections.
+        (&[("queue", "a:q"), ("redis", "B")], invalid),
+        (&[("queue", "a:q"), ("redis", "b")], denied),
+        (&[("queue", "a:q"), ("redis", "ｂ")], invalid),
+        (&[("queue", "a:q"), ("redis", "default,b")], invalid),
+        (&[("queue", "a:q"), ("redis", "default/1")], invalid),
+        (&[("queue", "a:q"), ("redis", "DEFAULT")], invalid),
+        // Keys of the metadata twice, and by other spellings.
+        (&[("queue", "a:q"), ("queueFromEnv", "b:q")], invalid),
+        (&[("queue", "a:q"), ("Queue", "b:q")], invalid),
+        (&[("queue", "a:q"), ("waitingFromEnv", "b:q")], invalid),
+        (&[("queue", "a:q"), ("redis", "default"), ("redisFromEnv", "b")], invalid),
+        (&[("queue", "a:q"), ("redis\0", "b")], invalid),
+        (&[("queueFromEnvFromEnv", "b:q")], invalid),
+        // Bytes that are no characters, too many, or look like others.
+        (&[("queue", "a:q\0b:q")], invalid),
+        (&[("queue", "a:q\nb:q")], invalid),
+        (&[("queue", "a:q\u{7f}")], invalid),
+        (&[("queue", &long)], invalid),
+        (&[("queue", "ａ:q")], denied),
+        (&[("queue", "a\u{301}:q")], denied),
+        (&[("queue", "\u{feff}a:q")], denied),
+        (&[("queue", "á:q")], denied),
+        (&[("queue", "a：q")], denied),
+        // Blanks and weights around names.
+        (&[("queue", "a:q,\u{a0}b:q")], denied),
+        (&[("queue", "a:q=1, b:q =2")], denied),
+        (&[("queue", r"b:q\=1")], denied),
+        (&[("queue", r"a:q\=1\,b:q")], Ok(0.0)),
+        // Braces are only braces, once and for all.
+        (&[("queue", "{queue}")], denied),
+        (&[("queue", "{0x62}:q")], denied),
+        (&[("layout", "braces"), ("queue", "}b:q{")], Ok(0.0)),
+        (&[("layout", "braces"), ("queue", "{queue}")], Ok(0.0)),
+        (&[("layout", "parts"), ("queue", "q")], Ok(1.0)),
+        (&[("layout", "parts"), ("queue", "q"), ("tenant", "b")], denied),
+        (&[("layout", "parts"), ("queue", "b:q"), ("tenant", "")], denied),
+        (&[("layout", "parts"), ("queue", "q"), ("tenant", "b:a")], denied),
+        (&[("layout", "parts"), ("queue", "q"), ("tenant", "{queue}")], denied),
+        (&[("layout", "parts"), ("queue", "q"), ("tenant", "a,b")], denied),
+        (&[("layout", "parts"), ("queue", "q"), ("tenant", "*")], denied),
+        // Prefixes with colons, and parts that one may add.
+        (&[("layout", "bullmq"), ("prefix", "a:b"), ("queue", "q")], Ok(0.0)),
+        (&[("layout", "bullmq"), ("prefix", ":b"), ("queue", "q")], denied),
+        (&[("layout", "bullmq"), ("prefix", "{b}"), ("queue", "q")], denied),
+        (&[("layout", "rq"), ("prefix", "a:../b:"), ("queue", "q")], Ok(0.0)),
+        (&[("layout", "reliable-list"), ("queue", "a:q"), ("processing", "/../b:q")], Ok(1.0)),
+        // Celery: steps, keys and channels.
+        (&[("layout", "celery"), ("queue", "a:q"), ("unackedKey", "a:u"), ("sep", "b")], invalid),
+        (
+            &[
+                ("layout", "celery"),
+                ("queue", "a:q"),
+                ("unackedKey", "a:u"),
+                ("prioritySteps", "b:q,*"),
+            ],
+            Ok(1.0),
+        ),
+        (&[("layout", "celery"), ("queue", "q"), ("keyPrefix", "")], denied),
+        (
+            &[
+                ("layout", "celery"),
+                ("queue", "a:q"),
+                ("unackedKey", "a:u"),
+                ("running", "heartbeats"),
+            ],
+            denied,
+        ),
+        (
+            &[
+                ("layout", "celery"),
+                ("queue", "q"),
+                ("keyPrefix", "b:"),
+                ("unackedKey", "a:u"),
+                ("running", "heartbeats"),
+                ("pool", "*"),
+            ],
+            denied,
+        ),
+        (&[("layout", "celery"), ("queue", "a:*"), ("running", "heartbeats")], denied),
+        // Layouts by other spellings.
+        (&[("layout", "KEYS"), ("queue", "b:q")], invalid),
+        (&[("layout", "keys\0"), ("queue", "a:q")], invalid),
+    ];
+    let mut wrong = Vec::new();
+    for (pairs, expected) in cases {
+        let seen = stage.asked(pairs).await;
+        if seen != *expected {
+            wrong.push(format!("{pairs:?}: {seen:?}, expected {expected:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    for namespace in
+        ["team-a\u{200b}", "TEAM-A", "team-\u{430}", "team-a,team-b", "team-?", "[t]eam-a"]
+    {
+        let asked =
+            Trigger { namespace: namespace.to_owned(), ..Stage::trigger(&[("queue", "a:q")]) };
+        let status = stage.keda.value(&asked).await.unwrap_err();
+        assert_eq!(status.code(), Code::PermissionDenied, "{namespace:?}: {status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pattern_finds_ones_own_keys_alone_however_it_is_written() {
+    let stage = Stage::new(KEYS).await;
+    stage.server.run("RPUSH a:x,b:q 1\nRPUSH a:{queue} 1\nRPUSH {a}:q 1");
+    let (denied, invalid) = (Err(Code::PermissionDenied), Err(Code::InvalidArgument));
+    let pattern = async |queue: &str| stage.asked(&[("queue", queue)]).await;
+    for (queue, expected) in [
+        // What is found is a name and no list, no template and no pattern.
+        ("a:*", Ok(3.0)),
+        ("a:[x-z]*", Ok(1.0)),
+        ("*", Ok(4.0)),
+        ("?:q", Ok(1.0)),
+        ("[!-~]:q", Ok(1.0)),
+        ("[ab]:q", Ok(1.0)),
+        ("[^b]:q", Ok(1.0)),
+        ("[a-]:q", Ok(1.0)),
+        (r"[\a]:q", Ok(1.0)),
+        (r"\a:?", Ok(1.0)),
+        ("{?}:q", Ok(1.0)),
+        ("*:q,b:*", denied),
+        ("a:*,b:q", denied),
+        ("b:*", denied),
+        (r"\b:*", denied),
+        (r"\**", denied),
+        (r"b:\*", denied),
+        ("[]a:q", invalid),
+        ("[^]a:q", invalid),
+        ("[a:q", invalid),
+        ("a:[z-", invalid),
+        ("a:*\\", invalid),
+    ] {
+        eventually_is(PATIENCE, expected, async || match pattern(queue).await {
+            // Until everything was looked through once.
+            Err(Code::Unavailable) => pattern(queue).await,
+            other => other,
+        })
+        .await;
+    }
+    let left_out = stage.service.log_with(
+        "a queue that matches is left out, since the rule `keys` does not include a key of it",
+    );
+    assert!(!left_out.is_empty(), "it is told");
+}
+
+/// Sidekiq's processes name keys of their own, `PROCESS:work`: who writes that set says which are read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_keys_of_members_need_a_rule_that_includes_whatever_a_member_may_be() {
+    let sidekiq = [("layout", "sidekiq"), ("queue", "q")];
+    for (rule, allowed) in [
+        ("*:work", true),
+        ("*work*", true),
+        ("[^b]*:work", false),
+        ("[!-~]*:work", false),
+        ("*[^x]:work", false),
+        ("?*:work", false),
+    ] {
+        let others = "\"paused\", \"queue:q\", \"processes\", \"schedule\", \"retry\"";
+        let stage = Stage::new(&format!("keys = [{others}, \"{rule}\"]")).await;
+        stage.server.run(r#"SADD processes b"#);
+        stage.server.run(r#"HSET b:work t {"queue":"q"}"#);
+        let seen = stage.asked(&sidekiq).await;
+        let expected = if allowed { Ok(1.0) } else { Err(Code::PermissionDenied) };
+        assert_eq!(seen, expected, "{rule}");
+    }
+}
