@@ -81,7 +81,7 @@ fn words(line: &str) -> Vec<Vec<u8>> {
 
 fn allow(server: &Server, line: &str) {
     let mut command = redis::Cmd::new();
-    words(line).into_iter().for_each(|word| drop(command.arg(word)));
+    command.arg(words(line));
     command.exec(&mut server.connect()).unwrap();
 }
 
