@@ -110,6 +110,8 @@ pub const SAMPLE_MAX_AGE: Duration = Duration::from_secs(1);
 pub const SAFETY_MAX_AGE: Duration = Duration::from_mins(10);
 /// By how much Redis's clock may run away from ours before what was to change at a time is read again.
 pub const CLOCK_DRIFT: Duration = Duration::from_millis(50);
+/// The latest time that Redis may say it is, the year 10000: what is added to it stays a time.
+pub const CLOCK_MAX: Duration = Duration::from_secs(253_402_300_800);
 /// The longest activity window that a trigger may have.
 pub const ACTIVITY_WINDOW_MAX: Duration = Duration::from_hours(24);
 /// How long one round trip to Redis may take before the link counts as broken.
@@ -142,6 +144,18 @@ pub const PASSWORD_REFRESHES: (Duration, Duration) =
 pub const PASSWORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// Connections that one pool may hold: one for the worker, one for its replacement.
 pub const POOL_CONNECTIONS: usize = 2;
+/// Bytes that Redis, a node of a cluster or a sentinel may send before we say something again, and
+/// what their lines become; then the connection is ended. We say something every second at least.
+/// The largest that we ask for on purpose are values of 16 MiB in rounds of half a MiB; Redis itself
+/// ends a subscriber that 32 MiB wait for.
+pub const REPLY_BYTES: usize = 64 * 1024 * 1024;
+/// The same for a sentinel, whose longest reply has some two KiB.
+pub const SENTINEL_REPLY_BYTES: usize = 1024 * 1024;
+/// What one line of a reply counts for in addition to its bytes: a value of the client library
+/// (redis 1.8) has 56 bytes, and a vector of them room for as many again.
+pub const REPLY_LINE_BYTES: usize = 112;
+/// Addresses of one name that are tried at once.
+pub const ADDRESSES: usize = 16;
 /// Commands in flight on one connection.
 pub const PIPELINE_BUFFER: usize = 64;
 /// How long one round trip to a node of a cluster may take before the node is set aside: less than

@@ -9,7 +9,7 @@ use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, timeout_at},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{info, warn};
 
 use crate::limits;
@@ -34,6 +34,13 @@ pub struct Ended {
     pub task: String,
     /// What it ended with.
     pub why: String,
+}
+
+/// Starts a task that serves one thing alone and ends with it: when the handle is dropped. Its end is
+/// seen by that thing, so that it needs no name here.
+#[expect(clippy::disallowed_methods, reason = "this is the one file that spawns")]
+pub fn attend(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(task))
 }
 
 /// The tasks of the process.

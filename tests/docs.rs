@@ -127,6 +127,32 @@ fn every_configuration_on_the_page_of_topologies_is_one() {
     assert!(page.contains(&line), "the page does not have: {line}");
 }
 
+/// Whether a file below `tests` or `src` has a test of this name.
+fn has_test(file: &str, name: &str) -> bool {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let Ok(text) = fs::read_to_string(path) else { return false };
+    let own =
+        text.contains(&format!("]\nfn {name}(")) || text.contains(&format!("]\nasync fn {name}("));
+    let indented = text.contains(&format!("    fn {name}("));
+    let listed = text.contains("on_both_servers!(") && text.contains(&format!("    {name},\n"));
+    own || indented && text.contains("#[test]") || listed
+}
+
+#[test]
+fn every_row_of_the_table_of_hostile_inputs_names_a_test_that_there_is() {
+    let page = read("docs/hostile-inputs.md");
+    let rows = page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| input"));
+    let rows: Vec<&str> = rows.filter(|line| !line.starts_with("| --- |")).collect();
+    assert!(rows.len() >= 60, "{} rows", rows.len());
+    for row in rows {
+        let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        assert_eq!(cells.len(), 4, "{row}");
+        assert!(cells.iter().all(|cell| !cell.is_empty()), "{row}");
+        let (file, name) = cells[3].trim_matches('`').split_once("` `").unwrap();
+        assert!(has_test(file, name), "{file} has no test {name}");
+    }
+}
+
 #[test]
 fn every_signal_is_documented() {
     let text = read("docs/triggers.md");

@@ -43,6 +43,7 @@ const CLOCK: &[&str] = &["wall_now"];
 /// Crates that only these files may name.
 const OWNED: &[(&str, &[&str])] = &[
     ("redis", &["redis/"]),
+    ("deadpool", &["redis/"]),
     ("deadpool_redis", &["redis/"]),
     ("tonic", &["grpc/"]),
     ("tonic_health", &["grpc/"]),
@@ -55,7 +56,8 @@ const OWNED: &[(&str, &[&str])] = &[
     ("clap", &["cli/", "main.rs"]),
     ("anyhow", &["cli/", "main.rs"]),
     ("x509_cert", &["tls/"]),
-    ("tokio_rustls", &["grpc/"]),
+    ("tokio_rustls", &["grpc/", "redis/"]),
+    ("rustls_native_certs", &["tls/"]),
     ("rustls", &["tls/", "grpc/", "redis/"]),
     ("rustix", &["redis/password_command.rs"]),
     (
@@ -66,6 +68,7 @@ const OWNED: &[(&str, &[&str])] = &[
             "telemetry/link.rs",
             "telemetry/labels.rs",
             "telemetry/credentials.rs",
+            "telemetry/sentinels.rs",
         ],
     ),
 ];

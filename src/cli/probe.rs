@@ -16,7 +16,7 @@ use crate::{
     limits,
     redis::{Exchange, Identity, RedisSource, SourceLink},
     sampling::{Changes, Fault, Link, Reply, Source},
-    telemetry::CredentialMetrics,
+    telemetry::{CredentialMetrics, SentinelMetrics},
     time::Instant,
     trigger::{Trigger, Verdict},
 };
@@ -61,7 +61,8 @@ pub(super) async fn probe(
         .with_context(|| format!("connection `{name}`"))?;
     let identity = Identity::new(connection, CredentialMetrics::unseen());
     identity.renew().await?;
-    let source = RedisSource::with_identity(connection, database, identity);
+    let source =
+        RedisSource::with_identity(connection, database, identity, SentinelMetrics::unseen());
     let place = connection.endpoint.to_string();
     let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
     let mut link = link.with_context(|| format!("{place} did not answer in time"))??;

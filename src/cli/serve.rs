@@ -112,9 +112,11 @@ fn route(
         } else {
             format!("{}/{database}", connection.name)
         };
+        let sentinels = metrics.sentinels(&link);
         let sampler = Sampler::new(name.clone(), connection.hold_stale, metrics.link(link));
         let sampler = sampler.reading(access.keys().clone()).sharing(keys.clone());
-        let source = RedisSource::with_identity(&connection, *database, identity.clone());
+        let source =
+            RedisSource::with_identity(&connection, *database, identity.clone(), sentinels);
         let work = sampler.run(source, supervisor.stop());
         supervisor.spawn(Stage::Back, format!("sampler of {name}"), async move {
             work.await;

@@ -26,22 +26,29 @@ use tonic::{
     server::NamedService,
 };
 
-use crate::limits;
+use crate::{
+    limits,
+    telemetry::{Edge, Unread},
+};
 
 use super::status::Refusal;
 
 /// What all requests together hold. Clones are the same one.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Intake {
+#[derive(Debug, Clone)]
+pub(super) struct Intake(Arc<Held>);
+
+#[derive(Debug)]
+struct Held {
     /// Bytes of messages that have begun and are not whole.
-    incomplete: Arc<AtomicUsize>,
+    incomplete: AtomicUsize,
     /// Calls of other services that are open.
-    side_calls: Arc<AtomicUsize>,
+    side_calls: AtomicUsize,
+    edge: Arc<Edge>,
 }
 
 /// One of those calls, until it is dropped.
 #[derive(Debug)]
-struct Open(Arc<AtomicUsize>);
+struct Open(Intake);
 
 /// KEDA's service behind the intake: each of its calls has one message, which has to come in time.
 #[derive(Debug, Clone)]
@@ -55,6 +62,12 @@ pub(super) struct Calls<S> {
 pub(super) struct SideCalls<S>(Calls<S>);
 
 impl Intake {
+    /// Nothing is held yet. What is refused is counted at `edge`.
+    pub(super) fn new(edge: Arc<Edge>) -> Self {
+        let (incomplete, side_calls) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Self(Arc::new(Held { incomplete, side_calls, edge }))
+    }
+
     pub(super) fn calls<S>(&self, inner: S) -> Calls<S> {
         Calls { inner, intake: self.clone() }
     }
@@ -64,16 +77,35 @@ impl Intake {
     }
 
     fn open(&self) -> Result<Open, Refusal> {
-        let before = self.side_calls.fetch_add(1, Ordering::Relaxed);
-        let open = Open(Arc::clone(&self.side_calls));
+        let before = self.0.side_calls.fetch_add(1, Ordering::Relaxed);
+        let open = Open(self.clone());
         let most = limits::SIDE_CALLS;
-        if before < most { Ok(open) } else { Err(Refusal::SideCalls(most)) }
+        if before < most {
+            return Ok(open);
+        }
+        self.0.edge.unread(Unread::SideCalls);
+        Err(Refusal::SideCalls(most))
+    }
+
+    /// Takes bytes for a message that has begun; they are taken also when they are too many.
+    fn hold(&self, bytes: usize) -> Result<(), Refusal> {
+        let most = limits::INCOMPLETE_BYTES;
+        let before = self.0.incomplete.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes <= most {
+            return Ok(());
+        }
+        self.0.edge.unread(Unread::Incomplete);
+        Err(Refusal::Incomplete(most))
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.0.incomplete.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.0.side_calls.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -146,7 +178,7 @@ enum Whole {
 #[derive(Debug)]
 struct Measured {
     inner: Body,
-    incomplete: Arc<AtomicUsize>,
+    intake: Intake,
     whole: Whole,
     /// The five bytes before a message, as far as they have come.
     head: [u8; 5],
@@ -161,9 +193,9 @@ struct Measured {
 
 impl Measured {
     fn new(inner: Body, intake: &Intake, whole: Whole) -> Self {
-        let incomplete = Arc::clone(&intake.incomplete);
+        let intake = intake.clone();
         let (head, head_bytes, lacking, held, deadline) = ([0; 5], 0, 0, 0, None);
-        Self { inner, incomplete, whole, head, head_bytes, lacking, held, deadline }
+        Self { inner, intake, whole, head, head_bytes, lacking, held, deadline }
     }
 
     /// Follows the messages in the bytes that came.
@@ -186,24 +218,20 @@ impl Measured {
                 self.head_bytes = 0;
                 let [_, length @ ..] = self.head;
                 self.lacking = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
-                // Above the limit the codec refuses it by the same five bytes.
-                if self.lacking > bytes.len() && self.lacking <= limits::REQUEST_BYTES {
-                    self.hold(self.lacking)?;
+                if self.lacking > limits::REQUEST_BYTES {
+                    // The codec refuses it by the same five bytes.
+                    self.intake.0.edge.unread(Unread::TooLarge);
+                } else if self.lacking > bytes.len() {
+                    self.held = self.lacking;
+                    self.intake.hold(self.held)?;
                 }
             }
         }
         Ok(())
     }
 
-    fn hold(&mut self, bytes: usize) -> Result<(), Refusal> {
-        let most = limits::INCOMPLETE_BYTES;
-        let before = self.incomplete.fetch_add(bytes, Ordering::Relaxed);
-        self.held = bytes;
-        if before + bytes > most { Err(Refusal::Incomplete(most)) } else { Ok(()) }
-    }
-
     fn message_is_whole(&mut self) {
-        self.incomplete.fetch_sub(std::mem::take(&mut self.held), Ordering::Relaxed);
+        self.intake.give_back(std::mem::take(&mut self.held));
         if self.whole == Whole::Message {
             self.deadline = None;
         }
@@ -216,13 +244,16 @@ impl Measured {
         }
         let within = limits::REQUEST_DEADLINE;
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(within)));
-        deadline.as_mut().poll(context).map(|()| Refusal::Slow(within))
+        deadline.as_mut().poll(context).map(|()| {
+            self.intake.0.edge.unread(Unread::Slow);
+            Refusal::Slow(within)
+        })
     }
 }
 
 impl Drop for Measured {
     fn drop(&mut self) {
-        self.incomplete.fetch_sub(self.held, Ordering::Relaxed);
+        self.intake.give_back(self.held);
     }
 }
 
@@ -288,6 +319,15 @@ impl HttpBody for Counted {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::telemetry::Metrics;
+
+    fn intake() -> Intake {
+        Intake::new(Metrics::new().edge())
+    }
+
+    fn held(intake: &Intake) -> usize {
+        intake.0.incomplete.load(Ordering::Relaxed)
+    }
 
     fn measured(intake: &Intake) -> Measured {
         Measured::new(Body::empty(), intake, Whole::Call)
@@ -302,22 +342,22 @@ mod tests {
     fn only_what_is_not_whole_is_held_however_it_is_cut() {
         let stream: Vec<u8> = [0, 1, 300, 0, 2].iter().flat_map(|n| message(*n, *n)).collect();
         for step in 1..stream.len() {
-            let intake = Intake::default();
+            let intake = intake();
             let mut body = measured(&intake);
             for part in stream.chunks(step) {
                 body.take(part).unwrap();
-                let held = intake.incomplete.load(Ordering::Relaxed);
+                let held = held(&intake);
                 assert!([0, 1, 2, 300].contains(&held), "{held}");
                 assert!(body.lacking == 0 || held > 0);
             }
             assert_eq!((body.lacking, body.head_bytes), (0, 0));
-            assert_eq!(intake.incomplete.load(Ordering::Relaxed), 0);
+            assert_eq!(held(&intake), 0);
         }
     }
 
     #[test]
     fn a_length_is_held_as_soon_as_it_is_named_and_given_back_with_its_call() {
-        let intake = Intake::default();
+        let intake = intake();
         let most = limits::INCOMPLETE_BYTES / limits::REQUEST_BYTES;
         let mut open: Vec<Measured> = (0..most).map(|_| measured(&intake)).collect();
         for body in &mut open {
@@ -329,8 +369,8 @@ mod tests {
         drop(one_more);
         measured(&intake).take(&message(5, 5)).unwrap();
         drop(open);
-        assert_eq!(intake.incomplete.load(Ordering::Relaxed), 0);
+        assert_eq!(held(&intake), 0);
         measured(&intake).take(&message(limits::REQUEST_BYTES + 1, 0)).unwrap();
-        assert_eq!(intake.incomplete.load(Ordering::Relaxed), 0);
+        assert_eq!(held(&intake), 0);
     }
 }

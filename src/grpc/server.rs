@@ -97,7 +97,7 @@ impl Listener {
         };
         let scaler = ExternalScalerServer::new(service.clone())
             .max_decoding_message_size(limits::REQUEST_BYTES);
-        let intake = Intake::default();
+        let intake = Intake::new(metrics.edge());
         let (interval, patience) = limits::KEEPALIVE;
         let router = Server::builder()
             .max_concurrent_streams(limits::CONNECTION_STREAMS)

@@ -1,5 +1,5 @@
-//! The certificates of a connection as the client library takes them, read anew when their files
-//! change.
+//! The certificates of a connection and the terms of TLS that come of them, read anew when their
+//! files change.
 //!
 //! They are apart from the password because no open link needs them: a connection that is made
 //! takes what the files hold, and one that is up stays as it is. Files that cannot be used leave
@@ -7,11 +7,14 @@
 
 use std::{
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use deadpool_redis::redis::{ClientTlsConfig, TlsCertificates};
+use rustls::{
+    ClientConfig, RootCertStore,
+    sign::{CertifiedKey, SingleCertAndKey},
+};
 
 use crate::{
     config::RedisTls,
@@ -30,7 +33,7 @@ struct Known {
     /// What the files held when they were last looked at.
     seen: Option<Version>,
     /// The last that could be used.
-    usable: Option<TlsCertificates>,
+    usable: Option<Usable>,
     /// Why those of the files cannot be.
     trouble: Option<String>,
     /// When the one ends that we show, if we show one.
@@ -41,9 +44,18 @@ struct Known {
 
 /// What the files hold.
 struct Read {
-    certificates: TlsCertificates,
+    usable: Usable,
     own_ends: Option<Duration>,
     authorities_end: Option<Duration>,
+}
+
+/// What the files of a connection gave.
+#[derive(Clone)]
+struct Usable {
+    /// Whom we trust; the system's authorities where no file is named.
+    roots: Option<Arc<RootCertStore>>,
+    /// What we show.
+    own: Option<Arc<CertifiedKey>>,
 }
 
 /// What a look at the files showed.
@@ -60,8 +72,6 @@ pub(super) enum News {
 impl Certificates {
     /// Nothing is read yet.
     pub(super) fn new(files: RedisTls) -> Self {
-        // The client library takes the cryptography that is the default of the process.
-        drop(tls::provider());
         let pair = files.pair.iter().flat_map(|(cert, key)| [cert, key]);
         let paths: Vec<PathBuf> = files.ca.iter().chain(pair).cloned().collect();
         Self { files, watch: Watch::new(paths), known: Mutex::default() }
@@ -84,24 +94,45 @@ impl Certificates {
         known.seen = (self.watch.version() == version).then_some(version);
         let reason = match read {
             Ok(_) if known.seen.is_none() => "they change while they are read".to_owned(),
-            Ok(Read { certificates, own_ends, authorities_end }) => {
+            Ok(Read { usable, own_ends, authorities_end }) => {
                 known.authorities_end = authorities_end;
                 match (&mut known.expiry, own_ends) {
                     (Some(expiry), Some(end)) => expiry.renew(end),
                     (expiry, end) => *expiry = end.map(Expiry::of),
                 }
-                let is_first = known.usable.replace(certificates).is_none();
+                let is_first = known.usable.replace(usable).is_none();
                 known.trouble = None;
                 return if is_first { News::None } else { News::Renewed };
             }
-            Err(reason) => reason,
+            Err(problem) => problem.to_string(),
         };
         let is_told = known.trouble.replace(reason.clone()).as_ref() == Some(&reason);
         if is_told { News::None } else { News::Unusable(reason) }
     }
 
-    /// The last that could be used, or why there are none.
-    pub(super) fn usable(&self) -> Result<TlsCertificates, String> {
+    /// Whether any could be used.
+    pub(super) fn is_usable(&self) -> bool {
+        self.known().usable.is_some()
+    }
+
+    /// The terms of a handshake that begins now, by the last that could be used.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub(super) fn terms(&self) -> Result<Arc<ClientConfig>, String> {
+        let Usable { roots, own } = self.usable()?;
+        let roots = roots.map_or_else(tls::system_roots, Ok)?;
+        let builder = ClientConfig::builder_with_provider(tls::provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots);
+        Ok(Arc::new(match own {
+            Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
+            None => builder.with_no_client_auth(),
+        }))
+    }
+
+    fn usable(&self) -> Result<Usable, String> {
         let known = self.known();
         let unread = || known.trouble.clone().unwrap_or_else(|| "they were not read".to_owned());
         known.usable.clone().ok_or_else(unread)
@@ -120,26 +151,20 @@ impl Certificates {
     }
 
     /// What the files hold, if all of it can be used.
-    fn read(&self) -> Result<Read, String> {
-        let ends = || -> Result<_, TlsProblem> {
-            let identity = |(cert, key): &(PathBuf, PathBuf)| tls::Identity::read(cert, key);
-            let own = self.files.pair.as_ref().map(identity).transpose()?;
-            let authorities = self.files.ca.as_deref().map(Authorities::read).transpose()?;
-            Ok((own.map(|own| own.not_after()), authorities.map(|all| all.not_after())))
-        };
-        let (own_ends, authorities_end) = ends().map_err(|problem| problem.to_string())?;
-        let bytes = |path: &PathBuf| {
-            tls::pem_bytes(path).map_err(|error| format!("{} {error}", path.display()))
-        };
-        let client_tls = match &self.files.pair {
-            Some((cert, key)) => {
-                Some(ClientTlsConfig { client_cert: bytes(cert)?, client_key: bytes(key)? })
-            }
+    fn read(&self) -> Result<Read, TlsProblem> {
+        let authorities = self.files.ca.as_deref().map(Authorities::read).transpose()?;
+        let own = match &self.files.pair {
+            Some((cert, key)) => Some(tls::Identity::read(cert, key)?),
             None => None,
         };
-        let root_cert = self.files.ca.as_ref().map(bytes).transpose()?;
-        let certificates = TlsCertificates { client_tls, root_cert };
-        Ok(Read { certificates, own_ends, authorities_end })
+        Ok(Read {
+            own_ends: own.as_ref().map(tls::Identity::not_after),
+            authorities_end: authorities.as_ref().map(Authorities::not_after),
+            usable: Usable {
+                roots: authorities.map(|authorities| authorities.roots()),
+                own: own.map(|own| own.certified()),
+            },
+        })
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
@@ -152,6 +177,7 @@ mod tests {
     use std::fs;
 
     use rcgen::{CertificateParams, KeyPair};
+    use rustls::pki_types::{CertificateDer, pem::PemObject};
     use tempfile::TempDir;
 
     use super::*;
@@ -160,6 +186,10 @@ mod tests {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(["penstock".to_owned()]).unwrap();
         (params.self_signed(&key).unwrap().pem(), key.serialize_pem())
+    }
+
+    fn der(pem: &str) -> CertificateDer<'static> {
+        CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()
     }
 
     #[test]
@@ -172,21 +202,21 @@ mod tests {
         fs::write(path("key"), &first.1).unwrap();
         let (ca, pair) = (Some(path("ca")), Some((path("cert"), path("key"))));
         let certificates = Certificates::new(RedisTls { ca, pair, server_name: None });
-        assert!(certificates.usable().is_err());
+        assert!(!certificates.is_usable() && certificates.terms().is_err());
         assert_eq!(certificates.look(), News::None);
-        let shown = || certificates.usable().unwrap().client_tls.unwrap().client_cert;
-        assert_eq!(shown(), first.0.as_bytes());
+        let shown = || certificates.usable().unwrap().own.unwrap().cert[0].clone();
+        assert_eq!(shown(), der(&first.0));
         fs::write(path("cert"), &second.0).unwrap();
         let News::Unusable(reason) = certificates.look() else { panic!("it does not fit") };
         assert!(reason.contains("is not the key of the certificate"), "{reason}");
         assert_eq!(certificates.look(), News::None, "it is told once");
-        assert_eq!(shown(), first.0.as_bytes());
+        assert_eq!(shown(), der(&first.0));
         fs::write(path("key"), &second.1).unwrap();
         assert_eq!(certificates.look(), News::Renewed);
-        assert_eq!(shown(), second.0.as_bytes());
+        assert_eq!(shown(), der(&second.0));
         assert_eq!(certificates.look(), News::None);
         fs::remove_file(path("ca")).unwrap();
         assert!(matches!(certificates.look(), News::Unusable(_)));
-        assert_eq!(shown(), second.0.as_bytes());
+        assert_eq!(shown(), der(&second.0));
     }
 }

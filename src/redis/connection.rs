@@ -5,22 +5,20 @@
 //! be taken for news of the newer one, and rotated credentials are read at every connect. It does not
 //! know which node is the right one.
 
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
+use deadpool::managed::Hook;
 use deadpool_redis::{
-    Connection as PooledConnection, Hook, HookError, Manager, Pool, Runtime,
+    HookError, Runtime,
     redis::{
-        self, AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
-        ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError, RedisFuture, aio::SendError,
-        io::AsyncDNSResolver,
+        self, AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError,
+        aio::SendError,
     },
 };
+use rustls::pki_types::ServerName;
 
 use crate::{
     config::Node,
@@ -37,6 +35,7 @@ use super::{
     invalidation,
     link::{KnownTypes, RedisLink},
     login::Login,
+    opener::{Connection, Opened, Opener, Pool, Tls},
     wire::{NodeWire, Wire},
 };
 
@@ -49,12 +48,20 @@ pub(super) struct Dialer {
     types: KnownTypes,
     fields: KnownFields,
     ears: Ears,
+    /// Bytes that a node may send before it is asked again.
+    most: usize,
 }
 
 impl Dialer {
+    /// Opens links to the sentinels of a connection, who have little to say.
+    pub(super) fn to_sentinels(identity: Identity) -> Self {
+        Self { most: limits::SENTINEL_REPLY_BYTES, ..Self::new(identity, 0) }
+    }
+
     pub(super) fn new(identity: Identity, database: u32) -> Self {
         let (types, fields) = (KnownTypes::default(), KnownFields::default());
-        Self { identity, database, types, fields, ears: Ears::new(database) }
+        let (ears, most) = (Ears::new(database), limits::REPLY_BYTES);
+        Self { identity, database, types, fields, ears, most }
     }
 
     /// Opens a link to a node that reports its changes to `changes`: tracked where the node can,
@@ -102,7 +109,7 @@ impl Dialer {
         &self,
         node: &Node,
         push: impl Fn(&PushInfo) + Clone + Send + Sync + 'static,
-    ) -> Result<(PooledConnection, bool), Fault> {
+    ) -> Result<(Connection, bool), Fault> {
         let get = async |protocol: ProtocolVersion| {
             let (pool, _) = self.pool(node, push.clone(), protocol, None).await?;
             pool.get().await.map_err(|error| error::pool_fault(&error))
@@ -135,8 +142,7 @@ impl Dialer {
             }
         };
         let (pool, login) = self.pool(node, push, protocol, Some(Arc::clone(&tracked))).await?;
-        let connection: PooledConnection =
-            pool.get().await.map_err(|error| error::pool_fault(&error))?;
+        let connection: Connection = pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
         let wire = Wire::Node(NodeWire { connection, login });
         let mut link = self.link(wire, tracked, ears);
@@ -157,11 +163,8 @@ impl Dialer {
         let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
         let credentials = self.identity.current().await?;
         let login = Login::new(self.identity.clone(), credentials.version);
-        let info = self.info(node, credentials, protocol)?;
         let is_pushing = protocol == ProtocolVersion::RESP3;
         let mut config = AsyncConnectionConfig::new()
-            .set_dns_resolver(Resolver(node.host.clone()))
-            .set_connection_timeout(Some(limits::CONNECT_DEADLINE))
             .set_response_timeout(Some(limits::CONNECT_DEADLINE))
             .set_pipeline_buffer_size(limits::PIPELINE_BUFFER);
         if is_pushing {
@@ -170,12 +173,17 @@ impl Dialer {
                 Ok(())
             });
         }
-        let manager =
-            Manager::new_with_config(info, config).map_err(|error| error::fault(&error))?;
-        let pool = Pool::builder(manager)
+        let opener = Opener {
+            node: node.clone(),
+            settings: self.settings(credentials, protocol),
+            config,
+            tls: self.tls(node)?,
+            most: self.most,
+        };
+        let pool = Pool::builder(opener)
             .max_size(limits::POOL_CONNECTIONS)
             .runtime(Runtime::Tokio1)
-            .post_create(Hook::async_fn(move |connection, _| {
+            .post_create(Hook::async_fn(move |connection: &mut Opened, _| {
                 let tracked = tracked.clone().filter(|_| is_pushing);
                 Box::pin(async move {
                     if let Some(tracked) = tracked {
@@ -189,14 +197,8 @@ impl Dialer {
         Ok((pool, login))
     }
 
-    /// Where the node is and how it is spoken to. With TLS, the host is the name that must be in its
-    /// certificate, which the client library also says to it (SNI).
-    fn info(
-        &self,
-        node: &Node,
-        credentials: Credentials,
-        protocol: ProtocolVersion,
-    ) -> Result<ConnectionInfo, Fault> {
+    /// Who we are to a node, and how it is spoken to.
+    fn settings(&self, credentials: Credentials, protocol: ProtocolVersion) -> RedisConnectionInfo {
         let mut settings = RedisConnectionInfo::default()
             .set_db(i64::from(self.database))
             .set_protocol(protocol)
@@ -207,35 +209,18 @@ impl Dialer {
         if let Some(password) = credentials.password {
             settings = settings.set_password(password.expose());
         }
-        let Node { host, port } = node.clone();
-        let info = match self.identity.certificates() {
-            None => ConnectionAddr::Tcp(host, port).into_connection_info(),
-            Some(certificates) => {
-                let usable = certificates.usable().map_err(Fault::Credentials)?;
-                let host = certificates.server_name().map_or(host, str::to_owned);
-                let address =
-                    ConnectionAddr::TcpTls { host, port, insecure: false, tls_params: None };
-                Client::build_with_tls(address, usable)
-                    .map(|client| client.get_connection_info().clone())
-            }
-        };
-        Ok(info.map_err(|error| error::fault(&error))?.set_redis_settings(settings))
+        settings
     }
-}
 
-/// Finds a node by its host, whatever name the client library has for it.
-struct Resolver(String);
-
-impl AsyncDNSResolver for Resolver {
-    fn resolve<'a, 'b: 'a>(
-        &'a self,
-        _name: &'b str,
-        port: u16,
-    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
-        Box::pin(async move {
-            let addresses = tokio::net::lookup_host((self.0.as_str(), port)).await?;
-            Ok(Box::new(addresses) as Box<dyn Iterator<Item = SocketAddr> + Send + 'a>)
-        })
+    /// The terms of TLS, where it is spoken. The host is the name that must be in the node's
+    /// certificate, which is also said to it (SNI), unless the setting has another.
+    fn tls(&self, node: &Node) -> Result<Option<Tls>, Fault> {
+        let Some(certificates) = self.identity.certificates() else { return Ok(None) };
+        let terms = certificates.terms().map_err(Fault::Credentials)?;
+        let name = certificates.server_name().unwrap_or(&node.host).to_owned();
+        let wrong = |_| Fault::Credentials(format!("`{name}` can be no name in a certificate"));
+        let name = ServerName::try_from(name.clone()).map_err(wrong)?;
+        Ok(Some((terms, name)))
     }
 }
 
@@ -272,9 +257,12 @@ impl Drop for Attempt {
 
 /// Turns tracking on; `false` where the server has none or does not allow it. A server that is only
 /// busy or loading has it, so that the connection has to be tried again.
-async fn track(connection: &mut redis::aio::MultiplexedConnection) -> Result<bool, HookError> {
-    let reply: Result<(), RedisError> =
-        redis::cmd("CLIENT").arg("TRACKING").arg("ON").query_async(connection).await;
+async fn track(connection: &mut Opened) -> Result<bool, HookError> {
+    let reply: Result<(), RedisError> = redis::cmd("CLIENT")
+        .arg("TRACKING")
+        .arg("ON")
+        .query_async(&mut connection.connection)
+        .await;
     match reply {
         Ok(()) => Ok(true),
         Err(error) if matches!(error.code(), Some("ERR" | "NOPERM")) => Ok(false),

@@ -92,7 +92,9 @@ pub(super) fn time(value: &Value) -> Result<Duration, Fault> {
     match sequence(value) {
         Some([seconds, micros]) => {
             let (seconds, micros) = (part(seconds), part(micros));
-            let time = seconds.zip(micros);
+            let is_some =
+                |(s, us): &(u64, u64)| *s <= limits::CLOCK_MAX.as_secs() && *us < 1_000_000;
+            let time = seconds.zip(micros).filter(is_some);
             time.map(|(s, us)| Duration::from_secs(s) + Duration::from_micros(us))
                 .ok_or_else(|| unexpected("a time that is no number"))
         }
@@ -355,7 +357,10 @@ mod tests {
     fn time_is_read_in_both_protocols() {
         let reply = Value::Array(vec![bulk("1700000000"), bulk("250000")]);
         assert_eq!(time(&reply), Ok(Duration::from_millis(1_700_000_000_250)));
-        assert!(time(&Value::Array(vec![bulk("x"), bulk("1")])).is_err());
+        let most = u64::MAX.to_string();
+        for (seconds, micros) in [("x", "1"), (&*most, "0"), ("1", &most), ("1", "1000000")] {
+            assert!(time(&Value::Array(vec![bulk(seconds), bulk(micros)])).is_err(), "{seconds}");
+        }
     }
 
     #[test]

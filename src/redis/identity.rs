@@ -217,7 +217,7 @@ impl Identity {
             }
             News::Unusable(reason) => {
                 self.0.metrics.count(CredentialEvent::CertificatesUnusable);
-                let is_kept = certificates.usable().is_ok();
+                let is_kept = certificates.is_usable();
                 warn!(
                     connection = self.0.connection,
                     reason, is_kept, "the certificates cannot be used"

@@ -11,10 +11,7 @@ use std::{
     time::Duration,
 };
 
-use deadpool_redis::{
-    Connection,
-    redis::{Cmd, aio::MultiplexedConnection},
-};
+use deadpool_redis::redis::{Cmd, aio::MultiplexedConnection};
 
 use crate::{
     layouts::{Answer, Ask, Name, Read, Station, Wild},
@@ -376,7 +373,7 @@ impl Drop for RedisLink {
         // A link is given up because it is broken or its process ends, so its connection must not
         // go back to the pool for somebody else.
         match self.wire.take() {
-            Some(Wire::Node(node)) => drop(Connection::take(node.connection)),
+            Some(Wire::Node(node)) => node.connection.end(),
             Some(Wire::Cluster(_)) | None => {}
         }
     }

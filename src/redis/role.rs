@@ -26,7 +26,7 @@ pub(super) enum Role {
     Sentinel,
 }
 
-/// A way to ask something beside the reads of a link. It holds the link's connection open.
+/// A way to ask something beside the reads of a link. It is of no use once the link is dropped.
 pub(super) struct Asker(MultiplexedConnection);
 
 impl Asker {

@@ -14,7 +14,7 @@ use crate::{
     config::{Connection, Endpoint, Node},
     layouts::{Read, Wild},
     sampling::{Changes, Fault, Flow, KeyPage, Link, Position, Reply, Source},
-    telemetry::CredentialMetrics,
+    telemetry::{CredentialMetrics, SentinelMetrics},
     time::Instant,
 };
 
@@ -52,18 +52,24 @@ impl RedisSource {
     #[must_use]
     pub fn new(connection: &Connection, database: u32) -> Self {
         let identity = Identity::new(connection, CredentialMetrics::unseen());
-        Self::with_identity(connection, database, identity)
+        Self::with_identity(connection, database, identity, SentinelMetrics::unseen())
     }
 
-    /// The source for a database of a connection, whose credentials are these.
+    /// The source for a database of a connection, whose credentials are these. What its sentinels
+    /// say, if it has any, is noted at `metrics`.
     #[must_use]
-    pub fn with_identity(connection: &Connection, database: u32, identity: Identity) -> Self {
+    pub fn with_identity(
+        connection: &Connection,
+        database: u32,
+        identity: Identity,
+        metrics: SentinelMetrics,
+    ) -> Self {
         Self(match &connection.endpoint {
             Endpoint::Standalone(node) => {
                 Kind::Standalone(Dialer::new(identity, database), node.clone())
             }
             Endpoint::Sentinel(sentinels) => {
-                Kind::Sentinel(SentinelSource::new(sentinels, identity, database))
+                Kind::Sentinel(SentinelSource::new((sentinels, metrics), identity, database))
             }
             Endpoint::Cluster(seeds) => {
                 Kind::Cluster(Dialer::new(identity, database), seeds.as_slice().into())

@@ -5,10 +5,7 @@
 
 use std::time::Duration;
 
-use deadpool_redis::{
-    Connection,
-    redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection},
-};
+use deadpool_redis::redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
 use crate::{limits, sampling::Fault, time::Instant};
@@ -17,6 +14,7 @@ use super::{
     cluster::ClusterWire,
     error::{fault, is_unauthenticated},
     login::Login,
+    opener::Connection,
 };
 
 /// What a command got: a reply, or an error reply as an error.
@@ -39,7 +37,8 @@ pub(super) struct NodeWire {
 impl NodeWire {
     /// Sends commands in one pipeline and returns one reply for each.
     pub(super) async fn round(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
-        let replies = send(&mut self.connection, commands, limits::COMMAND_DEADLINE).await?;
+        let replies = send(&mut self.connection, commands, limits::COMMAND_DEADLINE).await;
+        let replies = replies.map_err(|fault| self.connection.excess().behind(fault))?;
         if let Some(error) = unauthenticated(&replies) {
             self.login.is_over();
             return Err(error);

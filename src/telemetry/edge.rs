@@ -10,7 +10,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::labels::{Certificate, Door, Handshake, Reload, Turned};
+use super::labels::{Certificate, Door, Handshake, Reload, Turned, Unread};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OfDoor {
@@ -21,6 +21,11 @@ struct OfDoor {
 struct OfTurned {
     listener: Door,
     why: Turned,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfUnread {
+    why: Unread,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -43,6 +48,7 @@ struct OfCertificate {
 pub struct Edge {
     open: Family<OfDoor, Gauge>,
     turned: Family<OfTurned, Counter>,
+    unread: [Counter; Unread::ALL.len()],
     handshakes: Family<OfHandshake, Counter>,
     reloads: Family<OfReload, Counter>,
     not_after: Family<OfCertificate, Gauge>,
@@ -50,9 +56,11 @@ pub struct Edge {
 
 impl Edge {
     pub(super) fn register(r: &mut Registry) -> Self {
+        let unread = Family::<OfUnread, Counter>::default();
         let edge = Self {
             open: Family::default(),
             turned: Family::default(),
+            unread: Unread::ALL.map(|why| unread.get_or_create_owned(&OfUnread { why })),
             handshakes: Family::default(),
             reloads: Family::default(),
             not_after: Family::default(),
@@ -62,6 +70,11 @@ impl Edge {
             "connections_turned_away",
             "Connections of peers that were refused or ended by us, by why",
             edge.turned.clone(),
+        );
+        r.register(
+            "requests_unread",
+            "Requests that were refused before they were whole or looked at, by why",
+            unread,
         );
         r.register("tls_handshakes", "TLS handshakes, by how they ended", edge.handshakes.clone());
         r.register(
@@ -85,6 +98,11 @@ impl Edge {
     /// Counts a connection that was refused or ended by us.
     pub fn turned(&self, listener: Door, why: Turned) {
         self.turned.get_or_create(&OfTurned { listener, why }).inc();
+    }
+
+    /// Counts a request that was refused before it was whole or looked at.
+    pub fn unread(&self, why: Unread) {
+        self.unread[why as usize].inc();
     }
 
     /// Counts a TLS handshake.

@@ -179,6 +179,34 @@ label! {
 }
 
 label! {
+    /// Why a request was given up before it was whole, or before it was looked at.
+    Unread {
+        /// Requests that were not whole held as many bytes as they may.
+        Incomplete = "incomplete",
+        /// It was not whole in time.
+        Slow = "slow",
+        /// It said that it was larger than a request may be.
+        TooLarge = "too_large",
+        /// As many calls of health and reflection were open as may be.
+        SideCalls = "side_calls",
+    }
+}
+
+label! {
+    /// What a sentinel said when it was last asked.
+    SentinelWord {
+        /// The master that is followed.
+        Master = "master",
+        /// Another master.
+        Another = "another",
+        /// That it knows no master of that name.
+        Unknown = "unknown",
+        /// Nothing: it cannot be asked.
+        Nothing = "nothing",
+    }
+}
+
+label! {
     /// How a TLS handshake ended.
     Handshake {
         /// The connection is up.

@@ -17,6 +17,7 @@ use super::{
     edge::Edge,
     labels::{Code, Method, PushKind, labels},
     link::{Link, LinkMetrics, PerLink},
+    sentinels::{SentinelMetrics, Sentinels},
 };
 use crate::time;
 
@@ -40,6 +41,7 @@ pub struct Metrics {
     per_link: PerLink,
     edge: Arc<Edge>,
     credentials: Credentials,
+    sentinels: Sentinels,
 }
 
 impl Metrics {
@@ -71,6 +73,7 @@ impl Metrics {
         let per_link = PerLink::register(r);
         let edge = Arc::new(Edge::register(r));
         let credentials = Credentials::register(r);
+        let sentinels = Sentinels::register(r);
         register_constants(r);
         let rpcs = Method::ALL
             .map(|method| Code::ALL.map(|code| rpcs.get_or_create_owned(&Rpc { method, code })));
@@ -84,6 +87,7 @@ impl Metrics {
             tasks,
             per_link,
             credentials,
+            sentinels,
             edge,
         })
     }
@@ -129,6 +133,12 @@ impl Metrics {
     #[must_use]
     pub fn credentials(&self, connection: &str) -> CredentialMetrics {
         self.credentials.of(connection)
+    }
+
+    /// The metrics of the sentinels that name a link's server.
+    #[must_use]
+    pub fn sentinels(&self, link: &Link) -> SentinelMetrics {
+        self.sentinels.of(&link.connection, link.database)
     }
 
     /// All metrics in the OpenMetrics text format.

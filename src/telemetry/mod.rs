@@ -9,14 +9,17 @@ mod link;
 mod logging;
 mod metrics;
 mod remembered;
+mod sentinels;
 
 pub use credentials::CredentialMetrics;
 pub use edge::Edge;
 pub use labels::{
     Certificate, Code, ConnectOutcome, CredentialEvent, Door, Handshake, Method, ObservationState,
-    PushKind, ReadCause, ReadResult, RedisCertificate, RedisPeer, Reload, Turned,
+    PushKind, ReadCause, ReadResult, RedisCertificate, RedisPeer, Reload, SentinelWord, Turned,
+    Unread,
 };
 pub use link::{Link, LinkMetrics};
 pub use logging::{LogFormat, LoggingError, init_logging};
 pub use metrics::Metrics;
 pub use remembered::Remembered;
+pub use sentinels::SentinelMetrics;

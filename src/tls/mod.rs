@@ -7,6 +7,7 @@ mod certificate;
 mod expiry;
 mod identity;
 mod pem;
+mod system;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -16,8 +17,9 @@ use std::sync::{Arc, LazyLock};
 pub use certificate::{Names, Unreadable, names, not_after};
 pub use expiry::{Ending, Expiry};
 pub use identity::{Authorities, Identity, TlsProblem};
-pub use pem::{PemError, bytes as pem_bytes};
+pub use pem::PemError;
 use rustls::crypto::CryptoProvider;
+pub use system::system_roots;
 pub use watch::{Version, Watch};
 
 /// The cryptography of every TLS connection: ring, and no other.

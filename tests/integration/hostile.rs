@@ -187,7 +187,7 @@ async fn expect_unavailable(reply: &'static [u8]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn error_replies_are_never_numbers() {
-    let replies: [&[u8]; 15] = [
+    let replies: [&[u8]; 17] = [
         b"-READONLY You can't write against a read only replica.\r\n",
         b"-TRYAGAIN Multiple keys request during rehashing of slot\r\n",
         b"-MISCONF Redis is configured to save RDB snapshots\r\n",
@@ -203,6 +203,8 @@ async fn error_replies_are_never_numbers() {
         b"-NOAUTH Authentication required.\r\n",
         b"-CLUSTERDOWN Hash slot not served\r\n",
         b"-ERR unknown command\r\n",
+        b"-MOVED 12182 10.0.0.1:6379\r\n",
+        b"-ASK 12182 10.0.0.1:6379\r\n",
     ];
     futures_util::future::join_all(replies.map(expect_unavailable)).await;
 }
@@ -219,6 +221,120 @@ async fn answers_of_a_wrong_form_are_never_numbers() {
         b"HTTP/1.1 400 Bad Request\r\n\r\n",
     ];
     futures_util::future::join_all(replies.map(expect_unavailable)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_of_another_kind_are_never_lengths() {
+    let replies: [&[u8]; 14] = [
+        b":99999999999999999999\r\n",
+        b":-9223372036854775808\r\n",
+        b":\r\n",
+        b":1.5\r\n",
+        b":0x10\r\n",
+        b",5\r\n",
+        b",nan\r\n",
+        b",inf\r\n",
+        b"#t\r\n",
+        b"(5\r\n",
+        b"=5\r\ntxt:5\r\n",
+        b"|1\r\n+a\r\n+b\r\n:5\r\n",
+        b"~1\r\n:5\r\n",
+        b"*1\r\n:5\r\n",
+    ];
+    futures_util::future::join_all(replies.map(expect_unavailable)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lengths_that_are_none_are_never_numbers() {
+    let replies: [&[u8]; 8] = [
+        b"$-2\r\n", b"*-5\r\n", b"%-1\r\n", b"~-3\r\n", b"|-1\r\n", b"=-1\r\n", b"!-1\r\n",
+        b">-1\r\n",
+    ];
+    futures_util::future::join_all(replies.map(expect_unavailable)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_time_beyond_all_time_is_told_and_ends_nobody() {
+    let of = |seconds: &str, micros: &str| {
+        let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.len());
+        let text = format!("*2\r\n{}{}", bulk(seconds), bulk(micros));
+        &*text.leak().as_bytes()
+    };
+    let most = u64::MAX.to_string();
+    for time in [of(&most, &most), of(&most, "0"), of("1700000000", &most), of("-1", "0")] {
+        let answer = move |command: &str| match command {
+            "TIME" => time,
+            "ZCOUNT" | "LLEN" => b":3\r\n",
+            _ => b"+PONG\r\n",
+        };
+        let peer = Scripted::answering(answer).await;
+        let service = Setup::default().redis(peer.url()).start().await;
+        let keda = service.keda().await;
+        eventually_is(RECOVERY, Ok(3.0), async || value(&keda, "q").await).await;
+        let due = keda.value(&trigger([("scheduled", "z")])).await.unwrap_err();
+        assert_eq!(due.code(), Code::Unavailable, "{due}");
+        assert_eq!(service.get("/livez").await.0, 200);
+    }
+}
+
+/// A reply that has no end, as far as anybody would read it.
+fn endless(beginning: &[u8], part: &[u8]) -> &'static [u8] {
+    let parts = (256 << 20) / part.len();
+    [beginning.to_vec(), part.repeat(parts)].concat().leak()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reply_without_an_end_costs_a_bounded_amount_of_memory() {
+    for (what, beginning, part) in [
+        ("a long string", &b"$99999999999\r\n"[..], &b"x"[..]),
+        ("a long list", b"*999999999\r\n", b"_\r\n"),
+        ("a long line", b"+", b"x"),
+        ("a long push", b">3\r\n+message\r\n+c\r\n$99999999999\r\n", b"x"),
+    ] {
+        let reply = endless(beginning, part);
+        let answer = move |command: &str| match command {
+            "PING" => &b"+PONG\r\n"[..],
+            _ => reply,
+        };
+        let peer = Scripted::answering(answer).await;
+        let service = Setup::default().redis(peer.url()).start().await;
+        let keda = service.keda().await;
+        let mut told = String::new();
+        for _ in 0..6 {
+            let status = keda.value(&queue("q")).await.expect_err(what);
+            assert_eq!(status.code(), Code::Unavailable, "{what}: {status}");
+            told = format!("{told}\n{}", status.message());
+        }
+        eprintln!("{what}: {} kB at most;{told}", service.peak());
+        assert!(service.peak() < 256 * 1024, "{what}: {} kB", service.peak());
+        assert_eq!(service.get("/livez").await.0, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn announcements_without_an_end_and_answers_that_nobody_asked_for_hold_nobody_up() {
+    let announced = b">2\r\n+invalidate\r\n*1\r\n$1\r\nx\r\n".repeat(200_000);
+    let flood: &'static [u8] = [&announced[..], b"+PONG\r\n"].concat().leak();
+    for (what, pong) in [("announcements", flood), ("answers", b"+PONG\r\n:9\r\n+more\r\n")] {
+        let answer = move |command: &str| match command {
+            "PING" => pong,
+            "LLEN" => b":3\r\n",
+            _ => b"-ERR unknown command\r\n",
+        };
+        let peer = Scripted::answering(answer).await;
+        let service = Setup::default().redis(peer.url()).start().await;
+        let keda = service.keda().await;
+        for _ in 0..20 {
+            let asked = Instant::now();
+            match value(&keda, "q").await {
+                Ok(number) => assert!([3.0, 9.0].contains(&number), "{what}: {number}"),
+                Err(code) => assert_eq!(code, Code::Unavailable, "{what}"),
+            }
+            assert!(asked.elapsed() < CALL, "{what} took {:?}", asked.elapsed());
+        }
+        assert!(service.peak() < 128 * 1024, "{what}: {} kB", service.peak());
+        assert_eq!(service.get("/livez").await.0, 200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use tonic::{Code, Status};
+use tonic::{Code, Request, Status};
 use tonic_types::StatusExt;
 
 use crate::{
-    harness::{Service, Setup},
+    harness::{Kind, Server, Service, Setup},
     wire::{Keda, MetricsRequest, Trigger, queue, trigger},
 };
 
@@ -221,4 +221,66 @@ async fn no_value_that_may_be_a_secret_is_ever_answered_or_logged() {
     service.ended().await;
     let log = service.log().join("\n");
     assert!(log.contains("serving gRPC") && !log.contains(SECRET), "{log}");
+}
+
+/// `ScaledObjectRef` as it is on the wire, where a map is a list of entries.
+#[derive(Clone, PartialEq, prost::Message)]
+struct Entries {
+    #[prost(string, tag = "1")]
+    name: String,
+    #[prost(string, tag = "2")]
+    namespace: String,
+    #[prost(message, repeated, tag = "3")]
+    metadata: Vec<Entry>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Entry {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_an_entry_that_comes_twice_the_last_counts_and_no_name_is_a_name_too() {
+    let server = Server::start(Kind::Redis);
+    server.run("RPUSH q a");
+    let service = Service::of(&server).await;
+    let keda = service.keda().await;
+    let entry = |key: &str, value: &str| Entry { key: key.to_owned(), value: value.to_owned() };
+    let of = |metadata: Vec<Entry>| {
+        let (name, namespace) = (String::new(), String::new());
+        Request::new(Entries { name, namespace, metadata })
+    };
+    let twice = |first: &str, last: &str| of(vec![entry("queue", first), entry("queue", last)]);
+    assert!(keda.is_active_with(twice("empty", "q")).await.unwrap());
+    assert!(!keda.is_active_with(twice("q", "empty")).await.unwrap());
+    let without_key = of(vec![entry("queue", "q"), Entry::default()]);
+    let status = keda.is_active_with(without_key).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+    let nothing = of((0..10_000).map(|_| Entry::default()).collect());
+    let status = keda.is_active_with(nothing).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument, "{status}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_of_a_megabyte_is_refused_by_its_key_and_not_repeated() {
+    let service = Service::alone().await;
+    let keda = service.keda().await;
+    let long = "v".repeat(1 << 20);
+    let (comma, quote) = (",".repeat(1 << 20), "\\".repeat(1 << 20));
+    for key in ["queue", "target", "layout", "redis", "signal", "staleFor", "password", "unknown"] {
+        for value in [&long, &comma, &quote] {
+            let asked = trigger([("queue", "q"), (key, value)]);
+            let status = keda.get_metric_spec(&asked).await.unwrap_err();
+            assert_eq!(status.code(), Code::InvalidArgument, "{key}: {status}");
+            assert!(violations(&status).iter().any(|found| found == key), "{key}: {status}");
+            assert!(status.message().len() + status.details().len() <= 4096, "{key}");
+        }
+    }
+    let mut asked = queue("q");
+    asked.namespace = long;
+    let status = keda.get_metric_spec(&asked).await.unwrap_err();
+    assert!(violations(&status).contains("namespace") && status.message().len() < 200, "{status}");
 }

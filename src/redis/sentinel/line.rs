@@ -5,16 +5,13 @@
 
 use std::sync::Arc;
 
-use deadpool_redis::{
-    Connection,
-    redis::{self, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value},
-};
+use deadpool_redis::redis::{self, Pipeline, PushInfo, PushKind, RedisError, RedisResult, Value};
 use tokio::sync::Notify;
 
 use crate::{config::Node, sampling::Fault};
 
 use super::{
-    super::{connection::Dialer, decode, error},
+    super::{connection::Dialer, decode, error, opener::Connection},
     votes::Word,
 };
 
@@ -74,8 +71,9 @@ impl Line {
             pipeline.add_command(redis::cmd("SENTINEL").arg(question).arg(master).clone());
         }
         let replies: Result<Vec<RedisResult<Value>>, RedisError> =
-            pipeline.query_async(&mut self.0).await;
-        match replies.map_err(|error| error::fault(&error))?.as_slice() {
+            pipeline.query_async(&mut *self.0).await;
+        let replies = replies.map_err(|error| self.0.excess().behind(error::fault(&error)))?;
+        match replies.as_slice() {
             [Ok(address), state] => word(address, state.as_ref().ok()),
             [Err(error), _] => Err(error::fault(error)),
             _ => Err(Fault::Unexpected("another number of replies than questions".to_owned())),

@@ -19,6 +19,7 @@ use crate::{
     layouts::{Read, Wild},
     limits,
     sampling::{Changes, Fault, KeyPage, Link, Position, Reply},
+    telemetry::SentinelMetrics,
     time::Instant,
 };
 
@@ -47,8 +48,13 @@ pub(super) struct SentinelLink {
 
 impl SentinelSource {
     /// `identity` is who we are to the master.
-    pub(super) fn new(sentinels: &Sentinels, identity: Identity, database: u32) -> Self {
-        let watch = Watch::new(sentinels, Dialer::new(identity.to_sentinels(sentinels), 0));
+    pub(super) fn new(
+        (sentinels, metrics): (&Sentinels, SentinelMetrics),
+        identity: Identity,
+        database: u32,
+    ) -> Self {
+        let dialer = Dialer::to_sentinels(identity.to_sentinels(sentinels));
+        let watch = Watch::new(sentinels, dialer, metrics);
         Self { dialer: Dialer::new(identity, database), watch: Arc::new(watch) }
     }
 

@@ -21,6 +21,7 @@ use crate::{
     config::{Node, Sentinels},
     limits,
     sampling::Fault,
+    telemetry::{SentinelMetrics, SentinelWord},
     time::Instant,
 };
 
@@ -37,6 +38,7 @@ pub(super) struct Watch {
     sentinels: Vec<Sentinel>,
     hint: Arc<Notify>,
     memory: Mutex<Memory>,
+    metrics: SentinelMetrics,
 }
 
 struct Sentinel {
@@ -47,6 +49,8 @@ struct Sentinel {
 #[derive(Default)]
 struct SentinelState {
     line: Option<Line>,
+    /// What it said last; `None` before that.
+    said: Option<Word>,
     /// The kind of trouble with it that was last told in the log.
     told: Option<Discriminant<Fault>>,
 }
@@ -59,7 +63,7 @@ struct Memory {
 
 impl Watch {
     /// `dialer` knows who we are to the sentinels.
-    pub(super) fn new(sentinels: &Sentinels, dialer: Dialer) -> Self {
+    pub(super) fn new(sentinels: &Sentinels, dialer: Dialer, metrics: SentinelMetrics) -> Self {
         let sentinel = |node: &Node| Sentinel { node: node.clone(), state: Mutex::default() };
         Self {
             master: sentinels.master.clone(),
@@ -67,6 +71,7 @@ impl Watch {
             sentinels: sentinels.nodes.iter().map(sentinel).collect(),
             hint: Arc::default(),
             memory: Mutex::new(Memory { master: None, asked_at: Instant::now() }),
+            metrics,
         }
     }
 
@@ -75,7 +80,7 @@ impl Watch {
     pub(super) async fn master(&self) -> Result<Node, Fault> {
         let votes = self.ask(|votes| votes.settled().is_some()).await;
         let known = lock(&self.memory).master.clone();
-        match votes.master() {
+        let master = match votes.master() {
             Some(node) => {
                 self.note(node, known.as_ref());
                 Ok(node.clone())
@@ -84,7 +89,22 @@ impl Watch {
                 Some(node) if !votes.name_other_than(&node) => Ok(node),
                 Some(_) | None => Err(votes.fault(&self.master)),
             },
-        }
+        };
+        self.tell(master.as_ref().ok());
+        master
+    }
+
+    /// Counts the sentinels by what they said last, where this master is followed.
+    fn tell(&self, master: Option<&Node>) {
+        let said = self.sentinels.iter().filter_map(|sentinel| {
+            lock(&sentinel.state).said.as_ref().map(|word| match word {
+                Word::Names(node, _) if Some(node) == master => SentinelWord::Master,
+                Word::Names(..) => SentinelWord::Another,
+                Word::NoSuchMaster => SentinelWord::Unknown,
+                Word::Silent(_) => SentinelWord::Nothing,
+            })
+        });
+        self.metrics.say(said);
     }
 
     /// Comes with another master once the sentinels name one.
@@ -92,7 +112,9 @@ impl Watch {
         let names_other = |votes: &Votes| votes.settled().is_some_and(|node| node != master);
         loop {
             let votes = self.ask(names_other).await;
-            if let Some(node) = votes.master().filter(|node| *node != master) {
+            let other = votes.master().filter(|node| *node != master);
+            self.tell(Some(other.unwrap_or(master)));
+            if let Some(node) = other {
                 self.note(node, Some(master));
                 return node.clone();
             }
@@ -169,6 +191,7 @@ impl Watch {
             Some(_) | None => {}
         }
         state.told = told;
+        state.said = Some(word.clone());
         word
     }
 }

@@ -4,6 +4,7 @@
 //! the stream of a bystander still pushes, and memory, descriptors and log have not grown with what
 //! was sent.
 
+mod edges;
 mod peer;
 
 use axum::body::Body as AnyBody;
@@ -206,7 +207,9 @@ async fn a_call_that_is_none_gets_a_status_and_its_connection_lives_on() {
     let channel = bystander.keda.channel();
     let with = |path: &str, body: Vec<u8>| (to(path), AnyBody::from(body));
     let plain = http::Request::builder().method("POST").uri(format!("http://penstock{IS_ACTIVE}"));
-    let rows: [(&str, (http::request::Builder, AnyBody), Code); 12] = [
+    let gzip =
+        [head(1, 22), b"\x1f\x8b\x08\0\0\0\0\0\0\x03\x03\0\0\0\0\0\0\0\0\0\0\0".to_vec()].concat();
+    let rows: [(&str, (http::request::Builder, AnyBody), Code); 13] = [
         ("no message", with(IS_ACTIVE, vec![]), Code::Internal),
         ("half a head", with(IS_ACTIVE, vec![0, 0]), Code::Internal),
         ("half a message", with(IS_ACTIVE, [head(0, 9), vec![1]].concat()), Code::Internal),
@@ -227,12 +230,19 @@ async fn a_call_that_is_none_gets_a_status_and_its_connection_lives_on() {
             (to(IS_ACTIVE).header("grpc-encoding", "zip"), AnyBody::from(head(1, 0))),
             Code::Unimplemented,
         ),
+        (
+            "an encoding that is not spoken, and would unpack",
+            (to(IS_ACTIVE).header("grpc-encoding", "gzip"), AnyBody::from(gzip)),
+            Code::Unimplemented,
+        ),
     ];
     for (what, (request, body), code) in rows {
         let status = call(&channel, request, body).await;
         assert_eq!(status.code(), code, "{what}: {status:?}");
         bystander.expect_well(what).await;
     }
+    let too_large = r#"penstock_requests_unread_total{why="too_large"}"#;
+    assert_eq!(bystander.service.metric(too_large).await, 1.0);
     let html = plain.header("content-type", "text/html");
     let status = call(&channel, html, AnyBody::from(head(0, 0))).await;
     assert_ne!(status.code(), Code::Ok, "{status:?}");
@@ -260,6 +270,10 @@ async fn requests_that_never_end_hold_a_bounded_number_of_bytes_for_a_bounded_ti
     // Eight of the largest are let in, and given up when their time is over.
     let seen = (count(Code::ResourceExhausted), count(Code::DeadlineExceeded));
     assert_eq!(seen, (32, 48), "{codes:?}");
+    for (why, number) in [("incomplete", 32.0), ("slow", 48.0)] {
+        let counted = format!("penstock_requests_unread_total{{why=\"{why}\"}}");
+        assert_eq!(bystander.service.metric(&counted).await, number, "{why}");
+    }
     bystander.expect_well("requests that never end").await;
 }
 
@@ -278,6 +292,8 @@ async fn calls_of_other_services_that_stay_open_are_bounded() {
         assert!(open.len() <= 256, "no end");
     };
     assert_eq!((open.len(), refused.code()), (256, Code::ResourceExhausted), "{refused}");
+    let counted = r#"penstock_requests_unread_total{why="side_calls"}"#;
+    assert_eq!(bystander.service.metric(counted).await, 1.0);
     drop(open);
     let again = async || health.clone().check(asked()).await.is_ok();
     eventually_is(PATIENCE, true, again).await;

@@ -55,10 +55,14 @@ impl Peer {
 
     /// One that has begun as it should.
     pub async fn greeted(service: &Service) -> Self {
-        let mut peer = Self::connect(service).await;
-        peer.send(PREFACE).await;
-        peer.send(&frame(kind::SETTINGS, 0, 0, &[])).await;
-        peer
+        Self::connect(service).await.greet().await
+    }
+
+    /// Begins as it should.
+    pub async fn greet(mut self) -> Self {
+        self.send(PREFACE).await;
+        self.send(&frame(kind::SETTINGS, 0, 0, &[])).await;
+        self
     }
 
     /// Sends as much as is taken; the other side may have ended the connection.
@@ -81,7 +85,11 @@ impl Peer {
         if !self.send(&frame(kind::PING, 0, 0, &mark)).await {
             return false;
         }
-        let answer = frame(kind::PING, 1, 0, &mark);
+        self.hears(&frame(kind::PING, 1, 0, &mark)).await
+    }
+
+    /// Whether these bytes come, past all that comes before them.
+    pub async fn hears(&mut self, answer: &[u8]) -> bool {
         let (mut heard, mut part) = (Vec::new(), [0; 4096]);
         let heard_it = async {
             while let Ok(bytes) = self.0.read(&mut part).await {

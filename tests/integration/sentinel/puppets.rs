@@ -195,3 +195,33 @@ async fn sentinels_may_name_the_master_by_its_host_name() {
     let named = service.log_with("the sentinels name a master");
     assert_eq!(named[0]["master"], format!("localhost:{port}"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sentinel_whose_reply_has_no_end_is_given_up_and_outvoted() {
+    let server = Server::start(Kind::Redis);
+    server.run("RPUSH q a b c");
+    let reply: &'static [u8] =
+        [b"*2\r\n$99999999999\r\n".to_vec(), vec![b'x'; 128 << 20]].concat().leak();
+    let endless = |command: &str| if command == "SENTINEL" { reply } else { b"-ERR no\r\n" };
+    let honest = Puppets::naming(&[server.port(); 2]).await;
+    let liar = Scripted::answering(endless).await;
+    let addresses = [honest.addresses(), vec![liar.address()]].concat();
+    let service = Setup::default().config(Trio::config(&addresses, "")).start().await;
+    let keda = service.keda().await;
+    for _ in 0..100 {
+        let value = value(&keda, "q").await;
+        assert!([Ok(3.0), Err(tonic::Code::Unavailable)].contains(&value), "{value:?}");
+        sleep(POLL).await;
+    }
+    assert_eq!(value(&keda, "q").await, Ok(3.0));
+    assert!(service.peak() < 100 * 1024, "{} kB", service.peak());
+    let told = service.log_with("a sentinel is of no use");
+    assert!(told[0]["reason"].as_str().unwrap().contains("it sent more than 1048576 bytes"));
+    assert_eq!(told.len(), 1, "{told:?}");
+    for (says, number) in [("master", 2.0), ("another", 0.0), ("unknown", 0.0), ("nothing", 1.0)] {
+        let name = format!(
+            "penstock_redis_sentinels{{connection=\"default\",database=\"0\",says=\"{says}\"}}"
+        );
+        assert_eq!(service.metric(&name).await, number, "{says}");
+    }
+}
