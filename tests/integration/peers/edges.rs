@@ -13,7 +13,7 @@ use crate::{
 };
 
 use super::{
-    Bystander,
+    Bystander, GROWTH,
     peer::{Peer, fields, frame, kind},
 };
 
@@ -142,7 +142,9 @@ async fn answers_that_nobody_takes_cost_a_bounded_amount() {
         }
     };
     sleep(millis(500)).await;
-    eprintln!("{sent} calls, {} kB became {} kB", bystander.memory, bystander.service.memory());
+    assert!(sent > 1_000, "{sent} calls were taken");
+    let memory = bystander.service.memory();
+    assert!(memory < bystander.memory + GROWTH, "{} kB became {memory}", bystander.memory);
     drop(peer);
     bystander.expect_well("answers that nobody takes").await;
 }

@@ -202,7 +202,7 @@ async fn a_sentinel_whose_reply_has_no_end_is_given_up_and_outvoted() {
     server.run("RPUSH q a b c");
     let reply: &'static [u8] =
         [b"*2\r\n$99999999999\r\n".to_vec(), vec![b'x'; 128 << 20]].concat().leak();
-    let endless = |command: &str| if command == "SENTINEL" { reply } else { b"-ERR no\r\n" };
+    let endless = move |command: &str| if command == "SENTINEL" { reply } else { b"-ERR no\r\n" };
     let honest = Puppets::naming(&[server.port(); 2]).await;
     let liar = Scripted::answering(endless).await;
     let addresses = [honest.addresses(), vec![liar.address()]].concat();
