@@ -258,7 +258,7 @@ async fn a_time_beyond_all_time_is_told_and_ends_nobody() {
     let of = |seconds: &str, micros: &str| {
         let bulk = |text: &str| format!("${}\r\n{text}\r\n", text.len());
         let text = format!("*2\r\n{}{}", bulk(seconds), bulk(micros));
-        &*text.leak().as_bytes()
+        text.leak().as_bytes()
     };
     let most = u64::MAX.to_string();
     for time in [of(&most, &most), of(&most, "0"), of("1700000000", &most), of("-1", "0")] {
