@@ -131,11 +131,12 @@ fn every_configuration_on_the_page_of_topologies_is_one() {
 fn has_test(file: &str, name: &str) -> bool {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
     let Ok(text) = fs::read_to_string(path) else { return false };
-    let own =
-        text.contains(&format!("]\nfn {name}(")) || text.contains(&format!("]\nasync fn {name}("));
-    let indented = text.contains(&format!("    fn {name}("));
-    let listed = text.contains("on_both_servers!(") && text.contains(&format!("    {name},\n"));
-    own || indented && text.contains("#[test]") || listed
+    let lines: Vec<&str> = text.lines().map(str::trim).collect();
+    let marked = lines.windows(2).any(|pair| {
+        let function = pair[1].strip_prefix("async ").unwrap_or(pair[1]);
+        pair[0].contains("test") && function.starts_with(&format!("fn {name}("))
+    });
+    marked || text.contains("on_both_servers!(") && lines.contains(&format!("{name},").as_str())
 }
 
 #[test]
