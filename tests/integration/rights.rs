@@ -12,7 +12,7 @@ use crate::{
     },
     on_both_servers,
     streams::Pushes,
-    wire::{Trigger, queue, trigger},
+    wire::{Keda, Trigger, queue, trigger},
 };
 
 on_both_servers!(
@@ -92,10 +92,8 @@ fn as_trigger(pairs: &[(&str, &str)]) -> Trigger {
 const HEARTBEATS: &[(&str, &str)] =
     &[("layout", "celery"), ("queue", "mail"), ("running", "heartbeats"), ("pool", "*")];
 
-async fn the_rights_for_some_triggers_are_all_that_they_use(kind: Kind) {
-    let server = Server::start(kind);
-    server.run(
-        r#"RPUSH w a
+/// What is in Redis.
+const KEYS: &str = r#"RPUSH w a
            ZADD z 1 a
            ZADD s 1 a
            SADD f a
@@ -114,30 +112,38 @@ async fn the_rights_for_some_triggers_are_all_that_they_use(kind: Kind) {
            RPUSH rq:queue:mail-a a
            RPUSH other x
            SADD processes p
-           HSET p:work t {"queue":"q"}"#,
-    );
+           HSET p:work t {"queue":"q"}"#;
+
+/// Triggers, and the jobs of each.
+const TRIGGERS: &[Case] = &[
+    (&[("waiting", "w,n,x,h,z"), ("scheduled", "s"), ("inFlight", "f")], 11.0),
+    (&[("layout", "stream"), ("queue", "y"), ("group", "g")], 2.0),
+    (&[("layout", "stream"), ("queue", "x"), ("group", "none")], 1.0),
+    (
+        &[
+            ("layout", "stream"),
+            ("queue", "idle"),
+            ("group", "g"),
+            ("orphans", "ignore"),
+            ("claimAfter", "1h"),
+        ],
+        1.0,
+    ),
+    (&[("layout", "rq"), ("queue", "mail-*")], 1.0),
+    (&[("layout", "sidekiq"), ("queue", "q")], 1.0),
+    (HEARTBEATS, 1.0),
+];
+
+/// What a trigger says, and its jobs.
+type Case = (&'static [(&'static str, &'static str)], f64);
+
+async fn the_rights_for_some_triggers_are_all_that_they_use(kind: Kind) {
+    let server = Server::start(kind);
+    server.run(KEYS);
     let address = server.address();
     let config =
         format!("[redis.default]\nurl = \"redis://least:pass@{address}/0\"\nscan = true\n");
-    let triggers: &[(&[(&str, &str)], f64)] = &[
-        (&[("waiting", "w,n,x,h,z"), ("scheduled", "s"), ("inFlight", "f")], 11.0),
-        (&[("layout", "stream"), ("queue", "y"), ("group", "g")], 2.0),
-        (&[("layout", "stream"), ("queue", "x"), ("group", "none")], 1.0),
-        (
-            &[
-                ("layout", "stream"),
-                ("queue", "idle"),
-                ("group", "g"),
-                ("orphans", "ignore"),
-                ("claimAfter", "1h"),
-            ],
-            1.0,
-        ),
-        (&[("layout", "rq"), ("queue", "mail-*")], 1.0),
-        (&[("layout", "sidekiq"), ("queue", "q")], 1.0),
-        (HEARTBEATS, 1.0),
-    ];
-    let asked: Vec<&[(&str, &str)]> = triggers.iter().map(|(pairs, _)| *pairs).collect();
+    let asked: Vec<&[(&str, &str)]> = TRIGGERS.iter().map(|(pairs, _)| *pairs).collect();
     let said = printed(&config, &asked);
     assert!(said.starts_with("# connection default, for 7 triggers\nACL SETUSER least "), "{said}");
     assert!(said.contains("0 problems"), "{said}");
@@ -146,14 +152,14 @@ async fn the_rights_for_some_triggers_are_all_that_they_use(kind: Kind) {
     allow(&server, &rights);
     let service = Setup::default().config(config).start().await;
     let keda = service.keda().await;
-    for (pairs, jobs) in triggers {
+    for (pairs, jobs) in TRIGGERS {
         let seen =
             async || keda.value(&as_trigger(pairs)).await.map_err(|status| status.to_string());
         eventually_is(seconds(25), Ok(*jobs), seen).await;
     }
     // A string that is gone takes further commands to tell from an empty one.
     server.run("DEL n");
-    let first = as_trigger(triggers[0].0);
+    let first = as_trigger(TRIGGERS[0].0);
     eventually_is(PATIENCE, Some(6.0), async || keda.value(&first).await.ok()).await;
     // Changes are announced, and workers are heard.
     let waiting = as_trigger(&[("waiting", "rq:queue:mail-z"), ("redis", "default")]);
@@ -171,6 +177,11 @@ async fn the_rights_for_some_triggers_are_all_that_they_use(kind: Kind) {
     })
     .await;
     assert_eq!(service.metric("penstock_redis_tracking").await, 1.0);
+    nothing_else_is_allowed(&keda).await;
+    is_used(&server, &rights);
+}
+
+async fn nothing_else_is_allowed(keda: &Keda) {
     // What no trigger of the manifests reads is not allowed.
     for elsewhere in [queue("other"), queue("rq:queue:letter"), queue("p:worker")] {
         let told = keda.value(&elsewhere).await.unwrap_err();
@@ -178,6 +189,9 @@ async fn the_rights_for_some_triggers_are_all_that_they_use(kind: Kind) {
     }
     let elsewhere = [HEARTBEATS, &[("keyPrefix", "other:")]].concat();
     assert!(keda.value(&as_trigger(&elsewhere)).await.unwrap_err().message().contains("NOPERM"));
+}
+
+fn is_used(server: &Server, rights: &str) {
     let statistics: String = server.ask("INFO commandstats");
     for right in rights.split(' ').filter_map(|word| word.strip_prefix('+')) {
         let is_used = statistics.contains(&format!("cmdstat_{right}:"));
