@@ -168,11 +168,16 @@ pub const CLUSTER_READ_DEADLINE: Duration = Duration::from_millis(900);
 pub const SURVEY_INTERVAL: Duration = Duration::from_secs(1);
 /// How soon they are asked again when a node redirected a command or was lost.
 pub const SURVEY_PAUSE: Duration = Duration::from_millis(100);
-/// Lines of `CLUSTER NODES` that one survey may bring, some 100 bytes each: each node tells of all. A
+/// Lines of `CLUSTER NODES` that are asked for in a second, some 100 bytes each: each node tells of all. A
 /// cluster of more than some 140 nodes is asked in turns.
 pub const SURVEY_LINES: usize = 20_000;
+/// Bytes of one `CLUSTER NODES` that are looked through: lines of thousands of nodes, and of every slot.
+pub const SURVEY_BYTES: usize = 4 * 1024 * 1024;
 /// Masters of a cluster that are connected to; Redis's own advice is 1,000 nodes at most.
 pub const CLUSTER_MASTERS: usize = 1_000;
+/// Bytes of the id by which a node of a cluster is known; they have 40, and a node without one is
+/// known by its host and port.
+pub const NODE_ID_BYTES: usize = 300;
 /// How long a node of a cluster that serves no slot stays connected.
 pub const NODE_MEMORY: Duration = Duration::from_mins(1);
 /// Nodes to which one command is sent on before it fails.

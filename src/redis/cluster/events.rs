@@ -24,6 +24,7 @@ use crate::{
 
 use super::{
     super::link::RedisLink,
+    guard,
     member::{Member, Standing, Up, keys, of_node},
     members::Cluster,
     said::{Own, View},
@@ -101,6 +102,7 @@ impl Cluster {
             if from.as_ref() == Some(to) {
                 return;
             }
+            state.patched = true;
             state.map.moved(slot, to.clone());
             let state = &mut *state;
             if let Some(member) = from.and_then(|from| state.members.get_mut(&from)) {
@@ -115,43 +117,35 @@ impl Cluster {
         self.outdated.notify_one();
     }
 
-    /// Takes in what was said in one survey that began at `asked_at`.
-    pub(super) fn adopt(&self, view: Option<View>, owns: BTreeMap<Node, Own>, asked_at: Instant) {
+    /// Takes in what was said in one survey that began at `asked_at`; what differs may have changed since
+    /// `since`.
+    pub(super) fn adopt(
+        &self,
+        view: Option<View>,
+        owns: BTreeMap<Node, Own>,
+        (asked_at, since): (Instant, Instant),
+    ) {
         let suspects = {
             let mut state = self.state();
-            let until = std::mem::replace(&mut state.surveyed_at, asked_at);
+            state.surveyed_at = asked_at;
             for (node, own) in &owns {
-                if let Some(Standing::Up(up)) =
-                    state.members.get_mut(node).map(|member| &mut member.standing)
-                {
-                    up.tells = own.known > 0;
-                }
+                state.note(node, own);
             }
-            let outdated = std::mem::take(&mut state.outdated);
-            if !outdated && state.said.0 == view && state.said.1 == owns {
+            let patched = std::mem::take(&mut state.patched);
+            if !patched && state.said.0 == view && state.said.1 == owns {
                 state.forget(asked_at);
                 return;
             }
             let (map, others) = state.map.merged(view.as_ref(), &owns);
             let changed = map.changed_since(&state.map);
-            let masters = map.masters();
-            let had_slots: Vec<Node> = state.members.keys().cloned().collect();
-            for node in had_slots.iter().filter(|node| !masters.contains_key(*node)) {
-                if let Some(member) = state.members.get_mut(node) {
-                    member.slots = Arc::default();
-                }
-            }
-            for (node, slots) in masters {
-                let member = state.members.entry(node).or_insert_with(|| Member::new(asked_at));
-                (member.slots, member.needed_at) = (Arc::new(slots), asked_at);
-            }
+            state.serve(map, asked_at);
             for node in others {
                 let member = state.members.entry(node).or_insert_with(|| Member::new(asked_at));
                 member.needed_at = asked_at;
             }
-            (state.map, state.said) = (map, (view, owns));
+            state.said = (view, owns);
             state.forget(asked_at);
-            (!changed.is_empty()).then(|| keys(Arc::new(changed), Some(until)))
+            (!changed.is_empty()).then(|| keys(Arc::new(changed), Some(since)))
         };
         self.report(suspects);
         self.settled.notify_waiters();
@@ -175,9 +169,14 @@ impl Cluster {
                 cluster.changes.report(change);
             }
         });
-        let link =
-            tokio::time::timeout(limits::CONNECT_DEADLINE, self.dialer.dial(&node, &changes));
-        self.opened(&node, opening, (link.await.unwrap_or(Err(Fault::Timeout)), begun_at));
+        let dialled = async {
+            let mut link = self.dialer.dial(&node, &changes).await?;
+            let asks = self.asks_first(&node, begun_at);
+            let own = if asks { guard::own(&self, &node, &mut link).await? } else { None };
+            Ok((link, own))
+        };
+        let dialled = tokio::time::timeout(limits::CONNECT_DEADLINE, dialled).await;
+        self.opened(&node, opening, (dialled.unwrap_or(Err(Fault::Timeout)), begun_at));
         if lost.load(Ordering::SeqCst) {
             let fault = Fault::Unreachable("the connection was closed".to_owned());
             self.fail(&node, opening, &fault);
@@ -191,9 +190,9 @@ impl Cluster {
         &self,
         node: &Node,
         opening: u64,
-        (link, begun_at): (Result<RedisLink, Fault>, Instant),
+        (dialled, begun_at): (Result<(RedisLink, Option<Own>), Fault>, Instant),
     ) {
-        let suspects = {
+        let (suspects, moved) = {
             let mut state = self.state();
             state.outdated = true;
             let Some(member) = state.members.get_mut(node) else { return };
@@ -201,8 +200,10 @@ impl Cluster {
                 return;
             }
             let now = Instant::now();
-            match link.map(|link| (link.multiplexed(), link)) {
-                Ok((Some(connection), link)) => {
+            let mut said = None;
+            match dialled.map(|(link, own)| (link.multiplexed(), link, own)) {
+                Ok((Some(connection), link, own)) => {
+                    said = own;
                     if member.failures > 0 {
                         info!(connection = self.dialer.name(), %node, "a node of the cluster can be read again");
                     }
@@ -216,7 +217,7 @@ impl Cluster {
                         clock,
                     }));
                 }
-                Ok((None, _)) => return,
+                Ok((None, ..)) => return,
                 Err(fault) => {
                     let fault = of_node(node, &fault);
                     if member.failures == 0 {
@@ -226,10 +227,15 @@ impl Cluster {
                     member.failures = member.failures.saturating_add(1);
                 }
             }
-            keys(Arc::clone(&member.slots), None)
+            let served = Arc::clone(&member.slots);
+            let until = state.surveyed_at;
+            let changed = said.map(|own| state.joined(node, own, now)).unwrap_or_default();
+            let moved = (!changed.is_empty()).then(|| keys(Arc::new(changed), Some(until)));
+            (keys(served, None), moved)
         };
         // Nothing was announced while there was no link.
         self.report(Some(suspects));
+        self.report(moved);
     }
 
     fn report(&self, keys: Option<KeySet>) {

@@ -15,9 +15,10 @@ use tokio::{
 use crate::{config::Node, limits, sampling::Fault, time::Instant};
 
 use super::{
-    super::{error::fault, wire::Response},
+    super::{error::fault, link::RedisLink, wire::Response},
     members::Cluster,
     said::{Own, View},
+    turns::Asked,
     wire::ClusterWire,
 };
 
@@ -70,38 +71,64 @@ async fn surveys(cluster: Arc<Cluster>) {
 
 /// Asks the nodes what they serve, and one of them how it sees the others.
 pub(super) async fn survey(cluster: &Arc<Cluster>, asked_at: Instant) {
-    let asked = cluster.asked_next();
-    let Some((viewer, _)) = asked.split_first() else { return };
+    let Some((asked, since)) = cluster.asked_next(asked_at) else { return };
+    let Asked { viewer, nodes, .. } = asked;
     let mut wire = ClusterWire::new(Arc::clone(cluster));
     let mut view_wire = ClusterWire::new(Arc::clone(cluster));
     let (lines, ranges) = (command("NODES"), command("SLOTS"));
     let (of_all, by_one) = tokio::join!(
-        wire.ask_nodes(&asked, std::slice::from_ref(&lines)),
-        view_wire.ask_nodes(std::slice::from_ref(viewer), std::slice::from_ref(&ranges)),
+        wire.ask_nodes(&nodes, std::slice::from_ref(&lines)),
+        view_wire.ask_nodes(std::slice::from_ref(&viewer), std::slice::from_ref(&ranges)),
     );
-    let view = by_one.into_iter().next().and_then(|replies| view_of(&replies, viewer));
+    let view = by_one.into_iter().next().and_then(|replies| view_of(&replies, &viewer));
     let mut owns = BTreeMap::new();
-    for (node, replies) in asked.iter().zip(of_all) {
-        let own = match replies.as_slice() {
-            [Ok(value)] => Own::parse(value),
-            [Err(error)] => Err(fault(error)),
-            _ => continue,
-        };
-        match own {
+    for (node, replies) in nodes.iter().zip(of_all) {
+        match own_of(&replies) {
             Ok(own) => drop(owns.insert(node.clone(), own)),
-            Err(fault @ (Fault::Refused(_) | Fault::Unexpected(_))) => cluster.untold(node, &fault),
+            Err(fault) if is_silence(&fault) => cluster.untold(node, &fault),
             // It is set aside for that.
-            Err(
-                Fault::Unreachable(_)
-                | Fault::Timeout
-                | Fault::NotReady(_)
-                | Fault::Credentials(_)
-                | Fault::Listening(_),
-            ) => {}
+            Err(_) => {}
         }
     }
     if view.is_some() || !owns.is_empty() {
-        cluster.adopt(view, owns, asked_at);
+        cluster.adopt(view, owns, (asked_at, since));
+    }
+}
+
+/// Asks a node that is being opened what it serves, before anything is read there, so that its first
+/// answers are known to last. `None` if it does not say.
+pub(super) async fn own(
+    cluster: &Cluster,
+    node: &Node,
+    link: &mut RedisLink,
+) -> Result<Option<Own>, Fault> {
+    match own_of(&link.round(vec![command("NODES")]).await?) {
+        Ok(own) => Ok(Some(own)),
+        Err(fault) if is_silence(&fault) => {
+            cluster.untold(node, &fault);
+            Ok(None)
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+fn own_of(replies: &[Response]) -> Result<Own, Fault> {
+    match replies {
+        [Ok(value)] => Own::parse(value),
+        [Err(error)] => Err(fault(error)),
+        _ => Err(Fault::Unexpected("another number of replies than commands".to_owned())),
+    }
+}
+
+/// Whether a node answers and does not say what it serves.
+fn is_silence(fault: &Fault) -> bool {
+    match fault {
+        Fault::Refused(_) | Fault::Unexpected(_) => true,
+        Fault::Unreachable(_)
+        | Fault::Timeout
+        | Fault::NotReady(_)
+        | Fault::Credentials(_)
+        | Fault::Listening(_) => false,
     }
 }
 

@@ -101,12 +101,38 @@ impl SlotMap {
                 }
             }
         }
-        for (node, own) in owns {
-            let leaves = |slot: &Slot| map.owner(*slot) == Some(node);
-            let leaving: Vec<_> = own.leaving.iter().filter(|(slot, _)| leaves(slot)).collect();
-            map.leaving.extend(leaving.into_iter().map(|(slot, to)| (*slot, to.clone())));
-        }
+        owns.iter().for_each(|(node, own)| map.note_leaving(node, own));
         (map, others)
+    }
+
+    /// What the map becomes by what a node said of itself when it was opened. What others serve by the map
+    /// becomes its own if its claim is the later one, by the epochs that are known of them.
+    pub(super) fn joined(
+        &self,
+        (node, own): (&Node, &Own),
+        epoch: impl Fn(&Node) -> Option<u64>,
+    ) -> Self {
+        let mut map = self.clone();
+        map.leaving.retain(|slot, _| self.owner(*slot) != Some(node));
+        if own.is_master {
+            let owner = Some(Arc::new(node.clone()));
+            for slot in own.slots.iter() {
+                let other = self.owner(slot).filter(|other| *other != node).and_then(&epoch);
+                if other.is_none_or(|epoch| epoch < own.epoch) {
+                    map.owners[slot.index()].clone_from(&owner);
+                }
+            }
+        }
+        map.note_leaving(node, own);
+        map
+    }
+
+    fn note_leaving(&mut self, node: &Node, own: &Own) {
+        for (slot, to) in &own.leaving {
+            if self.owner(*slot) == Some(node) {
+                self.leaving.insert(*slot, to.clone());
+            }
+        }
     }
 
     /// The slots that another node serves now, or that are about to be given away or no longer so. What
@@ -212,6 +238,31 @@ mod tests {
             owns(&[(1, "a x myself,slave b 0 0 9 c"), (2, "b x myself,master - 0 0 9 c 0-5")]);
         let (map, _) = SlotMap::empty().merged(None, &demoted);
         assert_eq!(map.owner(slot(3)), Some(&node(2)));
+    }
+
+    #[test]
+    fn what_a_node_says_when_it_is_opened_counts_by_its_epoch() {
+        let (map, _) = SlotMap::empty().merged(
+            Some(&view(vec![
+                row([0, 9], bulk("10.0.0.9"), 1, "a"),
+                row([10, 19], bulk("10.0.0.9"), 2, "b"),
+            ])),
+            &BTreeMap::new(),
+        );
+        let line = "a x myself,master - 0 0 5 c 0-12 [3->-b] [11->-b]";
+        let owner = |epoch: Option<u64>| {
+            let joined = map.joined((&node(1), &own(line)), |of| epoch.filter(|_| *of == node(2)));
+            let owners = [3, 11, 13, 20].map(|n| joined.owner(slot(n)).map(|node| node.port));
+            let changed: Vec<_> = joined.changed_since(&map).iter().map(Slot::index).collect();
+            (owners, joined.arriving("b").count(), changed)
+        };
+        let later = ([Some(1), Some(1), Some(2), None], 2, vec![3, 10, 11, 12]);
+        assert_eq!(owner(None), later, "the other has not said anything");
+        assert_eq!(owner(Some(4)), later);
+        let earlier = ([Some(1), Some(2), Some(2), None], 1, vec![3]);
+        assert_eq!(owner(Some(5)), earlier);
+        let demoted = own("a x myself,slave b 0 0 9 c 0-12");
+        assert_eq!(map.joined((&node(1), &demoted), |_| None), map);
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(super) struct Member {
     /// What it serves.
     pub(super) slots: Arc<SlotSet>,
     pub(super) standing: Standing,
+    /// Its id and its configuration epoch, as it last said.
+    pub(super) said: Option<(String, u64)>,
     /// The number of the attempt to open it that its standing is due to.
     pub(super) opening: u64,
     /// Attempts that failed since it was up for a while.
@@ -69,6 +71,7 @@ impl Member {
         Self {
             slots: Arc::default(),
             standing: Standing::Waiting(None, now),
+            said: None,
             opening: 0,
             failures: 0,
             needed_at: now,

@@ -14,16 +14,17 @@ use tracing::warn;
 use crate::{
     config::Node,
     limits,
-    sampling::{Changes, Fault, Link},
+    sampling::{Change, Changes, Fault, Link},
     time::Instant,
 };
 
 use super::{
     super::connection::Dialer,
     map::SlotMap,
-    member::{Lookup, Member, Standing, Up},
+    member::{Lookup, Member, Standing, Up, keys},
     said::{Own, View},
     slot::{Slot, SlotSet},
+    turns::{Asked, Turns},
 };
 
 /// The nodes of a cluster, and who serves what.
@@ -46,26 +47,29 @@ pub(super) struct State {
     /// What was said in the last survey.
     pub(super) said: (Option<View>, BTreeMap<Node, Own>),
     pub(super) surveyed_at: Instant,
-    /// Whether something tells that the map is out of date.
+    /// Whether something told that the map is out of date since the last survey began.
     pub(super) outdated: bool,
+    /// Whether the map was changed by something else than the last survey.
+    pub(super) patched: bool,
     /// Whether it was told that a node does not say what it serves.
     untold: bool,
-    /// Whose turn it is to be asked.
-    turn: usize,
+    turns: Turns,
     openings: u64,
 }
 
 impl Cluster {
     /// A cluster of which nothing is known.
     pub(super) fn new(dialer: Dialer, changes: Changes) -> Arc<Self> {
+        let now = Instant::now();
         let state = State {
             map: SlotMap::empty(),
             members: BTreeMap::new(),
             said: (None, BTreeMap::new()),
-            surveyed_at: Instant::now(),
+            surveyed_at: now,
             outdated: false,
+            patched: false,
             untold: false,
-            turn: 0,
+            turns: Turns::new(now),
             openings: 0,
         };
         let (bell, settled, outdated) = (Notify::new(), Notify::new(), Notify::new());
@@ -95,10 +99,23 @@ impl Cluster {
         up.any(|up| up.is_none_or(|up| up.link.tracked()))
     }
 
-    /// Notes that a node does not say what it serves, which is told once.
+    /// Notes that a node does not say what it serves, which is told once. What was taken for unchanged
+    /// because it said so before is suspect.
     pub(super) fn untold(&self, node: &Node, fault: &Fault) {
-        if !self.state().untold {
-            self.state().untold = true;
+        let (first, suspects) = {
+            let mut state = self.state();
+            let until = state.surveyed_at;
+            let suspects = state.members.get_mut(node).and_then(|member| {
+                let Standing::Up(up) = &mut member.standing else { return None };
+                let told = std::mem::take(&mut up.tells);
+                told.then(|| keys(Arc::clone(&member.slots), Some(until)))
+            });
+            (!std::mem::replace(&mut state.untold, true), suspects)
+        };
+        if let Some(suspects) = suspects {
+            self.changes.report(Change::Keys(suspects));
+        }
+        if first {
             let connection = self.dialer.name();
             warn!(connection, %node, reason = %fault, "a node of the cluster does not say which slots it gives away; its keys are polled instead");
         }
@@ -147,12 +164,6 @@ impl Cluster {
         })
     }
 
-    /// Whether a node said what it serves since the last one was opened.
-    pub(super) fn is_surveyed(&self) -> bool {
-        let state = self.state();
-        !state.outdated && !state.said.1.is_empty()
-    }
-
     /// Why nothing can be read at all, if so.
     pub(super) fn lost(&self) -> Option<Fault> {
         let state = self.state();
@@ -189,22 +200,25 @@ impl Cluster {
         self.state().outdated
     }
 
-    /// Whom to ask in a survey: as many as may be asked at once, in turns; the first of them is asked for
-    /// its view of all.
-    pub(super) fn asked_next(&self) -> Vec<Node> {
-        let mut up = self.up();
-        if up.is_empty() {
-            return up;
-        }
+    /// Whom to ask in a survey that begins now, and since when what they say may have changed. `None` if
+    /// no node is up.
+    pub(super) fn asked_next(&self, now: Instant) -> Option<(Asked, Instant)> {
+        let up = self.up();
         let mut state = self.state();
-        let known = state.said.1.values().map(|own| own.known).max().unwrap_or(1).max(up.len());
-        let most = (limits::SURVEY_LINES / known).clamp(1, up.len());
-        let turn = state.turn % up.len();
-        // One at a time, so that each comes to be asked for its view of all.
-        state.turn = turn + if most < up.len() { most } else { 1 };
-        up.rotate_left(turn);
-        up.truncate(most);
-        up
+        // What is told from now on may not be in what they say.
+        state.outdated = false;
+        let known = state.known().max(up.len());
+        let asked = state.turns.next(&up, known, now)?;
+        let since = asked.since.map_or(state.surveyed_at, |since| since.min(state.surveyed_at));
+        Some((asked, since))
+    }
+
+    /// Whether a node that is being opened is asked what it serves before anything else. In a large
+    /// cluster that all come up at once has to wait for their turn.
+    pub(super) fn asks_first(&self, node: &Node, now: Instant) -> bool {
+        let mut state = self.state();
+        let known = state.known();
+        state.turns.may_begin(node, known, now)
     }
 
     /// The nodes to be opened now, each with the number of the attempt; and when to look again.
@@ -243,8 +257,57 @@ impl State {
 
     /// The slots that a node is being given.
     pub(super) fn arriving(&self, node: &Node) -> SlotSet {
-        let own = self.said.1.get(node);
-        own.map(|own| self.map.arriving(&own.id)).unwrap_or_default()
+        let said = self.members.get(node).and_then(|member| member.said.as_ref());
+        said.map(|(id, _)| self.map.arriving(id)).unwrap_or_default()
+    }
+
+    /// How many nodes each tells of, for all that is known.
+    fn known(&self) -> usize {
+        let masters = self.said.0.as_ref().map_or(1, |view| view.masters().count());
+        self.said.1.values().map(|own| own.known).max().unwrap_or(1).max(masters)
+    }
+
+    /// Takes note of who it is that says something of itself.
+    pub(super) fn note(&mut self, node: &Node, own: &Own) {
+        let known = self.known();
+        self.turns.more(own.known.saturating_sub(known), Instant::now());
+        if let Some(member) = self.members.get_mut(node) {
+            member.said = Some((own.id.clone(), own.epoch));
+            if let Standing::Up(up) = &mut member.standing {
+                up.tells = true;
+            }
+        }
+    }
+
+    /// Takes in what a node said of itself when it was opened. Tells the slots that are another's by
+    /// that, or about to be.
+    pub(super) fn joined(&mut self, node: &Node, own: Own, now: Instant) -> SlotSet {
+        self.note(node, &own);
+        let members = &self.members;
+        let epoch = |node: &Node| members.get(node)?.said.as_ref().map(|(_, epoch)| *epoch);
+        let map = self.map.joined((node, &own), epoch);
+        let changed = map.changed_since(&self.map);
+        self.said.1.insert(node.clone(), own);
+        if !changed.is_empty() {
+            self.patched = true;
+            self.serve(map, now);
+        }
+        changed
+    }
+
+    /// Has each node serve what it does by this map.
+    pub(super) fn serve(&mut self, map: SlotMap, now: Instant) {
+        let masters = map.masters();
+        for (node, member) in &mut self.members {
+            if !masters.contains_key(node) {
+                member.slots = Arc::default();
+            }
+        }
+        for (node, slots) in masters {
+            let member = self.members.entry(node).or_insert_with(|| Member::new(now));
+            (member.slots, member.needed_at) = (Arc::new(slots), now);
+        }
+        self.map = map;
     }
 
     /// Lets nodes go that nobody needs any more.

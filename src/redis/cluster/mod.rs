@@ -17,6 +17,7 @@ mod said;
 mod search;
 mod slot;
 mod stages;
+mod turns;
 mod wire;
 
 use std::{
@@ -50,7 +51,7 @@ use member::of_node;
 use members::Cluster;
 use said::View;
 use slot::Slot;
-use stages::Place;
+use stages::{Nodes, Place};
 pub(super) use wire::ClusterWire;
 
 /// What a user of a cluster needs beside what the reads of any Redis need: who serves what, what a node
@@ -77,7 +78,8 @@ impl ClusterLink {
     ) -> Result<Self, Fault> {
         let view = first_view(dialer, seeds).await?;
         let cluster = Cluster::new(dialer.clone(), changes);
-        cluster.adopt(Some(view), BTreeMap::new(), Instant::now());
+        let now = Instant::now();
+        cluster.adopt(Some(view), BTreeMap::new(), (now, now));
         let mut guard: BoxFuture<'static, Fault> = Box::pin(guard::guard(Arc::clone(&cluster)));
         let settled = timeout(limits::NODE_DEADLINE, settled(&cluster));
         select! {
@@ -339,26 +341,6 @@ impl Link for ClusterLink {
     }
 }
 
-/// The nodes of a batch by numbers.
-#[derive(Default)]
-struct Nodes(Vec<Option<Node>>);
-
-impl Nodes {
-    fn number(&mut self, node: Option<Node>) -> usize {
-        match self.0.iter().position(|known| *known == node) {
-            Some(number) => number,
-            None => {
-                self.0.push(node);
-                self.0.len() - 1
-            }
-        }
-    }
-
-    fn named(&self, number: usize) -> Option<Node> {
-        self.0.get(number).cloned().flatten()
-    }
-}
-
 fn key(read: &Read) -> &[u8] {
     let [key] = read.keys();
     key.as_bytes()
@@ -388,11 +370,11 @@ async fn view_at(dialer: &Dialer, seed: &Node) -> Result<View, Fault> {
     }
 }
 
-/// Comes when each node was opened or could not be, and was asked what it serves.
+/// Comes when each node was opened, with what it says that it serves, or could not be.
 async fn settled(cluster: &Arc<Cluster>) {
     loop {
         let settled = cluster.settled.notified();
-        if !cluster.is_settling() && cluster.is_surveyed() {
+        if !cluster.is_settling() {
             return;
         }
         settled.await;

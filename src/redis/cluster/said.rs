@@ -55,12 +55,11 @@ impl View {
         }
         let ranges =
             rows.iter().map(|row| Range::parse(row, asked)).collect::<Result<Vec<_>, _>>()?;
-        let view = Self(ranges);
-        // A slot is in one range only, so that together they have no more than there are. Going through
-        // all slots for each of many ranges would take seconds.
-        if view.0.iter().map(Range::length).sum::<usize>() > usize::from(SLOTS) {
-            return Err(unexpected("more slots in its ranges than there are"));
+        // A slot that is named twice would also be work without end.
+        if ranges.iter().map(Range::len).sum::<usize>() > usize::from(SLOTS) {
+            return Err(unexpected("more slots than there are"));
         }
+        let view = Self(ranges);
         let masters = view.masters().count();
         if masters > limits::CLUSTER_MASTERS {
             let most = limits::CLUSTER_MASTERS;
@@ -108,10 +107,10 @@ impl Range {
         // Before Redis 4 there are no ids; then a node is known by its address.
         let id = rest.first().and_then(decode::text);
         let id = id.or_else(|| node.as_ref().map(Node::to_string)).ok_or_else(wrong)?;
-        Ok(Self { first, last, id, node })
+        Ok(Self { first, last, id: short(&id).ok_or_else(wrong)?, node })
     }
 
-    fn length(&self) -> usize {
+    fn len(&self) -> usize {
         self.last.index() - self.first.index() + 1
     }
 
@@ -139,6 +138,9 @@ impl Own {
     /// there are.
     pub(super) fn parse(value: &Value) -> Result<Self, Fault> {
         let text = decode::text(value).ok_or_else(|| unexpected("nodes that are no text"))?;
+        if text.len() > limits::SURVEY_BYTES {
+            return Err(unexpected("more text about nodes than is read"));
+        }
         let wrong = || unexpected("a node of another form");
         let is_own = |line: &&str| {
             line.split(' ')
@@ -147,12 +149,14 @@ impl Own {
         };
         let line =
             text.lines().find(is_own).ok_or_else(|| unexpected("no node that is the asked one"))?;
-        let words: Vec<&str> = line.split(' ').collect();
-        let [id, _, flags, _, _, _, epoch, _, slots @ ..] = words.as_slice() else {
-            return Err(wrong());
-        };
+        let mut words = line.split(' ');
+        let mut fields = [""; 8];
+        for field in &mut fields {
+            *field = words.next().ok_or_else(wrong)?;
+        }
+        let [id, _, flags, _, _, _, epoch, _] = fields;
         let mut own = Self {
-            id: (*id).to_owned(),
+            id: short(id).ok_or_else(wrong)?,
             epoch: epoch.parse().map_err(|_| wrong())?,
             is_master: flags.split(',').any(|flag| flag == "master"),
             slots: SlotSet::default(),
@@ -161,25 +165,29 @@ impl Own {
         };
         let slot = |text: &str| text.parse().ok().and_then(Slot::new).ok_or_else(wrong);
         let mut named = 0;
-        for word in slots {
+        for word in words {
             if let Some(moving) = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')) {
                 // What comes from another node (`-<-`) is that node's until it has come.
                 if let Some((number, target)) = moving.split_once("->-") {
-                    own.leaving.insert(slot(number)?, target.to_owned());
+                    own.leaving.insert(slot(number)?, short(target).ok_or_else(wrong)?);
                 }
                 continue;
             }
             let (first, last) = word.split_once('-').unwrap_or((word, word));
             let (first, last) = (slot(first)?.index() as u64, slot(last)?.index() as u64);
-            // As above: no slot is named twice.
-            named += (first..=last).count();
-            if named > usize::from(SLOTS) {
-                return Err(unexpected("a node with more slots than there are"));
+            named += last.saturating_sub(first) + 1;
+            if named > u64::from(SLOTS) {
+                return Err(unexpected("more slots than there are"));
             }
             (first..=last).filter_map(Slot::new).for_each(|slot| own.slots.insert(slot));
         }
         Ok(own)
     }
+}
+
+/// The id of a node, unless it is longer than any (40 characters in Redis and Valkey).
+fn short(id: &str) -> Option<String> {
+    (id.len() <= limits::NODE_ID_BYTES).then(|| id.to_owned())
 }
 
 fn unexpected(what: &str) -> Fault {
@@ -215,20 +223,77 @@ mod tests {
             Value::Array(vec![row([5, 4], bulk("h"), 1, "a")]),
             Value::Array(vec![row([0, 16_384], bulk("h"), 1, "a")]),
             Value::Array(vec![row([-1, 4], bulk("h"), 1, "a")]),
-            Value::Array(vec![row([0, 16_383], bulk("h"), 1, "a"), row([7, 7], bulk("h"), 2, "b")]),
             Value::Array(vec![Value::Array(vec![Value::Int(0), Value::Int(1)])]),
         ] {
             assert!(View::parse(&wrong, &node(1)).is_err(), "{wrong:?}");
         }
+        let own = "i a myself,master - 0 0 1 c";
         for wrong in [
             "",
             "a b c",
             "id addr myself,master - 0 0 x connected",
-            "i a myself - 0 0 1 c 99999",
-            "i a myself - 0 0 1 c 0-16383 7",
+            "id addr myself,master - 0 0 1",
+            "i a master - 0 0 1 c 0-5",
+            &format!("{own} 99999"),
+            &format!("{own} 0-16384"),
+            &format!("{own} x-5"),
+            &format!("{own} [5-x->-b]"),
+            &format!("{own} [16384->-b]"),
+            &format!("{own} [5->-{}]", "b".repeat(limits::NODE_ID_BYTES + 1)),
+            &format!("{} a myself,master - 0 0 1 c", "i".repeat(limits::NODE_ID_BYTES + 1)),
         ] {
             assert!(Own::parse(&bulk(wrong)).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_slot_that_is_claimed_twice_in_one_breath_is_a_fault() {
+        let whole = |id| row([0, 16_383], bulk("10.0.0.9"), 1, id);
+        assert!(View::parse(&Value::Array(vec![whole("a")]), &node(1)).is_ok());
+        assert!(View::parse(&Value::Array(vec![whole("a"), whole("b")]), &node(1)).is_err());
+        let own = |slots: &str| Own::parse(&bulk(&format!("i a myself,master - 0 0 1 c {slots}")));
+        assert_eq!(own("0-16383").unwrap().slots.count(), 16_384);
+        assert!(own("0-16383 7").is_err());
+    }
+
+    #[test]
+    fn what_has_no_end_is_given_up_early() {
+        // Each of these would be thousands of millions of steps.
+        let whole = row([0, 16_383], bulk("10.0.0.9"), 1, "a");
+        let rows = Value::Array(vec![whole; usize::from(SLOTS)]);
+        assert!(View::parse(&rows, &node(1)).is_err());
+        let line = format!("i a myself,master - 0 0 1 c {}", "0-16383 ".repeat(500_000));
+        assert!(Own::parse(&bulk(&line)).is_err());
+        let long = "x".repeat(limits::SURVEY_BYTES + 1);
+        assert!(Own::parse(&bulk(&long)).is_err());
+        let single = |n| row([n, n], bulk("10.0.0.9"), 1 + n % 5_000, &format!("n{}", n % 5_000));
+        let fault = View::parse(&Value::Array((0..16_384).map(single).collect()), &node(1));
+        let told = "the cluster has 5000 masters, at most 1000 are read";
+        assert!(fault.unwrap_err().to_string().contains(told));
+    }
+
+    #[test]
+    fn of_a_thousand_masters_only_the_own_line_is_kept() {
+        let id = |n: u64| format!("{n:040x}");
+        let line = |n: u64| {
+            let (first, last) = (16 * n, 16 * n + 15);
+            let flags = if n == 700 { "myself,master" } else { "master" };
+            let address = format!("10.0.{}.{}:6379@16379,node-{n}.example", n / 250, n % 250);
+            format!("{} {address} {flags} - 0 1700000000000 {n} connected {first}-{last}\n", id(n))
+        };
+        let replicas = (1_000..3_000).map(|n| {
+            format!(
+                "{} 10.1.0.1:{n}@1{n} slave {} 0 1700000000000 1 connected\n",
+                id(n),
+                id(n % 1_000)
+            )
+        });
+        let text: String = (0..1_000).map(line).chain(replicas).collect();
+        let own = Own::parse(&bulk(&text)).unwrap();
+        assert_eq!((own.id, own.epoch, own.known), (id(700), 700, 3_000));
+        let slots: Vec<usize> = own.slots.iter().map(Slot::index).collect();
+        assert_eq!(slots, (11_200..11_216).collect::<Vec<_>>());
+        assert!(own.leaving.is_empty());
     }
 
     #[test]

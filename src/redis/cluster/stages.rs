@@ -7,6 +7,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::config::Node;
+
 /// One read of a trigger, in the order of the flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Place<N> {
@@ -14,6 +16,28 @@ pub(super) enum Place<N> {
     Sent(usize),
     /// It is not, since it is known not to have changed; its node would announce a change.
     Kept(N),
+}
+
+/// The nodes of a batch by numbers.
+#[derive(Default)]
+pub(super) struct Nodes(Vec<Option<Node>>);
+
+impl Nodes {
+    /// The number of a node, or of nobody.
+    pub(super) fn number(&mut self, node: Option<Node>) -> usize {
+        match self.0.iter().position(|known| *known == node) {
+            Some(number) => number,
+            None => {
+                self.0.push(node);
+                self.0.len() - 1
+            }
+        }
+    }
+
+    /// The node of a number.
+    pub(super) fn named(&self, number: usize) -> Option<Node> {
+        self.0.get(number).cloned().flatten()
+    }
 }
 
 /// The round of each read of a batch, counted from 0. `nodes` says who answers each read; `flows` are the

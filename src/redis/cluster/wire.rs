@@ -17,7 +17,7 @@ use crate::{config::Node, limits, sampling::Fault, time::Instant};
 
 use super::{
     super::{
-        error::carried,
+        error::{brief, carried},
         wire::{Response, send, unauthenticated},
     },
     member::{Lookup, of_node},
@@ -137,7 +137,7 @@ impl ClusterWire {
                 for (place, reply) in places.into_iter().zip(replies) {
                     match self.redirect(&reply, &targets[place], &node) {
                         Some(target) => targets[place] = target,
-                        None => done[place] = Some((reply, Some(node.clone()))),
+                        None => done[place] = Some((final_reply(reply, &node), Some(node.clone()))),
                     }
                 }
             }
@@ -202,6 +202,17 @@ impl Redirect {
         let to = Node::named(host.trim_start_matches('[').trim_end_matches(']'), port)?;
         Some(Self { slot, to, only_now })
     }
+}
+
+/// A reply that is not followed. One that should be and names no node is told as what it is.
+fn final_reply(reply: Response, node: &Node) -> Response {
+    reply.map_err(|error| match error.code() {
+        Some("MOVED" | "ASK") => {
+            let what = format!("it sends a key on to no node ({})", brief(&error));
+            carried(of_node(node, &Fault::Unexpected(what)))
+        }
+        Some(_) | None => error,
+    })
 }
 
 /// Sends commands to one node and waits for it no longer than a node may take. A node that takes longer
@@ -271,7 +282,7 @@ fn key_of(command: &Cmd) -> Vec<u8> {
 mod tests {
     use deadpool_redis::redis::{Value, make_extension_error};
 
-    use super::*;
+    use super::{super::super::error::fault, *};
 
     fn asked() -> Node {
         Node { host: "10.0.0.1".to_owned(), port: 7000 }
@@ -301,6 +312,14 @@ mod tests {
         ] {
             assert_eq!(redirect(code, detail), None, "{code} {detail}");
         }
+    }
+
+    #[test]
+    fn a_redirect_to_no_node_is_told_as_that() {
+        let error = make_extension_error("MOVED".to_owned(), Some("5 nowhere".to_owned()));
+        let told = fault(&final_reply(Err(error), &asked()).unwrap_err()).to_string();
+        let wanted = "node 10.0.0.1:7000: it sends a key on to no node (MOVED 5 nowhere)";
+        assert!(told.contains(wanted), "{told}");
     }
 
     #[test]
