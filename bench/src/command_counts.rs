@@ -10,11 +10,16 @@ use anyhow::bail;
 use crate::resp::{CLIENT_NAME, Connection, Reply};
 
 /// What the bench itself sends (`CLIENT` as a whole before Redis 7), and the two commands that a
-/// link costs whatever is asked: the proof that it lives, and Redis's time.
+/// link costs whatever is asked: the proof that it lives, and Redis's time. What a cluster is asked about
+/// itself is shown beside them.
 const NOT_COUNTED: &[&str] = &[
     "client",
     "client|list",
     "client|setname",
+    "cluster|info",
+    "cluster|keyslot",
+    "cluster|nodes",
+    "cluster|slots",
     "del",
     "incr",
     "info",
@@ -40,10 +45,21 @@ pub struct CommandCounts(BTreeMap<String, u64>);
 impl CommandCounts {
     /// What Redis has counted so far.
     pub async fn read(redis: &mut Connection) -> anyhow::Result<Self> {
-        let Reply::Text(text) = redis.command(["INFO", "commandstats"]).await? else {
-            bail!("INFO is no text");
-        };
-        Ok(Self(text.lines().filter_map(count).collect()))
+        Self::of_all(std::slice::from_mut(redis)).await
+    }
+
+    /// What all of these nodes have counted so far, together.
+    pub async fn of_all(nodes: &mut [Connection]) -> anyhow::Result<Self> {
+        let mut counts = BTreeMap::new();
+        for node in nodes {
+            let Reply::Text(text) = node.command(["INFO", "commandstats"]).await? else {
+                bail!("INFO is no text");
+            };
+            for (name, calls) in text.lines().filter_map(count) {
+                *counts.entry(name).or_default() += calls;
+            }
+        }
+        Ok(Self(counts))
     }
 
     /// The service's commands since an earlier count.
@@ -52,7 +68,8 @@ impl CommandCounts {
         commands.map(|name| self.of(name, before)).sum()
     }
 
-    fn of(&self, name: &str, before: &Self) -> u64 {
+    /// The calls of one command since an earlier count.
+    pub fn of(&self, name: &str, before: &Self) -> u64 {
         let calls = |counts: &Self| counts.0.get(name).copied().unwrap_or(0);
         calls(self).saturating_sub(calls(before))
     }
@@ -65,13 +82,16 @@ fn count(line: &str) -> Option<(String, u64)> {
     Some((name.to_owned(), calls.parse().ok()?))
 }
 
-/// How many connections others than the bench hold.
-pub async fn connections(redis: &mut Connection) -> anyhow::Result<u64> {
-    let Reply::Text(text) = redis.command(["CLIENT", "LIST"]).await? else {
-        bail!("CLIENT LIST is no text");
-    };
+/// How many connections others than the bench hold to all of these nodes.
+pub async fn connections(nodes: &mut [Connection]) -> anyhow::Result<u64> {
     let own = format!(" name={CLIENT_NAME} ");
-    let others = text.lines().filter(|line| !line.contains(&own)).count();
+    let mut others = 0;
+    for node in nodes {
+        let Reply::Text(text) = node.command(["CLIENT", "LIST"]).await? else {
+            bail!("CLIENT LIST is no text");
+        };
+        others += text.lines().filter(|line| !line.contains(&own)).count();
+    }
     Ok(u64::try_from(others)?)
 }
 

@@ -1,6 +1,8 @@
 //! What a polled fleet costs Redis: commands per poll, while its queues rest, while some change and
 //! while all change; and how many connections it takes.
 //!
+//! On a cluster it is what all nodes together are sent.
+//!
 //! Every trigger is polled as KEDA and the HPA do: every 30 s and every 15 s, three calls each.
 
 use tokio::time::{Duration, Instant, sleep};
@@ -32,15 +34,16 @@ pub async fn measure(bed: &TestBed, scale: Scale) -> anyhow::Result<Vec<Row>> {
     let (poll, sync) = scale.pick((30, 15), (2, 1));
     let (poll, sync) = (Duration::from_secs(poll), Duration::from_secs(sync));
     let cadence = |seconds| Cadence { poll, sync, window: window(seconds) };
-    let mut redis = bed.redis().await?;
-    let fleet = fleet::create(&mut redis, size).await?;
+    let mut nodes = bed.nodes().await?;
+    let of = if nodes.len() > 1 { format!(", {} masters", nodes.len()) } else { String::new() };
+    let fleet = fleet::create(&mut nodes, size).await?;
     let mut scaler = Polling { bed, scaler: Scaler::connect(&bed.penstock).await?, changes: 0 };
     client::poll_once(&scaler.scaler, &fleet::triggers(&fleet)).await?;
     sleep(scale.pick(Duration::from_secs(2), Duration::from_millis(200))).await;
 
     let mut rows = Vec::new();
-    let cost = scaler.cost(&mut redis, (&fleet, 0), cadence(60)).await?;
-    let idle = format!("{size} idle triggers");
+    let cost = scaler.cost(&mut nodes, (&fleet, 0), cadence(60)).await?;
+    let idle = format!("{size} idle triggers{of}");
     rows.push(cost.row(&idle).bound(Bound::AtMost(0.02)));
     let what = format!("safety re-reads per poll, {idle}");
     rows.push(match cost.safety {
@@ -49,20 +52,26 @@ pub async fn measure(bed: &TestBed, scale: Scale) -> anyhow::Result<Vec<Row>> {
     });
     let polls = Row::new(format!("polls, {idle}"), "/s", cost.rate);
     rows.push(polls.beside("KEDA and the HPA", cost.rate_wanted));
+    if nodes.len() > 1 {
+        let what = |name: &str| format!("{name} of each node, {idle}");
+        rows.push(Row::new(what("PING"), "/s", cost.proofs));
+        rows.push(Row::new(what("CLUSTER NODES and SLOTS"), "/s", cost.surveys));
+    }
 
     let slowly = u32::try_from(size / 100)?;
-    let cost = scaler.cost(&mut redis, (&fleet, slowly), cadence(30)).await?;
-    let what = format!("{size} triggers, 1 % change a second");
+    let cost = scaler.cost(&mut nodes, (&fleet, slowly), cadence(30)).await?;
+    let what = format!("{size} triggers, 1 % change a second{of}");
     rows.push(cost.row(&what).beside("changes per poll", cost.changes / cost.polls));
 
     let quickly = u32::try_from(all_change)?;
-    let cost = scaler.cost(&mut redis, (&fleet[..all_change], quickly), cadence(30)).await?;
-    let what = format!("{all_change} triggers, all change each second");
+    let cost = scaler.cost(&mut nodes, (&fleet[..all_change], quickly), cadence(30)).await?;
+    let what = format!("{all_change} triggers, all change each second{of}");
     rows.push(cost.row(&what).beside("changes per poll", cost.changes / cost.polls));
 
-    let connections = command_counts::connections(&mut redis).await?;
-    let what = format!("connections to Redis, {size} triggers");
-    rows.push(Row::new(what, "", number(connections)).bound(Bound::AtMost(4.0)));
+    let masters = number(u64::try_from(nodes.len())?);
+    let connections = command_counts::connections(&mut nodes).await?;
+    let what = format!("connections to Redis, {size} triggers{of}");
+    rows.push(Row::new(what, "", number(connections)).bound(Bound::AtMost(4.0 * masters)));
     Ok(rows)
 }
 
@@ -75,6 +84,9 @@ struct Cost {
     rate: f64,
     rate_wanted: f64,
     changes: f64,
+    /// What each node was sent a second whatever was asked.
+    proofs: f64,
+    surveys: f64,
 }
 
 impl Cost {
@@ -95,32 +107,39 @@ struct Polling<'a> {
 impl Polling<'_> {
     async fn cost(
         &mut self,
-        redis: &mut Connection,
+        nodes: &mut [Connection],
         (fleet, changes_per_second): (&[Queue], u32),
         cadence: Cadence,
     ) -> anyhow::Result<Cost> {
         let triggers = fleet::triggers(fleet);
-        let mut writer = self.bed.redis().await?;
+        let mut writers = self.bed.nodes().await?;
         let safety_before = self.safety().await?;
-        let before = CommandCounts::read(redis).await?;
+        let before = CommandCounts::of_all(nodes).await?;
         let start = Instant::now();
         let until = start + cadence.window;
         let change =
-            fleet::change((&mut writer, fleet), &mut self.changes, (changes_per_second, until));
+            fleet::change((&mut writers, fleet), &mut self.changes, (changes_per_second, until));
         let (polls, changes) =
             tokio::try_join!(polls(&self.scaler, triggers, (cadence, until)), change)?;
         let elapsed = start.elapsed().as_secs_f64();
-        let commands = CommandCounts::read(redis).await?.since(&before);
+        let after = CommandCounts::of_all(nodes).await?;
+        let each = |names: &[&str]| -> anyhow::Result<f64> {
+            let calls: u64 = names.iter().map(|name| after.of(name, &before)).sum();
+            Ok(number(calls) / elapsed / number(u64::try_from(nodes.len())?))
+        };
+        let (proofs, surveys) = (each(&["ping"])?, each(&["cluster|nodes", "cluster|slots"])?);
         let safety = self.safety().await?.map(|after| after - safety_before.unwrap_or(0.0));
         let per_second = 1.0 / cadence.poll.as_secs_f64() + 1.0 / cadence.sync.as_secs_f64();
         let size = number(u64::try_from(fleet.len())?);
         Ok(Cost {
-            commands: number(commands),
+            commands: number(after.since(&before)),
             safety,
             polls: number(polls.max(1)),
             rate: number(polls) / elapsed,
             rate_wanted: size * per_second,
             changes: number(changes),
+            proofs,
+            surveys,
         })
     }
 

@@ -8,6 +8,7 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use crate::{
     client::trigger,
+    cluster,
     proto::ScaledObjectRef,
     resp::{Command, Connection, words},
 };
@@ -41,6 +42,8 @@ const KINDS: [Kind; 8] = [
 pub struct Queue {
     kind: Kind,
     key: String,
+    /// Which node has it.
+    node: usize,
     /// What asks for it.
     pub trigger: ScaledObjectRef,
 }
@@ -57,7 +60,7 @@ impl Queue {
             Kind::Group => [("layout", "stream"), ("queue", &*key), ("group", "workers")].to_vec(),
         };
         let trigger = trigger(&key, &metadata);
-        Self { kind, key, trigger }
+        Self { kind, key, node: 0, trigger }
     }
 
     /// What makes it.
@@ -98,13 +101,34 @@ impl Queue {
 }
 
 /// Makes so many queues.
-pub async fn create(redis: &mut Connection, size: usize) -> anyhow::Result<Vec<Queue>> {
-    let fleet: Vec<Queue> = (0..size).map(Queue::new).collect();
-    for part in fleet.chunks(100) {
-        let commands: Vec<Command> = part.iter().flat_map(Queue::created).collect();
-        redis.pipeline(&commands).await?;
+pub async fn create(nodes: &mut [Connection], size: usize) -> anyhow::Result<Vec<Queue>> {
+    let mut fleet: Vec<Queue> = (0..size).map(Queue::new).collect();
+    for part in fleet.chunks_mut(100) {
+        if let [asked, _, ..] = nodes {
+            let slot = |queue: &Queue| words(["CLUSTER", "KEYSLOT", &queue.key]);
+            let slots = asked.pipeline(&part.iter().map(slot).collect::<Vec<_>>()).await?;
+            for (queue, slot) in part.iter_mut().zip(&slots) {
+                queue.node = cluster::node_of(slot)?;
+            }
+        }
+        let created = part
+            .iter()
+            .flat_map(|queue| queue.created().into_iter().map(|command| (queue.node, command)));
+        run(nodes, created.collect()).await?;
     }
     Ok(fleet)
+}
+
+/// Runs each of these commands on its node.
+async fn run(nodes: &mut [Connection], commands: Vec<(usize, Command)>) -> anyhow::Result<()> {
+    let mut by_node: Vec<Vec<Command>> = nodes.iter().map(|_| vec![]).collect();
+    for (node, command) in commands {
+        by_node[node].push(command);
+    }
+    for (node, commands) in nodes.iter_mut().zip(by_node) {
+        node.pipeline(&commands).await?;
+    }
+    Ok(())
 }
 
 /// The triggers of a fleet.
@@ -115,7 +139,7 @@ pub fn triggers(fleet: &[Queue]) -> Vec<ScaledObjectRef> {
 /// Changes one queue after the other, so many a second, until a moment; tells how many. `numbers`
 /// goes on over several runs, so that no job is the same twice.
 pub async fn change(
-    (redis, fleet): (&mut Connection, &[Queue]),
+    (nodes, fleet): (&mut [Connection], &[Queue]),
     numbers: &mut u64,
     (per_second, until): (u32, Instant),
 ) -> anyhow::Result<u64> {
@@ -129,10 +153,12 @@ pub async fn change(
         while u128::from(made) < due {
             *numbers += 1;
             let place = usize::try_from(made)?.wrapping_mul(STRIDE) % fleet.len();
-            commands.extend(fleet[place].changed(*numbers));
+            let queue = &fleet[place];
+            commands
+                .extend(queue.changed(*numbers).into_iter().map(|command| (queue.node, command)));
             made += 1;
         }
-        redis.pipeline(&commands).await?;
+        run(nodes, commands).await?;
         sleep_until(now + tick).await;
         now = Instant::now();
     }

@@ -8,6 +8,7 @@
 
 mod activation;
 mod client;
+mod cluster;
 mod command_counts;
 mod commands;
 mod fleet;
@@ -81,6 +82,8 @@ enum Measurement {
     Throughput,
     /// Redis commands per poll.
     Commands,
+    /// The same on a cluster of three masters.
+    ClusterCommands,
     /// A queue that never rests.
     HotQueue,
     /// Resident memory.
@@ -92,7 +95,7 @@ impl Measurement {
         match self {
             Self::Activation => activation::measure(bed, scale).await,
             Self::Throughput => throughput::measure(bed, scale).await,
-            Self::Commands => commands::measure(bed, scale).await,
+            Self::Commands | Self::ClusterCommands => commands::measure(bed, scale).await,
             Self::HotQueue => hot_queue::measure(bed, scale).await,
             Self::Memory => memory::measure(bed, scale).await,
         }
@@ -145,7 +148,8 @@ async fn measure(cli: Cli) -> anyhow::Result<()> {
     for measurement in Measurement::value_variants().iter().filter(chosen) {
         let name = measurement.name();
         eprintln!("measuring {name}");
-        let bed = TestBed::start(&programs).await?;
+        let on_cluster = *measurement == Measurement::ClusterCommands;
+        let bed = TestBed::start(&programs, on_cluster).await?;
         let taken = measurement.take(&bed, scale).await.with_context(|| name.clone())?;
         bed.end().await?;
         tables.insert(name, taken.iter().map(Row::json).collect());

@@ -21,7 +21,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::resp::Connection;
+use crate::{
+    cluster::{self, Cluster},
+    resp::Connection,
+};
 
 /// How long a server may take to listen.
 const START: Duration = Duration::from_secs(10);
@@ -42,16 +45,31 @@ pub struct TestBed {
     pub penstock: Server,
     /// The server that does nothing.
     pub noop: Server,
-    redis: RedisServer,
+    redis: Redis,
+}
+
+/// What jobs are in.
+#[derive(Debug)]
+enum Redis {
+    One(RedisServer),
+    Cluster(Cluster),
 }
 
 impl TestBed {
-    /// Starts a fresh Redis and both servers.
-    pub async fn start(programs: &Programs) -> anyhow::Result<Self> {
-        let redis = RedisServer::start(&programs.redis_server).await?;
+    /// Starts a fresh Redis, or a cluster of them, and both servers.
+    pub async fn start(programs: &Programs, on_cluster: bool) -> anyhow::Result<Self> {
         let mut service = Command::new(&programs.penstock);
         service.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-        service.args(["--log-format", "json", "--redis", &redis.url()]);
+        service.args(["--log-format", "json"]);
+        let redis = if on_cluster {
+            let cluster = Cluster::start(&programs.redis_server).await?;
+            service.arg("--config").arg(cluster.config()?);
+            Redis::Cluster(cluster)
+        } else {
+            let redis = RedisServer::start(&programs.redis_server).await?;
+            service.args(["--redis", &redis.url()]);
+            Redis::One(redis)
+        };
         let mut nothing = Command::new(std::env::current_exe()?);
         nothing.arg("noop");
         let penstock = Server::start(service, &programs.penstock, true).await?;
@@ -59,11 +77,18 @@ impl TestBed {
         Ok(Self { penstock, noop, redis })
     }
 
+    /// A connection to the Redis, or to each node of the cluster.
+    pub async fn nodes(&self) -> anyhow::Result<Vec<Connection>> {
+        let servers = match &self.redis {
+            Redis::One(server) => std::slice::from_ref(server),
+            Redis::Cluster(cluster) => &cluster.servers,
+        };
+        cluster::connections(servers).await
+    }
+
     /// A connection to the Redis.
     pub async fn redis(&self) -> anyhow::Result<Connection> {
-        let url = self.redis.url();
-        let address = url.trim_start_matches("redis://").trim_end_matches("/0");
-        Connection::open(address).await
+        self.nodes().await?.into_iter().next().context("there is no Redis")
     }
 
     /// Ends all of it; the Redis goes when it is dropped.

@@ -50,6 +50,19 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "cluster-commands",
+        &[
+            "commands per poll, 200 idle triggers, 3 masters",
+            SAFETY,
+            "polls, 200 idle triggers, 3 masters",
+            "PING of each node, 200 idle triggers, 3 masters",
+            "CLUSTER NODES and SLOTS of each node, 200 idle triggers, 3 masters",
+            "commands per poll, 200 triggers, 1 % change a second, 3 masters",
+            "commands per poll, 40 triggers, all change each second, 3 masters",
+            "connections to Redis, 200 triggers, 3 masters",
+        ],
+    ),
+    (
         "hot-queue",
         &[
             "reads of a hot queue",

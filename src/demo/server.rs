@@ -20,6 +20,7 @@ const ATTEMPTS: usize = 5;
 pub struct RedisServer {
     _process: Child,
     port: u16,
+    bus_port: u16,
 }
 
 /// Why there is no server.
@@ -46,11 +47,28 @@ impl RedisServer {
     /// # Errors
     /// [`ServerError`] when it does not run.
     pub async fn start(program: &Path) -> Result<Self, ServerError> {
+        Self::run(program, None).await
+    }
+
+    /// Starts one that may be joined to a cluster and keeps what it knows of it in this folder.
+    ///
+    /// # Errors
+    /// As [`RedisServer::start`].
+    pub async fn node(program: &Path, folder: &Path) -> Result<Self, ServerError> {
+        Self::run(program, Some(folder)).await
+    }
+
+    async fn run(program: &Path, cluster: Option<&Path>) -> Result<Self, ServerError> {
         for _ in 0..ATTEMPTS {
             let start =
                 |error| ServerError::Start { program: program.display().to_string(), error };
-            let port = free_port().map_err(start)?;
-            let mut process = Command::new(program)
+            let (port, bus_port) = (free_port().map_err(start)?, free_port().map_err(start)?);
+            let mut command = Command::new(program);
+            if let Some(folder) = cluster {
+                command.current_dir(folder).args(["--cluster-enabled", "yes"]);
+                command.args(["--cluster-port", &bus_port.to_string()]);
+            }
+            let mut process = command
                 .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
                 .args(["--save", "", "--appendonly", "no", "--daemonize", "no"])
                 .stdin(Stdio::null())
@@ -60,10 +78,22 @@ impl RedisServer {
                 .spawn()
                 .map_err(start)?;
             if listens(&mut process, port).await {
-                return Ok(Self { _process: process, port });
+                return Ok(Self { _process: process, port, bus_port });
             }
         }
         Err(ServerError::NotListening(program.display().to_string()))
+    }
+
+    /// The port that it listens on.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The port for the other nodes of its cluster, if it has one.
+    #[must_use]
+    pub fn bus_port(&self) -> u16 {
+        self.bus_port
     }
 
     /// Where it listens.

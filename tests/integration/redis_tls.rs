@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// The files that `[redis.default.tls]` names.
-struct Files(TempDir);
+pub struct Files(TempDir);
 
 impl Files {
-    fn new(ca: &str, pair: &Pair) -> Self {
+    pub fn new(ca: &str, pair: &Pair) -> Self {
         let files = Self(TempDir::new().unwrap());
         files.write("ca", ca);
         files.write("cert", &pair.cert);
@@ -33,14 +33,14 @@ impl Files {
         self.0.path().join(name)
     }
 
-    fn write(&self, name: &str, text: &str) {
+    pub fn write(&self, name: &str, text: &str) {
         let new = self.path("new");
         fs::write(&new, text).unwrap();
         fs::rename(new, self.path(name)).unwrap();
     }
 
     /// The settings of these names.
-    fn settings(&self, names: &[&str]) -> String {
+    pub fn settings(&self, names: &[&str]) -> String {
         let lines =
             names.iter().map(|name| format!("{name} = \"{}\"\n", self.path(name).display()));
         lines.collect()

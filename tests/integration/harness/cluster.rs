@@ -15,7 +15,7 @@ use deadpool_redis::redis::{self, Connection, FromRedisValue, RedisError, RedisR
 use tokio::time::Instant;
 
 use super::{
-    Kind, PATIENCE, STEP, Server,
+    Kind, PATIENCE, Pair, STEP, Server,
     server::{Port, connect_to},
 };
 
@@ -28,6 +28,8 @@ const NODE_TIMEOUT_MS: u32 = 1_000;
 pub struct Cluster {
     kind: Kind,
     arguments: Vec<String>,
+    /// The authority's certificate and the one of each node, with TLS between the nodes.
+    tls: Option<(String, Pair)>,
     pub nodes: Vec<Server>,
     buses: Vec<Port>,
     links: Mutex<HashMap<u16, Connection>>,
@@ -45,9 +47,27 @@ impl Cluster {
         (masters, replicas): (usize, bool),
         arguments: &[&str],
     ) -> Self {
+        Self::build(kind, (masters, replicas), arguments, None)
+    }
+
+    /// Starts so many masters that speak TLS with each other and, on ports of their own, with clients,
+    /// who have to show a certificate. The ports without TLS are for the test.
+    pub fn with_tls(kind: Kind, masters: usize, (ca, pair): (&str, Pair)) -> Self {
+        let arguments = ["--tls-cluster", "yes", "--tls-replication", "yes"];
+        let arguments = arguments.into_iter().chain(["--cluster-require-full-coverage", "no"]);
+        let arguments: Vec<&str> = arguments.collect();
+        Self::build(kind, (masters, false), &arguments, Some((ca.to_owned(), pair)))
+    }
+
+    fn build(
+        kind: Kind,
+        (masters, replicas): (usize, bool),
+        arguments: &[&str],
+        tls: Option<(String, Pair)>,
+    ) -> Self {
         let arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
         let (nodes, buses, links) = (vec![], vec![], Mutex::default());
-        let mut cluster = Self { kind, arguments, nodes, buses, links };
+        let mut cluster = Self { kind, arguments, tls, nodes, buses, links };
         let nodes = if replicas { 2 * masters } else { masters };
         for _ in 0..nodes {
             cluster.add_node();
@@ -80,7 +100,10 @@ impl Cluster {
         arguments.extend(["--cluster-node-timeout", &timeout]);
         arguments.extend(["--repl-diskless-sync-delay", "0"]);
         arguments.extend(self.arguments.iter().map(String::as_str));
-        let node = Server::with_arguments(self.kind, &arguments);
+        let node = match &self.tls {
+            Some((ca, pair)) => Server::with_tls_and(self.kind, (ca, pair, true), &arguments),
+            None => Server::with_arguments(self.kind, &arguments),
+        };
         self.nodes.push(node);
         self.buses.push(bus);
         self.nodes.len() - 1
@@ -204,6 +227,32 @@ impl Cluster {
         let id = self.id(to);
         self.nodes[to].run(&format!("CLUSTER SETSLOT {slot} NODE {id}"));
         self.nodes[from].run(&format!("CLUSTER SETSLOT {slot} NODE {id}"));
+    }
+
+    /// Has slots be moved all at once, without marks, as Valkey 9 can. Comes back when it has begun.
+    pub fn begin_atomic_move(&self, (first, last): (usize, usize), from: usize, to: usize) {
+        let id = self.id(to);
+        let command = format!("CLUSTER MIGRATESLOTS SLOTSRANGE {first} {last} NODE {id}");
+        self.nodes[from].run(&command);
+    }
+
+    /// The states of the moves at once that a node knows of, the latest first.
+    pub fn atomic_moves(&self, place: usize) -> Vec<String> {
+        let moves: Vec<HashMap<String, Value>> = self.nodes[place].ask("CLUSTER GETSLOTMIGRATIONS");
+        let state = |fields: &HashMap<String, Value>| {
+            redis::from_redis_value::<String>(fields["state"].clone()).unwrap()
+        };
+        moves.iter().map(state).collect()
+    }
+
+    /// Moves slots all at once.
+    pub fn move_at_once(&self, slots: (usize, usize), from: usize, to: usize) {
+        self.begin_atomic_move(slots, from, to);
+        wait_for("the slots are the other node's", || {
+            let state = self.atomic_moves(from).remove(0);
+            assert!(!["failed", "cancelled"].contains(&state.as_str()), "the move {state}");
+            state == "success"
+        });
     }
 
     /// Moves a slot with all that is in it.

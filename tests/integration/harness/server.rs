@@ -113,13 +113,23 @@ impl Server {
 
     /// Starts a server that also speaks TLS, on a port of its own, with files of its own.
     pub fn with_tls(kind: Kind, ca: &str, pair: &Pair, clients_show_certificates: bool) -> Self {
+        Self::with_tls_and(kind, (ca, pair, clients_show_certificates), &[])
+    }
+
+    /// As [`Server::with_tls`], with more arguments.
+    pub fn with_tls_and(
+        kind: Kind,
+        (ca, pair, clients_show_certificates): (&str, &Pair, bool),
+        arguments: &[&str],
+    ) -> Self {
         let mut server = Self::absent(kind);
         let port = Port::take();
         let auth = if clients_show_certificates { "yes" } else { "no" };
         let number = port.number.to_string();
         server.arguments = ["--tls-port", &number, "--tls-auth-clients", auth]
-            .map(str::to_owned)
-            .into_iter()
+            .iter()
+            .chain(arguments)
+            .map(|word| (*word).to_owned())
             .chain(server.tls_files(ca, pair).into_iter().flat_map(|(k, v)| [format!("--{k}"), v]))
             .collect();
         server.tls_port = Some(port);
