@@ -134,10 +134,12 @@ async fn a_move_at_once_that_is_given_up_changes_nothing() {
     let stop = AtomicBool::new(false);
     let (_, cluster) = tokio::join!(watch(&keda, &trigger, &[2.0], &stop), async {
         let give_up = move |cluster: &mut Cluster| {
+            let ((first, last), to) = (slots, cluster.id(1));
+            let begin = format!("CLUSTER MIGRATESLOTS SLOTSRANGE {first} {last} NODE {to}");
             for _ in 0..5 {
                 // It cannot go on while the other node hangs.
                 cluster.nodes[1].signal("STOP");
-                cluster.begin_atomic_move(slots, 0, 1);
+                cluster.nodes[0].run(&begin);
                 thread::sleep(millis(200));
                 cluster.nodes[0].run("CLUSTER CANCELSLOTMIGRATIONS");
                 cluster.nodes[1].signal("CONT");

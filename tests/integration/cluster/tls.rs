@@ -11,8 +11,8 @@ use tokio::time::sleep;
 use super::{CALM, beside, settles, watch};
 use crate::{
     harness::{
-        Authority, Cluster, Kind, PATIENCE, RECOVERY, Server, Service, Setup, eventually,
-        eventually_is, millis, shares, wait_for,
+        Authority, Cluster, Kind, PATIENCE, Server, Service, Setup, eventually, eventually_is,
+        millis, shares, wait_for,
     },
     redis_tls::Files,
     streams::Pushes,
@@ -21,14 +21,12 @@ use crate::{
 
 const ADDRESS: &[&str] = &["127.0.0.1"];
 
-/// A service that knows the cluster by the TLS ports of these nodes.
+/// A service that finds the cluster by the TLS port of its second node.
 async fn service(cluster: &Cluster, files: &Files) -> Service {
-    let seeds: Vec<String> =
-        cluster.nodes.iter().map(|node| format!("\"{}\"", node.tls_address())).collect();
+    let seed = cluster.nodes[1].tls_address();
     let tls = files.settings(&["ca", "cert", "key"]);
-    let seeds = seeds.join(", ");
     let config = format!(
-        "[redis.default]\ncluster = [{seeds}]\nhold_stale = \"30s\"\n[redis.default.tls]\n{tls}"
+        "[redis.default]\ncluster = [\"{seed}\"]\nhold_stale = \"30s\"\n[redis.default.tls]\n{tls}"
     );
     Setup::default().config(config).start().await
 }
@@ -41,7 +39,7 @@ fn keys(cluster: &Cluster, begin: &str) -> Vec<String> {
 async fn settle(keda: &Keda, keys: &[String], value: f64) {
     let look = async |key: &String| {
         let look = async || keda.value(&queue(key)).await.map_err(|status| status.code());
-        eventually_is(RECOVERY, Ok(value), look).await;
+        eventually_is(PATIENCE, Ok(value), look).await;
     };
     join_all(keys.iter().map(look)).await;
 }
