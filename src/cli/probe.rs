@@ -66,17 +66,25 @@ pub(super) async fn probe(
     let place = connection.endpoint.to_string();
     let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
     let mut link = link.with_context(|| format!("{place} did not answer in time"))??;
-    let (trigger, findings) = match &trigger.search {
-        Some(search) => {
-            let looked = search::look(&mut link, search, connection.access.keys());
-            let looked = timeout(limits::PROBE_SEARCH, looked).await;
-            let findings =
-                looked.with_context(|| format!("{place} has too many keys to look at"))??;
-            (Trigger { plan: findings.plan.clone(), ..trigger }, Some(findings))
-        }
-        None => (trigger, None),
+    let guard = link.guard();
+    let asked = async {
+        let (trigger, findings) = match &trigger.search {
+            Some(search) => {
+                let looked = search::look(&mut link, search, connection.access.keys());
+                let looked = timeout(limits::PROBE_SEARCH, looked).await;
+                let findings =
+                    looked.with_context(|| format!("{place} has too many keys to look at"))??;
+                (Trigger { plan: findings.plan.clone(), ..trigger }, Some(findings))
+            }
+            None => (trigger, None),
+        };
+        let (replies, exchanges) = read(&mut link, &trigger, &place).await?;
+        anyhow::Ok((trigger, findings, replies, exchanges))
     };
-    let (replies, exchanges) = read(&mut link, &trigger, &place).await?;
+    let (trigger, findings, replies, exchanges) = tokio::select! {
+        asked = asked => asked?,
+        fault = guard => bail!("{fault}"),
+    };
     let answers = replies.into_iter().map(|reply| reply.map(|reply| reply.answer));
     let answers = answers.collect::<Result<Vec<Answer>, _>>();
     let answers = answers.map_err(|fault| anyhow!("{}{fault}", transcript(&exchanges)))?;

@@ -14,6 +14,7 @@ use super::{
     problem::{ConfigProblems, Spot},
     quota::RawQuota,
     redis_tls::RawRedisTls,
+    replicas::RawReplicas,
     sentinel::RawSentinel,
 };
 
@@ -63,6 +64,7 @@ pub(super) struct RawConnection {
     pub(super) password_command: RawCommand,
     pub(super) tls: Option<RawRedisTls>,
     pub(super) sentinel: Option<RawSentinel>,
+    pub(super) replicas: Option<RawReplicas>,
     pub(super) hold_stale: Option<Given<String>>,
     pub(super) access: RawAccess,
 }
@@ -166,6 +168,7 @@ impl RawConnection {
             password_env: section.text("password_env"),
             password_command: section.command(),
             sentinel: RawSentinel::read(&mut section),
+            replicas: section.section("replicas").map(RawReplicas::read),
             hold_stale: section.text("hold_stale"),
             tls: section.section("tls").map(RawRedisTls::read),
             access: RawAccess {
@@ -225,6 +228,18 @@ impl RawSentinel {
         };
         section.finish(REFUSED_IN_SENTINEL);
         Some(sentinel)
+    }
+}
+
+impl RawReplicas {
+    fn read(mut section: Section<'_>) -> Self {
+        let replicas = Self {
+            spot: section.spot.clone(),
+            max_lag: section.text("max_lag"),
+            nodes: section.list("nodes", "strings", match_text),
+        };
+        section.finish(&[]);
+        replicas
     }
 }
 

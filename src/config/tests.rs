@@ -1,6 +1,7 @@
 //! What administrators write, and what they are told.
 
 mod credentials;
+mod replicas;
 mod secrecy;
 mod sentinel;
 

@@ -48,6 +48,36 @@ fn of_carried(error: &RedisError) -> Option<&Fault> {
     inner.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref()
 }
 
+/// A fault with the server that it came from, which nobody configured by its address.
+pub(super) fn about(whom: &dyn std::fmt::Display, fault: Fault) -> Fault {
+    let with = |what: String| format!("{whom}: {what}");
+    match fault {
+        Fault::Unreachable(what) => Fault::Unreachable(with(what)),
+        Fault::Timeout => Fault::Unreachable(with("it did not answer in time".to_owned())),
+        Fault::NotReady(what) => Fault::NotReady(with(what)),
+        Fault::Refused(what) => Fault::Refused(with(what)),
+        Fault::Credentials(what) => Fault::Credentials(what),
+        Fault::Listening(listening) => Fault::Listening(listening),
+        Fault::Unexpected(what) => Fault::Unexpected(with(what)),
+    }
+}
+
+/// Why the server of a link cannot be read, where the reply to one read says so.
+pub(super) fn not_ready<T>(reply: &Result<T, Fault>) -> Option<Fault> {
+    match reply {
+        Err(fault @ Fault::NotReady(_)) => Some(fault.clone()),
+        Ok(_)
+        | Err(
+            Fault::Unreachable(_)
+            | Fault::Timeout
+            | Fault::Refused(_)
+            | Fault::Credentials(_)
+            | Fault::Listening(_)
+            | Fault::Unexpected(_),
+        ) => None,
+    }
+}
+
 /// Why a round trip failed, or what an error reply that is not about the key means.
 ///
 /// A server is not ready whose state will pass: it loads, runs a script, has lost its master or is no

@@ -14,6 +14,7 @@ use std::{
 use deadpool_redis::redis::{Cmd, aio::MultiplexedConnection};
 
 use crate::{
+    config::Node,
     layouts::{Answer, Ask, Name, Read, Station, Wild},
     limits,
     sampling::{Fault, KeyPage, Lasts, Link, Position, Reply},
@@ -43,6 +44,8 @@ pub struct RedisLink {
     types: KnownTypes,
     pub(super) fields: KnownFields,
     transcript: Option<Vec<Exchange>>,
+    /// What the transcript calls the server.
+    name: Option<String>,
     /// What is heard on it; `None` where nothing is pushed.
     pub(super) ears: Option<Ears>,
     /// The stations to which it is subscribed.
@@ -76,6 +79,7 @@ impl RedisLink {
             types,
             fields,
             transcript: None,
+            name: None,
             ears,
             tuned: Vec::new(),
             scans_types: true,
@@ -103,6 +107,11 @@ impl RedisLink {
     /// What was noted.
     pub fn take_transcript(&mut self) -> Vec<Exchange> {
         self.transcript.take().unwrap_or_default()
+    }
+
+    /// Has the transcript name the server, since there is more than one that may be read.
+    pub(super) fn name(&mut self, node: &Node) {
+        self.name = Some(node.to_string());
     }
 
     /// Notes one exchange more, if they are noted.
@@ -146,10 +155,10 @@ impl RedisLink {
         if let Some(transcript) = &mut self.transcript {
             let mut nodes = nodes.into_iter();
             let exchanges = commands.iter().zip(&replies);
-            transcript.extend(
-                exchanges
-                    .map(|(command, reply)| Exchange::new(nodes.next().flatten(), command, reply)),
-            );
+            transcript.extend(exchanges.map(|(command, reply)| {
+                let node = nodes.next().flatten().or_else(|| self.name.clone());
+                Exchange::new(node, command, reply)
+            }));
         }
         Ok(replies)
     }

@@ -23,6 +23,7 @@ mod metered;
 pub mod offline;
 mod opener;
 mod password_command;
+mod replica;
 mod rights;
 mod role;
 mod scan;

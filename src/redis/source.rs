@@ -23,7 +23,8 @@ use super::{
     connection::Dialer,
     identity::Identity,
     link::RedisLink,
-    sentinel::{SentinelLink, SentinelSource},
+    replica::{Readers, ReplicaLink},
+    sentinel::{Found, SentinelLink, SentinelSource},
     transcript::Exchange,
 };
 
@@ -33,7 +34,7 @@ pub struct RedisSource(Kind);
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Standalone(Dialer, Node),
+    Standalone(Dialer, Node, Option<Readers>),
     Cluster(Dialer, Arc<[Node]>),
     Sentinel(SentinelSource),
 }
@@ -45,6 +46,9 @@ enum LinkKind {
     Node(RedisLink),
     Cluster(Box<ClusterLink>),
     Master(SentinelLink),
+    Replica(Box<ReplicaLink>),
+    /// The one server, as long as none of its replicas is of use.
+    Instead(RedisLink, Readers, Node),
 }
 
 impl RedisSource {
@@ -64,12 +68,16 @@ impl RedisSource {
         identity: Identity,
         metrics: SentinelMetrics,
     ) -> Self {
+        let replicas = connection.replicas.as_ref();
         Self(match &connection.endpoint {
             Endpoint::Standalone(node) => {
-                Kind::Standalone(Dialer::new(identity, database), node.clone())
+                let dialer = Dialer::new(identity, database);
+                let readers = replicas.map(|replicas| Readers::new(replicas, dialer.clone()));
+                Kind::Standalone(dialer, node.clone(), readers)
             }
             Endpoint::Sentinel(sentinels) => {
-                Kind::Sentinel(SentinelSource::new((sentinels, metrics), identity, database))
+                let (who, sentinels) = ((identity, database), (sentinels, metrics));
+                Kind::Sentinel(SentinelSource::new(sentinels, replicas, who))
             }
             Endpoint::Cluster(seeds) => {
                 Kind::Cluster(Dialer::new(identity, database), seeds.as_slice().into())
@@ -83,8 +91,23 @@ impl Source for RedisSource {
 
     async fn connect(&self, changes: Changes) -> Result<SourceLink, Fault> {
         Ok(SourceLink(match &self.0 {
-            Kind::Standalone(dialer, node) => LinkKind::Node(dialer.dial(node, &changes).await?),
-            Kind::Sentinel(source) => LinkKind::Master(source.connect(&changes).await?),
+            Kind::Standalone(dialer, node, None) => {
+                LinkKind::Node(dialer.dial(node, &changes).await?)
+            }
+            Kind::Standalone(dialer, node, Some(readers)) => {
+                match readers.link(node, &changes).await {
+                    Some(link) => LinkKind::Replica(Box::new(link)),
+                    None => {
+                        let mut link = dialer.dial(node, &changes).await?;
+                        link.name(node);
+                        LinkKind::Instead(link, readers.clone(), node.clone())
+                    }
+                }
+            }
+            Kind::Sentinel(source) => match source.connect(&changes).await? {
+                Found::Master(link) => LinkKind::Master(link),
+                Found::Replica(link) => LinkKind::Replica(Box::new(link)),
+            },
             Kind::Cluster(dialer, seeds) => {
                 let link = ClusterLink::connect(dialer, seeds, changes).await?;
                 LinkKind::Cluster(Box::new(link))
@@ -104,7 +127,8 @@ impl SourceLink {
     /// Notes every command and reply from now on.
     pub fn record(&mut self) {
         match &mut self.0 {
-            LinkKind::Node(link) => link.record(),
+            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.record(),
+            LinkKind::Replica(link) => link.node_link().record(),
             LinkKind::Master(link) => link.node_link().record(),
             LinkKind::Cluster(link) => link.record(),
         }
@@ -113,7 +137,8 @@ impl SourceLink {
     /// What was noted.
     pub fn take_transcript(&mut self) -> Vec<Exchange> {
         match &mut self.0 {
-            LinkKind::Node(link) => link.take_transcript(),
+            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.take_transcript(),
+            LinkKind::Replica(link) => link.node_link().take_transcript(),
             LinkKind::Master(link) => link.node_link().take_transcript(),
             LinkKind::Cluster(link) => link.take_transcript(),
         }
@@ -123,7 +148,8 @@ impl SourceLink {
 impl Link for SourceLink {
     fn tracked(&self) -> bool {
         match &self.0 {
-            LinkKind::Node(link) => link.tracked(),
+            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.tracked(),
+            LinkKind::Replica(link) => link.tracked(),
             LinkKind::Master(link) => link.tracked(),
             LinkKind::Cluster(link) => link.tracked(),
         }
@@ -131,7 +157,8 @@ impl Link for SourceLink {
 
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         match &mut self.0 {
-            LinkKind::Node(link) => link.read(reads).await,
+            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.read(reads).await,
+            LinkKind::Replica(link) => link.read(reads).await,
             LinkKind::Master(link) => link.read(reads).await,
             LinkKind::Cluster(link) => link.read(reads).await,
         }
@@ -139,7 +166,8 @@ impl Link for SourceLink {
 
     fn spreads(&self) -> bool {
         match &self.0 {
-            LinkKind::Node(link) => link.spreads(),
+            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.spreads(),
+            LinkKind::Replica(link) => link.spreads(),
             LinkKind::Master(link) => link.spreads(),
             LinkKind::Cluster(link) => link.spreads(),
         }
@@ -151,7 +179,10 @@ impl Link for SourceLink {
         flows: &[Flow],
     ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         match &mut self.0 {
-            LinkKind::Node(link) => link.read_along(reads, flows).await,
+            LinkKind::Node(link) | LinkKind::Instead(link, ..) => {
+                link.read_along(reads, flows).await
+            }
+            LinkKind::Replica(link) => link.read_along(reads, flows).await,
             LinkKind::Master(link) => link.read_along(reads, flows).await,
             LinkKind::Cluster(link) => link.read_along(reads, flows).await,
         }
@@ -159,15 +190,26 @@ impl Link for SourceLink {
 
     fn heard_until(&self, sent_at: Instant) -> Instant {
         match &self.0 {
-            LinkKind::Node(link) => link.heard_until(sent_at),
+            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.heard_until(sent_at),
+            LinkKind::Replica(link) => link.heard_until(sent_at),
             LinkKind::Master(link) => link.heard_until(sent_at),
             LinkKind::Cluster(link) => link.heard_until(sent_at),
         }
     }
 
+    fn as_of(&self) -> Option<Instant> {
+        match &self.0 {
+            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.as_of(),
+            LinkKind::Replica(link) => link.as_of(),
+            LinkKind::Master(link) => link.as_of(),
+            LinkKind::Cluster(link) => link.as_of(),
+        }
+    }
+
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
         match &mut self.0 {
-            LinkKind::Node(link) => link.prove(clock).await,
+            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.prove(clock).await,
+            LinkKind::Replica(link) => link.prove(clock).await,
             LinkKind::Master(link) => link.prove(clock).await,
             LinkKind::Cluster(link) => link.prove(clock).await,
         }
@@ -179,7 +221,8 @@ impl Link for SourceLink {
         from: Option<&Position>,
     ) -> Result<Result<KeyPage, Fault>, Fault> {
         match &mut self.0 {
-            LinkKind::Node(link) => link.scan(wild, from).await,
+            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.scan(wild, from).await,
+            LinkKind::Replica(link) => link.scan(wild, from).await,
             LinkKind::Master(link) => link.scan(wild, from).await,
             LinkKind::Cluster(link) => link.scan(wild, from).await,
         }
@@ -188,6 +231,8 @@ impl Link for SourceLink {
     fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
         match &mut self.0 {
             LinkKind::Node(link) => link.guard().boxed(),
+            LinkKind::Instead(_, readers, node) => readers.clone().come_back(node.clone()).boxed(),
+            LinkKind::Replica(link) => link.guard().boxed(),
             LinkKind::Master(link) => link.guard().boxed(),
             LinkKind::Cluster(link) => link.guard().boxed(),
         }

@@ -15,7 +15,7 @@ const SHOWN_CHARS: usize = 300;
 /// One command and what Redis replied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Exchange {
-    /// The node that replied, in a cluster.
+    /// The node that replied, where there is more than one.
     pub node: Option<String>,
     /// The command as one would type it.
     pub command: String,

@@ -245,6 +245,12 @@ pub trait Link: Send {
         sent_at
     }
 
+    /// As of when what the link answered is what the source holds, where that may be earlier than the
+    /// moment it was asked: on a replica. All changes until then were announced.
+    fn as_of(&self) -> Option<Instant> {
+        None
+    }
+
     /// Proves that the link is alive, and with it that no earlier announcement is outstanding. With
     /// `clock`, tells Redis's own time since the Unix epoch, if this user may know it.
     ///

@@ -127,6 +127,8 @@ pub struct State {
     pub(super) sent_at: Instant,
     /// Until when the link announced all changes, if not until the last step was sent.
     pub(super) heard_until: Option<Instant>,
+    /// As of when the link last answered, if that may be earlier than its being asked.
+    pub(super) as_of: Option<Instant>,
     clock: Clock,
     pub(super) sweep_at: Instant,
     /// What is looked for because of patterns.
@@ -153,6 +155,7 @@ impl State {
             clock: Clock::default(),
             sent_at: now,
             heard_until: None,
+            as_of: None,
             sweep_at: now + SWEEP_INTERVAL,
             searches: Searches::new(Allowed::all()),
             remembered: Found::default(),
@@ -311,7 +314,7 @@ impl State {
         };
         let mut touched = Vec::new();
         for (Due { id, read, .. }, reply) in batch.into_iter().zip(replies) {
-            self.cache.finish(id, &read, reply.map(lasting), now);
+            self.cache.finish(id, &read, reply.map(lasting), (self.as_of, now));
             touched.extend(self.subscriptions.users(id));
         }
         touched.sort_unstable();
@@ -346,7 +349,7 @@ impl State {
     /// Notes a new link. Everything is suspect, since nothing was announced in between.
     pub fn link_up(&mut self, tracked: bool, now: Instant) {
         self.suspect_all(None);
-        self.clock = Clock::default();
+        (self.clock, self.as_of) = (Clock::default(), None);
         self.link = LinkState::Up { tracked, proved_at: now, broken: false };
         self.searches.begin_anew(now);
         self.look_again(now);

@@ -82,10 +82,8 @@ async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
             Step::Prove { clock } => {
                 let proof = timeout(limits::COMMAND_DEADLINE, link.prove(clock)).await;
                 proof.unwrap_or(Err(Fault::Timeout)).map(|clock| {
-                    sampler.with_state(|state, now| {
-                        state.heard_until(link.heard_until(state.sent_at));
-                        state.proved(clock, now);
-                    });
+                    note_when(sampler, link);
+                    sampler.with_state(|state, now| state.proved(clock, now));
                 })
             }
             Step::Scan(scan) => self::scan(sampler, link, scan).await,
@@ -103,6 +101,16 @@ async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
             return fault;
         }
     }
+}
+
+/// Notes what the link knows of when that what it answered now was true.
+fn note_when<L: Link>(sampler: &Sampler, link: &L) {
+    let as_of = link.as_of();
+    sampler.metrics().of_replica(as_of.map(|as_of| as_of.elapsed()));
+    sampler.with_state(|state, _| {
+        state.heard_until(link.heard_until(state.sent_at));
+        state.as_of(as_of);
+    });
 }
 
 async fn read<L: Link>(
@@ -132,7 +140,7 @@ async fn read<L: Link>(
         let result = if reply.is_ok() { ReadResult::Ok } else { ReadResult::Failed };
         sampler.metrics().read(due.cause, result);
     }
-    sampler.with_state(|state, _| state.heard_until(link.heard_until(state.sent_at)));
+    note_when(sampler, link);
     sampler.with_state_pushing(|state, now| state.finish(batch, replies, now)).await;
     Ok(())
 }
@@ -141,7 +149,7 @@ async fn scan<L: Link>(sampler: &Sampler, link: &mut L, scan: Scan) -> Result<()
     let step = timeout(limits::COMMAND_DEADLINE, link.scan(&scan.wild, scan.from.as_ref())).await;
     let page = step.unwrap_or(Err(Fault::Timeout))?;
     sampler.metrics().scan();
-    sampler.with_state(|state, _| state.heard_until(link.heard_until(state.sent_at)));
+    note_when(sampler, link);
     sampler.with_state_pushing(|state, now| state.scanned(&scan, page, now)).await;
     Ok(())
 }

@@ -2,7 +2,10 @@
 //!
 //! They are apart from the process's own because each link has a set of them, found once.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -46,6 +49,8 @@ pub(super) struct PerLink {
     activations: Family<Link, Counter>,
     up: Family<Link, Gauge>,
     tracking: Family<Link, Gauge>,
+    replica: Family<Link, Gauge>,
+    replica_lag: Family<Link, Gauge<f64, AtomicU64>>,
     triggers: Family<Link, Gauge>,
     not_visible: Family<Link, Gauge>,
     questions: Family<Link, Gauge>,
@@ -71,6 +76,8 @@ impl PerLink {
             activations: Family::default(),
             up: Family::default(),
             tracking: Family::default(),
+            replica: Family::default(),
+            replica_lag: Family::default(),
             triggers: Family::default(),
             not_visible: Family::default(),
             questions: Family::default(),
@@ -103,6 +110,16 @@ impl PerLink {
         r.register("activations", "Edges from inactive to active", m.activations.clone());
         r.register("redis_up", "Whether the link to Redis is up", m.up.clone());
         r.register("redis_tracking", "Whether Redis announces changes", m.tracking.clone());
+        r.register(
+            "redis_replica",
+            "Whether a replica is read in place of its master",
+            m.replica.clone(),
+        );
+        r.register(
+            "redis_replica_lag_bound_seconds",
+            "How old what that replica held may have been at most when it last answered",
+            m.replica_lag.clone(),
+        );
         r.register("triggers", "Triggers that are remembered", m.triggers.clone());
         r.register(
             "triggers_not_visible",
@@ -149,6 +166,8 @@ impl PerLink {
             activations: self.activations.get_or_create_owned(&link),
             up: self.up.get_or_create_owned(&link),
             tracking: self.tracking.get_or_create_owned(&link),
+            replica: self.replica.get_or_create_owned(&link),
+            replica_lag: self.replica_lag.get_or_create_owned(&link),
             triggers: self.triggers.get_or_create_owned(&link),
             not_visible: self.not_visible.get_or_create_owned(&link),
             questions: self.questions.get_or_create_owned(&link),
@@ -177,6 +196,8 @@ struct OfLink {
     activations: Counter,
     up: Gauge,
     tracking: Gauge,
+    replica: Gauge,
+    replica_lag: Gauge<f64, AtomicU64>,
     triggers: Gauge,
     not_visible: Gauge,
     questions: Gauge,
@@ -219,6 +240,13 @@ impl LinkMetrics {
     pub fn down(&self) {
         self.0.up.set(0);
         self.0.tracking.set(0);
+        self.of_replica(None);
+    }
+
+    /// Notes whether a replica answered, and how old what it holds may be.
+    pub fn of_replica(&self, lag: Option<Duration>) {
+        self.0.replica.set(i64::from(lag.is_some()));
+        self.0.replica_lag.set(lag.unwrap_or_default().as_secs_f64());
     }
 
     /// Counts a pipeline.

@@ -32,6 +32,7 @@ mod peers;
 mod races;
 mod readers;
 mod redis_tls;
+mod replicas;
 mod rights;
 mod sentinel;
 mod shares;

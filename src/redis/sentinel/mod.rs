@@ -10,12 +10,17 @@ pub(super) mod offline;
 mod votes;
 mod watch;
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{Future, pending},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::time::{sleep, timeout_at};
 
 use crate::{
-    config::{Node, Sentinels},
+    config::{Node, Replicas, Sentinels},
     layouts::{Read, Wild},
     limits,
     sampling::{Changes, Fault, KeyPage, Link, Position, Reply},
@@ -23,7 +28,14 @@ use crate::{
     time::Instant,
 };
 
-use super::{connection::Dialer, identity::Identity, link::RedisLink, role::Role};
+use super::{
+    connection::Dialer,
+    error,
+    identity::Identity,
+    link::RedisLink,
+    replica::{Readers, ReplicaLink},
+    role::Role,
+};
 
 pub(super) use line::rules;
 pub use line::sentinel_acl;
@@ -37,6 +49,14 @@ const TO_SAY_SO: Duration = Duration::from_millis(50);
 pub(super) struct SentinelSource {
     dialer: Dialer,
     watch: Arc<Watch>,
+    /// The replicas that are read in place of the master, if any are.
+    readers: Option<Readers>,
+}
+
+/// What a link was made to.
+pub(super) enum Found {
+    Master(SentinelLink),
+    Replica(ReplicaLink),
 }
 
 /// A link to that master.
@@ -44,40 +64,52 @@ pub(super) struct SentinelLink {
     inner: RedisLink,
     node: Node,
     watch: Arc<Watch>,
+    readers: Option<Readers>,
 }
 
 impl SentinelSource {
-    /// `identity` is who we are to the master.
+    /// `identity` is who we are to the master and its replicas.
     pub(super) fn new(
         (sentinels, metrics): (&Sentinels, SentinelMetrics),
-        identity: Identity,
-        database: u32,
+        replicas: Option<&Replicas>,
+        (identity, database): (Identity, u32),
     ) -> Self {
-        let dialer = Dialer::to_sentinels(identity.to_sentinels(sentinels));
-        let watch = Watch::new(sentinels, dialer, metrics);
-        Self { dialer: Dialer::new(identity, database), watch: Arc::new(watch) }
+        let to_sentinels = Dialer::to_sentinels(identity.to_sentinels(sentinels));
+        let watch = Watch::new(sentinels, to_sentinels, metrics);
+        let dialer = Dialer::new(identity, database);
+        let readers = replicas.map(|replicas| Readers::new(replicas, dialer.clone()));
+        Self { dialer, watch: Arc::new(watch), readers }
     }
 
-    pub(super) async fn connect(&self, changes: &Changes) -> Result<SentinelLink, Fault> {
+    pub(super) async fn connect(&self, changes: &Changes) -> Result<Found, Fault> {
         let until = Instant::now() + limits::CONNECT_DEADLINE.saturating_sub(TO_SAY_SO);
         let mut node = self.watch.master().await?;
         loop {
             // A master that hangs is not waited for when there is a new one.
             tokio::select! {
-                inner = timeout_at(until, self.open(&node, changes)) => {
-                    let inner = inner.unwrap_or(Err(Fault::Timeout));
-                    let inner = inner.map_err(|fault| about(&node, fault))?;
-                    return Ok(SentinelLink { inner, node, watch: Arc::clone(&self.watch) });
+                found = timeout_at(until, self.open(&node, changes)) => {
+                    let found = found.unwrap_or(Err(Fault::Timeout));
+                    return found.map_err(|fault| about(&node, fault));
                 }
                 other = self.watch.other_than(&node) => node = other,
             }
         }
     }
 
-    async fn open(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
-        let link = self.dialer.dial(node, changes).await?;
-        link.asker().role().await.and_then(must_be_master)?;
-        Ok(link)
+    async fn open(&self, node: &Node, changes: &Changes) -> Result<Found, Fault> {
+        let (watch, readers) = (Arc::clone(&self.watch), self.readers.clone());
+        if let Some(readers) = &readers
+            && let Some(link) = readers.link(node, changes).await
+        {
+            let node = node.clone();
+            return Ok(Found::Replica(link.until(async move { is_left(&watch, &node).await })));
+        }
+        let mut inner = self.dialer.dial(node, changes).await?;
+        inner.asker().role().await.and_then(must_be_master)?;
+        if readers.is_some() {
+            inner.name(node);
+        }
+        Ok(Found::Master(SentinelLink { inner, node: node.clone(), watch, readers }))
     }
 
     /// Comes when the sentinels announce another master.
@@ -99,18 +131,7 @@ impl SentinelLink {
 
     /// Why the server is no master any more, if it says that it loads its data or has lost its master.
     fn not_ready<T>(&self, reply: &Result<T, Fault>) -> Option<Fault> {
-        match reply {
-            Err(fault @ Fault::NotReady(_)) => Some(about(&self.node, fault.clone())),
-            Ok(_)
-            | Err(
-                Fault::Unreachable(_)
-                | Fault::Timeout
-                | Fault::Refused(_)
-                | Fault::Credentials(_)
-                | Fault::Listening(_)
-                | Fault::Unexpected(_),
-            ) => None,
-        }
+        error::not_ready(reply).map(|fault| about(&self.node, fault))
     }
 }
 
@@ -154,16 +175,27 @@ impl Link for SentinelLink {
                 }
             }
         };
+        let readers = self.readers.clone();
         async move {
-            let fault = tokio::select! {
-                other = watch.other_than(&node) => {
-                    Fault::NotReady(format!("the sentinels name another master, {other}"))
+            let come_back = async {
+                match readers {
+                    Some(readers) => readers.come_back(node.clone()).await,
+                    None => pending().await,
                 }
-                fault = demoted => fault,
             };
-            about(&node, fault)
+            tokio::select! {
+                fault = is_left(&watch, &node) => fault,
+                fault = demoted => about(&node, fault),
+                fault = come_back => fault,
+            }
         }
     }
+}
+
+/// Comes when the sentinels name another master than this.
+async fn is_left(watch: &Watch, node: &Node) -> Fault {
+    let other = watch.other_than(node).await;
+    about(node, Fault::NotReady(format!("the sentinels name another master, {other}")))
 }
 
 fn must_be_master(role: Role) -> Result<(), Fault> {
@@ -176,14 +208,5 @@ fn must_be_master(role: Role) -> Result<(), Fault> {
 
 /// A fault with the server that it came from, which nobody configured by its address.
 fn about(node: &Node, fault: Fault) -> Fault {
-    let with = |what: String| format!("{node}, whom the sentinels name master: {what}");
-    match fault {
-        Fault::Unreachable(what) => Fault::Unreachable(with(what)),
-        Fault::Timeout => Fault::Unreachable(with("it did not answer in time".to_owned())),
-        Fault::NotReady(what) => Fault::NotReady(with(what)),
-        Fault::Refused(what) => Fault::Refused(with(what)),
-        Fault::Credentials(what) => Fault::Credentials(what),
-        Fault::Listening(listening) => Fault::Listening(listening),
-        Fault::Unexpected(what) => Fault::Unexpected(with(what)),
-    }
+    error::about(&format_args!("{node}, whom the sentinels name master"), fault)
 }
