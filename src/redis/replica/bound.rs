@@ -120,8 +120,10 @@ impl Bound {
         noted.map(Ok).map_err(|history| other(&history))
     }
 
-    /// Takes in what the replica says, and tells whether it was ever proved to be within the bound.
-    pub(super) fn hear(&self, standing: Standing) -> Result<bool, Fault> {
+    /// Asks the replica, and tells whether it was ever proved to be within the bound.
+    pub(super) async fn hear(&self, replica: &mut Asker) -> Result<bool, Fault> {
+        let reached = self.known().lag.reached();
+        let standing = replica.standing().await?;
         let Standing::Replica { master, offset } = standing else {
             return Err(Fault::NotReady("it says that it is a master".to_owned()));
         };
@@ -132,7 +134,7 @@ impl Bound {
         }
         let offset = offset
             .map_err(|state| Fault::NotReady(format!("its link to its master is `{state}`")))?;
-        known.lag.replica_is_at(offset).map_err(|history| other(&history))?;
+        known.lag.replica_is_at(reached, offset).map_err(|history| other(&history))?;
         Ok(known.lag.proved_at().is_some())
     }
 
@@ -166,7 +168,7 @@ impl Bound {
                     Ok(asked) => self.known().trouble = asked.err(),
                     Err(fault) => return fault,
                 }
-                match replica.standing().await.and_then(|standing| self.hear(standing)) {
+                match self.hear(&mut replica).await {
                     Ok(_) => sleep_until(next_at).await,
                     Err(fault) => return fault,
                 }

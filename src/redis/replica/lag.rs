@@ -40,7 +40,8 @@ impl Lag {
         Self { max, marks: VecDeque::new(), proved_at: None, reached: 0 }
     }
 
-    /// How far the replica is. What the master says when it is asked after this was known may not be less.
+    /// How far the replica is. What either of them says when it is asked after this was known may not be
+    /// less.
     pub(super) fn reached(&self) -> u64 {
         self.reached
     }
@@ -64,12 +65,12 @@ impl Lag {
         Ok(())
     }
 
-    /// The replica has applied everything up to `offset`.
-    pub(super) fn replica_is_at(&mut self, offset: u64) -> Result<(), OtherHistory> {
-        if offset < self.reached {
+    /// The replica was asked when it had `reached` so much, and has applied everything up to `offset`.
+    pub(super) fn replica_is_at(&mut self, reached: u64, offset: u64) -> Result<(), OtherHistory> {
+        if offset < reached {
             return Err(OtherHistory::Back);
         }
-        self.reached = offset;
+        self.reached = self.reached.max(offset);
         while let Some((asked_at, _)) = self.marks.front().filter(|mark| mark.1 <= offset) {
             self.proved_at = self.proved_at.max(Some(*asked_at));
             self.marks.pop_front();
@@ -102,15 +103,15 @@ mod tests {
     fn a_replica_that_has_what_the_master_had_is_no_older_than_the_question() {
         let start = Instant::now();
         let mut lag = Lag::of_at_most(ms(1000));
-        lag.replica_is_at(90).unwrap();
+        lag.replica_is_at(0, 90).unwrap();
         assert_eq!(lag.good_until(), None, "nothing was proved yet");
         lag.master_is_at((start, 90), 100).unwrap();
-        lag.replica_is_at(99).unwrap();
+        lag.replica_is_at(90, 99).unwrap();
         assert_eq!(lag.proved_at(), None);
         lag.master_is_at((start + ms(250), 99), 120).unwrap();
-        lag.replica_is_at(110).unwrap();
+        lag.replica_is_at(99, 110).unwrap();
         assert_eq!(lag.proved_at(), Some(start), "the older of the two questions is reached");
-        lag.replica_is_at(120).unwrap();
+        lag.replica_is_at(110, 120).unwrap();
         assert_eq!(lag.good_until(), Some(start + ms(1250)));
     }
 
@@ -121,7 +122,7 @@ mod tests {
         for step in 0..5 {
             let asked_at = start + ms(250 * step);
             lag.master_is_at((asked_at, lag.reached()), 100).unwrap();
-            lag.replica_is_at(100).unwrap();
+            lag.replica_is_at(lag.reached(), 100).unwrap();
             assert_eq!(lag.proved_at(), Some(asked_at));
         }
     }
@@ -131,11 +132,14 @@ mod tests {
         let start = Instant::now();
         let mut lag = Lag::of_at_most(ms(1000));
         lag.master_is_at((start, 0), 100).unwrap();
-        lag.replica_is_at(5000).unwrap();
+        lag.replica_is_at(0, 5000).unwrap();
         // A master that started anew is behind a replica that has not noticed.
         let asked = (start + ms(1), lag.reached());
         assert_eq!(lag.master_is_at(asked, 101), Err(OtherHistory::Ahead));
-        assert_eq!(lag.replica_is_at(4999), Err(OtherHistory::Back));
+        assert_eq!(lag.replica_is_at(5000, 4999), Err(OtherHistory::Back));
+        // Two questions that are under way at once may be answered in any order.
+        assert_eq!(lag.replica_is_at(4000, 4999), Ok(()));
+        assert_eq!(lag.reached(), 5000);
     }
 
     #[test]
@@ -171,7 +175,7 @@ mod tests {
                     lag.master_is_at(asked, written).unwrap();
                 }
                 applied = written.min(applied + applies);
-                lag.replica_is_at(applied).unwrap();
+                lag.replica_is_at(lag.reached(), applied).unwrap();
                 let missing = history.get(usize::try_from(applied).unwrap());
                 if let (Some(proved_at), Some(missing)) = (lag.proved_at(), missing) {
                     prop_assert!(proved_at <= *missing, "what was written since is missing");

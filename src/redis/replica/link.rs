@@ -93,8 +93,7 @@ impl ReplicaLink {
 
     /// Whether what was answered since may be believed.
     async fn confirm(&mut self) -> Result<(), Fault> {
-        let standing = self.asker.standing().await;
-        let heard = standing.and_then(|standing| self.bound.hear(standing));
+        let heard = self.bound.hear(&mut self.asker).await;
         heard.map_err(|fault| about(&self.node, fault))?;
         let emptied = || Fault::NotReady("it threw its data away".to_owned());
         let emptied = self.gate.was_emptied().then(emptied);

@@ -161,7 +161,7 @@ impl Readers {
         }
         let mut asker = link.asker();
         let bound = Bound::new(self.0.max_lag, (asked_at, offset));
-        while !bound.hear(asker.standing().await.map_err(about)?).map_err(about)? {
+        while !bound.hear(&mut asker).await.map_err(about)? {
             sleep(limits::REPLICA_STEP).await;
         }
         Ok(Attempt { gate, link, asker, bound, node, is_named: false })
@@ -186,8 +186,7 @@ impl Attempt {
         let named = is_named.then_some(&self.node);
         let about = |fault| error::about(&format_args!("the replica {}", self.node), fault);
         self.bound.ask(line, named).await.and_then(|asked| asked).map_err(about)?;
-        let standing = self.asker.standing().await.map_err(about)?;
-        self.bound.hear(standing).map_err(about)?;
+        self.bound.hear(&mut self.asker).await.map_err(about)?;
         Ok(self)
     }
 }

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::{limits, sampling::Fault, time::Instant};
 
-/// Losses at once after which no other replica is tried at once.
-const AT_ONCE: u32 = 1;
+/// Losses, each soon after the one before, up to which another replica is tried at once.
+const AT_ONCE: u32 = 3;
 
 /// What became of the replicas of one source.
 #[derive(Debug, Default)]
@@ -69,8 +69,52 @@ impl Record {
 impl Entries {
     fn pause(&mut self) {
         let (first, longest) = limits::REPLICA_PAUSES;
-        let failures = self.searches.max(self.losses);
+        let failures = self.searches.max(self.losses.saturating_sub(AT_ONCE));
         let doubled = first * 2u32.saturating_pow(failures.saturating_sub(1).min(16));
         self.wait_until = Some(Instant::now() + doubled.min(longest));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn pause(record: &Record) -> Option<Duration> {
+        record.wait_until().map(|until| until.saturating_duration_since(Instant::now()))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn searches_that_find_none_are_further_and_further_apart() {
+        let (record, reason) = (Record::default(), Fault::Timeout);
+        assert_eq!(pause(&record), None);
+        for seconds in [2, 4, 8, 16, 32, 60, 60] {
+            record.failed(&reason);
+            assert_eq!(pause(&record), Some(Duration::from_secs(seconds)));
+        }
+        assert!(!record.failed(&reason), "it was told before");
+        assert!(record.failed(&Fault::NotReady("other".to_owned())));
+        record.found();
+        assert_eq!(pause(&record), None);
+        assert!(record.failed(&reason), "it is news again");
+        assert_eq!(pause(&record), Some(Duration::from_secs(2)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn replicas_that_are_lost_again_and_again_are_left_alone_for_a_while() {
+        let record = Record::default();
+        for seconds in [None, None, None, Some(2), Some(4)] {
+            record.found();
+            record.lost(Instant::now());
+            assert_eq!(pause(&record), seconds.map(Duration::from_secs));
+        }
+        let made_at = Instant::now();
+        record.found();
+        advance(Duration::from_mins(1)).await;
+        record.lost(made_at);
+        assert_eq!(pause(&record), None, "this one was kept for long");
     }
 }

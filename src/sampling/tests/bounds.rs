@@ -54,6 +54,29 @@ fn a_trigger_is_remembered_for_its_time_after_the_last_call_and_for_ever_while_a
     assert_eq!(state.remembered().triggers, 0);
 }
 
+/// The age of a held value is that of what the replica held, and not that of the question.
+#[test]
+fn what_a_replica_answered_is_as_old_as_what_it_holds() {
+    let (mut state, start) = up();
+    let at = |ms| start + Duration::from_millis(ms);
+    let one = unique(1);
+    state.ask(&one, at(1000), at(1000)).unwrap();
+    state.as_of(Some(at(700)));
+    answer_all(&mut state, at(1000));
+    let age = |state: &mut State, ms| match state.observe_late(&one, at(ms)) {
+        Observation::Stale { age, .. } => age,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(age(&mut state, 1100), Duration::from_millis(400));
+    // A later proof vouches for the same answer, as long as no change of it was announced.
+    assert!(matches!(state.next(at(1500)), Step::Prove { .. }));
+    state.as_of(Some(at(1400)));
+    state.proved(None, at(1500));
+    assert_eq!(age(&mut state, 1600), Duration::from_millis(200));
+    state.link_down(Fault::Timeout, at(2000));
+    assert_eq!(age(&mut state, 2000), Duration::from_millis(600));
+}
+
 #[test]
 fn triggers_are_forgotten_during_an_outage_too() {
     let (mut state, start) = up();

@@ -117,7 +117,6 @@ async fn a_replica_whose_filling_fails_tells_no_zero(kind: Kind) {
             // What a failed filling leaves: no data, and a link to the master that is being made.
             let mut link = replica.connect();
             deadpool_redis::redis::pipe()
-                .atomic()
                 .cmd("REPLICAOF")
                 .arg("NO")
                 .arg("ONE")

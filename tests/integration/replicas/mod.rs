@@ -22,7 +22,7 @@ on_both_servers!(
     the_replica_is_read_and_the_master_is_spared,
     what_happens_on_the_master_is_pushed_by_the_replica,
     a_flush_of_the_master_is_told_in_the_end_and_not_before_it_is_proved,
-    the_printed_rights_are_enough_and_all_are_used,
+    the_printed_rights_are_enough_and_role_is_needed,
 );
 
 /// The bound of these tests: long enough for a machine that is held up for a moment.
@@ -152,7 +152,7 @@ async fn a_flush_of_the_master_is_told_in_the_end_and_not_before_it_is_proved(ki
     reads_replica(&service, PATIENCE, true).await;
 }
 
-async fn the_printed_rights_are_enough_and_all_are_used(kind: Kind) {
+async fn the_printed_rights_are_enough_and_role_is_needed(kind: Kind) {
     let (master, replica) = pair(kind).await;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("penstock.toml");
