@@ -106,7 +106,7 @@ impl Source for RedisSource {
             }
             Kind::Sentinel(source) => match source.connect(&changes).await? {
                 Found::Master(link) => LinkKind::Master(link),
-                Found::Replica(link) => LinkKind::Replica(Box::new(link)),
+                Found::Replica(link) => LinkKind::Replica(link),
             },
             Kind::Cluster(dialer, seeds) => {
                 let link = ClusterLink::connect(dialer, seeds, changes).await?;

@@ -110,16 +110,7 @@ impl PerLink {
         r.register("activations", "Edges from inactive to active", m.activations.clone());
         r.register("redis_up", "Whether the link to Redis is up", m.up.clone());
         r.register("redis_tracking", "Whether Redis announces changes", m.tracking.clone());
-        r.register(
-            "redis_replica",
-            "Whether a replica is read in place of its master",
-            m.replica.clone(),
-        );
-        r.register(
-            "redis_replica_lag_bound_seconds",
-            "How old what that replica held may have been at most when it last answered",
-            m.replica_lag.clone(),
-        );
+        m.register_replica(r);
         r.register("triggers", "Triggers that are remembered", m.triggers.clone());
         r.register(
             "triggers_not_visible",
@@ -136,6 +127,19 @@ impl PerLink {
             m.leaving_out.clone(),
         );
         m
+    }
+
+    fn register_replica(&self, r: &mut Registry) {
+        r.register(
+            "redis_replica",
+            "Whether a replica is read in place of its master",
+            self.replica.clone(),
+        );
+        r.register(
+            "redis_replica_lag_bound_seconds",
+            "How old what that replica held may have been at most when it last answered",
+            self.replica_lag.clone(),
+        );
     }
 
     /// Those of one link.

@@ -56,7 +56,7 @@ pub(super) struct SentinelSource {
 /// What a link was made to.
 pub(super) enum Found {
     Master(SentinelLink),
-    Replica(ReplicaLink),
+    Replica(Box<ReplicaLink>),
 }
 
 /// A link to that master.
@@ -102,7 +102,8 @@ impl SentinelSource {
             && let Some(link) = readers.link(node, changes).await
         {
             let node = node.clone();
-            return Ok(Found::Replica(link.until(async move { is_left(&watch, &node).await })));
+            let link = link.until(async move { is_left(&watch, &node).await });
+            return Ok(Found::Replica(Box::new(link)));
         }
         let mut inner = self.dialer.dial(node, changes).await?;
         inner.asker().role().await.and_then(must_be_master)?;
