@@ -105,7 +105,7 @@ impl Source for RedisSource {
                 }
             }
             Kind::Sentinel(source) => match source.connect(&changes).await? {
-                Found::Master(link) => LinkKind::Master(link),
+                Found::Master(link) => LinkKind::Master(*link),
                 Found::Replica(link) => LinkKind::Replica(link),
             },
             Kind::Cluster(dialer, seeds) => {

@@ -55,7 +55,7 @@ pub(super) struct SentinelSource {
 
 /// What a link was made to.
 pub(super) enum Found {
-    Master(SentinelLink),
+    Master(Box<SentinelLink>),
     Replica(Box<ReplicaLink>),
 }
 
@@ -110,7 +110,8 @@ impl SentinelSource {
         if readers.is_some() {
             inner.name(node);
         }
-        Ok(Found::Master(SentinelLink { inner, node: node.clone(), watch, readers }))
+        let link = SentinelLink { inner, node: node.clone(), watch, readers };
+        Ok(Found::Master(Box::new(link)))
     }
 
     /// Comes when the sentinels announce another master.
