@@ -63,9 +63,10 @@ fn what_a_replica_answered_is_as_old_as_what_it_holds() {
     state.ask(&one, at(1000), at(1000)).unwrap();
     state.as_of(Some(at(700)));
     answer_all(&mut state, at(1000));
-    let age = |state: &mut State, ms| match state.observe_late(&one, at(ms)) {
-        Observation::Stale { age, .. } => age,
-        other => panic!("{other:?}"),
+    let age = |state: &mut State, ms| {
+        let seen = state.observe_late(&one, at(ms));
+        let Observation::Stale { age, .. } = seen else { panic!("{seen:?}") };
+        age
     };
     assert_eq!(age(&mut state, 1100), Duration::from_millis(400));
     // A later proof vouches for the same answer, as long as no change of it was announced.
