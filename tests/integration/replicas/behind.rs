@@ -23,6 +23,7 @@ on_both_servers!(
     a_master_that_hangs_makes_its_replica_worth_nothing,
     a_replica_that_becomes_a_master_is_left,
     a_master_that_starts_anew_is_of_another_history,
+    what_is_told_is_no_older_than_the_bound_and_a_moment,
 );
 
 /// Expects these values and nothing else, for as long as `during` takes.
@@ -209,4 +210,40 @@ async fn a_master_that_starts_anew_is_of_another_history(kind: Kind) {
     })
     .await;
     assert_eq!(value(&keda, "q").await, Ok(4.0));
+}
+
+/// A queue that only grows, on a replica that stalls again and again: what a call is told was true no
+/// longer ago than the bound, and the moment that another server takes to be read.
+async fn what_is_told_is_no_older_than_the_bound_and_a_moment(kind: Kind) {
+    let master = master(kind);
+    master.run("RPUSH q a b c");
+    let proxy = Proxy::to(master.port()).await;
+    let port = proxy.address().rsplit_once(':').unwrap().1.parse().unwrap();
+    let replica = replica_of(kind, port);
+    is_connected(&replica).await;
+    let (service, keda) = service(&master, "").await;
+    eventually_is(RECOVERY, Ok(3.0), async || value(&keda, "q").await).await;
+    reads_replica(&service, RECOVERY, true).await;
+    let mut link = master.connect();
+    // When the queue had at least so many jobs.
+    let mut history = vec![(Instant::now(), 3.0)];
+    for round in 0..400 {
+        let pushed: f64 =
+            deadpool_redis::redis::cmd("RPUSH").arg("q").arg("x").query(&mut link).unwrap();
+        history.push((Instant::now(), pushed));
+        let asked = Instant::now();
+        let told = keda.value(&queue("q")).await.expect("held, or read again");
+        let old = history.iter().rev().find(|(at, _)| *at + TOO_LONG <= asked);
+        let least = old.map_or(3.0, |(_, jobs)| *jobs);
+        assert!((least..=pushed).contains(&told), "round {round}: {told}, {least} to {pushed}");
+        match round % 100 {
+            20 | 50 => proxy.set(Mode::Stall),
+            30 | 90 => proxy.set(Mode::Pass),
+            _ => {}
+        }
+        sleep(STEP).await;
+    }
+    proxy.set(Mode::Pass);
+    let all = master.ask::<f64>("LLEN q");
+    eventually_is(RECOVERY, Ok(all), async || value(&keda, "q").await).await;
 }
