@@ -60,22 +60,22 @@ fn what_a_replica_answered_is_as_old_as_what_it_holds() {
     let (mut state, start) = up();
     let at = |ms| start + Duration::from_millis(ms);
     let one = unique(1);
-    state.ask(&one, at(1000), at(1000)).unwrap();
-    state.as_of(Some(at(700)));
-    answer_all(&mut state, at(1000));
+    state.ask(&one, at(100), at(100)).unwrap();
+    state.as_of(Some(at(40)));
+    answer_all(&mut state, at(100));
     let age = |state: &mut State, ms| {
         let seen = state.observe_late(&one, at(ms));
         let Observation::Stale { age, .. } = seen else { panic!("{seen:?}") };
         age
     };
-    assert_eq!(age(&mut state, 1100), Duration::from_millis(400));
+    assert_eq!(age(&mut state, 200), Duration::from_millis(160));
     // A later proof vouches for the same answer, as long as no change of it was announced.
-    assert!(matches!(state.next(at(1500)), Step::Prove { .. }));
-    state.as_of(Some(at(1400)));
-    state.proved(None, at(1500));
-    assert_eq!(age(&mut state, 1600), Duration::from_millis(200));
-    state.link_down(Fault::Timeout, at(2000));
-    assert_eq!(age(&mut state, 2000), Duration::from_millis(600));
+    assert!(matches!(state.next(at(700)), Step::Prove { .. }));
+    state.as_of(Some(at(600)));
+    state.proved(None, at(700));
+    assert_eq!(age(&mut state, 800), Duration::from_millis(200));
+    state.link_down(Fault::Timeout, at(1000));
+    assert_eq!(age(&mut state, 1000), Duration::from_millis(400));
 }
 
 #[test]
