@@ -66,10 +66,7 @@ impl Readers {
                 Some(link.recorded(Arc::clone(record)))
             }
             Err(reason) => {
-                if record.failed(&reason) {
-                    let connection = dialer.name();
-                    warn!(connection, %master, %reason, "no replica can be read; reading the master");
-                }
+                self.failed(master, &reason);
                 None
             }
         }
@@ -90,10 +87,17 @@ impl Readers {
                         format!("the replica {node} is within {max_lag:?} and is read again");
                     return Fault::NotReady(what);
                 }
-                Err(reason) => {
-                    record.failed(&reason);
-                }
+                Err(reason) => self.failed(&master, &reason),
             }
+        }
+    }
+
+    /// Tells why the master is read, once for each reason.
+    fn failed(&self, master: &Node, reason: &Fault) {
+        let Shared { dialer, record, .. } = &*self.0;
+        if record.failed(reason) {
+            let connection = dialer.name();
+            warn!(connection, %master, %reason, "no replica can be read; reading the master");
         }
     }
 
