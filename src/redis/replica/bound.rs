@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use deadpool_redis::Connection;
+use deadpool_redis::redis::aio::MultiplexedConnection;
 use tokio::time::{sleep_until, timeout};
 
 use crate::{config::Node, limits, sampling::Fault, time::Instant};
@@ -17,6 +17,7 @@ use super::{
     super::{
         connection::Dialer,
         error,
+        opener::Connection,
         role::{Asker, Standing},
     },
     lag::{Lag, OtherHistory},
@@ -26,12 +27,13 @@ use super::{
 pub(super) struct MasterLine {
     dialer: Dialer,
     node: Node,
-    asker: Option<Asker>,
+    /// Given up when it breaks.
+    connection: Option<Connection>,
 }
 
 impl MasterLine {
     pub(super) fn to(dialer: Dialer, node: Node) -> Self {
-        Self { dialer, node, asker: None }
+        Self { dialer, node, connection: None }
     }
 
     /// How far the master is, and who follows it.
@@ -47,18 +49,18 @@ impl MasterLine {
     }
 
     async fn standing(&mut self) -> Result<Standing, Fault> {
-        let mut asker = match self.asker.take() {
-            Some(asker) => asker,
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
             None => {
                 let opened = self.dialer.dial_untracked(&self.node, |_| {});
                 let opened = timeout(limits::COMMAND_DEADLINE, opened).await;
                 let (connection, _) = opened.unwrap_or(Err(Fault::Timeout))?;
-                // It is given up when it breaks, so it must not go back to a pool.
-                Asker::new(Connection::take(connection))
+                connection
             }
         };
+        let mut asker = Asker::new(MultiplexedConnection::clone(&connection));
         let standing = asker.standing().await?;
-        self.asker = Some(asker);
+        self.connection = Some(connection);
         Ok(standing)
     }
 
