@@ -154,6 +154,8 @@ pub const SENTINEL_REPLY_BYTES: usize = 1024 * 1024;
 /// What one line of a reply counts for in addition to its bytes: a value of the client library
 /// (redis 1.8) has 56 bytes, and a vector of them room for as many again.
 pub const REPLY_LINE_BYTES: usize = 112;
+/// For how long the authorities of the system are taken for what they were when they were read.
+pub const SYSTEM_ROOTS_AGE: Duration = Duration::from_mins(1);
 /// Addresses of one name that are tried at once.
 pub const ADDRESSES: usize = 16;
 /// Commands in flight on one connection.

@@ -13,11 +13,14 @@ use std::{
 
 use rustls::{
     ClientConfig, RootCertStore,
+    client::Resumption,
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
 use crate::{
     config::RedisTls,
+    limits,
+    time::Instant,
     tls::{self, Authorities, Ending, Expiry, TlsProblem, Version, Watch},
 };
 
@@ -34,6 +37,8 @@ struct Known {
     seen: Option<Version>,
     /// The last that could be used.
     usable: Option<Usable>,
+    /// The terms that were made of it, and when.
+    terms: Option<(Instant, Arc<ClientConfig>)>,
     /// Why those of the files cannot be.
     trouble: Option<String>,
     /// When the one ends that we show, if we show one.
@@ -50,12 +55,28 @@ struct Read {
 }
 
 /// What the files of a connection gave.
-#[derive(Clone)]
 struct Usable {
     /// Whom we trust; the system's authorities where no file is named.
     roots: Option<Arc<RootCertStore>>,
     /// What we show.
     own: Option<Arc<CertifiedKey>>,
+}
+
+impl Usable {
+    fn terms(&self) -> Result<Arc<ClientConfig>, String> {
+        let roots = self.roots.clone().map_or_else(tls::system_roots, Ok)?;
+        let builder = ClientConfig::builder_with_provider(tls::provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| error.to_string())?
+            .with_root_certificates(roots);
+        let mut terms = match self.own.clone() {
+            Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
+            None => builder.with_no_client_auth(),
+        };
+        // It would skip the look at the server's certificate.
+        terms.resumption = Resumption::disabled();
+        Ok(Arc::new(terms))
+    }
 }
 
 /// What a look at the files showed.
@@ -101,6 +122,7 @@ impl Certificates {
                     (expiry, end) => *expiry = end.map(Expiry::of),
                 }
                 let is_first = known.usable.replace(usable).is_none();
+                known.terms = None;
                 known.trouble = None;
                 return if is_first { News::None } else { News::Renewed };
             }
@@ -115,27 +137,22 @@ impl Certificates {
         self.known().usable.is_some()
     }
 
-    /// The terms of a handshake that begins now, by the last that could be used.
+    /// The terms of a handshake that begins now, by the last that could be used. The authorities of the
+    /// system are a hundred files or more, which the nodes of a cluster do not have read once each.
     ///
     /// # Errors
     /// Why there are none.
     pub(super) fn terms(&self) -> Result<Arc<ClientConfig>, String> {
-        let Usable { roots, own } = self.usable()?;
-        let roots = roots.map_or_else(tls::system_roots, Ok)?;
-        let builder = ClientConfig::builder_with_provider(tls::provider())
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?
-            .with_root_certificates(roots);
-        Ok(Arc::new(match own {
-            Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
-            None => builder.with_no_client_auth(),
-        }))
-    }
-
-    fn usable(&self) -> Result<Usable, String> {
-        let known = self.known();
+        let mut known = self.known();
+        if let Some((made_at, terms)) = &known.terms
+            && (self.files.ca.is_some() || made_at.elapsed() < limits::SYSTEM_ROOTS_AGE)
+        {
+            return Ok(Arc::clone(terms));
+        }
         let unread = || known.trouble.clone().unwrap_or_else(|| "they were not read".to_owned());
-        known.usable.clone().ok_or_else(unread)
+        let terms = known.usable.as_ref().ok_or_else(unread)?.terms()?;
+        known.terms = Some((Instant::now(), Arc::clone(&terms)));
+        Ok(terms)
     }
 
     /// When the certificate in use ends that we show, and the first of the given authorities; since the
@@ -204,7 +221,10 @@ mod tests {
         let certificates = Certificates::new(RedisTls { ca, pair, server_name: None });
         assert!(!certificates.is_usable() && certificates.terms().is_err());
         assert_eq!(certificates.look(), News::None);
-        let shown = || certificates.usable().unwrap().own.unwrap().cert[0].clone();
+        let shown = || {
+            let known = certificates.known();
+            known.usable.as_ref().unwrap().own.as_ref().unwrap().cert[0].clone()
+        };
         assert_eq!(shown(), der(&first.0));
         fs::write(path("cert"), &second.0).unwrap();
         let News::Unusable(reason) = certificates.look() else { panic!("it does not fit") };
