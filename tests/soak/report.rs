@@ -11,6 +11,10 @@ const GROWTH: f64 = 0.05;
 /// Rounds at the beginning that do not count for growth: memory is filled first.
 const WARM: usize = crate::fault::KINDS;
 
+/// Connections that one client may have at once: a connection is told to end after half an hour, and
+/// its streams may go on for 35 minutes beside those of the next ones.
+const CONNECTIONS: f64 = 3.0;
+
 /// A number of a round.
 type Number = fn(&Round) -> f64;
 
@@ -36,6 +40,10 @@ impl Report {
         Trend::of(&points)
     }
 
+    fn most(&self, of: Number) -> f64 {
+        self.0.iter().map(of).fold(0.0, f64::max)
+    }
+
     /// Hours that the trends are of.
     fn hours(&self) -> f64 {
         let ends = self.warm().first().zip(self.warm().last());
@@ -56,11 +64,13 @@ impl Report {
         }
         let held: [(&str, Number); 3] = [
             ("memory", |round| round.memory_kb),
-            ("descriptors", |round| {
-                f64::from(u32::try_from(round.descriptors).unwrap_or(u32::MAX))
-            }),
-            ("tasks", |round| round.tasks),
+            ("descriptors", |round| round.descriptors - round.connections),
+            ("tasks", |round| round.tasks - round.connections),
         ];
+        let connections = self.most(|round| round.connections);
+        if connections > CONNECTIONS {
+            broken.push(format!("one client had {connections} connections"));
+        }
         for (what, of) in held {
             if let Some(trend) = self.trend(of)
                 && trend.grows(self.hours(), GROWTH)
@@ -84,18 +94,17 @@ impl fmt::Display for Report {
         settled.sort();
         let median = settled.get(settled.len() / 2).copied().unwrap_or_default();
         let worst = settled.last().copied().unwrap_or_default();
-        let most = |of: Number| self.0.iter().map(of).fold(0.0, f64::max);
         let opened = self.0.last().map_or(0, |round| round.opened);
-        let descriptors = self.0.iter().map(|round| round.descriptors).max().unwrap_or(0);
         writeln!(f, "rounds                      {}", self.0.len())?;
         writeln!(f, "answers during faults       {answers}, of them UNAVAILABLE {unavailable}")?;
         writeln!(f, "slowest answer              {:?}", judged().map(|j| j.slowest).max())?;
         writeln!(f, "zeros that were lies        {lies}")?;
         writeln!(f, "other wrong answers         {wrong}")?;
         writeln!(f, "right again after           median {median:?}, worst {worst:?}")?;
-        writeln!(f, "most descriptors            {descriptors}")?;
-        writeln!(f, "most tasks                  {}", most(|round| round.tasks))?;
-        writeln!(f, "most streams, opened in all {}, {opened}", most(|round| round.streams))?;
+        writeln!(f, "most descriptors            {}", self.most(|round| round.descriptors))?;
+        writeln!(f, "most tasks                  {}", self.most(|round| round.tasks))?;
+        writeln!(f, "most connections of KEDA    {}", self.most(|round| round.connections))?;
+        writeln!(f, "most streams, opened in all {}, {opened}", self.most(|round| round.streams))?;
         match self.trend(|round| round.memory_kb) {
             Some(Trend { slope, error, mean }) => write!(
                 f,

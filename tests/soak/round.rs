@@ -64,8 +64,10 @@ pub struct Round {
     /// Seconds since the start, and what the service held then.
     pub at: f64,
     pub memory_kb: f64,
-    pub descriptors: usize,
+    pub descriptors: f64,
     pub tasks: f64,
+    /// Connections of KEDA, each of which is a descriptor and a task.
+    pub connections: f64,
     pub streams: f64,
     pub opened: u64,
 }
@@ -127,6 +129,7 @@ impl World {
         if settled <= bound {
             unsettled.extend(self.stays_right().await);
         }
+        let descriptors = fs::read_dir(self.service.proc("fd")).unwrap().count();
         Round {
             number,
             fault,
@@ -135,8 +138,9 @@ impl World {
             unsettled,
             at: self.start.elapsed().as_secs_f64(),
             memory_kb: f64::from(u32::try_from(self.service.memory()).unwrap_or(u32::MAX)),
-            descriptors: fs::read_dir(self.service.proc("fd")).unwrap().count(),
+            descriptors: f64::from(u32::try_from(descriptors).unwrap_or(u32::MAX)),
             tasks: self.service.metric("penstock_tasks").await,
+            connections: self.service.metric("penstock_connections_open{listener=\"grpc\"}").await,
             streams: self.service.metric("penstock_streams_open").await,
             opened: self.listeners.opened(),
         }
