@@ -144,7 +144,8 @@ mod tests {
         let mut asked = BTreeSet::new();
         for (second, now) in every(limits::SURVEY_INTERVAL, 60, start).into_iter().enumerate() {
             // Every other one is away now and then, each time another.
-            let away = |place: usize| place % 2 == 0 && (place / 2 + second) % 3 == 0;
+            let away =
+                |place: usize| place.is_multiple_of(2) && (place / 2 + second).is_multiple_of(3);
             let up = all.iter().enumerate().filter(|(place, _)| !away(*place));
             let up: Vec<Node> = up.map(|(_, node)| node.clone()).collect();
             asked.extend(turns.next(&up, 600, now).unwrap().nodes);

@@ -25,12 +25,15 @@ struct Node {
     reads: Arc<AtomicUsize>,
 }
 
+/// A reply to a read, by the node's port and the number of the read.
+type Says = fn(u16, usize) -> String;
+
 /// What is said in place of what makes sense.
 #[derive(Clone, Default)]
 struct Told {
     slots: Option<String>,
     nodes: Option<String>,
-    reads: Option<fn(u16, usize) -> String>,
+    reads: Option<Says>,
 }
 
 impl Node {
@@ -144,7 +147,7 @@ async fn redirects_that_lead_nowhere_are_followed_a_few_times_and_are_no_answer(
     let service = node.service().await;
     let keda = service.keda().await;
     let slot_moves = "its slot keeps moving from node to node|keeps moving a key from node to node";
-    let cases: [(&str, fn(u16, usize) -> String, &str); 9] = [
+    let cases: [(&str, Says, &str); 9] = [
         ("MOVED to itself", |port, _| format!("-MOVED 11958 127.0.0.1:{port}\r\n"), slot_moves),
         ("ASK to itself", |port, _| format!("-ASK 11958 127.0.0.1:{port}\r\n"), slot_moves),
         ("MOVED to an empty host", |port, _| format!("-MOVED 11958 :{port}\r\n"), slot_moves),
