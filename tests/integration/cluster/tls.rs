@@ -21,12 +21,14 @@ use crate::{
 
 const ADDRESS: &[&str] = &["127.0.0.1"];
 
-/// A service that finds the cluster by the TLS port of its second node.
+/// A service that knows the cluster by the TLS ports of these nodes.
 async fn service(cluster: &Cluster, files: &Files) -> Service {
-    let seed = cluster.nodes[1].tls_address();
+    let seeds: Vec<String> =
+        cluster.nodes.iter().map(|node| format!("\"{}\"", node.tls_address())).collect();
     let tls = files.settings(&["ca", "cert", "key"]);
+    let seeds = seeds.join(", ");
     let config = format!(
-        "[redis.default]\ncluster = [\"{seed}\"]\nhold_stale = \"30s\"\n[redis.default.tls]\n{tls}"
+        "[redis.default]\ncluster = [{seeds}]\nhold_stale = \"30s\"\n[redis.default.tls]\n{tls}"
     );
     Setup::default().config(config).start().await
 }
