@@ -192,7 +192,10 @@ impl Search {
         };
         let searched = self.shapes.iter().filter(|shape| shape.is_searched);
         let all: BTreeSet<Wild> = searched.flat_map(of_shape).collect();
-        let is_covered = |wild: &Wild| all.iter().any(|other| other != wild && other.covers(wild));
+        // Of two that cover each other, as `a*` and `a**`, one stays.
+        let is_spare = |wild: &Wild, other: &Wild| !wild.covers(other) || other < wild;
+        let is_covered =
+            |wild: &Wild| all.iter().any(|other| other.covers(wild) && is_spare(wild, other));
         all.iter().filter(|wild| !is_covered(wild)).cloned().collect()
     }
 

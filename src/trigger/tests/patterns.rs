@@ -64,6 +64,7 @@ fn one_search_finds_what_another_one_would() {
     assert_eq!(wilds("layout=celery queue=*a prioritySteps=3").len(), 2);
     assert_eq!(wilds("layout=rq queue=a*"), ["rq:queue:a*", "rq:wip:a*"]);
     assert_eq!(wilds("queue=a*,ab*,b"), ["a*"]);
+    assert_eq!(wilds("queue=a**,a*,a***"), ["a*"], "of those that find the same one stays");
     assert_eq!(wilds("layout=sidekiq queue=a*"), ["queue:a*"]);
     assert_eq!(wilds("layout=reliable-list queue=a* processing=[p]"), ["a*"]);
     assert_eq!(wilds("layout=reliable-list queue=*a processing=[p]"), ["*a", r"*a\[p\]"]);
