@@ -101,12 +101,11 @@ fn line(connection: &Connection, rights: &Rights, Reach { channels, .. }: &Reach
     let mut words: Vec<String> = ["ACL", "SETUSER", user, "reset", "on", ">PASSWORD"]
         .map(|word| quoted(word.as_bytes()))
         .into();
-    let named = |sign: u8, pattern: &[u8]| quoted(&[&[sign][..], &in_acl(pattern)].concat());
-    words.extend(rights.keys.iter().map(|pattern| named(b'~', pattern)));
+    words.extend(allowed('~', rights.keys.iter().map(Vec::as_slice)));
     if !channels.is_empty() {
         // `reset` alone gives all channels where `acl-pubsub-default` does, as before Redis 7.
         words.push("resetchannels".to_owned());
-        words.extend(channels.iter().map(|channel| named(b'&', channel.as_bytes())));
+        words.extend(allowed('&', channels.iter().map(|channel| channel.as_bytes())));
     }
     let is_needed = |command: &&&str| match &rights.asked {
         Some(asked) => asked.contains(**command) || ALWAYS.contains(*command),
@@ -120,6 +119,18 @@ fn line(connection: &Connection, rights: &Rights, Reach { channels, .. }: &Reach
     let commands = commands.chain(database).chain(scan).chain(listen);
     words.extend(commands.map(|command| format!("+{command}")));
     words.join(" ")
+}
+
+/// The rules that allow these patterns. Redis refuses a pattern beside `*` (acl.c, `ACLSetSelector`).
+fn allowed<'p>(sign: char, patterns: impl Iterator<Item = &'p [u8]>) -> Vec<String> {
+    let mut patterns: Vec<Vec<u8>> = patterns.map(in_acl).collect();
+    if patterns.iter().any(|pattern| pattern == b"*") {
+        patterns = vec![b"*".to_vec()];
+    }
+    patterns
+        .iter()
+        .map(|pattern| quoted(&[sign.to_string().as_bytes(), pattern].concat()))
+        .collect()
 }
 
 /// The commands that answer a read, whatever type its key turns out to have.
@@ -187,7 +198,7 @@ fn of_nodes(connection: &Connection) -> &'static [&'static str] {
 }
 
 /// A pattern of keys or channels as an ACL can have it. There is no blank and no zero in a rule, so one
-/// becomes `?`; from a class with one on, everything is allowed.
+/// becomes `?`, and so does a class that has one.
 fn in_acl(pattern: &[u8]) -> Vec<u8> {
     let is_blank = |byte: &u8| byte.is_ascii_whitespace() || matches!(byte, 0 | 0x0b);
     let mut text = Vec::with_capacity(pattern.len());
@@ -199,9 +210,14 @@ fn in_acl(pattern: &[u8]) -> Vec<u8> {
                 rest = after;
                 b"?"
             }
-            (b'[', _) if rest.iter().any(is_blank) => {
-                text.push(b'*');
-                return text;
+            (b'[', _) => {
+                let class = class(rest);
+                if class.iter().any(is_blank) {
+                    text.push(b'?');
+                    rest = &rest[class.len()..];
+                    continue;
+                }
+                class
             }
             (blank, _) if is_blank(blank) => b"?",
             _ => &rest[..1],
@@ -210,6 +226,19 @@ fn in_acl(pattern: &[u8]) -> Vec<u8> {
         rest = &rest[token.len()..];
     }
     text
+}
+
+/// The class with which a pattern begins, up to its `]`; without one it is all of the rest, as for Redis.
+fn class(pattern: &[u8]) -> &[u8] {
+    let mut place = 1;
+    while let Some(byte) = pattern.get(place) {
+        match byte {
+            b']' => return &pattern[..=place],
+            b'\\' => place += 2,
+            _ => place += 1,
+        }
+    }
+    pattern
 }
 
 /// A word as redis-cli reads it.
@@ -246,12 +275,15 @@ mod tests {
         assert!(all.starts_with("ACL SETUSER penstock reset on >PASSWORD ~* +llen +"), "{all}");
         assert!(!all.contains("+select"), "{all}");
         let some = line(
-            "url = \"redis://app@h/3\"\nkeys = ['team:*', 'a b', 'a\\ b', '\"q\"', '[a ]x', 'ü']",
+            "url = \"redis://app@h/3\"\nkeys = ['team:*', 'a b', 'a\\ b', '\"q\"', '[a ]x', \
+             '[ab] x', 'ü']",
         );
-        let start = "ACL SETUSER app reset on >PASSWORD ~team:* ~a?b ~a?b \"~\\\"q\\\"\" ~* \
-                     \"~\\xc3\\xbc\" +llen";
+        let start = "ACL SETUSER app reset on >PASSWORD ~team:* ~a?b ~a?b \"~\\\"q\\\"\" ~?x \
+                     ~[ab]?x \"~\\xc3\\xbc\" +llen";
         assert!(some.starts_with(start), "{some}");
         assert!(some.contains(" +select"), "{some}");
+        let everything = line("url = 'redis://h'\nkeys = ['a', '*', 'b']");
+        assert!(everything.contains(" >PASSWORD ~* +llen"), "{everything}");
         assert!(line("scan = true").ends_with(" +scan"));
         assert!(line("url = \"redis://h\"\ndatabases = [0, 2]").contains(" +select"));
     }
