@@ -181,8 +181,9 @@ impl Service {
         let subject = self.0.subjects.of(reference)?;
         let sampler = self.sampler(&subject)?;
         self.0.tenants.admit(&subject, sampler.name(), Instant::now())?;
-        let lease = self.lease(Method::StreamIsActive, &subject)?;
+        // First, since a lease keeps what it counts, and a trigger that is not remembered counts no more.
         let watch = self.remembered(&subject, sampler.watch(&subject))?;
+        let lease = self.lease(Method::StreamIsActive, &subject)?;
         Ok(stream::activity(lease, watch, self.0.timing, Arc::clone(&self.0.budget)))
     }
 
