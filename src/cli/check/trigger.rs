@@ -179,6 +179,13 @@ impl TriggerCheck<'_, '_> {
         let Some(config) = self.config else { return };
         if let Some(key) = metadata.unknown("redis") {
             self.unchecked(key, "the connection's rules are");
+            // It may be any of those that its namespace may use.
+            let admits = |connection: &&Connection| {
+                self.object.namespace.is_none_or(|name| connection.access.admits(name).is_ok())
+            };
+            for connection in config.connections.values().filter(admits) {
+                self.desk.asks(&connection.name, Reach::default(), false);
+            }
             return;
         }
         let Some(connection) = config.connections.get(&trigger.connection) else {
