@@ -53,7 +53,12 @@ impl Allowed {
     pub fn refuses(&self, reads: &[Read], database: Option<u32>) -> Option<Name> {
         let is_refused = |key: &Name| !self.includes(key.as_bytes());
         let own = reads.iter().flat_map(|read| read.touches(database)).find(is_refused);
-        let of_any_member = |around: &&Around| !self.0.iter().any(|glob| glob.includes_all(around));
+        // What does not include one of them is soon told; to prove that it includes all takes longer.
+        let of_any_member = |around: &&Around| {
+            let one = around.key(b"*");
+            let mut likely = self.0.iter().filter(|glob| glob.matches(one.as_bytes()));
+            !likely.any(|glob| glob.includes_all(around))
+        };
         let mut of_members = reads.iter().filter_map(Read::of_members);
         own.or_else(|| Some(of_members.find(of_any_member)?.key(b"*")))
     }
