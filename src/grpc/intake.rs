@@ -224,6 +224,8 @@ impl Measured {
                 } else if self.lacking > bytes.len() {
                     self.held = self.lacking;
                     self.intake.hold(self.held)?;
+                } else if self.lacking == 0 {
+                    self.message_is_whole();
                 }
             }
         }
