@@ -146,9 +146,10 @@ pub const PASSWORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Durat
 pub const POOL_CONNECTIONS: usize = 2;
 /// Bytes that Redis, a node of a cluster or a sentinel may send before we say something again, and
 /// what their lines become; then the connection is ended. We say something every second at least.
-/// The largest that we ask for on purpose are values of 16 MiB in rounds of half a MiB; Redis itself
-/// ends a subscriber that 32 MiB wait for.
-pub const REPLY_BYTES: usize = 64 * 1024 * 1024;
+/// The largest that we ask for on purpose are values of 16 MiB in rounds of half a MiB, and the groups of
+/// streams, of which each counts for 2.5 kB: 50,000 in one round are not too many. Redis itself ends a
+/// subscriber that 32 MiB wait for.
+pub const REPLY_BYTES: usize = 128 * 1024 * 1024;
 /// The same for a sentinel, whose longest reply has some two KiB.
 pub const SENTINEL_REPLY_BYTES: usize = 1024 * 1024;
 /// What one line of a reply counts for in addition to its bytes: a value of the client library

@@ -232,6 +232,15 @@ impl std::fmt::Display for StreamId {
     }
 }
 
+/// Whether the questions of both begin with the groups of one stream.
+pub(super) fn is_same(one: &Read, other: &Read) -> bool {
+    let stream = |read: &Read| match read {
+        Read::Group { key, .. } | Read::Idle { key, .. } => Some(key.clone()),
+        Read::Size { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => None,
+    };
+    stream(one).is_some_and(|key| stream(other) == Some(key))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

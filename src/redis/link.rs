@@ -222,17 +222,25 @@ impl RedisLink {
     ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         for attempt in 1..=ATTEMPTS {
             let types: Vec<KeyType> = reads.iter().map(|read| self.guess(read)).collect();
-            let typed = || reads.iter().zip(types.iter().copied());
-            let questions =
-                typed().zip(nows).map(|((read, guess), now)| encode::question(read, guess, *now));
+            // Reads that follow one another and begin with the same question share its reply, so that the
+            // groups of a stream with hundreds do not come hundreds of times.
+            let (mut questions, mut places) = (Vec::new(), Vec::with_capacity(reads.len()));
+            for (index, (read, now)) in reads.iter().zip(nows).enumerate() {
+                if index == 0 || !encode::is_same(&reads[index - 1], read) {
+                    questions.push(encode::question(read, types[index], *now));
+                }
+                places.push(questions.len() - 1);
+            }
+            let asked = questions.len();
             // Where nothing is announced, everything is read again soon anyway.
             let timed: Vec<usize> = (0..reads.len())
                 .filter(|place| self.tracked && depends_on_time(&reads[*place], types[*place]))
                 .collect();
             let nexts = timed.iter().map(|place| encode::next_score(&reads[*place], nows[*place]));
-            let mut replies = self.round(questions.chain(nexts).collect()).await?;
-            let nexts = replies.split_off(reads.len());
-            let rows = || reads.iter().zip(&types).zip(&replies);
+            questions.extend(nexts);
+            let mut replies = self.round(questions).await?;
+            let nexts = replies.split_off(asked);
+            let rows = || reads.iter().zip(&types).zip(places.iter().map(|place| &replies[*place]));
             let mistaken: Vec<Name> = rows()
                 .filter(|((read, guess), reply)| is_mistaken(read, **guess, reply))
                 .map(|((read, _), _)| read.keys()[0].clone())
