@@ -150,9 +150,16 @@ impl Certificates {
             return Ok(Arc::clone(terms));
         }
         let unread = || known.trouble.clone().unwrap_or_else(|| "they were not read".to_owned());
-        let terms = known.usable.as_ref().ok_or_else(unread)?.terms()?;
-        known.terms = Some((Instant::now(), Arc::clone(&terms)));
-        Ok(terms)
+        let made = known.usable.as_ref().ok_or_else(unread)?.terms();
+        match (made, &known.terms) {
+            (Ok(terms), _) => {
+                known.terms = Some((Instant::now(), Arc::clone(&terms)));
+                Ok(terms)
+            }
+            // The authorities of the system are being written, or are gone: those that were known stay.
+            (Err(_), Some((_, terms))) => Ok(Arc::clone(terms)),
+            (Err(reason), None) => Err(reason),
+        }
     }
 
     /// When the certificate in use ends that we show, and the first of the given authorities; since the
