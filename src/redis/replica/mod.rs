@@ -81,7 +81,8 @@ impl Readers {
             sleep_until(record.wait_until().unwrap_or_else(|| Instant::now() + first)).await;
             match self.find(&master, &unheard).await {
                 Ok(link) => {
-                    record.found();
+                    // Whether it is read the next search decides, so the pauses go on growing until then.
+                    record.due();
                     let node = link.node();
                     let what =
                         format!("the replica {node} is within {max_lag:?} and is read again");
@@ -191,6 +192,10 @@ impl Attempt {
         let about = |fault| error::about(&format_args!("the replica {}", self.node), fault);
         self.bound.ask(line, named).await.and_then(|asked| asked).map_err(about)?;
         self.bound.hear(&mut self.asker).await.map_err(about)?;
-        Ok(self)
+        // It has what its master had when the search began, which may be too long ago already.
+        match self.bound.exceeded(self.bound.proved_at()) {
+            Some(fault) => Err(about(fault)),
+            None => Ok(self),
+        }
     }
 }

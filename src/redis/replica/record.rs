@@ -37,6 +37,11 @@ impl Record {
         (entries.searches, entries.wait_until, entries.told) = (0, None, None);
     }
 
+    /// One may be looked for now.
+    pub(super) fn due(&self) {
+        self.entries().wait_until = None;
+    }
+
     /// None was found. Tells whether the reason is news.
     pub(super) fn failed(&self, reason: &Fault) -> bool {
         let mut entries = self.entries();
@@ -97,6 +102,10 @@ mod tests {
         }
         assert!(!record.failed(&reason), "it was told before");
         assert!(record.failed(&Fault::NotReady("other".to_owned())));
+        record.due();
+        assert_eq!(pause(&record), None);
+        record.failed(&reason);
+        assert_eq!(pause(&record), Some(Duration::from_secs(60)), "they go on growing");
         record.found();
         assert_eq!(pause(&record), None);
         assert!(record.failed(&reason), "it is news again");
