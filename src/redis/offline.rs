@@ -99,8 +99,11 @@ impl<'b> Replies<'b> {
     pub(super) fn next(&mut self) -> Result<Response, Fault> {
         loop {
             let value = self.parser.parse_value(&mut self.said);
-            // Where the next one begins is not known after what is none.
-            let value = value.inspect_err(|_| self.said = &[]).map_err(|error| fault(&error))?;
+            let value = value.map_err(|error| {
+                // Where the next one begins is not known after what is none, and the parser keeps its half.
+                *self = Self::of(&[]);
+                fault(&error)
+            })?;
             match value {
                 Value::Push { .. } => {}
                 Value::ServerError(error) => return Ok(Err(RedisError::from(error))),
