@@ -16,7 +16,7 @@ use authority::{Authority, Issued, Secret};
 use client::KedaTls;
 
 use crate::{
-    harness::{CALL, Kind, PATIENCE, Server, Service, Setup, eventually_is, seconds},
+    harness::{CALL, Kind, PATIENCE, Server, Service, Setup, eventually, eventually_is, seconds},
     streams::Pushes,
     wire::{Keda, Trigger, queue},
 };
@@ -61,7 +61,7 @@ async fn a_client_with_kedas_settings_is_served_over_tls_1_2_and_1_3() {
     let wrong_name = KedaTls { server_name: name, ..KedaTls::new(&authority.pem) };
     let wrong_name = wrong_name.connect(service.grpc()).await.unwrap_err();
     assert!(wrong_name.message().contains("not valid for name"), "{wrong_name}");
-    assert!(handshakes(&service, "failed").await >= 2.0);
+    eventually_is(PATIENCE, true, async || handshakes(&service, "failed").await >= 2.0).await;
     let ends = r#"penstock_tls_certificate_not_after_seconds{certificate="own"}"#;
     assert_eq!(service.metric(ends).await, 2_208_988_800.0);
     // Health and reflection are behind the same TLS, and the admin port is not.
@@ -91,7 +91,12 @@ async fn a_client_is_let_in_by_its_authority_its_time_and_its_name() {
         let client = KedaTls { client, ..KedaTls::new(&authority.pem) };
         let answer = client.connect(service.grpc()).await;
         assert_eq!(answer.is_ok(), result == "ok", "{result}: {:?}", answer.err());
-        assert!(handshakes(&service, result).await > before, "counted as {result}");
+        // A client hears that it is refused a moment before that is counted.
+        eventually(PATIENCE, async || {
+            let counted = handshakes(&service, result).await;
+            if counted > before { Ok(()) } else { Err(format!("{counted} {result}")) }
+        })
+        .await;
     }
     let ends = r#"penstock_tls_certificate_not_after_seconds{certificate="client_ca"}"#;
     assert!(service.metric(ends).await > 2e9);
