@@ -221,6 +221,12 @@ async fn what_is_no_replica_of_that_master_is_not_read() {
     for ahead in [true, false] {
         let (writer, writes) = if ahead { (&other.0, 100) } else { (&one.0, 400) };
         (0..writes).for_each(|_| writer.run("INCR written"));
+        // A master sends nothing to a replica before that has said that it is there, for up to a second.
+        let reader = if ahead { &other.1 } else { &one.1 };
+        eventually_is(PATIENCE, Some(writes), async || {
+            reader.ask_words::<Option<i64>>(&["GET", "written"])
+        })
+        .await;
         for (stranger, why) in &strangers {
             let more = format!(", nodes = [\"{stranger}\"]");
             let (service, keda) = service(&one.0, &more).await;
