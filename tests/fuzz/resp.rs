@@ -83,6 +83,8 @@ fn one(said: &mut &[u8], depth: usize) -> Option<Resp> {
     let line = std::str::from_utf8(&rest[..end]).ok();
     let mut after = &rest[end + 2..];
     let number = || line?.trim().parse::<i64>().ok();
+    // There is no map of less than none, as there is a list.
+    let pairs = || number()?.checked_mul(2).filter(|members| *members >= 0);
     let mut many = |times: i64| -> Option<Vec<Resp>> {
         let mut all = Vec::new();
         for _ in 0..times {
@@ -91,8 +93,7 @@ fn one(said: &mut &[u8], depth: usize) -> Option<Resp> {
         Some(all)
     };
     let reply = match kind {
-        // It is a word of its own to the library, and no text.
-        b'+' if line == Some("OK") => Resp::Other,
+        b'+' if line == Some("OK") => Resp::Other, // a word of its own to the library, and no text
         b'+' => Resp::Text(line?.as_bytes().to_vec()),
         b'-' => Resp::Error(line?.to_owned()),
         b':' => Resp::Int(number()?),
@@ -134,13 +135,10 @@ fn one(said: &mut &[u8], depth: usize) -> Option<Resp> {
             Resp::Push(all)
         }
         b'%' => {
-            let all = many(number()?.checked_mul(2)?)?;
+            let all = many(pairs()?)?;
             Resp::Map(all.chunks(2).map(|pair| (pair[0].clone(), pair[1].clone())).collect())
         }
-        b'|' => {
-            many(number()?.checked_mul(2)?.checked_add(1)?)?;
-            Resp::Other
-        }
+        b'|' => many(pairs()?.checked_add(1)?).map(|_| Resp::Other)?,
         b',' => line?.trim().parse::<f64>().ok().map(|_| Resp::Other)?,
         b'(' => line.map(|_| Resp::Other)?,
         _ => return None,
