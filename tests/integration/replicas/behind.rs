@@ -49,7 +49,7 @@ async fn a_replica_that_falls_behind_is_left_for_another_one_or_the_master(kind:
     let proxy = Proxy::to(master.port()).await;
     let port = proxy.address().rsplit_once(':').unwrap().1.parse().unwrap();
     let replica = replica_of(kind, port);
-    is_connected(&replica).await;
+    is_connected(&replica, &master).await;
     let (service, keda) = service(&master, "").await;
     eventually_is(RECOVERY, Ok(3.0), async || value(&keda, "q").await).await;
     reads_replica(&service, RECOVERY, true).await;
@@ -73,7 +73,7 @@ async fn a_replica_that_falls_behind_is_left_for_another_one_or_the_master(kind:
     only(&keda, &[4.0], reads_replica(&service, 3 * PATIENCE, true)).await;
     // With another replica the master is left alone.
     let other = replica_of(kind, master.port());
-    is_connected(&other).await;
+    is_connected(&other, &master).await;
     proxy.set(Mode::Stall);
     let (asked, known) = (calls(&master, "llen"), calls(&other, "llen"));
     master.run("RPUSH q e");
@@ -92,14 +92,14 @@ async fn a_replica_that_is_filled_anew_tells_no_zero(kind: Kind) {
         // Its history is that of a stranger, so that it has to be filled.
         replica.run("REPLICAOF NO ONE\nDEL q");
         replica.run(&format!("REPLICAOF 127.0.0.1 {}", master.port()));
-        is_connected(&replica).await;
+        is_connected(&replica, &master).await;
         assert_eq!(replica.ask::<i64>("LLEN q"), 3);
         reads_replica(&service, 3 * PATIENCE, true).await;
         // And with nothing at all in it.
         replica.kill();
         replica.forget();
         replica.run_again();
-        is_connected(&replica).await;
+        is_connected(&replica, &master).await;
         reads_replica(&service, 3 * PATIENCE, true).await;
     })
     .await;
@@ -129,7 +129,7 @@ async fn a_replica_whose_filling_fails_tells_no_zero(kind: Kind) {
                 .unwrap();
             sleep(millis(100)).await;
         }
-        is_connected(&replica).await;
+        is_connected(&replica, &master).await;
         reads_replica(&service, 8 * PATIENCE, true).await;
     })
     .await;
@@ -205,7 +205,7 @@ async fn a_master_that_starts_anew_is_of_another_history(kind: Kind) {
             other => Err(other),
         })
         .await;
-        is_connected(&replica).await;
+        is_connected(&replica, &master).await;
         reads_replica(&service, 3 * PATIENCE, true).await;
     })
     .await;
@@ -220,7 +220,7 @@ async fn what_is_told_is_no_older_than_the_bound_and_a_moment(kind: Kind) {
     let proxy = Proxy::to(master.port()).await;
     let port = proxy.address().rsplit_once(':').unwrap().1.parse().unwrap();
     let replica = replica_of(kind, port);
-    is_connected(&replica).await;
+    is_connected(&replica, &master).await;
     let (service, keda) = service(&master, "").await;
     eventually_is(RECOVERY, Ok(3.0), async || value(&keda, "q").await).await;
     reads_replica(&service, RECOVERY, true).await;
