@@ -3,7 +3,7 @@
 //!
 //! Only on Redis: the Valkey that the tests install is built without TLS.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 use tonic::{Code, Status};
@@ -64,7 +64,7 @@ async fn value(keda: &Keda) -> Result<f64, Status> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_are_rotated_without_a_lost_link_or_a_failed_call() {
-    let (first, second) = (Authority::new("first"), Authority::new("second"));
+    let (first, second) = (Authority::new(), Authority::new());
     let server = Server::with_tls(Kind::Redis, first.pem(), &first.sign(&["127.0.0.1"]), true);
     server.run("RPUSH q a");
     let files = Files::new(first.pem(), &first.sign(&["penstock"]));
@@ -121,7 +121,7 @@ async fn certificates_are_rotated_without_a_lost_link_or_a_failed_call() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_cannot_be_trusted_is_unavailable_and_the_reason_is_told() {
-    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let (ours, theirs) = (Authority::new(), Authority::new());
     let good = ours.sign(&["127.0.0.1", "redis.example"]);
     let server = Server::with_tls(Kind::Redis, ours.pem(), &good, true);
     server.run("RPUSH q a");
@@ -166,7 +166,7 @@ async fn is_unavailable(service: &Service, told: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_a_given_authority_those_of_the_system_are_trusted() {
-    let authority = Authority::new("system");
+    let authority = Authority::new();
     let pair = authority.sign(&["127.0.0.1"]);
     let server = Server::with_tls(Kind::Redis, authority.pem(), &pair, false);
     server.run("RPUSH q a");
@@ -175,4 +175,43 @@ async fn without_a_given_authority_those_of_the_system_are_trusted() {
     let trusted = files.path("ca").display().to_string();
     let service = setup.variable("SSL_CERT_FILE", trusted).start().await;
     assert_eq!(value(&service.keda().await).await.unwrap(), 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_ends_is_told_once_for_its_connection() {
+    let authority = Authority::new();
+    let pair = authority.sign(&["127.0.0.1"]);
+    let server = Server::with_tls(Kind::Redis, authority.pem(), &pair, true);
+    server.run("RPUSH q a");
+    let names = ["penstock"];
+    let files = Files::new(authority.pem(), &authority.sign_for(&names, Duration::from_hours(48)));
+    let url = format!("rediss://{}", server.tls_address());
+    let service = service(&url, &files.settings(&["ca", "cert", "key"])).await;
+    let keda = service.keda().await;
+    assert_eq!(value(&keda).await.unwrap(), 1.0);
+    let soon = "the certificate that we show to Redis ends within seven days";
+    eventually_is(PATIENCE, 1, async || service.log_with(soon).len()).await;
+    // What is connected stays so, and what is pushed is heard.
+    let ended = authority.sign_until(&names, 2021);
+    files.write("cert", &ended.cert);
+    files.write("key", &ended.key);
+    let over = "the certificate that we show to Redis has ended";
+    eventually_is(PATIENCE, 1, async || service.log_with(over).len()).await;
+    server.run("RPUSH q b");
+    eventually_is(RECOVERY, 2.0, async || value(&keda).await.unwrap()).await;
+    // A new connection has to wait for one that has not ended.
+    server.run("CLIENT KILL TYPE normal SKIPME yes");
+    let renewed = authority.sign(&names);
+    files.write("cert", &renewed.cert);
+    files.write("key", &renewed.key);
+    let connected = "connected to Redis";
+    eventually_is(PATIENCE, 2, async || service.log_with(connected).len()).await;
+    server.run("RPUSH q c");
+    eventually_is(RECOVERY, 3.0, async || value(&keda).await.unwrap()).await;
+    for (told, not_after) in [(soon, None), (over, Some(1_609_459_200))] {
+        let lines = service.log_with(told);
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert_eq!(lines[0]["connection"], "default");
+        assert!(not_after.is_none_or(|at: u64| lines[0]["not_after"] == at), "{lines:?}");
+    }
 }

@@ -53,7 +53,7 @@ fn hang_up(nodes: &[Server]) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_are_swapped_under_open_streams_and_a_node_is_killed() {
-    let (first, second) = (Authority::new("first"), Authority::new("second"));
+    let (first, second) = (Authority::new(), Authority::new());
     let cluster = Cluster::with_tls(Kind::Redis, 3, (first.pem(), first.sign(ADDRESS)));
     let (jobs, idle) = (keys(&cluster, "jobs-"), keys(&cluster, "idle-"));
     jobs.iter().for_each(|key| cluster.run(&format!("RPUSH {key} a")));
@@ -125,7 +125,7 @@ async fn certificates_are_swapped_under_open_streams_and_a_node_is_killed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_that_cannot_be_trusted_is_told_and_the_others_are_read() {
-    let (ours, theirs) = (Authority::new("ours"), Authority::new("theirs"));
+    let (ours, theirs) = (Authority::new(), Authority::new());
     let cluster = Cluster::with_tls(Kind::Redis, 3, (ours.pem(), ours.sign(ADDRESS)));
     let jobs = keys(&cluster, "jobs-");
     jobs.iter().for_each(|key| cluster.run(&format!("RPUSH {key} a")));

@@ -36,6 +36,7 @@ impl Kind {
 }
 
 /// A certificate and its key, as PEM.
+#[derive(Clone)]
 pub struct Pair {
     pub cert: String,
     pub key: String,

@@ -19,14 +19,17 @@ use tonic::{
     transport::{Endpoint, Uri},
 };
 
-use super::authority::{HOST, Issued};
-use crate::wire::{Keda, queue};
+use super::HOST;
+use crate::{
+    harness::Pair,
+    wire::{Keda, queue},
+};
 
 /// KEDA's keys of a TriggerAuthentication.
 #[derive(Clone, Default)]
 pub struct KedaTls {
     pub ca_cert: String,
-    pub client: Option<Issued>,
+    pub client: Option<Pair>,
     pub versions: Option<&'static [&'static SupportedProtocolVersion]>,
     pub server_name: Option<&'static str>,
 }
@@ -36,7 +39,7 @@ impl KedaTls {
         Self { ca_cert: ca_cert.to_owned(), ..Self::default() }
     }
 
-    pub fn with_client(ca_cert: &str, client: &Issued) -> Self {
+    pub fn with_client(ca_cert: &str, client: &Pair) -> Self {
         Self { client: Some(client.clone()), ..Self::new(ca_cert) }
     }
 
@@ -53,7 +56,7 @@ impl KedaTls {
             .with_root_certificates(roots);
         let mut config = match &self.client {
             None => builder.with_no_client_auth(),
-            Some(Issued { cert, key }) => {
+            Some(Pair { cert, key }) => {
                 let chain = CertificateDer::pem_slice_iter(cert.as_bytes());
                 let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
                 builder.with_client_auth_cert(chain.map(Result::unwrap).collect(), key).unwrap()

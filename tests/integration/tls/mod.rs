@@ -1,9 +1,9 @@
 //! TLS where KEDA calls: who is let in, and what changes while streams are open.
 
-mod authority;
 mod client;
+mod secret;
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use rustls::pki_types::{CertificateDer, pem::PemObject};
 use tokio::{
@@ -12,17 +12,22 @@ use tokio::{
     time::timeout,
 };
 
-use authority::{Authority, Issued, Secret};
 use client::KedaTls;
+use secret::Secret;
 
 use crate::{
-    harness::{CALL, Kind, PATIENCE, Server, Service, Setup, eventually, eventually_is, seconds},
+    harness::{
+        Authority, CALL, Kind, PATIENCE, Pair, Server, Service, Setup, eventually, eventually_is,
+        seconds,
+    },
     streams::Pushes,
     wire::{Keda, Trigger, queue},
 };
 
 /// Files are looked at every two seconds; this is with room for a slow machine.
-const SEEN: std::time::Duration = seconds(15);
+const SEEN: Duration = seconds(15);
+/// The name that KEDA knows us by: the host of `scalerAddress`.
+const HOST: &str = "penstock.penstock.svc";
 const OPERATOR: &str = "spiffe://cluster.local/ns/keda/sa/keda-operator";
 
 /// A service with these lines of `[server.tls]`, whose Redis is nowhere.
@@ -46,19 +51,19 @@ async fn reloads(service: &Service, result: &str) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_with_kedas_settings_is_served_over_tls_1_2_and_1_3() {
     let (authority, other) = (Authority::new(), Authority::new());
-    let issued = authority.server();
+    let issued = authority.sign_until(&[HOST], 2040);
     let secret = Secret::of(&issued);
     let service = serving(&secret.config("")).await;
     for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
         let versions: &'static [_] = Box::leak(Box::new([version]));
-        let tls = KedaTls { versions: Some(versions), ..KedaTls::new(&authority.pem) };
+        let tls = KedaTls { versions: Some(versions), ..KedaTls::new(authority.pem()) };
         let (_, shown) = tls.connect(service.grpc()).await.unwrap();
         assert_eq!(shown, der(&issued.cert));
     }
-    let wrong_ca = KedaTls::new(&other.pem).connect(service.grpc()).await.unwrap_err();
+    let wrong_ca = KedaTls::new(other.pem()).connect(service.grpc()).await.unwrap_err();
     assert!(wrong_ca.message().contains("UnknownIssuer"), "{wrong_ca}");
     let name = Some("penstock.elsewhere.svc");
-    let wrong_name = KedaTls { server_name: name, ..KedaTls::new(&authority.pem) };
+    let wrong_name = KedaTls { server_name: name, ..KedaTls::new(authority.pem()) };
     let wrong_name = wrong_name.connect(service.grpc()).await.unwrap_err();
     assert!(wrong_name.message().contains("not valid for name"), "{wrong_name}");
     eventually_is(PATIENCE, true, async || handshakes(&service, "failed").await >= 2.0).await;
@@ -71,24 +76,24 @@ async fn a_client_with_kedas_settings_is_served_over_tls_1_2_and_1_3() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_is_let_in_by_its_authority_its_time_and_its_name() {
     let (authority, clients, strangers) = (Authority::new(), Authority::new(), Authority::new());
-    let secret = Secret::mutual(&authority.server(), &clients);
+    let secret = Secret::mutual(&authority.sign(&[HOST]), &clients);
     let names = format!("client_names = ['{OPERATOR}', 'keda.example', '*.keda.svc']");
     let service = serving(&secret.config(&names)).await;
-    let cases: [(Option<Issued>, &str); 10] = [
-        (Some(clients.issue(&[OPERATOR])), "ok"),
-        (Some(clients.issue(&["else.where", "keda.example"])), "ok"),
-        (Some(clients.issue(&["keda-operator.keda.svc"])), "ok"),
+    let cases: [(Option<Pair>, &str); 10] = [
+        (Some(clients.sign(&[OPERATOR])), "ok"),
+        (Some(clients.sign(&["else.where", "keda.example"])), "ok"),
+        (Some(clients.sign(&["keda-operator.keda.svc"])), "ok"),
         (None, "no_certificate"),
-        (Some(strangers.issue(&[OPERATOR])), "bad_certificate"),
-        (Some(clients.issue_until(&[OPERATOR], 2021)), "bad_certificate"),
-        (Some(clients.issue(&["a.b.keda.svc", "keda.svc"])), "name_not_allowed"),
-        (Some(clients.issue(&["spiffe://cluster.local/ns/keda/sa/else"])), "name_not_allowed"),
-        (Some(clients.issue(&["*.keda.svc"])), "name_not_allowed"),
-        (Some(clients.issue(&[])), "name_not_allowed"),
+        (Some(strangers.sign(&[OPERATOR])), "bad_certificate"),
+        (Some(clients.sign_until(&[OPERATOR], 2021)), "bad_certificate"),
+        (Some(clients.sign(&["a.b.keda.svc", "keda.svc"])), "name_not_allowed"),
+        (Some(clients.sign(&["spiffe://cluster.local/ns/keda/sa/else"])), "name_not_allowed"),
+        (Some(clients.sign(&["*.keda.svc"])), "name_not_allowed"),
+        (Some(clients.sign(&[])), "name_not_allowed"),
     ];
     for (client, result) in cases {
         let before = handshakes(&service, result).await;
-        let client = KedaTls { client, ..KedaTls::new(&authority.pem) };
+        let client = KedaTls { client, ..KedaTls::new(authority.pem()) };
         let answer = client.connect(service.grpc()).await;
         assert_eq!(answer.is_ok(), result == "ok", "{result}: {:?}", answer.err());
         // A client hears that it is refused a moment before that is counted.
@@ -106,11 +111,11 @@ async fn a_client_is_let_in_by_its_authority_its_time_and_its_name() {
 async fn certificates_swapped_under_a_thousand_streams_fail_no_call_and_end_no_stream() {
     let server = Server::start(Kind::Redis);
     let authority = Authority::new();
-    let mut issued = authority.server();
+    let mut issued = authority.sign(&[HOST]);
     let mut secret = Secret::mutual(&issued, &authority);
     let config = format!("{}[redis.default]\nurl = '{}'\n", secret.config(""), server.url());
     let service = Setup::default().config(config).start().await;
-    let tls = KedaTls::with_client(&authority.pem, &authority.issue(&[OPERATOR]));
+    let tls = KedaTls::with_client(authority.pem(), &authority.sign(&[OPERATOR]));
     let (keda, shown) = tls.connect(service.grpc()).await.unwrap();
     assert_eq!(shown, der(&issued.cert));
     let of = |number: usize| Trigger { name: format!("o{number}"), ..queue("q") };
@@ -122,9 +127,9 @@ async fn certificates_swapped_under_a_thousand_streams_fail_no_call_and_end_no_s
         assert!(!stream.next(PATIENCE).await);
     }
     for swap in 1..=3 {
-        issued = authority.server();
+        issued = authority.sign(&[HOST]);
         let files = [("tls.crt", &*issued.cert), ("tls.key", &issued.key)];
-        secret.change(&[files[0], files[1], ("ca.crt", &authority.pem)]);
+        secret.change(&[files[0], files[1], ("ca.crt", authority.pem())]);
         eventually_is(SEEN, f64::from(swap), async || {
             assert_eq!(keda.value(&queue("other")).await.unwrap(), 0.0, "during the swap");
             reloads(&service, "ok").await
@@ -144,14 +149,14 @@ async fn certificates_swapped_under_a_thousand_streams_fail_no_call_and_end_no_s
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_client_ca_holds_for_new_connections() {
     let (authority, before, after) = (Authority::new(), Authority::new(), Authority::new());
-    let issued = authority.server();
+    let issued = authority.sign(&[HOST]);
     let mut secret = Secret::mutual(&issued, &before);
     let service = serving(&secret.config("")).await;
-    let old = KedaTls::with_client(&authority.pem, &before.issue(&[OPERATOR]));
-    let new = KedaTls::with_client(&authority.pem, &after.issue(&[OPERATOR]));
+    let old = KedaTls::with_client(authority.pem(), &before.sign(&[OPERATOR]));
+    let new = KedaTls::with_client(authority.pem(), &after.sign(&[OPERATOR]));
     let (keda, _) = old.connect(service.grpc()).await.unwrap();
     new.connect(service.grpc()).await.unwrap_err();
-    let files = [("tls.crt", &*issued.cert), ("tls.key", &issued.key), ("ca.crt", &after.pem)];
+    let files = [("tls.crt", &*issued.cert), ("tls.key", &issued.key), ("ca.crt", after.pem())];
     secret.change(&files);
     eventually_is(SEEN, 1.0, async || reloads(&service, "ok").await).await;
     new.connect(service.grpc()).await.unwrap();
@@ -162,10 +167,10 @@ async fn a_changed_client_ca_holds_for_new_connections() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_that_cannot_be_used_leave_the_old_ones_in_use_and_are_told_once() {
     let authority = Authority::new();
-    let (issued, next) = (authority.server(), authority.server());
+    let (issued, next) = (authority.sign(&[HOST]), authority.sign(&[HOST]));
     let mut secret = Secret::of(&issued);
     let service = serving(&secret.config("")).await;
-    let tls = KedaTls::new(&authority.pem);
+    let tls = KedaTls::new(authority.pem());
     let half = &next.cert[..next.cert.len() / 2];
     let states: [&[(&str, &str)]; 3] = [
         &[("tls.crt", half), ("tls.key", &next.key)],
@@ -197,7 +202,7 @@ async fn files_that_cannot_be_used_leave_the_old_ones_in_use_and_are_told_once()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_speak_the_other_way_fail_at_once_and_the_log_stays_short() {
     let authority = Authority::new();
-    let secret = Secret::of(&authority.server());
+    let secret = Secret::of(&authority.sign(&[HOST]));
     let with_tls = serving(&secret.config("")).await;
     for _ in 0..200 {
         let plain = Keda::connect(with_tls.grpc()).await;
@@ -207,12 +212,12 @@ async fn clients_that_speak_the_other_way_fail_at_once_and_the_log_stays_short()
     assert!(handshakes(&with_tls, "failed").await >= 200.0);
     let told = with_tls.log_with("a TLS handshake failed").len();
     assert!((1..=2).contains(&told), "{told} lines for 200 failures");
-    KedaTls::new(&authority.pem).connect(with_tls.grpc()).await.unwrap();
+    KedaTls::new(authority.pem()).connect(with_tls.grpc()).await.unwrap();
 
     let plain = Service::alone().await;
     let lines = plain.log().len();
     for _ in 0..50 {
-        KedaTls::new(&authority.pem).connect(plain.grpc()).await.unwrap_err();
+        KedaTls::new(authority.pem()).connect(plain.grpc()).await.unwrap_err();
     }
     assert!(plain.log().len() <= lines + 1, "{:?}", plain.log());
     plain.keda().await.get_metric_spec(&queue("q")).await.unwrap();
@@ -221,9 +226,9 @@ async fn clients_that_speak_the_other_way_fail_at_once_and_the_log_stays_short()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn handshakes_that_never_end_cost_a_bounded_number_of_places_and_hold_nobody_up() {
     let authority = Authority::new();
-    let secret = Secret::of(&authority.server());
+    let secret = Secret::of(&authority.sign(&[HOST]));
     let service = serving(&secret.config("")).await;
-    let tls = KedaTls::new(&authority.pem);
+    let tls = KedaTls::new(authority.pem());
     let (keda, _) = tls.connect(service.grpc()).await.unwrap();
     let descriptors = service.descriptors();
     let mut stalled = Vec::new();
@@ -259,7 +264,7 @@ async fn told(setup: Setup) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn settings_that_do_not_fit_are_told_by_name_at_the_start() {
     let authority = Authority::new();
-    let (issued, other) = (authority.server(), authority.server());
+    let (issued, other) = (authority.sign(&[HOST]), authority.sign(&[HOST]));
     let secret = Secret::new(&[
         ("tls.crt", &issued.cert),
         ("tls.key", &issued.key),
@@ -315,9 +320,34 @@ async fn settings_that_do_not_fit_are_told_by_name_at_the_start() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_over_tls_keeps_its_deadline() {
     let authority = Authority::new();
-    let secret = Secret::of(&authority.server());
+    let secret = Secret::of(&authority.sign(&[HOST]));
     let service = serving(&secret.config("")).await;
-    let (keda, _) = KedaTls::new(&authority.pem).connect(service.grpc()).await.unwrap();
+    let (keda, _) = KedaTls::new(authority.pem()).connect(service.grpc()).await.unwrap();
     let status = timeout(CALL, keda.value(&queue("q"))).await.unwrap().unwrap_err();
     assert_eq!(status.code(), tonic::Code::Unavailable);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_that_ends_is_told_once_and_the_renewed_one_is_shown() {
+    let authority = Authority::new();
+    let mut secret = Secret::of(&authority.sign_for(&[HOST], Duration::from_hours(48)));
+    let service = serving(&secret.config("")).await;
+    let (soon, over) =
+        ("our TLS certificate ends within seven days", "our TLS certificate has ended");
+    eventually_is(PATIENCE, 1, async || service.log_with(soon).len()).await;
+    let tls = KedaTls::new(authority.pem());
+    tls.connect(service.grpc()).await.expect("it has not ended yet");
+    let ended = authority.sign_until(&[HOST], 2021);
+    secret.change(&[("tls.crt", &ended.cert), ("tls.key", &ended.key)]);
+    eventually_is(SEEN, 1.0, async || reloads(&service, "ok").await).await;
+    let refused = tls.connect(service.grpc()).await.unwrap_err();
+    assert!(refused.message().contains("certificate expired"), "{refused}");
+    let renewed = authority.sign(&[HOST]);
+    secret.change(&[("tls.crt", &renewed.cert), ("tls.key", &renewed.key)]);
+    eventually_is(SEEN, 2.0, async || reloads(&service, "ok").await).await;
+    assert_eq!(tls.connect(service.grpc()).await.unwrap().1, der(&renewed.cert));
+    assert_eq!(service.log_with(soon).len(), 1);
+    let told = service.log_with(over);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["not_after"], 1_609_459_200, "the start of 2021");
 }
