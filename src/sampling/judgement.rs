@@ -106,11 +106,12 @@ impl State {
     }
 
     /// Takes note of what was counted, for a subject whose jobs are in no key while they move; to be
-    /// called before anybody is told of it.
+    /// called before anybody is told of it. What a call is told while nothing can be read is not counted.
     pub(super) fn note_count(&mut self, id: SubscriptionId, now: Instant) {
         let window = self.subscriptions.get(id).subject.trigger.blind_window;
-        if let Some(Ok(verdict)) =
-            Some(window).filter(|w| !w.is_zero()).and_then(|_| self.judge(id))
+        if !window.is_zero()
+            && self.why_not(id).is_none()
+            && let Some(Ok(verdict)) = self.judge(id)
         {
             let peaks = &mut self.subscriptions.get_mut(id).peaks;
             peaks.get_or_insert_default().note(verdict, window, now);

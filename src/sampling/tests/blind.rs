@@ -45,6 +45,27 @@ async fn what_is_only_polled_holds_a_fall_from_when_it_was_seen() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_never_told_is_not_held_as_a_fall() {
+    let world = World::tracked().await;
+    let subject = subject(&[("layout", "bullmq"), ("queue", "q")]);
+    let mut beside = world.watch(&super::subject(&[("queue", "bull:q:wait")]));
+    told(&mut beside, 1000, |seen| fresh(seen) == Some(0.0)).await;
+    assert_eq!(fresh(&world.ask(&subject).await), Some(0.0));
+    // Of two keys that change the other trigger has only one read: together they tell nothing.
+    world.redis.size("bull:q:active", 2);
+    world.redis.size("bull:q:wait", 1);
+    told(&mut beside, 1000, |seen| fresh(seen) == Some(1.0)).await;
+    world.redis.down(true);
+    seconds(1).await;
+    assert_eq!(stale(&world.ask(&subject).await).map(|(value, _)| value), Some(0.0));
+    world.redis.size("bull:q:active", 0);
+    world.redis.size("bull:q:wait", 0);
+    world.redis.down(false);
+    told(&mut beside, 5_000, |seen| fresh(seen) == Some(0.0)).await;
+    assert_eq!(fresh(&world.ask(&subject).await), Some(0.0), "no job was ever told of");
+}
+
+#[tokio::test(start_paused = true)]
 async fn triggers_whose_running_work_is_in_no_key_are_counted() {
     let world = World::tracked().await;
     world.ask(&subject(&[("layout", "huey"), ("queue", "app")])).await;
