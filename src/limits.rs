@@ -282,6 +282,9 @@ pub const HOLD_STALE_MAX: Duration = Duration::from_hours(24);
 
 /// Pauses before the two repeats of an activation, each counted from the message before it.
 pub const REPEAT_PAUSES: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(20)];
+/// The shortest time between two `true` of a stream, of which the second tells KEDA nothing new: it patches
+/// the object for each, and a queue whose jobs are taken at once has dozens of edges a second.
+pub const ACTIVATION_PAUSE: Duration = Duration::from_secs(1);
 /// `true` messages per second that all streams together may send before repeats wait. KEDA's
 /// operator patches at 20 per second.
 pub const PUSH_RATE: u32 = 10;

@@ -1,4 +1,5 @@
-//! When `true` is pushed: on every edge at once, then twice more, under a budget for all streams.
+//! When `true` is pushed: on every edge at once, unless it was a moment ago, then twice more, under a
+//! budget for all streams.
 //!
 //! Pure: time is an argument. KEDA drops an event that comes before the ScaledObject's metric names
 //! are known, hence the repeats; it patches the object for each event at 20 per second at most,
@@ -12,6 +13,10 @@ use crate::{limits, telemetry::PushKind, time::Instant};
 #[derive(Debug, Default)]
 pub(super) struct Pulse {
     last: Option<bool>,
+    /// When `true` was sent last, unless `false` was sent since.
+    told_at: Option<Instant>,
+    /// When an edge is to be sent that came too soon after that.
+    owed: Option<Instant>,
     /// The next repeat: its number, and when it is due.
     repeat: Option<(usize, Instant)>,
     /// Whether that moment is a place in the budget's timetable.
@@ -34,26 +39,42 @@ impl Pulse {
     ) -> Option<(bool, PushKind)> {
         let last = self.last.replace(active);
         match (last, active) {
-            (None, true) => {
-                self.plan_repeat(0, now, jitter);
-                Some((true, PushKind::First))
-            }
+            (None, true) => Some(self.tell(PushKind::First, now, jitter)),
             (None, false) => Some((false, PushKind::First)),
             (Some(false), true) => {
-                self.plan_repeat(0, now, jitter);
-                Some((true, PushKind::Activated))
+                let soonest = self.told_at.map(|at| at + limits::ACTIVATION_PAUSE);
+                self.owed = soonest.filter(|at| *at > now);
+                self.owed.is_none().then(|| self.tell(PushKind::Activated, now, jitter))
+            }
+            (Some(true), true) => {
+                let is_due = self.owed.is_some_and(|at| at <= now);
+                is_due.then(|| self.tell(PushKind::Activated, now, jitter))
             }
             (Some(true), false) => {
-                self.repeat = None;
+                (self.repeat, self.owed) = (None, None);
+                if self.push_inactive {
+                    self.told_at = None;
+                }
                 self.push_inactive.then_some((false, PushKind::Deactivated))
             }
-            (Some(true), true) | (Some(false), false) => None,
+            (Some(false), false) => None,
         }
     }
 
-    /// When the next repeat is due.
-    pub(super) fn repeat_at(&self) -> Option<Instant> {
-        self.repeat.map(|(_, at)| at)
+    fn tell(&mut self, kind: PushKind, now: Instant, jitter: f64) -> (bool, PushKind) {
+        (self.told_at, self.owed) = (Some(now), None);
+        self.plan_repeat(0, now, jitter);
+        (true, kind)
+    }
+
+    /// Whether an edge waits for its time.
+    pub(super) fn owes(&self) -> bool {
+        self.owed.is_some()
+    }
+
+    /// When the next repeat is due, or an edge that waits.
+    pub(super) fn due_at(&self) -> Option<Instant> {
+        self.owed.or(self.repeat.map(|(_, at)| at))
     }
 
     /// Whether the repeat that is due has its place in the timetable already.
@@ -64,6 +85,7 @@ impl Pulse {
     /// Notes that the repeat was sent, and plans the next one.
     pub(super) fn repeated(&mut self, now: Instant, jitter: f64) {
         if let Some((number, _)) = self.repeat.take() {
+            self.told_at = Some(now);
             self.plan_repeat(number + 1, now, jitter);
         }
     }
@@ -125,7 +147,7 @@ mod tests {
         let mut sent = Vec::new();
         for second in 0..120 {
             let now = start + Duration::from_secs(second);
-            if pulse.repeat_at().is_some_and(|at| at <= now) {
+            if !pulse.owes() && pulse.due_at().is_some_and(|at| at <= now) {
                 pulse.repeated(now, 0.5);
                 sent.push((second, true));
             }
@@ -151,6 +173,45 @@ mod tests {
     #[test]
     fn an_active_workload_is_told_first_and_repeated_as_an_edge() {
         assert_eq!(pushes(&[(0, true)], false), [(0, true), (5, true), (25, true)]);
+    }
+
+    #[test]
+    fn a_queue_that_flaps_is_told_once_in_a_while_and_what_it_became_is_told_in_the_end() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let mut pulse = Pulse::new(false);
+        assert!(pulse.observe(false, start, 0.5).is_some());
+        let mut sent = vec![];
+        for millis in 0..10_000 {
+            let active = millis % 20 < 10;
+            sent.extend(pulse.observe(active, at(millis), 0.5).map(|_| millis));
+        }
+        assert_eq!(sent.len(), 10, "{sent:?}");
+        assert!(sent.windows(2).all(|pair| pair[1] - pair[0] >= 1_000), "{sent:?}");
+        // One that stays active is not forgotten, and one that does not is not told any more.
+        for (millis, active) in [(10_000, true), (10_010, false), (10_020, true)] {
+            pulse.observe(active, at(millis), 0.5);
+        }
+        assert!(pulse.owes());
+        let due = pulse.due_at().unwrap();
+        assert_eq!(pulse.observe(true, due, 0.5), Some((true, PushKind::Activated)));
+        assert!(pulse.due_at() > Some(due + Duration::from_secs(3)), "then it is repeated");
+        pulse.observe(false, due, 0.5);
+        pulse.observe(true, due, 0.5);
+        pulse.observe(false, due, 0.5);
+        assert_eq!(pulse.due_at(), None);
+    }
+
+    #[test]
+    fn an_edge_after_a_false_that_was_sent_does_not_wait() {
+        let start = Instant::now();
+        let mut pulse = Pulse::new(true);
+        let sent: Vec<bool> = [true, false, true, false, true]
+            .into_iter()
+            .filter_map(|active| pulse.observe(active, start, 0.5))
+            .map(|(sent, _)| sent)
+            .collect();
+        assert_eq!(sent, [true, false, true, false, true]);
     }
 
     #[test]

@@ -121,9 +121,9 @@ impl Stream for Activity {
             if now >= self.lease.ends_at || self.drained.as_mut().poll(context).is_ready() {
                 return Poll::Ready(None);
             }
-            // A repeat that is due while nothing is known waits for the news, not for the clock.
-            let repeat_at = self.pulse.repeat_at().filter(|_| self.is_known);
-            let at = repeat_at.map_or(self.lease.ends_at, |at| at.min(self.lease.ends_at));
+            // What is due while nothing is known waits for the news, not for the clock.
+            let due_at = self.pulse.due_at().filter(|_| self.is_known);
+            let at = due_at.map_or(self.lease.ends_at, |at| at.min(self.lease.ends_at));
             if self.timer.deadline() != at {
                 self.timer.as_mut().reset(at);
             }
@@ -142,17 +142,17 @@ impl Activity {
         let News { observation, announced_at } = self.watch.news();
         self.is_known = matches!(observation, Observation::Fresh(_));
         let Observation::Fresh(verdict) = observation else { return None };
-        let jitter = fastrand::f64();
+        let (jitter, waited) = (fastrand::f64(), self.pulse.owes());
         if let Some((active, kind)) = self.pulse.observe(verdict.active, now, jitter) {
             if active {
                 self.with_budget(|budget| budget.pay(now));
             }
-            if let (PushKind::Activated, Some(announced_at)) = (kind, announced_at) {
+            if let (PushKind::Activated, Some(announced_at), false) = (kind, announced_at, waited) {
                 self.lease.metrics.push_latency(now.saturating_duration_since(announced_at));
             }
             return Some((active, kind));
         }
-        if self.pulse.repeat_at().is_none_or(|at| at > now) {
+        if self.pulse.due_at().is_none_or(|at| at > now) {
             return None;
         }
         if !self.pulse.is_booked() {
