@@ -164,6 +164,9 @@ pub const PIPELINE_BUFFER: usize = 64;
 /// How long one round trip to a node of a cluster may take before the node is set aside: less than
 /// [`COMMAND_DEADLINE`], so that one node does not end the link to all of them.
 pub const NODE_DEADLINE: Duration = Duration::from_millis(400);
+/// How long a proof, or a step of a search, may take in a cluster: more than [`NODE_DEADLINE`], so that
+/// a node that hangs had its time and is set aside, and less than [`COMMAND_DEADLINE`].
+pub const CLUSTER_STEP_DEADLINE: Duration = Duration::from_millis(450);
 /// How long all rounds of one batch may take in a cluster; what is not answered by then fails alone,
 /// before [`READ_DEADLINE`] would end the link.
 pub const CLUSTER_READ_DEADLINE: Duration = Duration::from_millis(900);

@@ -136,7 +136,7 @@ impl Cluster {
                 state.forget(asked_at);
                 return;
             }
-            let (map, others) = state.map.merged(view.as_ref(), &owns);
+            let (map, others) = state.map.merged(view.as_ref(), &owns, |node| state.epoch(node));
             let changed = map.changed_since(&state.map);
             state.serve(map, asked_at);
             for node in others {

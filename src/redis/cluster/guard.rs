@@ -9,7 +9,7 @@ use deadpool_redis::redis::{self, Cmd};
 use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     pin, select,
-    time::{sleep_until, timeout_at},
+    time::{sleep, sleep_until, timeout_at},
 };
 
 use crate::{config::Node, limits, sampling::Fault, time::Instant};
@@ -24,8 +24,8 @@ use super::{
 
 /// Keeps a cluster's nodes open and its map up to date; comes when nothing of it can be read.
 pub(super) async fn guard(cluster: Arc<Cluster>) -> Fault {
-    let surveys = surveys(Arc::clone(&cluster));
-    pin!(surveys);
+    let (surveys, care) = (surveys(Arc::clone(&cluster)), care(Arc::clone(&cluster)));
+    pin!(surveys, care);
     let mut openings: FuturesUnordered<BoxFuture<'static, ()>> = FuturesUnordered::new();
     loop {
         let (due, next) = cluster.to_open();
@@ -46,7 +46,16 @@ pub(super) async fn guard(cluster: Arc<Cluster>) -> Fault {
             () = cluster.bell.notified() => {}
             () = retry => {}
             () = &mut surveys => {}
+            () = &mut care => {}
         }
+    }
+}
+
+/// Keeps the connections of all nodes as they should be, also while they have no time for a proof.
+async fn care(cluster: Arc<Cluster>) {
+    loop {
+        cluster.look_after_connections().await;
+        sleep(limits::PROOF_INTERVAL).await;
     }
 }
 

@@ -228,7 +228,7 @@ fn station_slot(station: &Station) -> super::Slot {
 }
 
 /// Why it is not proved that everything pushed was taken in, if it is not.
-fn unproved(replies: &[Response]) -> Option<Fault> {
+pub(super) fn unproved(replies: &[Response]) -> Option<Fault> {
     match replies.first() {
         Some(Ok(_)) => None,
         // It came over the connection, after everything that was pushed before it.

@@ -63,11 +63,14 @@ impl SlotMap {
     }
 
     /// What the map becomes by what was said in one round: a view of all, and what each node said of
-    /// itself. Also tells the masters of which nobody knows yet what they say of themselves.
+    /// itself. The claim of the later epoch counts, also against who was not asked in this round, by the
+    /// epochs that are known of those. Also tells the masters of which nobody knows yet what they say of
+    /// themselves.
     pub(super) fn merged(
         &self,
         view: Option<&View>,
         owns: &BTreeMap<Node, Own>,
+        epoch: impl Fn(&Node) -> Option<u64>,
     ) -> (Self, Vec<Node>) {
         let mut map = self.clone();
         // One server may be known by several names; who was asked goes by the name it was asked by.
@@ -84,7 +87,10 @@ impl SlotMap {
             let unasked = view.masters().filter(|(id, _)| !asked.contains_key(id));
             others.extend(unasked.filter_map(|(_, node)| node.cloned()));
         }
-        let mut claims: Vec<Option<u64>> = vec![None; usize::from(SLOTS)];
+        // The epoch from which on a claim takes a slot from its owner.
+        let unasked = |owner: &Node| (!owns.contains_key(owner)).then(|| epoch(owner)).flatten();
+        let of_owner = |slot| map.owner(slot).and_then(unasked).unwrap_or(0);
+        let mut claims: Vec<u64> = Slot::all().map(of_owner).collect();
         for (node, own) in
             owns.iter().filter(|(node, own)| asked.get(own.id.as_str()) == Some(node))
         {
@@ -95,8 +101,8 @@ impl SlotMap {
             let owner = Some(Arc::new(node.clone()));
             for slot in own.slots.iter() {
                 let claim = &mut claims[slot.index()];
-                if claim.is_none_or(|epoch| epoch < own.epoch) {
-                    *claim = Some(own.epoch);
+                if *claim <= own.epoch {
+                    *claim = own.epoch.saturating_add(1);
                     map.owners[slot.index()].clone_from(&owner);
                 }
             }
@@ -198,7 +204,7 @@ mod tests {
             row([4, 4], bulk("?"), 7, "e"),
             row([5, 5], bulk("fd00::1"), 7, "f"),
         ]);
-        let (map, _) = SlotMap::empty().merged(Some(&view), &BTreeMap::new());
+        let (map, _) = SlotMap::empty().merged(Some(&view), &BTreeMap::new(), |_| None);
         let owner = |n| map.owner(slot(n)).map(Node::to_string);
         let owners: Vec<_> = (0..7).map(owner).collect();
         let known = ["10.0.0.9:7", "10.0.0.9:8", "node.example:9", "10.1.2.3:7"]
@@ -217,10 +223,10 @@ mod tests {
             (1, "a x myself,master - 0 0 1 connected 0-8"),
             (2, "b x myself,master - 0 0 2 connected 9-19"),
         ]);
-        let (map, others) = SlotMap::empty().merged(Some(&lagging), &said);
+        let (map, others) = SlotMap::empty().merged(Some(&lagging), &said, |_| None);
         assert_eq!((map.owner(slot(8)), map.owner(slot(9))), (Some(&node(1)), Some(&node(2))));
         assert!(others.is_empty());
-        let (alone, others) = SlotMap::empty().merged(Some(&lagging), &BTreeMap::new());
+        let (alone, others) = SlotMap::empty().merged(Some(&lagging), &BTreeMap::new(), |_| None);
         assert_eq!(alone.owner(slot(9)), Some(&node(1)));
         assert_eq!(others, [node(1), node(2)], "who was not asked is to be asked");
     }
@@ -231,13 +237,35 @@ mod tests {
             [(1, "a x myself,master - 0 0 9 c 0-5"), (2, "b x myself,master - 0 0 3 c 0-5")],
             [(2, "b x myself,master - 0 0 3 c 0-5"), (1, "a x myself,master - 0 0 9 c 0-5")],
         ] {
-            let (map, _) = SlotMap::empty().merged(None, &owns(&lines));
+            let (map, _) = SlotMap::empty().merged(None, &owns(&lines), |_| None);
             assert_eq!(map.owner(slot(3)), Some(&node(1)));
         }
         let demoted =
             owns(&[(1, "a x myself,slave b 0 0 9 c"), (2, "b x myself,master - 0 0 9 c 0-5")]);
-        let (map, _) = SlotMap::empty().merged(None, &demoted);
+        let (map, _) = SlotMap::empty().merged(None, &demoted, |_| None);
         assert_eq!(map.owner(slot(3)), Some(&node(2)));
+    }
+
+    #[test]
+    fn who_is_not_asked_in_a_round_keeps_what_an_earlier_epoch_claims() {
+        let of_new = view(vec![row([0, 5], bulk("10.0.0.9"), 2, "b")]);
+        let of_old = owns(&[(1, "a x myself,master - 0 0 3 c 0-5")]);
+        let (before, _) = SlotMap::empty().merged(Some(&of_new), &BTreeMap::new(), |_| None);
+        for view in [Some(&of_new), None] {
+            let owner = |epoch: Option<u64>| {
+                let known = |of: &Node| epoch.filter(|_| *of == node(2));
+                before.merged(view, &of_old, known).0.owner(slot(3)).map(|node| node.port)
+            };
+            assert_eq!(owner(Some(9)), Some(2));
+            assert_eq!(owner(Some(2)), Some(1), "it was given away since");
+            assert_eq!(owner(Some(3)), Some(1), "of two that are the same the newer word counts");
+            assert_eq!(owner(None), Some(1));
+        }
+        // Who is asked speaks for itself.
+        let both =
+            owns(&[(1, "a x myself,master - 0 0 3 c 0-5"), (2, "b x myself,slave a 0 0 3 c")]);
+        let (map, _) = before.merged(Some(&of_new), &both, |_| Some(9));
+        assert_eq!(map.owner(slot(3)), Some(&node(1)));
     }
 
     #[test]
@@ -248,6 +276,7 @@ mod tests {
                 row([10, 19], bulk("10.0.0.9"), 2, "b"),
             ])),
             &BTreeMap::new(),
+            |_| None,
         );
         let line = "a x myself,master - 0 0 5 c 0-12 [3->-b] [11->-b]";
         let owner = |epoch: Option<u64>| {
@@ -269,7 +298,8 @@ mod tests {
     fn one_server_by_two_names_is_one_server() {
         let line = "a x myself,master - 0 0 1 c 0-5";
         let view = view(vec![row([0, 5], bulk("other.name"), 1, "a")]);
-        let (map, others) = SlotMap::empty().merged(Some(&view), &owns(&[(1, line), (2, line)]));
+        let (map, others) =
+            SlotMap::empty().merged(Some(&view), &owns(&[(1, line), (2, line)]), |_| None);
         assert_eq!(map.masters().keys().collect::<Vec<_>>(), [&node(1)]);
         assert!(others.is_empty());
     }
@@ -285,7 +315,7 @@ mod tests {
         let moved =
             owns(&[(1, "a x myself,master - 0 0 1 c 0-4"), (2, "b x myself,master - 0 0 3 c 5-9")]);
         let after = |map: &SlotMap, said| {
-            let next = map.merged(None, said).0;
+            let next = map.merged(None, said, |_| None).0;
             let changed = next.changed_since(map).iter().map(Slot::index).collect::<Vec<_>>();
             (next, changed)
         };

@@ -121,8 +121,9 @@ impl Cluster {
         }
     }
 
-    /// What can be done with a node; one that is not known yet is to be opened.
-    pub(super) fn look_up(&self, node: &Node) -> Lookup {
+    /// What can be done with a node; one that is not known yet is to be opened. Whether another one
+    /// sends us there is a reason to keep it, and that it is asked how it is, is none.
+    pub(super) fn look_up(&self, node: &Node, is_sent_to: bool) -> Lookup {
         let now = Instant::now();
         let mut state = self.state();
         let is_full = state.members.len() > 2 * limits::CLUSTER_MASTERS;
@@ -138,7 +139,9 @@ impl Cluster {
                 state.members.entry(node.clone()).or_insert_with(|| Member::new(now))
             }
         };
-        member.needed_at = now;
+        if is_sent_to {
+            member.needed_at = now;
+        }
         match &member.standing {
             Standing::Up(up) => Lookup::Up(up.connection.clone(), member.opening),
             Standing::Waiting(None, _) => Lookup::Wait(now + limits::NODE_DEADLINE),
@@ -167,7 +170,7 @@ impl Cluster {
     /// Why nothing can be read at all, if so.
     pub(super) fn lost(&self) -> Option<Fault> {
         let state = self.state();
-        let mut last = Fault::NotReady("no node of the cluster serves any slot".to_owned());
+        let mut last = unserved();
         for member in state.members.values() {
             match &member.standing {
                 Standing::Up(_) | Standing::Waiting(None, _) | Standing::Opening(Ok(_)) => {
@@ -245,6 +248,11 @@ impl Cluster {
     }
 }
 
+/// That there is no master at all.
+pub(super) fn unserved() -> Fault {
+    Fault::NotReady("no node of the cluster serves any slot".to_owned())
+}
+
 impl State {
     /// A node that is still up by the same connection.
     pub(super) fn up_since(&mut self, node: &Node, opening: u64) -> Option<&mut Up> {
@@ -259,6 +267,11 @@ impl State {
     pub(super) fn arriving(&self, node: &Node) -> SlotSet {
         let said = self.members.get(node).and_then(|member| member.said.as_ref());
         said.map(|(id, _)| self.map.arriving(id)).unwrap_or_default()
+    }
+
+    /// The configuration epoch that a node last said it has.
+    pub(super) fn epoch(&self, node: &Node) -> Option<u64> {
+        self.members.get(node)?.said.as_ref().map(|(_, epoch)| *epoch)
     }
 
     /// How many nodes each tells of, for all that is known.
@@ -283,9 +296,7 @@ impl State {
     /// that, or about to be.
     pub(super) fn joined(&mut self, node: &Node, own: Own, now: Instant) -> SlotSet {
         self.note(node, &own);
-        let members = &self.members;
-        let epoch = |node: &Node| members.get(node)?.said.as_ref().map(|(_, epoch)| *epoch);
-        let map = self.map.joined((node, &own), epoch);
+        let map = self.map.joined((node, &own), |node| self.epoch(node));
         let changed = map.changed_since(&self.map);
         self.said.1.insert(node.clone(), own);
         if !changed.is_empty() {

@@ -15,6 +15,7 @@ mod members;
 pub(super) mod offline;
 mod said;
 mod search;
+mod seeds;
 mod slot;
 mod stages;
 mod turns;
@@ -28,7 +29,7 @@ use std::{
 };
 
 use deadpool_redis::redis::{self, Cmd};
-use futures_util::{StreamExt, future::BoxFuture, stream::FuturesUnordered};
+use futures_util::future::BoxFuture;
 use tokio::{select, time::timeout};
 
 use crate::{
@@ -49,7 +50,6 @@ use super::{
 };
 use member::of_node;
 use members::Cluster;
-use said::View;
 use slot::Slot;
 use stages::{Nodes, Place};
 pub(super) use wire::ClusterWire;
@@ -76,7 +76,7 @@ impl ClusterLink {
         seeds: &[Node],
         changes: Changes,
     ) -> Result<Self, Fault> {
-        let view = first_view(dialer, seeds).await?;
+        let view = seeds::first_view(dialer, seeds).await?;
         let cluster = Cluster::new(dialer.clone(), changes);
         let now = Instant::now();
         cluster.adopt(Some(view), BTreeMap::new(), (now, now));
@@ -156,11 +156,31 @@ impl ClusterLink {
                 let why = "its slot keeps moving from node to node".to_owned();
                 answers[place] = Err(Fault::NotReady(why));
             }
-            if !unheard.is_empty() {
-                // What it announced so far is reported before its reply is here.
-                drop(self.ask_nodes(&unheard, &[redis::cmd("PING")]).await);
+            // What these announced so far is reported before their reply is here.
+            let proofs = self.ask_nodes(&unheard, &[redis::cmd("PING")]).await;
+            for (node, proof) in unheard.iter().zip(proofs) {
+                if let Some(fault) = hearing::unproved(&proof) {
+                    self.doubt(&mut answers, flows, (node, &fault));
+                }
             }
             return Ok(answers);
+        }
+    }
+
+    /// Takes back what was read beside keys that were not, because this node has nothing to announce of them:
+    /// that is not known now, and a job may have come to them from where it was not seen any more.
+    fn doubt(&mut self, answers: &mut Answers, flows: &[Flow], (node, fault): (&Node, &Fault)) {
+        let Some(wire) = self.cluster_wire() else { return };
+        let is_there = |read: &FlowRead| match read {
+            FlowRead::Kept(key) => wire.node_of(key.as_bytes()).as_ref() == Some(node),
+            FlowRead::Sent(_) => false,
+        };
+        for flow in flows.iter().filter(|flow| flow.iter().any(is_there)) {
+            for read in flow {
+                if let FlowRead::Sent(place) = read {
+                    answers[*place] = Err(of_node(node, fault));
+                }
+            }
         }
     }
 
@@ -258,11 +278,9 @@ impl ClusterLink {
         let nodes = self.cluster.up();
         let sent_at = Instant::now();
         if let Some(wire) = self.cluster_wire() {
-            wire.begin(sent_at + limits::NODE_DEADLINE);
+            wire.begin(sent_at + limits::CLUSTER_STEP_DEADLINE);
         }
-        let cluster = Arc::clone(&self.cluster);
-        let (replies, ()) =
-            tokio::join!(self.ask_nodes(&nodes, &commands), cluster.look_after_connections());
+        let replies = self.ask_nodes(&nodes, &commands).await;
         let heard_at = Instant::now();
         for (node, replies) in nodes.iter().zip(replies) {
             let why = replies.first().and_then(|reply| reply.as_ref().err()).map(fault);
@@ -344,30 +362,6 @@ impl Link for ClusterLink {
 fn key(read: &Read) -> &[u8] {
     let [key] = read.keys();
     key.as_bytes()
-}
-
-/// What the first of these nodes says that says anything.
-async fn first_view(dialer: &Dialer, seeds: &[Node]) -> Result<View, Fault> {
-    let mut views: FuturesUnordered<_> = seeds.iter().map(|seed| view_at(dialer, seed)).collect();
-    let mut last = Fault::Unreachable("no node of the cluster is named".to_owned());
-    while let Some(view) = views.next().await {
-        match view {
-            Ok(view) => return Ok(view),
-            Err(fault) => last = fault,
-        }
-    }
-    Err(last)
-}
-
-async fn view_at(dialer: &Dialer, seed: &Node) -> Result<View, Fault> {
-    let link = dialer.dial(seed, &Changes::new(drop)).await;
-    let mut link = link.map_err(|fault| of_node(seed, &fault))?;
-    let replies = link.round(vec![guard::command("SLOTS")]).await;
-    match replies.map_err(|fault| of_node(seed, &fault))?.as_slice() {
-        [Ok(value)] => View::parse(value, seed),
-        [Err(error)] => Err(of_node(seed, &fault(error))),
-        _ => Err(Fault::Unexpected("no slots".to_owned())),
-    }
 }
 
 /// Comes when each node was opened, with what it says that it serves, or could not be.

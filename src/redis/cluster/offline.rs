@@ -41,7 +41,7 @@ pub fn cluster_told(said: &[u8], nodes: u16) -> ClusterTold {
         understood.push(own.is_some());
         owns.extend(own.map(|own| (asked(port), own)));
     }
-    let (map, unasked) = SlotMap::empty().merged(view.as_ref(), &owns);
+    let (map, unasked) = SlotMap::empty().merged(view.as_ref(), &owns, |_| None);
     let mut serves: Vec<(u16, u16, String)> = Vec::new();
     for (number, slot) in (0..).zip(Slot::all()) {
         let Some(owner) = map.owner(slot).map(Node::to_string) else { continue };

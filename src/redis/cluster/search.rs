@@ -100,7 +100,7 @@ impl ClusterLink {
         let cursor = Position::new(mark.cursor.clone());
         let command = scan::command(wild, wild.kind, Some(&cursor));
         if let Some(wire) = self.cluster_wire() {
-            wire.begin(Instant::now() + limits::NODE_DEADLINE);
+            wire.begin(Instant::now() + limits::CLUSTER_STEP_DEADLINE);
         }
         let mut replies = self.ask_nodes(slice::from_ref(&mark.node), &[command]).await;
         if replies.first().is_some_and(|replies| scan::is_option_unknown(replies)) {

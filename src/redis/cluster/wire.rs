@@ -225,7 +225,7 @@ async fn ask(
 ) -> Result<Vec<Response>, Fault> {
     let (mut connection, opening) = loop {
         let settled = cluster.settled.notified();
-        match cluster.look_up(node) {
+        match cluster.look_up(node, asking) {
             Lookup::Up(connection, opening) => break (connection, opening),
             Lookup::Fault(fault) => return Err(fault),
             Lookup::Wait(until) => {

@@ -5,6 +5,7 @@
 
 mod atomic;
 mod lost;
+mod many;
 mod moving;
 mod nonsense;
 mod tls;

@@ -16,7 +16,6 @@ use crate::{
 };
 
 const KEY: &str = "q";
-const ID: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// A cluster of one node that says what it is told to.
 struct Node {
@@ -34,6 +33,8 @@ struct Told {
     slots: Option<String>,
     nodes: Option<String>,
     reads: Option<Says>,
+    /// It takes its time to tell who serves what.
+    is_slow: bool,
 }
 
 impl Node {
@@ -44,6 +45,9 @@ impl Node {
         let peer = Scripted::speaking(move |port, words| {
             let told = say.lock().unwrap().clone();
             let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            if told.is_slow && words == ["CLUSTER", "SLOTS"] {
+                std::thread::sleep(crate::harness::millis(100));
+            }
             let reply = match words.as_slice() {
                 ["PING"] => "+PONG\r\n".to_owned(),
                 ["CLUSTER", "SLOTS"] => told.slots.unwrap_or_else(|| slots(&[(0, 16_383, port)])),
@@ -70,19 +74,20 @@ impl Node {
     }
 }
 
-fn bulk(text: &str) -> String {
+pub(super) fn bulk(text: &str) -> String {
     format!("${}\r\n{text}\r\n", text.len())
 }
 
 fn line(port: u16, slots: &str) -> String {
-    format!("{ID} 127.0.0.1:{port}@1{port} myself,master - 0 0 1 connected {slots}\n")
+    format!("{port:040} 127.0.0.1:{port}@1{port} myself,master - 0 0 1 connected {slots}\n")
 }
 
-/// `CLUSTER SLOTS` of these ranges.
-fn slots(ranges: &[(u32, u32, u16)]) -> String {
+/// `CLUSTER SLOTS` of these ranges; the id of a node is its port.
+pub(super) fn slots(ranges: &[(u32, u32, u16)]) -> String {
     let range = |(first, last, port): &(u32, u32, u16)| {
         let host = bulk("127.0.0.1");
-        format!("*3\r\n:{first}\r\n:{last}\r\n*3\r\n{host}:{port}\r\n{}", bulk(ID))
+        let id = bulk(&format!("{port:040}"));
+        format!("*3\r\n:{first}\r\n:{last}\r\n*3\r\n{host}:{port}\r\n{id}")
     };
     format!("*{}\r\n{}", ranges.len(), ranges.iter().map(range).collect::<String>())
 }
@@ -91,7 +96,7 @@ fn slots(ranges: &[(u32, u32, u16)]) -> String {
 async fn a_map_that_makes_no_sense_is_told_and_over_when_it_does() {
     let node = Node::start().await;
     let twice = slots(&[(0, 16_383, 7000), (0, 16_383, 7001)]);
-    let nowhere = format!("*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n{}:7000\r\n{}", bulk("?"), bulk(ID));
+    let nowhere = format!("*1\r\n*3\r\n:0\r\n:16383\r\n*3\r\n{}:7000\r\n{}", bulk("?"), bulk("id"));
     for (said, told) in [
         ("+OK\r\n".to_owned(), "slots that are no list"),
         (":1\r\n".to_owned(), "slots that are no list"),
@@ -131,7 +136,7 @@ async fn a_node_that_stops_making_sense_is_polled_and_not_believed_for_ever() {
     let keda = service.keda().await;
     settles(&keda, &queue(KEY), 3.0).await;
     let said =
-        Told { nodes: Some(bulk("garbage")), slots: Some("+OK\r\n".to_owned()), reads: None };
+        Told { nodes: Some(bulk("garbage")), slots: Some("+OK\r\n".to_owned()), ..Told::default() };
     node.says(said.clone());
     // Nobody announces anything here; what was taken for unchanged is asked for again all the same.
     let polled =
@@ -193,4 +198,16 @@ async fn redirects_that_lead_nowhere_are_followed_a_few_times_and_are_no_answer(
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_seed_that_serves_nothing_does_not_hide_the_cluster_that_another_knows() {
+    let (reset, well) = (Node::start().await, Node::start().await);
+    reset.says(Told { slots: Some("*0\r\n".to_owned()), ..Told::default() });
+    well.says(Told { is_slow: true, ..Told::default() });
+    let seeds = [&reset, &well].map(|node| format!("\"{}\"", node.peer.address())).join(", ");
+    let config = format!("[redis.default]\ncluster = [{seeds}]\n");
+    let service = Setup::default().config(config).start().await;
+    settles(&service.keda().await, &queue(KEY), 3.0).await;
+    assert_eq!(reset.reads.load(Ordering::SeqCst), 0);
 }
