@@ -230,7 +230,8 @@ pub const EACH_FIELDS: usize = 16;
 pub const EACH_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes that one round of them is to bring.
 pub const EACH_ROUND_BYTES: u64 = 512 * 1024;
-/// Bytes of a text that is remembered of a field.
+/// Bytes of a text that is remembered of a field, and of the field's own name: with
+/// [`REMEMBERED_FIELDS`] that is 40 MB at the very most.
 pub const FIELD_TEXT_BYTES: usize = 1024;
 /// Words that one parameter may list.
 pub const WORDS: usize = 64;
