@@ -226,10 +226,14 @@ pub const REPLICA_PAUSES: (Duration, Duration) = (Duration::from_secs(2), Durati
 pub const EACH_MEMBERS: usize = 1_000;
 /// Fields whose values are fetched with one command, so that none takes Redis long.
 pub const EACH_FIELDS: usize = 16;
-/// Bytes of members' values that one read fetches before it leaves the rest.
+/// Bytes of members' values that are fetched of one collection before the rest is left.
 pub const EACH_BYTES: u64 = 16 * 1024 * 1024;
-/// Bytes that one round of them is to bring.
+/// Bytes that one round of a batch is to bring of them, over all collections: what a slow network
+/// carries well within [`COMMAND_DEADLINE`].
 pub const EACH_ROUND_BYTES: u64 = 512 * 1024;
+/// Bytes that a member is taken to have before any of its collection was fetched: four of one
+/// collection are asked at first, and one of each where there are many.
+pub const EACH_UNSEEN_BYTES: u64 = EACH_ROUND_BYTES / 4;
 /// Bytes of a text that is remembered of a field, and of the field's own name: with
 /// [`REMEMBERED_FIELDS`] that is 40 MB at the very most.
 pub const FIELD_TEXT_BYTES: usize = 1024;

@@ -22,6 +22,21 @@ pub struct Each {
 }
 
 impl Each {
+    /// Whether both look at the same members in the same way and differ in the texts that count at
+    /// most, so that what is fetched for one answers the other.
+    #[must_use]
+    pub fn looks_alike(&self, other: &Self) -> bool {
+        let is_same_place = match (&self.filter, &other.filter) {
+            (None, None) => true,
+            (Some(one), Some(other)) => {
+                (&one.pointer, &one.only_if) == (&other.pointer, &other.only_if)
+            }
+            (None, Some(_)) | (Some(_), None) => false,
+        };
+        is_same_place
+            && (&self.of, self.collection, &self.ask) == (&other.of, other.collection, &other.ask)
+    }
+
     /// What stands around a member in the key that is read for it; `None` if no other key is.
     #[must_use]
     pub(super) fn around(&self) -> Option<&Around> {

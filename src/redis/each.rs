@@ -1,41 +1,23 @@
 //! What each member of a collection has, in bounded steps: how many there are, which, and what is
 //! asked of each.
 //!
-//! It is apart from the other follow-ups because it takes many commands to a step, and remembers
-//! what it read of values that never change.
+//! It is apart from the other follow-ups because it takes many commands to a step, remembers what it
+//! read of values that never change, and answers all reads that look at the same members.
 
-use deadpool_redis::redis::{self, Cmd, Value};
+use std::sync::Arc;
+
+use deadpool_redis::redis::{self, Cmd};
 
 use crate::{
-    layouts::{Answer, Around, Ask, Collection, Each, Filter, Name},
+    layouts::{Answer, Around, Ask, Collection, Each, Name},
     limits,
     sampling::Fault,
 };
 
-use super::{
-    decode,
-    error::fault,
-    fields::{KnownFields, is_met},
-    wire::Response,
-};
+use super::{decode, error::fault, fields::KnownFields, values::Tally, wire::Response};
 
 /// Bytes of a string that are looked at.
 const TEXT_BYTES: usize = 64 * 1024;
-
-/// The text in the place of the filter; `None` if the value is no JSON, has none there, or one that
-/// tells nothing.
-fn text_of(value: &[u8], filter: Option<&Filter>) -> Option<String> {
-    let json: serde_json::Value = serde_json::from_slice(value).ok()?;
-    let filter = filter?;
-    if let Some((pointer, is)) = &filter.only_if
-        && json.pointer(pointer)?.as_str()? != is
-    {
-        return None;
-    }
-    let text = json.pointer(&filter.pointer)?.as_str()?;
-    // No name is longer than that; a text that is remembered must not be.
-    (text.len() <= limits::FIELD_TEXT_BYTES).then(|| text.to_owned())
-}
 
 /// How far one question is.
 #[derive(Debug)]
@@ -46,11 +28,11 @@ pub(super) enum Step {
     Ask { members: Vec<Vec<u8>>, seen: Seen },
 }
 
-/// What is known of a collection before its members are asked.
-#[derive(Debug, Clone, Copy, Default)]
+/// What is known of a collection before all of its members are asked.
+#[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
-    /// Members that count, of those that need not be asked.
-    counted: u64,
+    /// Members that count, of those that need not be asked any more: for each read.
+    counted: Vec<u64>,
     /// Members that are looked at.
     examined: u64,
     /// Members that are not.
@@ -62,16 +44,18 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    fn answer(self) -> Answer {
+    fn answers(self) -> Vec<Answer> {
         let Self { counted, examined, beyond, .. } = self;
-        Answer::Each { counted, examined, beyond }
+        let answer = |counted| Answer::Each { counted, examined, beyond };
+        counted.into_iter().map(answer).collect()
     }
 }
 
 /// What comes after a step.
 pub(super) enum Next {
     Step(Step),
-    Done(Answer),
+    /// An answer for each read.
+    Done(Vec<Answer>),
 }
 
 /// SCARD, LLEN, ZCARD or HLEN of the collection.
@@ -87,23 +71,33 @@ pub(super) fn size(each: &Each) -> Cmd {
     )
 }
 
-/// What follows from the size. A set or a hash that is too large is not looked at, since its members
-/// have no order of which the first would mean anything.
-pub(super) fn sized(each: &Each, members: u64) -> Next {
-    match each.collection {
-        _ if members == 0 => Next::Done(Seen::default().answer()),
-        Collection::Set | Collection::Hash if members > limits::EACH_MEMBERS as u64 => {
-            Next::Done(Seen { beyond: members, ..Seen::default() }.answer())
-        }
+/// The answer if the size says enough. A set or a hash that is too large is not looked at, since its
+/// members have no order of which the first would mean anything.
+pub(super) fn sized(each: &Each, members: u64) -> Option<Answer> {
+    let is_beyond = members > limits::EACH_MEMBERS as u64;
+    let beyond = match each.collection {
+        _ if members == 0 => 0,
+        Collection::Set | Collection::Hash if is_beyond => members,
         Collection::Set | Collection::Hash | Collection::List | Collection::SortedSet => {
-            Next::Step(Step::Members(members))
+            return None;
         }
-    }
+    };
+    Some(Answer::Each { counted: 0, examined: 0, beyond })
 }
 
 impl Step {
-    /// What to ask next.
-    pub(super) fn commands(&self, each: &Each) -> Vec<Cmd> {
+    /// Whether it fetches values, of which nobody knows how long they are.
+    pub(super) fn fetches(&self, each: &Each) -> bool {
+        match (self, &each.ask) {
+            (Self::Members(_), _) | (_, Ask::Exists(_) | Ask::Length(_)) => false,
+            (Self::Ask { members, .. }, Ask::Text(_) | Ask::Values(_) | Ask::Field) => {
+                !members.is_empty()
+            }
+        }
+    }
+
+    /// What to ask next, to bring about so many bytes of values.
+    pub(super) fn commands(&self, each: &Each, bytes: u64) -> Vec<Cmd> {
         let last = limits::EACH_MEMBERS - 1;
         match (self, &each.ask) {
             (Self::Members(_), _) => vec![match each.collection {
@@ -113,24 +107,25 @@ impl Step {
                 Collection::SortedSet => ranged("ZRANGE", &each.of, last),
             }],
             (Self::Ask { members, seen }, Ask::Field) => {
-                let now = &members[..members.len().min(round(&Ask::Field, *seen))];
+                let now = &members[..members.len().min(round(&Ask::Field, seen, bytes))];
                 let chunks = now.chunks(limits::EACH_FIELDS);
                 chunks.map(|fields| fields_of(&each.of, fields)).collect()
             }
             (Self::Ask { members, seen }, ask) => {
                 let question = |member: &Vec<u8>| of_member(ask, each.filter.is_some(), member);
-                members.iter().take(round(ask, *seen)).filter_map(question).collect()
+                members.iter().take(round(ask, seen, bytes)).filter_map(question).collect()
             }
         }
     }
 
-    /// What the replies to [`Step::commands`] make of it.
+    /// What the replies to [`Step::commands`] make of it, for reads that look at the same members.
     pub(super) fn proceed(
         self,
-        each: &Each,
-        replies: &[Response],
+        reads: &[Arc<Each>],
+        (replies, bytes): (&[Response], u64),
         known: &KnownFields,
     ) -> Result<Next, Fault> {
+        let each = reads.first().ok_or_else(few)?;
         let mut values = replies.iter().map(|reply| reply.as_ref().map_err(fault));
         match (self, &each.ask) {
             (Self::Members(size), _) => {
@@ -150,9 +145,13 @@ impl Step {
                     }
                     Collection::List | Collection::SortedSet => size.saturating_sub(examined),
                 };
-                let (members, counted) = match each.ask {
-                    Ask::Field => known.look_up(each, members),
-                    Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => (members, 0),
+                let mut counted = vec![0; reads.len()];
+                let members = match each.ask {
+                    Ask::Field => {
+                        let mut tally = Tally::of(reads, &mut counted);
+                        known.look_up(each, members, |text| tally.text(text))
+                    }
+                    Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => members,
                 };
                 Ok(Next::Step(Self::Ask {
                     members,
@@ -160,27 +159,27 @@ impl Step {
                 }))
             }
             (Self::Ask { mut members, mut seen }, ask) => {
-                let rest = members.split_off(members.len().min(round(ask, seen)));
+                let rest = members.split_off(members.len().min(round(ask, &seen, bytes)));
                 seen.asked += members.len() as u64;
+                let mut tally = Tally::of(reads, &mut seen.counted);
                 for (asked, reply) in members.chunks(per_command(ask)).zip(values) {
                     let value = reply?;
                     seen.bytes = seen.bytes.saturating_add(decode::size(value) as u64);
-                    let counted = match ask {
-                        Ask::Field => of_fields((each, known), asked, value)?,
+                    match ask {
+                        Ask::Field => tally.fields((each, known), asked, value)?,
                         Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => {
-                            count(ask, each.filter.as_ref(), value)?
+                            tally.reply(each, value)?;
                         }
-                    };
-                    seen.counted = seen.counted.saturating_add(counted);
+                    }
                 }
                 if rest.is_empty() {
-                    return Ok(Next::Done(seen.answer()));
+                    return Ok(Next::Done(seen.answers()));
                 }
                 if seen.bytes > limits::EACH_BYTES {
                     let unseen = rest.len() as u64;
                     seen.examined = seen.examined.saturating_sub(unseen);
                     seen.beyond = seen.beyond.saturating_add(unseen);
-                    return Ok(Next::Done(seen.answer()));
+                    return Ok(Next::Done(seen.answers()));
                 }
                 Ok(Next::Step(Self::Ask { members: rest, seen }))
             }
@@ -188,42 +187,15 @@ impl Step {
     }
 }
 
-/// What these fields count; what was read of them is remembered.
-fn of_fields(
-    (each, known): (&Each, &KnownFields),
-    fields: &[Vec<u8>],
-    value: &Value,
-) -> Result<u64, Fault> {
-    let values = decode::optional_strings(value)?;
-    if values.len() != fields.len() {
-        return Err(Fault::Unexpected("another number of values than fields".to_owned()));
-    }
-    let mut counted = 0;
-    for (field, value) in fields.iter().zip(values) {
-        // What is gone by now may be back in its queue, which was read before.
-        let Some(value) = value else {
-            counted += 1;
-            continue;
-        };
-        let text = text_of(&value, each.filter.as_ref());
-        counted += u64::from(is_met(each.filter.as_ref(), text.as_deref()));
-        known.learn(each, field.clone(), text);
-    }
-    Ok(counted)
-}
-
 /// How many members are asked in one round, so that neither Redis nor the link is held up by one read:
-/// a few at first, then as many as are likely to stay within the bytes of a round.
-fn round(ask: &Ask, seen: Seen) -> usize {
+/// a few at first, then as many as are likely to stay within its bytes of the round.
+fn round(ask: &Ask, seen: &Seen, bytes: u64) -> usize {
     let most: u64 = match ask {
         Ask::Exists(_) | Ask::Length(_) => return 250,
         Ask::Text(_) | Ask::Field | Ask::Values(_) => 256,
     };
-    let fitting = match seen.bytes.checked_div(seen.asked) {
-        Some(average) => limits::EACH_ROUND_BYTES / average.max(1),
-        None => 4,
-    };
-    usize::try_from(fitting.clamp(1, most)).unwrap_or(1)
+    let average = seen.bytes.checked_div(seen.asked).unwrap_or(limits::EACH_UNSEEN_BYTES);
+    usize::try_from((bytes / average.max(1)).clamp(1, most)).unwrap_or(1)
 }
 
 /// How many members one command asks.
@@ -249,25 +221,6 @@ fn of_member(ask: &Ask, filtered: bool, member: &[u8]) -> Option<Cmd> {
         Ask::Text(around) => of("EXISTS", around),
         Ask::Field => return None,
     })
-}
-
-/// What one member's reply counts.
-fn count(ask: &Ask, filter: Option<&Filter>, value: &Value) -> Result<u64, Fault> {
-    let met = |value: &[u8]| is_met(filter, text_of(value, filter).as_deref());
-    match ask {
-        Ask::Values(_) if filter.is_some() => {
-            let values = decode::strings(value)?;
-            Ok(values.iter().filter(|value| met(value)).count() as u64)
-        }
-        // A string that is empty is none.
-        Ask::Text(_) if filter.is_some() => match decode::string(value)? {
-            [] => Ok(0),
-            text => Ok(u64::from(met(text))),
-        },
-        Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) | Ask::Field => {
-            decode::count(value)
-        }
-    }
 }
 
 fn command(name: &str, key: &Name) -> Cmd {
@@ -296,35 +249,48 @@ pub(super) fn few() -> Fault {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use deadpool_redis::redis::Value;
 
-    fn unacked(queue: &str) -> Each {
+    use super::*;
+    use crate::layouts::Filter;
+
+    fn unacked(queue: &str) -> Arc<Each> {
         let only_if = Some(("/1".to_owned(), String::new()));
         let filter = Filter { pointer: "/2".to_owned(), is: Name::from(queue).into(), only_if };
-        Each {
+        Arc::new(Each {
             of: "unacked".into(),
             collection: Collection::Hash,
             ask: Ask::Field,
             filter: Some(filter),
-        }
+        })
     }
 
     fn text(text: &str) -> Value {
         Value::BulkString(text.as_bytes().to_vec())
     }
 
-    fn answer(next: Next) -> Answer {
+    fn answer(next: Next) -> Vec<Answer> {
         match next {
-            Next::Done(answer) => answer,
+            Next::Done(answers) => answers,
             Next::Step(step) => panic!("not done: {step:?}"),
         }
     }
 
-    /// The fields that are fetched, and the answer, when the hash has these fields.
-    fn refresh((each, known): (&Each, &KnownFields), fields: &[(&str, Value)]) -> (usize, Answer) {
+    fn ask(members: &[&str]) -> Step {
+        let members = members.iter().map(|member| member.as_bytes().to_vec()).collect();
+        Step::Ask { members, seen: Seen { counted: vec![0], ..Seen::default() } }
+    }
+
+    const BYTES: u64 = limits::EACH_ROUND_BYTES;
+
+    /// The fields that are fetched, and the answers, when the hash has these fields.
+    fn refresh(
+        (reads, known): (&[Arc<Each>], &KnownFields),
+        fields: &[(&str, Value)],
+    ) -> (usize, Vec<Answer>) {
         let keys = fields.iter().map(|(field, _)| text(field)).collect();
         let step = Step::Members(fields.len() as u64);
-        let next = step.proceed(each, &[Ok(Value::Array(keys))], known).unwrap();
+        let next = step.proceed(reads, (&[Ok(Value::Array(keys))], BYTES), known).unwrap();
         let Next::Step(step) = next else { panic!("there are fields to ask for") };
         let Step::Ask { members, .. } = &step else { panic!("the fields are known") };
         let value = |field: &Vec<u8>| {
@@ -334,65 +300,69 @@ mod tests {
             .chunks(16)
             .map(|chunk| Ok(Value::Array(chunk.iter().map(value).collect())))
             .collect();
-        assert_eq!(step.commands(each).len(), replies.len());
+        assert_eq!(step.commands(&reads[0], BYTES).len(), replies.len());
         let fetched = members.len();
-        (fetched, answer(step.proceed(each, &replies, known).unwrap()))
+        (fetched, answer(step.proceed(reads, (&replies, BYTES), known).unwrap()))
+    }
+
+    fn count(counted: u64, examined: u64) -> Answer {
+        Answer::Each { counted, examined, beyond: 0 }
     }
 
     #[test]
     fn a_field_is_fetched_once_and_forgotten_when_it_is_gone() {
         let known = KnownFields::default();
-        let each = unacked("emails");
+        let (each, other) = ([unacked("emails")], [unacked("other")]);
         let ours = || text(r#"[{}, "", "emails"]"#);
         let others = || text(r#"[{}, "", "other"]"#);
-        let count = |counted, examined| Answer::Each { counted, examined, beyond: 0 };
         let both = [("a", ours()), ("b", others())];
-        assert_eq!(refresh((&each, &known), &both), (2, count(1, 2)));
-        assert_eq!(refresh((&each, &known), &both), (0, count(1, 2)));
+        assert_eq!(refresh((&each, &known), &both), (2, vec![count(1, 2)]));
+        assert_eq!(refresh((&each, &known), &both), (0, vec![count(1, 2)]));
         let gone = [("a", ours()), ("c", Value::Nil)];
-        assert_eq!(refresh((&each, &known), &gone), (1, count(2, 2)));
+        assert_eq!(refresh((&each, &known), &gone), (1, vec![count(2, 2)]));
         assert_eq!(known.count(), 1, "b is gone");
         // What is known of a hash serves every queue in it.
-        assert_eq!(refresh((&unacked("other"), &known), &both[..1]), (0, count(0, 1)));
+        assert_eq!(refresh((&other, &known), &both[..1]), (0, vec![count(0, 1)]));
     }
 
     #[test]
     fn a_value_that_cannot_be_read_counts_for_every_queue() {
-        for queue in ["emails", "reports"] {
-            let values = [r#"[{}, "", "ema"#, "[1, 2, 3]", r#"[{}, "exchange", "key"]"#];
-            let fields: Vec<_> = ["a", "b", "c"].into_iter().zip(values.map(text)).collect();
-            let (_, answer) = refresh((&unacked(queue), &KnownFields::default()), &fields);
-            assert_eq!(answer, Answer::Each { counted: 3, examined: 3, beyond: 0 });
-        }
+        let reads = ["emails", "reports"].map(unacked);
+        let values = [r#"[{}, "", "ema"#, "[1, 2, 3]", r#"[{}, "exchange", "key"]"#];
+        let mut fields: Vec<_> = ["a", "b", "c"].into_iter().zip(values.map(text)).collect();
+        fields.push(("d", text(r#"[{}, "", "reports"]"#)));
+        let known = KnownFields::default();
+        let answers = vec![count(3, 4), count(4, 4)];
+        assert_eq!(refresh((&reads, &known), &fields), (4, answers.clone()));
+        assert_eq!(refresh((&reads, &known), &fields), (0, answers));
     }
 
     #[test]
     fn a_large_hash_is_not_looked_at_and_says_how_large_it_is() {
         let members = limits::EACH_MEMBERS as u64 + 1;
-        let done = answer(sized(&unacked("q"), members));
-        assert_eq!(done, Answer::Each { counted: 0, examined: 0, beyond: members });
+        let done = sized(&unacked("q"), members);
+        assert_eq!(done, Some(Answer::Each { counted: 0, examined: 0, beyond: members }));
     }
 
     #[test]
     fn fewer_values_than_fields_are_no_count() {
-        let step = Step::Ask { members: vec![b"a".to_vec(), b"b".to_vec()], seen: Seen::default() };
-        let reply = Value::Array(vec![text(r#"[{}, "", "emails"]"#)]);
-        let next = step.proceed(&unacked("emails"), &[Ok(reply)], &KnownFields::default());
+        let reply = [Ok(Value::Array(vec![text(r#"[{}, "", "emails"]"#)]))];
+        let known = KnownFields::default();
+        let next = ask(&["a", "b"]).proceed(&[unacked("emails")], (&reply, BYTES), &known);
         assert!(matches!(next, Err(Fault::Unexpected(_))));
     }
 
     #[test]
     fn no_reply_of_another_form_becomes_a_number() {
         let lock = Around { before: "l:".into(), after: "".into() };
-        let each = Each {
+        let each = [Arc::new(Each {
             of: "active".into(),
             collection: Collection::List,
             ask: Ask::Exists(lock),
             filter: None,
-        };
+        })];
         for reply in [Value::Nil, Value::Int(-1), Value::Okay] {
-            let step = Step::Ask { members: vec![b"1".to_vec()], seen: Seen::default() };
-            let next = step.proceed(&each, &[Ok(reply)], &KnownFields::default());
+            let next = ask(&["1"]).proceed(&each, (&[Ok(reply)], BYTES), &KnownFields::default());
             assert!(matches!(next, Err(Fault::Unexpected(_))));
         }
     }

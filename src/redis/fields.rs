@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    layouts::{Each, Filter, Name},
+    layouts::{Each, Name},
     limits,
 };
 
@@ -17,7 +17,7 @@ type Texts = HashMap<Vec<u8>, Option<String>>;
 
 /// A hash, and where in the JSON of its fields the texts are.
 type Place = (Name, Option<(String, OnlyIf)>);
-/// Where another text must be a certain one: see [`Filter::only_if`].
+/// Where another text must be a certain one: see [`crate::layouts::Filter::only_if`].
 type OnlyIf = Option<(String, String)>;
 
 /// What was read of fields whose values never change, by hash and place. It outlives a link.
@@ -36,11 +36,16 @@ impl KnownFields {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Which of these fields are not known yet, and how many of the others count. What is known of
-    /// fields that are gone is forgotten.
-    pub(super) fn look_up(&self, each: &Each, fields: Vec<Vec<u8>>) -> (Vec<Vec<u8>>, u64) {
-        let mut counted = 0;
-        let known = &mut *self.known();
+    /// Which of these fields are not known yet; the texts of the others go to `count`. What is known
+    /// of fields that are gone is forgotten.
+    pub(super) fn look_up(
+        &self,
+        each: &Each,
+        fields: Vec<Vec<u8>>,
+        mut count: impl FnMut(Option<&str>),
+    ) -> Vec<Vec<u8>> {
+        let mut guard = self.known();
+        let known = &mut *guard;
         let texts = known.by_place.entry(place(each)).or_default();
         let mut before = std::mem::take(texts);
         known.count = known.count.saturating_sub(before.len());
@@ -48,7 +53,7 @@ impl KnownFields {
         for field in fields {
             match before.remove(&field) {
                 Some(text) => {
-                    counted += u64::from(is_met(each.filter.as_ref(), text.as_deref()));
+                    count(text.as_deref());
                     texts.insert(field, text);
                 }
                 None => unknown.push(field),
@@ -58,7 +63,7 @@ impl KnownFields {
         if texts.is_empty() {
             known.by_place.remove(&place(each));
         }
-        (unknown, counted)
+        unknown
     }
 
     /// Remembers what a field was found to have. One with a longer name is not remembered, but asked
@@ -90,29 +95,28 @@ fn place(each: &Each) -> Place {
     (each.of.clone(), filter.map(|filter| (filter.pointer.clone(), filter.only_if.clone())))
 }
 
-/// Whether a value counts that has this text; one that cannot be read does.
-pub(super) fn is_met(filter: Option<&Filter>, text: Option<&str>) -> bool {
-    match (filter, text) {
-        (None, _) | (Some(_), None) => true,
-        (Some(filter), Some(text)) => filter.is_met(text.as_bytes()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layouts::{Ask, Collection};
+    use crate::layouts::{Ask, Collection, Filter};
 
     fn hash(key: &str) -> Each {
         Each { of: key.into(), collection: Collection::Hash, ask: Ask::Field, filter: None }
+    }
+
+    /// The fields that are not known, and how many are.
+    fn look_up(known: &KnownFields, each: &Each, fields: Vec<Vec<u8>>) -> (Vec<Vec<u8>>, u64) {
+        let mut counted = 0;
+        let unknown = known.look_up(each, fields, |_| counted += 1);
+        (unknown, counted)
     }
 
     #[test]
     fn a_hash_whose_fields_are_all_gone_is_forgotten() {
         let (each, known) = (hash("h"), KnownFields::default());
         known.learn(&each, b"a".to_vec(), None);
-        assert_eq!(known.look_up(&each, vec![b"a".to_vec()]), (vec![], 1));
-        assert_eq!(known.look_up(&each, vec![]), (vec![], 0));
+        assert_eq!(look_up(&known, &each, vec![b"a".to_vec()]), (vec![], 1));
+        assert_eq!(look_up(&known, &each, vec![]), (vec![], 0));
         assert!(known.known().by_place.is_empty());
         assert_eq!(known.count(), 0);
     }
@@ -126,7 +130,7 @@ mod tests {
             known.learn(&each, named(bytes), None);
         }
         let fields = vec![named(longest), named(longer), named(100_000)];
-        assert_eq!(known.look_up(&each, fields), (vec![named(longer), named(100_000)], 1));
+        assert_eq!(look_up(&known, &each, fields), (vec![named(longer), named(100_000)], 1));
         assert_eq!(known.count(), 1);
     }
 
@@ -138,5 +142,19 @@ mod tests {
             assert!(known.known().count <= limits::REMEMBERED_FIELDS);
         }
         assert!(known.count() > 0);
+    }
+
+    #[test]
+    fn what_was_read_under_one_condition_says_nothing_under_another() {
+        let if_only = |only_if: Option<&str>| {
+            let only_if = only_if.map(|text| ("/1".to_owned(), text.to_owned()));
+            let filter = Filter { pointer: "/2".to_owned(), is: Name::from("q").into(), only_if };
+            Each { filter: Some(filter), ..hash("h") }
+        };
+        let known = KnownFields::default();
+        known.learn(&if_only(None), b"a".to_vec(), Some("q".to_owned()));
+        let looked_up = look_up(&known, &if_only(Some("")), vec![b"a".to_vec()]);
+        assert_eq!(looked_up, (vec![b"a".to_vec()], 0));
+        assert_eq!(look_up(&known, &if_only(None), vec![b"a".to_vec()]), (vec![], 1));
     }
 }

@@ -16,11 +16,12 @@ use crate::{
 use super::{
     counted::Counted,
     decode,
-    each::{self, Next, Step, few},
+    each::{self, few},
     encode::{self, KeyType, StreamId},
     error::{Refusal, fault, refusal},
     fields::KnownFields,
     link::RedisLink,
+    shared::{self, Shared},
     wire::Response,
 };
 
@@ -41,8 +42,6 @@ enum Question {
     Idle { group: Name, after: Duration, from: StreamId, looked_at: u64, idle: u64 },
     /// They are too many to count: the length of the stream is the bound.
     Bound { pending: u64 },
-    /// What each member of a collection has.
-    Each(Arc<Each>, Step),
 }
 
 /// How often a string has to be seen to be there and empty before that is believed.
@@ -58,11 +57,16 @@ const FLAGS: &[&str] = &["hash", "set", "string"];
 enum Progress {
     Done(Result<Answer, Fault>),
     Open(Name, Question),
+    /// Its members are asked together with those of other reads.
+    Shared(shared::Place),
 }
 
 /// The reads of one batch, each answered or with a question open.
 #[derive(Debug, Default)]
-pub(super) struct FollowUps(Vec<Progress>);
+pub(super) struct FollowUps {
+    reads: Vec<Progress>,
+    shared: Shared,
+}
 
 impl FollowUps {
     /// Takes in the first reply to a read. Replies come in the order of the reads.
@@ -72,16 +76,16 @@ impl FollowUps {
         (read, guess): (&Read, KeyType),
         reply: &Response,
     ) {
-        debug_assert_eq!(index, self.0.len(), "replies come in the order of the reads");
+        debug_assert_eq!(index, self.reads.len(), "replies come in the order of the reads");
         let progress = match read {
             Read::Size { key, .. } => size(key, guess, reply),
             Read::Group { key, group } => of_group(key, group, reply),
             Read::Flag { key, test } => of_flag(key, test, reply),
             Read::Idle { key, group, after } => of_idle((key, group, *after), reply),
-            Read::Each(each) => of_each(each, reply),
+            Read::Each(each) => of_each(each, reply, &mut self.shared),
             Read::Heard(_) => Err(Fault::Unexpected("what is heard was asked for".to_owned())),
         };
-        self.0.push(progress.unwrap_or_else(|fault| Progress::Done(Err(fault))));
+        self.reads.push(progress.unwrap_or_else(|fault| Progress::Done(Err(fault))));
     }
 
     /// Asks what is open until every read has its answer.
@@ -96,10 +100,13 @@ impl FollowUps {
         Ok(self.into_answers())
     }
 
-    /// What is to be asked next for each read; `None` when every read has its answer.
+    /// What is to be asked next for each read, and then for each question that reads share, whose members
+    /// are in flight nearly always, so that they come last; `None` when every read has its answer.
     pub(super) fn open(&self) -> Option<Vec<Vec<Cmd>>> {
         let is_open = |progress: &Progress| matches!(progress, Progress::Open(..));
-        self.0.iter().any(is_open).then(|| self.0.iter().map(Progress::commands).collect())
+        let is_any_open = self.reads.iter().any(is_open) || self.shared.is_open();
+        let commands = || self.reads.iter().map(Progress::commands).chain(self.shared.commands());
+        is_any_open.then(|| commands().collect())
     }
 
     /// Takes in the replies to what was asked, in its order.
@@ -109,26 +116,31 @@ impl FollowUps {
         mut rest: &[Response],
         fields: &KnownFields,
     ) -> Result<(), Fault> {
-        for (progress, commands) in std::mem::take(&mut self.0).into_iter().zip(asked) {
+        let mut asked = asked.iter();
+        for (progress, commands) in std::mem::take(&mut self.reads).into_iter().zip(asked.by_ref())
+        {
             let (replies, others) = rest.split_at_checked(commands.len()).ok_or_else(few)?;
             rest = others;
-            self.0.push(match progress {
-                Progress::Done(answer) => Progress::Done(answer),
+            self.reads.push(match progress {
                 Progress::Open(key, question) => {
-                    let next = question.proceed(key, replies, fields);
+                    let next = question.proceed(key, replies);
                     next.unwrap_or_else(|fault| Progress::Done(Err(fault)))
                 }
+                progress @ (Progress::Done(_) | Progress::Shared(_)) => progress,
             });
         }
-        Ok(())
+        self.shared.proceed(asked, rest, fields)
     }
 
+    /// What every read is answered. What is still open had no more time.
     pub(super) fn into_answers(self) -> Vec<Result<Answer, Fault>> {
+        let shared = self.shared.into_answers();
         let done = |progress| match progress {
             Progress::Done(answer) => answer,
-            Progress::Open(..) => Err(Fault::Unexpected("a question stayed open".to_owned())),
+            Progress::Open(..) => Err(Fault::Timeout),
+            Progress::Shared(place) => shared.at(place),
         };
-        self.0.into_iter().map(done).collect()
+        self.reads.into_iter().map(done).collect()
     }
 }
 
@@ -143,7 +155,6 @@ impl Progress {
                 vec![encode::entries_from(key, *from, counted.next_page())]
             }
             Question::Idle { group, from, .. } => vec![encode::pending_from(key, group, *from)],
-            Question::Each(each, step) => step.commands(each),
         }
     }
 }
@@ -212,7 +223,7 @@ fn of_idle(
             (*pending, answer.changes_silently())
         }
         Progress::Open(_, Question::Count { pending, .. }) => (*pending, true),
-        Progress::Done(_) | Progress::Open(..) => return Ok(progress),
+        Progress::Done(_) | Progress::Open(..) | Progress::Shared(_) => return Ok(progress),
     };
     if !(1..=limits::IDLE_AMONG).contains(&pending) {
         return Ok(done(Answer::Idle { entries: 0, busy }));
@@ -241,9 +252,13 @@ fn of_flag(key: &Name, test: &Test, reply: &Response) -> Result<Progress, Fault>
     }
 }
 
-fn of_each(each: &Arc<Each>, reply: &Response) -> Result<Progress, Fault> {
+fn of_each(each: &Arc<Each>, reply: &Response, shared: &mut Shared) -> Result<Progress, Fault> {
     match reply {
-        Ok(value) => Ok(of_members(Arc::clone(each), each::sized(each, decode::count(value)?))),
+        Ok(value) => {
+            let members = decode::count(value)?;
+            let answer = each::sized(each, members).map(done);
+            Ok(answer.unwrap_or_else(|| Progress::Shared(shared.take_in(each, members))))
+        }
         Err(error) => match refusal(error) {
             Refusal::WrongType => {
                 let types = match each.collection {
@@ -260,25 +275,9 @@ fn of_each(each: &Arc<Each>, reply: &Response) -> Result<Progress, Fault> {
     }
 }
 
-fn of_members(each: Arc<Each>, next: Next) -> Progress {
-    match next {
-        Next::Done(answer) => done(answer),
-        Next::Step(step) => Progress::Open(each.of.clone(), Question::Each(each, step)),
-    }
-}
-
 impl Question {
     /// What the replies to its commands make of it.
-    fn proceed(
-        self,
-        key: Name,
-        replies: &[Response],
-        fields: &KnownFields,
-    ) -> Result<Progress, Fault> {
-        if let Self::Each(each, step) = self {
-            let next = step.proceed(&each, replies, fields)?;
-            return Ok(of_members(each, next));
-        }
+    fn proceed(self, key: Name, replies: &[Response]) -> Result<Progress, Fault> {
         let value = replies.first().ok_or_else(few)?.as_ref().map_err(fault)?;
         let open = |question| Ok(Progress::Open(key, question));
         match self {
@@ -309,7 +308,6 @@ impl Question {
                 }
             }
             Question::Length => Ok(done(Answer::MissingGroup { entries: decode::count(value)? })),
-            Question::Each(..) => Err(Fault::Unexpected("a step was taken twice".to_owned())),
             Question::Bound { pending } => {
                 let waiting = Waiting::AtMost(decode::count(value)?);
                 Ok(done(Answer::Group(Group { waiting, pending })))
@@ -355,7 +353,7 @@ mod tests {
     fn answer(progress: Result<Progress, Fault>) -> Option<Answer> {
         match progress {
             Ok(Progress::Done(answer)) => answer.ok(),
-            Ok(Progress::Open(..)) | Err(_) => None,
+            Ok(Progress::Open(..) | Progress::Shared(_)) | Err(_) => None,
         }
     }
 
@@ -371,7 +369,7 @@ mod tests {
         let next = |seen_empty, exists, text: &str| {
             let replies = [Ok(Value::Int(exists)), Ok(Value::BulkString(text.into()))];
             let question = Question::Text { seen_empty };
-            let next = question.proceed("k".into(), &replies, &KnownFields::default());
+            let next = question.proceed("k".into(), &replies);
             next.expect("an answer or a question")
         };
         assert_eq!(answer(Ok(next(0, 0, ""))), Some(Answer::Missing));

@@ -28,8 +28,10 @@ mod rights;
 mod role;
 mod scan;
 mod sentinel;
+mod shared;
 mod source;
 mod transcript;
+mod values;
 mod wire;
 
 pub use demo::{Job, Jobs, JobsError, Lengths};

@@ -1,0 +1,282 @@
+//! Reads of one batch that look at the same members are asked as one, and all of them share the bytes
+//! of a round.
+//!
+//! It is apart from the follow-ups of single reads because a question here has many who wait for it:
+//! forty queues of one Sidekiq have one set of processes, whose jobs would come forty times.
+
+use std::{collections::HashMap, sync::Arc};
+
+use deadpool_redis::redis::Cmd;
+
+use crate::{
+    layouts::{Answer, Each, Name},
+    limits,
+    sampling::Fault,
+};
+
+use super::{
+    each::{Next, Step, few},
+    fields::KnownFields,
+    wire::Response,
+};
+
+/// Where the answer of one read will be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    question: usize,
+    nth: usize,
+}
+
+/// The questions about members of one batch.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    questions: Vec<Question>,
+    /// Which of them are about this collection.
+    of: HashMap<Name, Vec<usize>>,
+}
+
+/// One question, and the reads that it answers.
+#[derive(Debug)]
+struct Question {
+    /// They [look alike](Each::looks_alike).
+    reads: Vec<Arc<Each>>,
+    progress: Progress,
+}
+
+#[derive(Debug)]
+enum Progress {
+    Open(Step),
+    Done(Result<Vec<Answer>, Fault>),
+}
+
+impl Shared {
+    /// Takes in a read whose collection was found to have so many members, when that was asked.
+    pub(super) fn take_in(&mut self, each: &Arc<Each>, members: u64) -> Place {
+        let known = self.of.entry(each.of.clone()).or_default();
+        let alike = |place: &&usize| {
+            let question: &Question = &self.questions[**place];
+            question.reads.first().is_some_and(|first| first.looks_alike(each))
+        };
+        let place = match known.iter().find(alike) {
+            Some(place) => *place,
+            None => {
+                known.push(self.questions.len());
+                let progress = Progress::Open(Step::Members(0));
+                self.questions.push(Question { reads: vec![], progress });
+                self.questions.len() - 1
+            }
+        };
+        let question = &mut self.questions[place];
+        question.reads.push(Arc::clone(each));
+        if let Progress::Open(Step::Members(most)) = &mut question.progress {
+            // The members are asked after all of the sizes, so that they answer for the last of them too.
+            *most = members.max(*most);
+        }
+        Place { question: place, nth: question.reads.len() - 1 }
+    }
+
+    /// Whether anything is to be asked.
+    pub(super) fn is_open(&self) -> bool {
+        self.questions.iter().any(|question| matches!(question.progress, Progress::Open(_)))
+    }
+
+    /// What is to be asked next for each question.
+    pub(super) fn commands(&self) -> impl Iterator<Item = Vec<Cmd>> {
+        let bytes = self.bytes();
+        self.questions.iter().map(move |question| {
+            match (&question.progress, question.reads.first()) {
+                (Progress::Open(step), Some(each)) => step.commands(each, bytes),
+                (Progress::Open(_) | Progress::Done(_), _) => vec![],
+            }
+        })
+    }
+
+    /// The bytes that each question may bring in this round: an equal share for all that bring any.
+    fn bytes(&self) -> u64 {
+        let fetches = |question: &&Question| match (&question.progress, question.reads.first()) {
+            (Progress::Open(step), Some(each)) => step.fetches(each),
+            (Progress::Open(_) | Progress::Done(_), _) => false,
+        };
+        let number = self.questions.iter().filter(fetches).count();
+        limits::EACH_ROUND_BYTES / u64::try_from(number).unwrap_or(u64::MAX).max(1)
+    }
+
+    /// Takes in the replies to [`Shared::commands`], of which each question had so many.
+    pub(super) fn proceed<'a>(
+        &mut self,
+        asked: impl Iterator<Item = &'a Vec<Cmd>>,
+        mut rest: &[Response],
+        fields: &KnownFields,
+    ) -> Result<(), Fault> {
+        let bytes = self.bytes();
+        for (question, commands) in self.questions.iter_mut().zip(asked) {
+            let (replies, others) = rest.split_at_checked(commands.len()).ok_or_else(few)?;
+            rest = others;
+            question.proceed((replies, bytes), fields);
+        }
+        Ok(())
+    }
+
+    /// The answers to all questions. What is still open had no more time.
+    pub(super) fn into_answers(self) -> Answers {
+        let answers = self.questions.into_iter().map(|question| match question.progress {
+            Progress::Done(answers) => answers,
+            Progress::Open(_) => Err(Fault::Timeout),
+        });
+        Answers(answers.collect())
+    }
+}
+
+impl Question {
+    fn proceed(&mut self, replies: (&[Response], u64), fields: &KnownFields) {
+        let nothing = Progress::Done(Err(Fault::Timeout));
+        self.progress = match std::mem::replace(&mut self.progress, nothing) {
+            Progress::Open(step) => match step.proceed(&self.reads, replies, fields) {
+                Ok(Next::Step(step)) => Progress::Open(step),
+                Ok(Next::Done(answers)) => Progress::Done(Ok(answers)),
+                Err(fault) => Progress::Done(Err(fault)),
+            },
+            done @ Progress::Done(_) => done,
+        };
+    }
+}
+
+/// What the questions were answered.
+pub(super) struct Answers(Vec<Result<Vec<Answer>, Fault>>);
+
+impl Answers {
+    /// The answer of one read.
+    pub(super) fn at(&self, place: Place) -> Result<Answer, Fault> {
+        match self.0.get(place.question) {
+            Some(Ok(answers)) => answers.get(place.nth).cloned().ok_or_else(few),
+            Some(Err(fault)) => Err(fault.clone()),
+            None => Err(few()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use deadpool_redis::redis::Value;
+
+    use super::*;
+    use crate::layouts::{Around, Ask, Collection, Filter};
+
+    /// What the processes of one Sidekiq work on of this queue.
+    fn work(prefix: &str, queue: &str) -> Arc<Each> {
+        let filter =
+            Filter { pointer: "/queue".to_owned(), is: Name::from(queue).into(), only_if: None };
+        Arc::new(Each {
+            of: Name::from(format!("{prefix}processes").as_str()),
+            collection: Collection::Set,
+            ask: Ask::Values(Around { before: prefix.into(), after: ":work".into() }),
+            filter: Some(filter),
+        })
+    }
+
+    fn bulk(text: &str) -> Value {
+        Value::BulkString(text.as_bytes().to_vec())
+    }
+
+    /// Answers what is asked until nothing is, and tells the commands of each round. Each process has
+    /// these values.
+    fn finish(shared: &mut Shared, processes: usize, values: &[String]) -> Vec<usize> {
+        let mut rounds = vec![];
+        while shared.is_open() {
+            let asked: Vec<Vec<Cmd>> = shared.commands().collect();
+            let reply = |command: &Cmd| {
+                let sent = String::from_utf8(command.get_packed_command()).unwrap();
+                Ok(Value::Array(if sent.contains("SMEMBERS") {
+                    (0..processes).map(|process| bulk(&process.to_string())).collect()
+                } else {
+                    values.iter().map(|value| bulk(value)).collect()
+                }))
+            };
+            let replies: Vec<Response> = asked.iter().flatten().map(reply).collect();
+            rounds.push(replies.len());
+            shared.proceed(asked.iter(), &replies, &KnownFields::default()).unwrap();
+        }
+        rounds
+    }
+
+    fn job(queue: &str, bytes: usize) -> String {
+        format!(r#"{{"queue": "{queue}", "payload": "{}"}}"#, "x".repeat(bytes))
+    }
+
+    #[test]
+    fn forty_queues_of_one_sidekiq_fetch_its_jobs_once_and_each_counts_its_own() {
+        let mut shared = Shared::default();
+        // Another Sidekiq between them.
+        let place = |number: usize, shared: &mut Shared| {
+            let prefix = if number.is_multiple_of(2) { "" } else { "other:" };
+            shared.take_in(&work(prefix, &format!("q{number}")), 3)
+        };
+        let places: Vec<Place> = (0..80).map(|number| place(number, &mut shared)).collect();
+        let values = [job("q0", 10), job("q2", 10), job("q2", 10), "no JSON".to_owned()];
+        let rounds = finish(&mut shared, 3, &values);
+        assert_eq!(rounds.iter().sum::<usize>(), 2 * (1 + 3), "{rounds:?}");
+        let answers = shared.into_answers();
+        let counted = |number: usize| match answers.at(places[number]) {
+            Ok(Answer::Each { counted, examined: 3, beyond: 0 }) => counted,
+            other => panic!("{number}: {other:?}"),
+        };
+        assert_eq!([counted(0), counted(2), counted(4), counted(1)], [6, 9, 3, 3]);
+    }
+
+    #[test]
+    fn the_largest_of_the_sizes_says_how_many_are_beyond() {
+        let mut shared = Shared::default();
+        let ids = Each {
+            of: "ids".into(),
+            collection: Collection::List,
+            ask: Ask::Exists(Around { before: "l:".into(), after: "".into() }),
+            filter: None,
+        };
+        let most = limits::EACH_MEMBERS;
+        let places = [5, 3].map(|more| shared.take_in(&Arc::new(ids.clone()), most as u64 + more));
+        let ids = Value::Array((0..most).map(|id| bulk(&id.to_string())).collect());
+        while shared.is_open() {
+            let asked: Vec<Vec<Cmd>> = shared.commands().collect();
+            let is_first = asked[0].len() == 1;
+            let reply = || Ok(if is_first { ids.clone() } else { Value::Int(1) });
+            let replies: Vec<Response> = asked[0].iter().map(|_| reply()).collect();
+            shared.proceed(asked.iter(), &replies, &KnownFields::default()).unwrap();
+        }
+        let answers = shared.into_answers();
+        let of_all = Answer::Each { counted: 1000, examined: 1000, beyond: 5 };
+        assert_eq!(places.map(|place| answers.at(place)), [Ok(of_all.clone()), Ok(of_all)]);
+    }
+
+    #[test]
+    fn a_fault_of_a_question_is_one_of_each_of_its_reads_and_of_no_other() {
+        let mut shared = Shared::default();
+        let places = [("", "a"), ("", "b"), ("other:", "a")];
+        let places = places.map(|(prefix, queue)| shared.take_in(&work(prefix, queue), 1));
+        let asked: Vec<Vec<Cmd>> = shared.commands().collect();
+        let replies = [Ok(Value::Int(7)), Ok(Value::Array(vec![]))];
+        shared.proceed(asked.iter(), &replies, &KnownFields::default()).unwrap();
+        finish(&mut shared, 0, &[]);
+        let answers = shared.into_answers();
+        let nothing = Ok(Answer::Each { counted: 0, examined: 0, beyond: 0 });
+        assert!(places[..2].iter().all(|place| answers.at(*place).is_err()));
+        assert_eq!(answers.at(places[2]), nothing);
+    }
+
+    #[test]
+    fn all_collections_of_a_batch_share_the_bytes_of_a_round() {
+        let value = [job("q", 20_000)];
+        let rounds = |collections: usize| {
+            let mut shared = Shared::default();
+            for number in 0..collections {
+                shared.take_in(&work(&format!("{number}:"), "q"), 60);
+            }
+            finish(&mut shared, 60, &value)
+        };
+        // The sets first, then four of the one process, then as many as fit.
+        assert_eq!(rounds(1), [1, 4, 26, 26, 4]);
+        assert_eq!(rounds(2), [2, 4, 26, 26, 26, 26, 12]);
+        let many = rounds(200);
+        assert_eq!(many[..3], [200, 200, 200], "one of each at least");
+        assert_eq!(many.len(), 1 + 60);
+    }
+}
