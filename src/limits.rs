@@ -118,6 +118,9 @@ pub const ACTIVITY_WINDOW_MAX: Duration = Duration::from_hours(24);
 pub const COMMAND_DEADLINE: Duration = Duration::from_millis(500);
 /// How long all round trips of one batch may take.
 pub const READ_DEADLINE: Duration = Duration::from_secs(1);
+/// How long the questions may take that come up while a batch is read, from its beginning. What is
+/// not answered by then fails alone, before [`READ_DEADLINE`] would end the link for all.
+pub const FOLLOW_UP_DEADLINE: Duration = Duration::from_millis(900);
 /// How long connecting, authenticating and turning tracking on may take.
 pub const CONNECT_DEADLINE: Duration = Duration::from_millis(900);
 /// The longest silence on a link before a PING proves it. With the deadline of that PING, this is how

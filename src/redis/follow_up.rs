@@ -88,13 +88,14 @@ impl FollowUps {
         self.reads.push(progress.unwrap_or_else(|fault| Progress::Done(Err(fault))));
     }
 
-    /// Asks what is open until every read has its answer.
+    /// Asks what is open until every read has its answer, or there is no more time.
     pub(super) async fn finish(
         mut self,
         link: &mut RedisLink,
     ) -> Result<Vec<Result<Answer, Fault>>, Fault> {
         while let Some(asked) = self.open() {
-            let replies = link.round(asked.iter().flatten().cloned().collect()).await?;
+            let commands = asked.iter().flatten().cloned().collect();
+            let Some(replies) = link.further_round(commands).await? else { break };
             self.proceed(&asked, &replies, &link.fields)?;
         }
         Ok(self.into_answers())

@@ -5,19 +5,17 @@
 //! that need a second command (a nil lag, an empty string) get it afterwards, when it can only
 //! count a job twice. It does not know why a read is done.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use deadpool_redis::redis::{Cmd, aio::MultiplexedConnection};
+use tokio::time::timeout_at;
 
 use crate::{
     config::Node,
     layouts::{Answer, Ask, Name, Read, Station, Wild},
     limits,
     sampling::{Fault, KeyPage, Lasts, Link, Position, Reply},
+    time::Instant,
 };
 
 use super::{
@@ -27,6 +25,7 @@ use super::{
     fields::KnownFields,
     follow_up::FollowUps,
     heard::Ears,
+    known_types::KnownTypes,
     login::Login,
     role::Asker,
     scan,
@@ -52,17 +51,8 @@ pub struct RedisLink {
     pub(super) tuned: Vec<Arc<Station>>,
     /// Whether SCAN takes a type.
     scans_types: bool,
-}
-
-/// The types of keys that are no lists, as far as they were learned. They outlive a link, so that a
-/// slow network does not have to learn them anew at every reconnect.
-#[derive(Debug, Clone, Default)]
-pub(super) struct KnownTypes(Arc<Mutex<HashMap<Name, KeyType>>>);
-
-impl KnownTypes {
-    fn map(&self) -> MutexGuard<'_, HashMap<Name, KeyType>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+    /// When the batch under way has to have its answers, where that is not the wire's own matter.
+    until: Option<Instant>,
 }
 
 impl RedisLink {
@@ -83,6 +73,7 @@ impl RedisLink {
             ears,
             tuned: Vec::new(),
             scans_types: true,
+            until: None,
         }
     }
 
@@ -163,6 +154,19 @@ impl RedisLink {
         Ok(replies)
     }
 
+    /// The same for a question that came up on the way; `None` when the batch has no more time for it,
+    /// so that its reads fail alone, before the link is given up for all.
+    pub(super) async fn further_round(
+        &mut self,
+        commands: Vec<Cmd>,
+    ) -> Result<Option<Vec<Response>>, Fault> {
+        let Some(until) = self.until else { return self.round(commands).await.map(Some) };
+        match timeout_at(until, self.round(commands)).await {
+            Ok(replies) => replies.map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Authenticates again where the password was renewed. A cluster's nodes have links of their own.
     async fn authenticate_again(&mut self) -> Result<(), Fault> {
         match self.wire() {
@@ -190,7 +194,7 @@ impl RedisLink {
                         KeyType::SortedSet
                     }
                 };
-                self.types.map().get(key).copied().unwrap_or(of_unknown)
+                self.types.of(key).unwrap_or(of_unknown)
             }
             Read::Group { .. } | Read::Idle { .. } => KeyType::Stream,
             Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => KeyType::Other,
@@ -200,18 +204,7 @@ impl RedisLink {
     /// Asks for the types of keys that were guessed wrongly.
     async fn learn_types(&mut self, keys: Vec<Name>) -> Result<(), Fault> {
         let replies = self.round(keys.iter().map(encode::type_of).collect()).await?;
-        let mut types = self.types.map();
-        if types.len() + keys.len() > limits::REMEMBERED_TYPES {
-            types.clear();
-        }
-        for (key, reply) in keys.into_iter().zip(replies) {
-            let Ok(value) = reply else { continue };
-            match KeyType::named(&decode::type_name(&value)?) {
-                Some(key_type) => types.insert(key, key_type),
-                None => types.remove(&key),
-            };
-        }
-        Ok(())
+        self.types.learn(keys, replies)
     }
 
     /// Answers reads in their order. `nows` has for each of them the time of the server that answers it.
@@ -297,6 +290,7 @@ impl Link for RedisLink {
     }
 
     async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+        self.until = Some(Instant::now() + limits::FOLLOW_UP_DEADLINE);
         self.authenticate_again().await?;
         if reads.iter().any(|read| matches!(read, Read::Heard(_))) {
             return self.ask_and_hear(reads).await;

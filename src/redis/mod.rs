@@ -17,6 +17,7 @@ mod follow_up;
 mod heard;
 mod identity;
 mod invalidation;
+mod known_types;
 mod link;
 mod login;
 mod metered;

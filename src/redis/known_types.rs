@@ -1,0 +1,44 @@
+//! The types of keys, as far as they were learned.
+//!
+//! They are apart from the link because they outlive it, so that a slow network does not have to learn
+//! them anew at every reconnect.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use crate::{layouts::Name, limits, sampling::Fault};
+
+use super::{decode, encode::KeyType, wire::Response};
+
+/// The types of keys that are no lists.
+#[derive(Debug, Clone, Default)]
+pub(super) struct KnownTypes(Arc<Mutex<HashMap<Name, KeyType>>>);
+
+impl KnownTypes {
+    fn map(&self) -> MutexGuard<'_, HashMap<Name, KeyType>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The type of a key, if it was learned.
+    pub(super) fn of(&self, key: &Name) -> Option<KeyType> {
+        self.map().get(key).copied()
+    }
+
+    /// Learns from what TYPE replied for each of these keys.
+    pub(super) fn learn(&self, keys: Vec<Name>, replies: Vec<Response>) -> Result<(), Fault> {
+        let mut types = self.map();
+        if types.len() + keys.len() > limits::REMEMBERED_TYPES {
+            types.clear();
+        }
+        for (key, reply) in keys.into_iter().zip(replies) {
+            let Ok(value) = reply else { continue };
+            match KeyType::named(&decode::type_name(&value)?) {
+                Some(key_type) => types.insert(key, key_type),
+                None => types.remove(&key),
+            };
+        }
+        Ok(())
+    }
+}
