@@ -84,22 +84,52 @@ struct Order<'a> {
 }
 
 impl Order<'_> {
-    /// Places what comes before a read, then the read. Its depth is that of the batch at most.
+    /// Places what comes before a read, then the read. A chain of triggers that contradict each other may
+    /// be as long as the batch, so that what is still to be placed is kept on the heap.
     fn place(&mut self, id: ReadId) {
-        if !self.members.contains(&id) || !self.seen.insert(id) {
-            return;
-        }
-        for user in self.subscriptions.users(id) {
-            let reads = &self.subscriptions.get(user).reads;
-            loop {
-                let place = self.placed.get(&user).copied().unwrap_or(0);
-                let Some(read) = reads.get(place).filter(|read| **read != id) else { break };
-                self.place(*read);
-                let placed = self.placed.entry(user).or_default();
-                *placed = (place + 1).max(*placed);
+        let mut open = Vec::new();
+        open.extend(self.enter(id));
+        while let Some((id, users)) = open.last_mut() {
+            match self.before(*id, users) {
+                Some(first) => open.push(first),
+                None => {
+                    self.reads.push(*id);
+                    open.pop();
+                }
             }
         }
-        self.reads.push(id);
+    }
+
+    /// A read and who uses it, the first of them last, unless it is no member or was entered before.
+    fn enter(&mut self, id: ReadId) -> Option<(ReadId, Vec<SubscriptionId>)> {
+        let is_new = self.members.contains(&id) && self.seen.insert(id);
+        is_new.then(|| {
+            let mut users: Vec<_> = self.subscriptions.users(id).collect();
+            users.reverse();
+            (id, users)
+        })
+    }
+
+    /// The next read that is to be placed before this one, for one of these users; those that need no
+    /// other any more are taken away.
+    fn before(
+        &mut self,
+        id: ReadId,
+        users: &mut Vec<SubscriptionId>,
+    ) -> Option<(ReadId, Vec<SubscriptionId>)> {
+        while let Some(user) = users.last() {
+            let reads = &self.subscriptions.get(*user).reads;
+            let placed = self.placed.get(user).copied().unwrap_or(0);
+            match reads.get(placed).filter(|read| **read != id) {
+                None => drop(users.pop()),
+                Some(read) => match self.enter(*read) {
+                    Some(first) => return Some(first),
+                    // It is placed, or is being placed by a trigger with another order.
+                    None => drop(self.placed.insert(*user, placed + 1)),
+                },
+            }
+        }
+        None
     }
 }
 
@@ -188,6 +218,27 @@ mod tests {
         let reads = world.subscriptions.get(ids[0]).reads.clone();
         world.schedule.plan(reads[0], world.now);
         assert_eq!(world.take(true).len(), 2);
+    }
+
+    #[test]
+    fn contradictions_as_long_as_a_batch_can_be_need_no_deep_stack() {
+        let mut world = World::new();
+        // Each read comes after the next one.
+        for n in 0..limits::READS_FOUND {
+            world.subscribe(&format!("k{}", n + 1), &format!("k{n}"));
+        }
+        let members: BTreeSet<ReadId> = (0..limits::READS_FOUND)
+            .flat_map(|id| world.subscriptions.get(id).reads.to_vec())
+            .collect();
+        let place = move || {
+            let reads = along_the_flow(&members, &world.subscriptions);
+            let first = world.cache.slot(reads[0]).read.keys()[0].clone();
+            (reads.len(), first)
+        };
+        let thread = std::thread::Builder::new().stack_size(128 * 1024).spawn(place).unwrap();
+        let (length, first) = thread.join().unwrap();
+        assert_eq!(length, limits::READS_FOUND + 1);
+        assert_eq!(first, format!("k{}", limits::READS_FOUND).as_str().into());
     }
 
     #[test]
