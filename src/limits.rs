@@ -240,6 +240,8 @@ pub const EACH_UNSEEN_BYTES: u64 = EACH_ROUND_BYTES / 4;
 /// Bytes of a text that is remembered of a field, and of the field's own name: with
 /// [`REMEMBERED_FIELDS`] that is 40 MB at the very most.
 pub const FIELD_TEXT_BYTES: usize = 1024;
+/// Bytes that one member of each may come to beyond that; where they are more, the collections take turns.
+pub const EACH_ROUND_MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// Words that one parameter may list.
 pub const WORDS: usize = 64;
 /// Values of fields that one connection remembers between reads.

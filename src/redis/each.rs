@@ -44,6 +44,10 @@ pub(super) struct Seen {
 }
 
 impl Seen {
+    fn average(&self) -> u64 {
+        self.bytes.checked_div(self.asked).unwrap_or(limits::EACH_UNSEEN_BYTES).max(1)
+    }
+
     fn answers(self) -> Vec<Answer> {
         let Self { counted, examined, beyond, .. } = self;
         let answer = |counted| Answer::Each { counted, examined, beyond };
@@ -86,17 +90,17 @@ pub(super) fn sized(each: &Each, members: u64) -> Option<Answer> {
 }
 
 impl Step {
-    /// Whether it fetches values, of which nobody knows how long they are.
-    pub(super) fn fetches(&self, each: &Each) -> bool {
+    /// The bytes that one member is likely to bring, if it fetches values.
+    pub(super) fn weight(&self, each: &Each) -> Option<u64> {
         match (self, &each.ask) {
-            (Self::Members(_), _) | (_, Ask::Exists(_) | Ask::Length(_)) => false,
-            (Self::Ask { members, .. }, Ask::Text(_) | Ask::Values(_) | Ask::Field) => {
-                !members.is_empty()
+            (Self::Members(_), _) | (_, Ask::Exists(_) | Ask::Length(_)) => None,
+            (Self::Ask { members, seen }, Ask::Text(_) | Ask::Values(_) | Ask::Field) => {
+                (!members.is_empty()).then(|| seen.average())
             }
         }
     }
 
-    /// What to ask next, to bring about so many bytes of values.
+    /// What to ask next, to bring about so many bytes of values: one member at least, or with no bytes none.
     pub(super) fn commands(&self, each: &Each, bytes: u64) -> Vec<Cmd> {
         let last = limits::EACH_MEMBERS - 1;
         match (self, &each.ask) {
@@ -192,10 +196,10 @@ impl Step {
 fn round(ask: &Ask, seen: &Seen, bytes: u64) -> usize {
     let most: u64 = match ask {
         Ask::Exists(_) | Ask::Length(_) => return 250,
+        Ask::Text(_) | Ask::Field | Ask::Values(_) if bytes == 0 => return 0,
         Ask::Text(_) | Ask::Field | Ask::Values(_) => 256,
     };
-    let average = seen.bytes.checked_div(seen.asked).unwrap_or(limits::EACH_UNSEEN_BYTES);
-    usize::try_from((bytes / average.max(1)).clamp(1, most)).unwrap_or(1)
+    usize::try_from((bytes / seen.average()).clamp(1, most)).unwrap_or(1)
 }
 
 /// How many members one command asks.

@@ -33,6 +33,8 @@ pub(super) struct Shared {
     questions: Vec<Question>,
     /// Which of them are about this collection.
     of: HashMap<Name, Vec<usize>>,
+    /// The question that the next round begins with, where one round has no room for all.
+    turn: usize,
 }
 
 /// One question, and the reads that it answers.
@@ -82,23 +84,34 @@ impl Shared {
 
     /// What is to be asked next for each question.
     pub(super) fn commands(&self) -> impl Iterator<Item = Vec<Cmd>> {
-        let bytes = self.bytes();
-        self.questions.iter().map(move |question| {
-            match (&question.progress, question.reads.first()) {
-                (Progress::Open(step), Some(each)) => step.commands(each, bytes),
-                (Progress::Open(_) | Progress::Done(_), _) => vec![],
-            }
+        let (shares, _) = self.shares();
+        self.questions.iter().zip(shares).map(|(question, bytes)| match question.open() {
+            Some((each, step)) => step.commands(each, bytes),
+            None => vec![],
         })
     }
 
-    /// The bytes that each question may bring in this round: an equal share for all that bring any.
-    fn bytes(&self) -> u64 {
-        let fetches = |question: &&Question| match (&question.progress, question.reads.first()) {
-            (Progress::Open(step), Some(each)) => step.fetches(each),
-            (Progress::Open(_) | Progress::Done(_), _) => false,
+    /// The bytes that each question may bring in this round: an equal share for all that bring any, as
+    /// long as there is room for one member of each. Tells also which is the first that has to wait.
+    fn shares(&self) -> (Vec<u64>, Option<usize>) {
+        let weight = |question: &Question| {
+            let (each, step) = question.open()?;
+            step.weight(each)
         };
-        let number = self.questions.iter().filter(fetches).count();
-        limits::EACH_ROUND_BYTES / u64::try_from(number).unwrap_or(u64::MAX).max(1)
+        let weights: Vec<Option<u64>> = self.questions.iter().map(weight).collect();
+        let number = u64::try_from(weights.iter().flatten().count()).unwrap_or(u64::MAX);
+        let share = (limits::EACH_ROUND_BYTES / number.max(1)).max(1);
+        let (mut shares, mut waits) = (vec![share; weights.len()], None);
+        let mut room = limits::EACH_ROUND_MOST_BYTES;
+        for place in (self.turn..weights.len()).chain(0..self.turn.min(weights.len())) {
+            let Some(weight) = weights[place] else { continue };
+            if room == 0 {
+                shares[place] = 0;
+                waits = waits.or(Some(place));
+            }
+            room = room.saturating_sub(weight.max(share));
+        }
+        (shares, waits)
     }
 
     /// Takes in the replies to [`Shared::commands`], of which each question had so many.
@@ -108,8 +121,9 @@ impl Shared {
         mut rest: &[Response],
         fields: &KnownFields,
     ) -> Result<(), Fault> {
-        let bytes = self.bytes();
-        for (question, commands) in self.questions.iter_mut().zip(asked) {
+        let (shares, waits) = self.shares();
+        self.turn = waits.unwrap_or(self.turn);
+        for ((question, commands), bytes) in self.questions.iter_mut().zip(asked).zip(shares) {
             let (replies, others) = rest.split_at_checked(commands.len()).ok_or_else(few)?;
             rest = others;
             question.proceed((replies, bytes), fields);
@@ -128,6 +142,13 @@ impl Shared {
 }
 
 impl Question {
+    fn open(&self) -> Option<(&Each, &Step)> {
+        match &self.progress {
+            Progress::Open(step) => Some((self.reads.first()?, step)),
+            Progress::Done(_) => None,
+        }
+    }
+
     fn proceed(&mut self, replies: (&[Response], u64), fields: &KnownFields) {
         let nothing = Progress::Done(Err(Fault::Timeout));
         self.progress = match std::mem::replace(&mut self.progress, nothing) {
@@ -275,8 +296,26 @@ mod tests {
         // The sets first, then four of the one process, then as many as fit.
         assert_eq!(rounds(1), [1, 4, 26, 26, 4]);
         assert_eq!(rounds(2), [2, 4, 26, 26, 26, 26, 12]);
-        let many = rounds(200);
-        assert_eq!(many[..3], [200, 200, 200], "one of each at least");
+        // One of each at least, as far as there is room for what is not known yet.
+        let many = rounds(30);
+        assert_eq!(many[..3], [30, 30, 30]);
         assert_eq!(many.len(), 1 + 60);
+    }
+
+    #[test]
+    fn collections_of_large_values_take_turns() {
+        let mut shared = Shared::default();
+        let places: Vec<Place> =
+            (0..100).map(|number| shared.take_in(&work(&format!("{number}:"), "q"), 2)).collect();
+        let rounds = finish(&mut shared, 2, &[job("q", 300_000)]);
+        let fitting = |bytes: u64| usize::try_from(limits::EACH_ROUND_MOST_BYTES / bytes).unwrap();
+        assert_eq!(rounds.iter().sum::<usize>(), 100 + 2 * 100);
+        assert_eq!(rounds[0], 100);
+        assert!(rounds[1..].iter().all(|asked| *asked <= fitting(limits::EACH_UNSEEN_BYTES)));
+        let is_large = |asked: &&usize| **asked > fitting(300_000) + 1;
+        assert!(rounds[1..].iter().filter(is_large).count() <= 4, "{rounds:?}");
+        let answers = shared.into_answers();
+        let both = Answer::Each { counted: 2, examined: 2, beyond: 0 };
+        assert!(places.iter().all(|place| answers.at(*place) == Ok(both.clone())));
     }
 }
