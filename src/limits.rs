@@ -102,6 +102,12 @@ pub const BATCH_READS: usize = 256;
 /// The shortest time between two reads of the same question: a key that changes all the time is read
 /// 83 times a second.
 pub const REFRESH_FLOOR: Duration = Duration::from_millis(12);
+/// The first and the longest time for which a read is put off that ended the link when it was alone on
+/// it, twice in a row or more. Each such end costs all others a reconnect.
+pub const SUSPECT_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+/// How long a read that may have ended a link is kept back for others that are due before they take
+/// turns.
+pub const SUSPECT_PATIENCE: Duration = Duration::from_millis(250);
 /// How old a sample may grow whose changes are not announced before it is read again while somebody
 /// watches or asks.
 pub const SAMPLE_MAX_AGE: Duration = Duration::from_secs(1);
@@ -234,14 +240,14 @@ pub const EACH_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes that one round of a batch is to bring of them, over all collections: what a slow network
 /// carries well within [`COMMAND_DEADLINE`].
 pub const EACH_ROUND_BYTES: u64 = 512 * 1024;
+/// Bytes that one member of each may come to beyond that; where they are more, the collections take turns.
+pub const EACH_ROUND_MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes that a member is taken to have before any of its collection was fetched: four of one
 /// collection are asked at first, and one of each where there are many.
 pub const EACH_UNSEEN_BYTES: u64 = EACH_ROUND_BYTES / 4;
 /// Bytes of a text that is remembered of a field, and of the field's own name: with
 /// [`REMEMBERED_FIELDS`] that is 40 MB at the very most.
 pub const FIELD_TEXT_BYTES: usize = 1024;
-/// Bytes that one member of each may come to beyond that; where they are more, the collections take turns.
-pub const EACH_ROUND_MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// Words that one parameter may list.
 pub const WORDS: usize = 64;
 /// Values of fields that one connection remembers between reads.

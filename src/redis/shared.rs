@@ -318,4 +318,11 @@ mod tests {
         let both = Answer::Each { counted: 2, examined: 2, beyond: 0 };
         assert!(places.iter().all(|place| answers.at(*place) == Ok(both.clone())));
     }
+
+    #[test]
+    fn what_is_still_open_when_the_time_is_over_is_unknown() {
+        let mut shared = Shared::default();
+        let place = shared.take_in(&work("", "q"), 3);
+        assert_eq!(shared.into_answers().at(place), Err(Fault::Timeout));
+    }
 }

@@ -13,25 +13,42 @@ use super::{
     source::{Flow, FlowRead},
     state::Due,
     subscriptions::{SubscriptionId, Subscriptions},
+    suspects::Suspects,
 };
 
+/// What is taken out of the schedule.
+#[derive(Debug, Default, PartialEq)]
+pub struct Taken {
+    /// What is to be sent, in this order.
+    pub reads: Vec<ReadId>,
+    /// What is due and is not to be sent now, since it ended links.
+    pub put_off: BTreeSet<ReadId>,
+}
+
 /// Takes what is due out of the schedule and orders it. A due read brings along the other reads of
-/// the triggers that want it, except those that are known not to have changed.
+/// the triggers that want it, except those that are known not to have changed. A suspect brings
+/// nothing along, and is sent alone.
 pub fn take(
     schedule: &mut Schedule,
     (cache, subscriptions): (&Cache, &Subscriptions),
+    suspects: &mut Suspects,
     tracked: bool,
     now: Instant,
-) -> Vec<ReadId> {
+) -> Taken {
     let mut members = BTreeSet::new();
     for id in schedule.take_due(now, limits::BATCH_READS) {
         if members.len() >= limits::BATCH_READS {
             schedule.plan(id, now);
             continue;
         }
+        let is_suspect = suspects.has(&cache.slot(id).read);
         for user in subscriptions.users(id) {
             let subscription = subscriptions.get(user);
             if !subscription.is_wanted() || members.len() >= limits::BATCH_READS {
+                continue;
+            }
+            if is_suspect {
+                members.insert(id);
                 continue;
             }
             let all = !tracked || subscription.scattered;
@@ -45,7 +62,37 @@ pub fn take(
     for id in &members {
         schedule.cancel(*id);
     }
-    along_the_flow(&members, subscriptions)
+    let (members, put_off) = without_suspects(members, (schedule, cache), suspects, now);
+    Taken { reads: along_the_flow(&members, subscriptions), put_off }
+}
+
+/// What of these reads is sent now: those that are no suspects, or those of the suspects that are one
+/// question, while all others stay due. And the suspects that are put off.
+fn without_suspects(
+    members: BTreeSet<ReadId>,
+    (schedule, cache): (&mut Schedule, &Cache),
+    suspects: &mut Suspects,
+    now: Instant,
+) -> (BTreeSet<ReadId>, BTreeSet<ReadId>) {
+    let read = |id: &ReadId| &cache.slot(*id).read;
+    let (due, mut others): (BTreeSet<_>, BTreeSet<_>) =
+        members.into_iter().partition(|id| suspects.has(read(id)));
+    let is_put_off = |id: &ReadId| suspects.put_off(read(id), now).is_some();
+    let (put_off, mut due): (BTreeSet<_>, BTreeSet<_>) = due.into_iter().partition(is_put_off);
+    if due.is_empty() {
+        suspects.none_is_due();
+        return (others, put_off);
+    }
+    let mut sent = BTreeSet::new();
+    if suspects.take_turn(!others.is_empty(), now) {
+        let ready: Vec<_> = due.iter().map(|id| (*id, read(id))).collect();
+        sent.extend(suspects.choose(&ready));
+        due.append(&mut others);
+    } else {
+        sent.append(&mut others);
+    }
+    due.difference(&sent).for_each(|id| schedule.plan(*id, now));
+    (sent, put_off)
 }
 
 /// The flows of the triggers that some reads of a batch are for, those that are only one read left out.
@@ -121,11 +168,15 @@ impl Order<'_> {
             let reads = &self.subscriptions.get(*user).reads;
             let placed = self.placed.get(user).copied().unwrap_or(0);
             match reads.get(placed).filter(|read| **read != id) {
-                None => drop(users.pop()),
+                None => {
+                    users.pop();
+                }
                 Some(read) => match self.enter(*read) {
                     Some(first) => return Some(first),
                     // It is placed, or is being placed by a trigger with another order.
-                    None => drop(self.placed.insert(*user, placed + 1)),
+                    None => {
+                        self.placed.insert(*user, placed + 1);
+                    }
                 },
             }
         }
@@ -148,6 +199,7 @@ mod tests {
         cache: Cache,
         subscriptions: Subscriptions,
         schedule: Schedule,
+        suspects: Suspects,
         now: Instant,
     }
 
@@ -157,6 +209,7 @@ mod tests {
                 cache: Cache::default(),
                 subscriptions: Subscriptions::default(),
                 schedule: Schedule::default(),
+                suspects: Suspects::default(),
                 now: Instant::now(),
             }
         }
@@ -175,7 +228,7 @@ mod tests {
 
         fn take(&mut self, tracked: bool) -> Vec<ReadId> {
             let known = (&self.cache, &self.subscriptions);
-            take(&mut self.schedule, known, tracked, self.now)
+            take(&mut self.schedule, known, &mut self.suspects, tracked, self.now).reads
         }
     }
 

@@ -21,6 +21,7 @@ mod shares;
 mod source;
 mod state;
 mod subscriptions;
+mod suspects;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -212,6 +213,12 @@ impl Sampler {
                 trigger = %subject.trigger,
                 %key,
                 "a queue that matches is left out, since the rule `keys` does not include a key of it"
+            ),
+            Note::PutOff(read, fault) => warn!(
+                connection = %self,
+                %read,
+                reason = %fault,
+                "a read that ends the link is put off; its last value is held for the stale budget"
             ),
             Note::Unseen(subject) => warn!(
                 namespace = subject.namespace,

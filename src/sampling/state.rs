@@ -3,7 +3,7 @@
 //! Pure: every method takes the time. It decides what is read next, what a call may be answered
 //! with, and what is news to a stream. It does not wait, and does not know what a socket is.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
@@ -27,6 +27,7 @@ use super::{
     shares::KeyShares,
     source::{Fault, Lasts, Reply},
     subscriptions::{Subject, SubscriptionId, Subscriptions, TooMany},
+    suspects::Suspects,
 };
 
 /// The link to Redis as it stands.
@@ -99,6 +100,8 @@ pub enum Note {
     Unseen(Arc<Subject>),
     /// A queue that a subject's pattern finds is left out, since this key of it may not be read.
     LeftOut(Arc<Subject>, Name),
+    /// A read that ended the link twice alone, with this fault, is put off for longer and longer.
+    PutOff(Read, Fault),
 }
 
 /// How much the searches of all subjects found.
@@ -131,6 +134,8 @@ pub struct State {
     pub(super) as_of: Option<Instant>,
     clock: Clock,
     pub(super) sweep_at: Instant,
+    /// Reads that may have ended a link.
+    pub(super) suspects: Suspects,
     /// What is looked for because of patterns.
     pub(super) searches: Searches,
     /// How much was found of it.
@@ -157,6 +162,7 @@ impl State {
             heard_until: None,
             as_of: None,
             sweep_at: now + SWEEP_INTERVAL,
+            suspects: Suspects::default(),
             searches: Searches::new(Allowed::all()),
             remembered: Found::default(),
             keys: KeyShares::new(usize::MAX),
@@ -281,14 +287,17 @@ impl State {
             return Step::Scan(scan);
         }
         let known = (&self.cache, &self.subscriptions);
-        let batch = batch::take(&mut self.schedule, known, tracked, now);
-        if !batch.is_empty() {
+        let taken = batch::take(&mut self.schedule, known, &mut self.suspects, tracked, now);
+        self.refuse(&taken.put_off, now);
+        if !taken.reads.is_empty() {
             self.sent_at = now;
             let begin = |id: ReadId| {
                 let cause = self.cache.begin(id, now);
                 Due { id, read: self.cache.slot(id).read.clone(), cause }
             };
-            return Step::Read(batch.into_iter().map(begin).collect());
+            let batch: Vec<Due> = taken.reads.into_iter().map(begin).collect();
+            self.suspects.sent(batch.iter().map(|due| &due.read));
+            return Step::Read(batch);
         }
         if let Some(scan) = self.searches.begin(Duration::ZERO, now) {
             self.sent_at = now;
@@ -307,6 +316,7 @@ impl State {
     /// Stores what became of a batch and tells the streams what is news to them.
     pub fn finish(&mut self, batch: Vec<Due>, replies: Vec<Result<Reply, Fault>>, now: Instant) {
         self.answered();
+        self.suspects.answered();
         let tracked = self.announced_until().is_some();
         let lasting = |reply: Reply| Reply {
             lasts: if tracked { reply.lasts } else { Lasts::Unknown },
@@ -317,6 +327,23 @@ impl State {
             self.cache.finish(id, &read, reply.map(lasting), (self.as_of, now));
             touched.extend(self.subscriptions.users(id));
         }
+        self.settle_all(touched, now);
+    }
+
+    /// Answers reads that are not to be sent with the reason.
+    fn refuse(&mut self, put_off: &BTreeSet<ReadId>, now: Instant) {
+        let mut touched = Vec::new();
+        for id in put_off {
+            let read = self.cache.slot(*id).read.clone();
+            let Some(fault) = self.suspects.put_off(&read, now).cloned() else { continue };
+            self.cache.begin(*id, now);
+            self.cache.finish(*id, &read, Err(fault), (None, now));
+            touched.extend(self.subscriptions.users(*id));
+        }
+        self.settle_all(touched, now);
+    }
+
+    fn settle_all(&mut self, mut touched: Vec<SubscriptionId>, now: Instant) {
         touched.sort_unstable();
         touched.dedup();
         for id in touched {
@@ -358,6 +385,9 @@ impl State {
     /// Notes that there is no link, and why.
     pub fn link_down(&mut self, fault: Fault, now: Instant) {
         self.suspect_all(self.announced_until());
+        let is_used = |read: &Read| self.cache.find(read).is_some();
+        let put_off = self.suspects.link_ended(&fault, is_used, now);
+        self.notes.extend(put_off.into_iter().map(|read| Note::PutOff(read, fault.clone())));
         self.link = LinkState::Down(fault);
         self.sweep(now);
         self.look_again(now);

@@ -24,6 +24,7 @@ mod keys;
 mod layouts;
 mod lifecycle;
 mod limits;
+mod members;
 mod metadata;
 mod other_language;
 mod outage;

@@ -11,6 +11,7 @@ mod outages;
 mod patterns;
 mod shares;
 mod streams;
+mod suspects;
 mod truth;
 
 use std::{sync::Arc, time::Duration};

@@ -5,7 +5,7 @@
 mod keys;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -38,6 +38,8 @@ struct Server {
     tracked: bool,
     refusing: Option<Fault>,
     failing: HashMap<Name, Fault>,
+    poisonous: HashSet<Name>,
+    poisonings: Vec<(Instant, usize)>,
     breaking: bool,
     latency: Duration,
     link: usize,
@@ -63,6 +65,8 @@ impl Redis {
             tracked,
             refusing: None,
             failing: HashMap::new(),
+            poisonous: HashSet::new(),
+            poisonings: vec![],
             breaking: false,
             latency: Duration::from_millis(1),
             link: 0,
@@ -184,6 +188,18 @@ impl Redis {
         }
     }
 
+    /// Lets every batch with this key end its connection, or no more.
+    pub fn poison(&self, key: &str, poisons: bool) {
+        let poisonous = &mut self.server().poisonous;
+        poisonous.retain(|known| *known != key.into());
+        poisonous.extend(poisons.then(|| key.into()));
+    }
+
+    /// When such a key ended a connection, and how many reads the batch had.
+    pub fn poisonings(&self) -> Vec<(Instant, usize)> {
+        self.server().poisonings.clone()
+    }
+
     /// Lets every step of a search fail alone, or succeed again.
     pub fn refuse_scans(&self, refuses: bool) {
         self.server().scan_fault = refuses.then(|| Fault::Refused("NOPERM".to_owned()));
@@ -253,6 +269,14 @@ impl Redis {
 }
 
 impl Server {
+    fn is_poisoned_by(&mut self, reads: &[Read]) -> bool {
+        let is_poisoned = reads.iter().any(|read| self.poisonous.contains(read.keys()[0]));
+        if is_poisoned {
+            self.poisonings.push((Instant::now(), reads.len()));
+        }
+        is_poisoned
+    }
+
     fn answer(&mut self, reads: &[Read]) -> Vec<Result<Reply, Fault>> {
         self.batches.push(reads.len());
         let mut replies = vec![];
@@ -320,6 +344,10 @@ impl Link for Connection {
         sleep(latency).await;
         self.redis.responds().await;
         self.check()?;
+        if self.redis.server().is_poisoned_by(reads) {
+            self.redis.cut();
+            return Err(Fault::Unreachable("it sent too much".to_owned()));
+        }
         let (replies, earlier) = {
             let mut server = self.redis.server();
             (server.answer(reads), server.keys.announcements.len())

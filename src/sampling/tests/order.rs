@@ -12,20 +12,27 @@ const MOVES: [(&str, &str); 4] =
     [("a", "unacked"), ("b", "unacked"), ("one", "two"), ("two", "three")];
 
 /// Waiting keys, keys of what is in flight, and how many jobs are in them at least.
-const FLOWS: [(&str, &str, f64); 5] = [
+const FLOWS: [(&str, &str, f64); 6] = [
     ("a", "unacked", 20.0),
     ("b", "unacked", 20.0),
     ("two", "three", 20.0),
     ("one", "two,three", 40.0),
     ("one,two", "three", 40.0),
+    ("bull:q:wait", "bull:q:active", 20.0),
 ];
 
 fn subject_of((waiting, in_flight, _): (&str, &str, f64)) -> Arc<Subject> {
+    if waiting.starts_with("bull:") {
+        let bull = subject(&[("layout", "bullmq"), ("queue", "q"), ("orphans", "ignore")]);
+        // Nothing is to be made up for by what was counted before.
+        let trigger = Trigger { blind_window: Duration::ZERO, ..(*bull.trigger).clone() };
+        return Subject::new("ns".to_owned(), "bull".to_owned(), Arc::new(trigger));
+    }
     subject(&[("waiting", waiting), ("inFlight", in_flight)])
 }
 
 fn fill(redis: &Redis) {
-    ["a", "b", "one", "two"].iter().for_each(|key| redis.size(key, 20));
+    ["a", "b", "one", "two", "bull:q:wait"].iter().for_each(|key| redis.size(key, 20));
 }
 
 /// Other clients move a job now and then, also between two reads of one batch.
@@ -75,6 +82,16 @@ async fn find_missed(tracked: bool, seed: u64) -> Option<String> {
         }
     }
     None
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_flow_counts_its_jobs() {
+    let world = World::tracked().await;
+    fill(&world.redis);
+    world.redis.size("two", 20);
+    for flow in FLOWS {
+        assert_eq!(fresh(&world.ask(&subject_of(flow)).await), Some(flow.2), "{flow:?}");
+    }
 }
 
 fn in_paused_time<T>(test: impl Future<Output = T>) -> T {

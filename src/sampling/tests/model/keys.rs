@@ -57,6 +57,12 @@ impl Keys {
     pub(super) fn answer(&mut self, read: &Read) -> Answer {
         let [key] = read.keys();
         self.armed.insert(key.clone());
-        self.answers.get(key).cloned().unwrap_or(Answer::Missing)
+        match (read, self.answers.get(key)) {
+            (_, None) => Answer::Missing,
+            (Read::Each(_), Some(Answer::Size(size))) => {
+                Answer::Each { counted: *size, examined: *size, beyond: 0 }
+            }
+            (_, Some(answer)) => answer.clone(),
+        }
     }
 }

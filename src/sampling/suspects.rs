@@ -1,0 +1,176 @@
+//! Reads that may have ended a link: they look at the members of a collection, and were under way when
+//! it went.
+//!
+//! Pure. What members have may be of any length, so that one reply can be more than a link carries.
+//! Such a read would go out with all others after each reconnect, and nobody would be answered as long
+//! as its key stands. So a suspect is read alone until it is answered, and is put off when it ends
+//! the link alone as well. Reads that look alike are one question, and one suspect. It does not know
+//! what is due, or what a caller is told.
+
+use std::{
+    collections::{HashMap, hash_map::Entry},
+    time::Duration,
+};
+
+use crate::{
+    layouts::{Each, Name, Read},
+    limits,
+    time::Instant,
+};
+
+use super::source::Fault;
+
+/// The suspects of one connection, and what is under way on its link.
+#[derive(Debug, Default)]
+pub struct Suspects {
+    /// By the first of their reads, with no text of its own.
+    known: HashMap<Each, Suspect>,
+    /// The batch that is not answered yet, if it looks at members.
+    under_way: Vec<Read>,
+    /// Since when suspects are kept back for reads that are none.
+    kept_back_since: Option<Instant>,
+    /// Whether it is their turn when they were kept back for long.
+    gave_way: bool,
+}
+
+#[derive(Debug)]
+struct Suspect {
+    /// One of its reads.
+    read: Read,
+    /// How often in a row it ended a link alone.
+    alone: u32,
+    /// Until when it is not sent, and why.
+    put_off: Option<(Instant, Fault)>,
+}
+
+impl Suspects {
+    fn of(&self, read: &Read) -> Option<&Suspect> {
+        if self.known.is_empty() {
+            return None;
+        }
+        self.known.get(&question(read)?)
+    }
+
+    /// Whether a read may have ended a link since it was last answered.
+    pub fn has(&self, read: &Read) -> bool {
+        self.of(read).is_some()
+    }
+
+    /// Why a read is not to be sent now, if so.
+    pub fn put_off(&self, read: &Read, now: Instant) -> Option<&Fault> {
+        let (until, fault) = self.of(read)?.put_off.as_ref()?;
+        (now < *until).then_some(fault)
+    }
+
+    /// Which of these reads are to be sent next: those of the suspect that ended the fewest links alone,
+    /// so that those that met an outage do not wait for the one that makes them.
+    pub fn choose<I: Copy>(&self, ready: &[(I, &Read)]) -> Vec<I> {
+        let ended = |read: &Read| self.of(read).map_or(0, |suspect| suspect.alone);
+        let Some((_, first)) = ready.iter().min_by_key(|(_, read)| ended(read)) else {
+            return vec![];
+        };
+        let alike = ready.iter().filter(|(_, read)| is_alike(first, read));
+        alike.map(|(id, _)| *id).collect()
+    }
+
+    /// Whether suspects that are due are sent now. Other reads that are due come first; where there are
+    /// always some, they take turns after a while.
+    pub fn take_turn(&mut self, others_are_due: bool, now: Instant) -> bool {
+        let since = *self.kept_back_since.get_or_insert(now);
+        let is_long = now >= since + limits::SUSPECT_PATIENCE;
+        let is_turn = !others_are_due || is_long && self.gave_way;
+        self.gave_way = !is_turn;
+        is_turn
+    }
+
+    /// Notes that no suspect is due.
+    pub fn none_is_due(&mut self) {
+        self.kept_back_since = None;
+    }
+
+    /// Notes what is sent.
+    pub fn sent<'r>(&mut self, batch: impl Iterator<Item = &'r Read> + Clone) {
+        self.under_way.clear();
+        if batch.clone().any(looks_at_members) {
+            self.under_way.extend(batch.cloned());
+        }
+    }
+
+    /// Notes that what was sent is answered: it ended no link.
+    pub fn answered(&mut self) {
+        let answered = std::mem::take(&mut self.under_way);
+        if !self.known.is_empty() {
+            answered.iter().filter_map(question).for_each(|question| {
+                self.known.remove(&question);
+            });
+        }
+    }
+
+    /// Notes that the link ended, and tells which reads are put off for that for the first time. What
+    /// was under way may have ended it; `is_used` tells of suspects whether anybody still asks for them.
+    pub fn link_ended(
+        &mut self,
+        fault: &Fault,
+        is_used: impl Fn(&Read) -> bool,
+        now: Instant,
+    ) -> Vec<Read> {
+        self.kept_back_since = None;
+        let batch = std::mem::take(&mut self.under_way);
+        let is_alone = batch.iter().all(|read| is_alike(&batch[0], read));
+        let of_members: HashMap<Each, Read> =
+            batch.into_iter().filter_map(|read| Some((question(&read)?, read))).collect();
+        let mut put_off = Vec::new();
+        for (question, read) in of_members {
+            match self.known.entry(question) {
+                Entry::Vacant(place) => {
+                    place.insert(Suspect { read, alone: 0, put_off: None });
+                }
+                Entry::Occupied(known) => {
+                    let suspect = known.into_mut();
+                    suspect.read = read;
+                    if is_alone {
+                        suspect.ended(fault, now);
+                        put_off.extend((suspect.alone == 2).then(|| suspect.read.clone()));
+                    }
+                }
+            }
+        }
+        self.known.retain(|_, suspect| is_used(&suspect.read));
+        put_off
+    }
+}
+
+impl Suspect {
+    /// Notes that it ended the link alone. The first time may have been an outage that came just then.
+    fn ended(&mut self, fault: &Fault, now: Instant) {
+        let (first, longest) = limits::SUSPECT_PAUSES;
+        let pause = match self.alone {
+            0 => Duration::ZERO,
+            before => longest.min(first * 2u32.saturating_pow(before.min(16) - 1)),
+        };
+        self.alone = self.alone.saturating_add(1);
+        self.put_off = Some((now + pause, fault.clone()));
+    }
+}
+
+/// What all reads have in common that look alike, if this one looks at members.
+fn question(read: &Read) -> Option<Each> {
+    let Read::Each(each) = read else { return None };
+    let mut question = Each::clone(each);
+    if let Some(filter) = &mut question.filter {
+        filter.is = Name::from("").into();
+    }
+    Some(question)
+}
+
+fn looks_at_members(read: &Read) -> bool {
+    matches!(read, Read::Each(_))
+}
+
+/// Whether both are one question about members.
+fn is_alike(one: &Read, other: &Read) -> bool {
+    match (one, other) {
+        (Read::Each(one), Read::Each(other)) => one.looks_alike(other),
+        _ => false,
+    }
+}
