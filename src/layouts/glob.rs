@@ -6,31 +6,20 @@
 //! tolerates in a broken pattern is refused here, since it rarely means what was written.
 
 mod inclusion;
+mod step;
 
 use std::fmt;
 
 use crate::limits;
 
 use super::read::Name;
+use step::{Step, Steps};
 
-/// One pattern.
+/// One pattern. It holds its text and nothing else; clones share it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Glob {
     /// As it is written, and as Redis would take it.
     text: Name,
-    steps: Box<[Step]>,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Step {
-    /// `*`: any bytes, also none.
-    Many,
-    /// `?`: any one byte.
-    One,
-    /// This byte.
-    Byte(u8),
-    /// A byte within one of these ranges, or within none if `inverted`.
-    Class { inverted: bool, ranges: Vec<(u8, u8)> },
 }
 
 /// Why a text is no pattern.
@@ -65,48 +54,41 @@ impl Glob {
         if text.len() > limits::NAME_BYTES {
             return Err(GlobError::Long);
         }
-        let mut steps = Vec::new();
-        let mut bytes = text.bytes();
-        while let Some(byte) = bytes.next() {
-            let step = match byte {
-                b'*' => Step::Many,
-                b'?' => Step::One,
-                b'[' => parse_class(&mut bytes)?,
-                b'\\' => Step::Byte(bytes.next().ok_or(GlobError::Backslash)?),
-                _ => Step::Byte(byte),
-            };
-            if step != Step::Many || steps.last() != Some(&Step::Many) {
-                steps.push(step);
-            }
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            (_, rest) = step::read(rest)?;
         }
-        Ok(Self { text: text.into(), steps: steps.into() })
+        Ok(Self { text: text.into() })
+    }
+
+    fn steps(&self) -> Steps<'_> {
+        Steps(self.text.as_bytes())
     }
 
     /// Whether the whole name matches. Only the last star is ever tried again, since an earlier
     /// one could not do better: at most pattern × name steps.
     #[must_use]
     pub fn matches(&self, name: &[u8]) -> bool {
-        let (mut at, mut step) = (0, 0);
-        let mut last_star: Option<(usize, usize)> = None;
+        let (mut at, mut rest) = (0, self.text.as_bytes());
+        let mut last_star: Option<(&[u8], usize)> = None;
         while at < name.len() {
-            let taken = self.steps.get(step).map(|step| (step, step.takes(name[at])));
-            match (taken, last_star) {
-                (Some((Step::Many, _)), _) => {
-                    step += 1;
-                    last_star = Some((step, at));
+            match (step::first(rest), last_star) {
+                (Some((Step::Many, after)), _) => {
+                    rest = after;
+                    last_star = Some((after, at));
                 }
-                (Some((Step::One | Step::Byte(_) | Step::Class { .. }, true)), _) => {
-                    step += 1;
+                (Some((step, after)), _) if step.takes(name[at]) => {
+                    rest = after;
                     at += 1;
                 }
                 (_, Some((after_star, from))) => {
-                    (step, at) = (after_star, from + 1);
+                    (rest, at) = (after_star, from + 1);
                     last_star = Some((after_star, at));
                 }
                 (_, None) => return false,
             }
         }
-        self.steps[step..].iter().all(|step| *step == Step::Many)
+        Steps(rest).all(|step| step == Step::Many)
     }
 
     /// The pattern as it is written.
@@ -118,40 +100,58 @@ impl Glob {
     /// The pattern of the names that have these bytes before and after one that matches.
     #[must_use]
     pub fn within(&self, before: &[u8], after: &[u8]) -> Self {
-        let plain = |bytes: &[u8]| bytes.iter().copied().map(Step::Byte).collect::<Vec<_>>();
         let text = [&escape(before), self.text.as_bytes(), &escape(after)].concat();
-        let steps = [&plain(before), &*self.steps, &plain(after)].concat();
-        Self { text: Name::new(text), steps: steps.into() }
+        Self { text: Name::new(text) }
     }
 
     /// The pattern of the names that have a colon and anything after one that matches.
     #[must_use]
     pub fn and_a_part(&self) -> Self {
-        let text = [self.text.as_bytes(), b":*"].concat();
-        let steps = [&*self.steps, &[Step::Byte(b':'), Step::Many]].concat();
-        Self { text: Name::new(text), steps: steps.into() }
+        Self { text: Name::new([self.text.as_bytes(), b":*"].concat()) }
+    }
+
+    /// A pattern with so many stars at most that matches whatever this one matches, and perhaps more: it
+    /// ends with the last star that it may have.
+    #[must_use]
+    pub fn up_to_star(&self, most: usize) -> Name {
+        let text = self.text.as_bytes();
+        let (mut steps, mut stars) = (self.steps(), 0);
+        while let Some(step) = steps.next() {
+            stars += usize::from(step == Step::Many);
+            if stars == most && steps.clone().any(|step| step == Step::Many) {
+                return Name::new(&text[..text.len() - steps.0.len()]);
+            }
+        }
+        self.text.clone()
     }
 
     /// The bytes with which every name begins that matches.
     #[must_use]
     pub fn prefix(&self) -> Vec<u8> {
-        self.steps.iter().map_while(Step::byte).collect()
+        self.steps().map_while(Step::byte).collect()
     }
 
     /// The bytes that it gives itself: of two patterns that match, the one that gives more is the
     /// narrower one.
     pub fn given(&self) -> impl Iterator<Item = u8> {
-        self.steps.iter().filter_map(Step::byte)
+        self.steps().filter_map(Step::byte)
     }
 
     /// Whether every name that matches the other is sure to match this one too. (`false` says
     /// nothing.)
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        match self.steps.split_last() {
-            Some((Step::Many, before)) => other.steps.starts_with(before),
-            Some((Step::One | Step::Byte(_) | Step::Class { .. }, _)) | None => self == other,
+        let (mut own, mut others) = (self.steps(), other.steps());
+        while let Some(step) = own.next() {
+            // What follows all that both have in common may be anything.
+            if step == Step::Many && own.0.is_empty() {
+                return true;
+            }
+            if others.next() != Some(step) {
+                return false;
+            }
         }
+        self == other
     }
 
     /// Whether no name can match both, as far as the bytes tell with which they begin.
@@ -174,59 +174,11 @@ impl fmt::Debug for Glob {
     }
 }
 
-impl Step {
-    fn byte(&self) -> Option<u8> {
-        match self {
-            Self::Byte(byte) => Some(*byte),
-            Self::Many | Self::One | Self::Class { .. } => None,
-        }
-    }
-
-    fn takes(&self, byte: u8) -> bool {
-        match self {
-            Self::Many => false,
-            Self::One => true,
-            Self::Byte(own) => *own == byte,
-            Self::Class { inverted, ranges } => {
-                ranges.iter().any(|(low, high)| (*low..=*high).contains(&byte)) != *inverted
-            }
-        }
-    }
-}
-
 /// The text of the pattern that these bytes alone match.
 pub(super) fn escape(bytes: &[u8]) -> Vec<u8> {
     let is_special = |byte: &u8| b"*?[]\\".contains(byte);
     let escaped = |byte: &u8| is_special(byte).then_some(b'\\').into_iter().chain([*byte]);
     bytes.iter().flat_map(escaped).collect()
-}
-
-/// What follows a `[`, to its `]`. As in Redis a range may be written either way round, a `]`
-/// closes also as the first member, and within a range nothing is special.
-fn parse_class(bytes: &mut std::str::Bytes<'_>) -> Result<Step, GlobError> {
-    let inverted = bytes.clone().next() == Some(b'^');
-    if inverted {
-        bytes.next();
-    }
-    let mut ranges = Vec::new();
-    loop {
-        let byte = bytes.next().ok_or(GlobError::Unclosed)?;
-        let mut ahead = bytes.clone();
-        let range = match (byte, ahead.next(), ahead.next()) {
-            (b'\\', Some(escaped), _) => {
-                bytes.next();
-                (escaped, escaped)
-            }
-            (b']', _, _) if ranges.is_empty() => return Err(GlobError::EmptyClass),
-            (b']', _, _) => return Ok(Step::Class { inverted, ranges }),
-            (low, Some(b'-'), Some(high)) => {
-                *bytes = ahead;
-                (low.min(high), low.max(high))
-            }
-            (byte, _, _) => (byte, byte),
-        };
-        ranges.push(range);
-    }
 }
 
 #[cfg(test)]
@@ -290,6 +242,34 @@ mod tests {
         assert!(!Glob::parse("*a*a*a*a*a*a*a*b").unwrap().matches(&b"a".repeat(1024)));
     }
 
+    #[test]
+    fn a_pattern_holds_its_text_and_clones_share_it() {
+        assert_eq!(size_of::<Glob>(), size_of::<Name>());
+        let pattern = Glob::parse(&"?".repeat(limits::NAME_BYTES)).unwrap();
+        let whole = pattern.within(b"before", b"after");
+        assert_eq!(whole.text().as_bytes().len(), limits::NAME_BYTES + 11);
+        assert_eq!(whole.clone().text().as_bytes().as_ptr(), whole.text().as_bytes().as_ptr());
+    }
+
+    #[test]
+    fn a_pattern_is_cut_after_the_last_star_that_it_may_have() {
+        for (pattern, cut) in [
+            ("emails", "emails"),
+            ("*a*", "*a*"),
+            ("a*b*c", "a*b*c"),
+            ("a**b***", "a**b***"),
+            ("a*b*c*", "a*b*"),
+            ("*a*b*c*d", "*a*"),
+            ("**a***b**c*d", "**a***"),
+            (r"\*\**[*]*?[^*\]]*[a]", r"\*\**[*]*"),
+            (r"[*]*\\*\[*]*", r"[*]*\\*"),
+            (r"[^*]?[*-a]*", r"[^*]?[*-a]*"),
+        ] {
+            let glob = Glob::parse(pattern).unwrap();
+            assert_eq!(glob.up_to_star(2).to_string(), cut, "{pattern}");
+        }
+    }
+
     /// Redis's own matcher, sentence for sentence, for patterns that parse.
     fn redis(pattern: &[u8], name: &[u8]) -> bool {
         match (pattern, name) {
@@ -342,6 +322,8 @@ mod tests {
         assert!(
             covers("a*", "a*") && covers("a*", "a?b") && covers("*", "x*y") && covers("a", "a")
         );
+        assert!(covers(r"\a*", "ab") && covers("[c-a]**", "[a-c]b") && covers("a**", "a*"));
+        assert!(!covers("[^a]*", "[a]b") && !covers("a*b", "a*b*") && !covers("a?", "a"));
         assert!(!covers("a*b", "a*") && !covers("a*", "b*") && !covers(r"a\*", "a*"));
     }
 
@@ -366,6 +348,13 @@ mod tests {
                 for name in names {
                     let theirs = redis(pattern.as_bytes(), name.as_bytes());
                     prop_assert_eq!(glob.matches(name.as_bytes()), theirs, "{} {}", pattern, name);
+                    for stars in 1..3 {
+                        let cut = glob.up_to_star(stars).to_string();
+                        let more = Glob::parse(&cut).unwrap();
+                        let has = more.steps().filter(|step| *step == Step::Many).count();
+                        prop_assert!(has <= stars, "{} of {}", cut, pattern);
+                        prop_assert!(!theirs || more.matches(name.as_bytes()), "{} of {}", cut, pattern);
+                    }
                 }
             }
         }

@@ -5,13 +5,17 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::{super::each::Around, Glob, Step};
+use super::{
+    super::each::Around,
+    Glob,
+    step::{self, Step},
+};
 
 /// Sets of places that are looked at. A pattern that takes more is taken for one that does not match
 /// all; those that people write take a few more than they have signs.
 const SETS: usize = 256;
 
-/// The places in a pattern, before its steps, at which a name may be so far.
+/// The places in a pattern's text, before its signs, at which a name may be so far.
 type Places = BTreeSet<usize>;
 
 impl Glob {
@@ -26,7 +30,7 @@ impl Glob {
         while let Some(places) = open.pop() {
             let ended =
                 after.as_bytes().iter().fold(places.clone(), |at, byte| self.next(&at, *byte));
-            if !ended.contains(&self.steps.len()) || seen.len() > SETS {
+            if !ended.contains(&self.text.as_bytes().len()) || seen.len() > SETS {
                 return false;
             }
             for byte in &bytes {
@@ -39,22 +43,29 @@ impl Glob {
         true
     }
 
+    /// The sign at a place, and the place after it; `None` at the end.
+    fn at(&self, place: usize) -> Option<(Step<'_>, usize)> {
+        let text = self.text.as_bytes();
+        let (step, rest) = step::first(&text[place..])?;
+        Some((step, text.len() - rest.len()))
+    }
+
     /// Where a name may be after one byte more.
     fn next(&self, places: &Places, byte: u8) -> Places {
-        let after = |place: &usize| match self.steps.get(*place) {
-            Some(Step::Many) => Some(*place),
-            Some(step @ (Step::One | Step::Byte(_) | Step::Class { .. })) => {
-                step.takes(byte).then_some(place + 1)
-            }
-            None => None,
+        let after = |place: &usize| match self.at(*place)? {
+            (Step::Many, _) => Some(*place),
+            (step, after) => step.takes(byte).then_some(after),
         };
         self.with_stars(places.iter().filter_map(after).collect())
     }
 
     /// A star may stand for nothing.
     fn with_stars(&self, mut places: Places) -> Places {
-        let is_star = |place: &usize| self.steps.get(*place) == Some(&Step::Many);
-        let behind: Vec<usize> = places.iter().filter(|at| is_star(at)).map(|at| at + 1).collect();
+        let behind_star = |place: &usize| match self.at(*place)? {
+            (Step::Many, after) => Some(after),
+            (Step::One | Step::Byte(_) | Step::Class(_), _) => None,
+        };
+        let behind: Vec<usize> = places.iter().filter_map(behind_star).collect();
         // No two stars follow each other.
         places.extend(behind);
         places
@@ -63,15 +74,15 @@ impl Glob {
     /// Bytes of which one behaves like any byte that there is: the pattern tells no more apart.
     fn telling_bytes(&self) -> BTreeSet<u8> {
         let mut bytes = BTreeSet::from([0]);
-        for step in &self.steps {
-            let ranges: &[(u8, u8)] = match step {
-                Step::Many | Step::One => &[],
-                Step::Byte(byte) => &[(*byte, *byte)],
-                Step::Class { ranges, .. } => ranges,
-            };
-            for (low, high) in ranges {
-                bytes.insert(*low);
-                bytes.extend(high.checked_add(1));
+        let mut tell = |(low, high): (u8, u8)| {
+            bytes.insert(low);
+            bytes.extend(high.checked_add(1));
+        };
+        for step in self.steps() {
+            match step {
+                Step::Many | Step::One => {}
+                Step::Byte(byte) => tell((byte, byte)),
+                Step::Class(class) => class.ranges().for_each(&mut tell),
             }
         }
         bytes
