@@ -28,6 +28,9 @@ pub const NAME_BYTES: usize = 1024;
 pub const KEYS_PER_TRIGGER: usize = 64;
 /// Patterns among them. Each is looked for by SCANs of its own.
 pub const PATTERNS_PER_TRIGGER: usize = 8;
+/// Searches that those patterns may make together: each makes one for every form that a key of its queues
+/// has, counted before those are left out that another one covers. Eight patterns of Celery's queues with ten priority steps and leases make 96.
+pub const SEARCHES_PER_TRIGGER: usize = 128;
 /// Queues that the patterns of one trigger may stand for. All of them are read when they change, so
 /// more of them make a batch long and a call slow.
 pub const QUEUES_FOUND: usize = 1_000;
@@ -80,8 +83,13 @@ pub const STREAMS: usize = 100_000;
 /// Triggers that one namespace may have by default, over all connections: less than half of what
 /// one connection remembers, so that no two namespaces fill it.
 pub const NAMESPACE_TRIGGERS: usize = 20_000;
-/// Keys that those triggers may name together by default.
+/// Keys that those triggers may name together by default, and that their patterns find.
 pub const NAMESPACE_KEYS: usize = 100_000;
+/// Bytes of memory that are free with each of those keys: a name of some 300 bytes and the question about
+/// it. What is held beyond that counts for more keys, so that their number bounds the bytes: 50 MB.
+pub const KEY_FOOTPRINT: usize = 512;
+/// Bytes that are free with each trigger, beside its keys.
+pub const TRIGGER_FOOTPRINT: usize = 4 * 1024;
 /// Streams that one namespace may have open by default.
 pub const NAMESPACE_STREAMS: usize = 40_000;
 /// Searches for the keys of its patterns that one namespace may have by default: one or two for most
@@ -94,6 +102,11 @@ pub const NAMESPACE_HEARTBEATS: usize = 8;
 pub const SUBJECTS: usize = 50_000;
 /// Bytes of names and metadata of a request that is kept so; a larger one is parsed each time.
 pub const SUBJECT_BYTES: usize = 2 * 1024;
+/// Bytes of memory that such a trigger may hold, which patterns make of few bytes of a request; one that
+/// holds more is parsed each time. Most hold one to four thousand.
+pub const SUBJECT_FOOTPRINT: usize = 64 * 1024;
+/// Bytes of memory that all of them may hold. The triggers that are remembered are the same ones.
+pub const SUBJECTS_FOOTPRINT: usize = 96 * 1024 * 1024;
 /// How long a trigger is remembered after its last call when no stream is open on it.
 pub const TRIGGER_MEMORY: Duration = Duration::from_mins(10);
 

@@ -166,7 +166,7 @@ fn searched(layout: &Layout) -> Option<String> {
             });
         }
     }
-    let search = layout.search(&arguments)?;
+    let search = layout.search(&arguments).ok()??;
     let key = |wild: &Wild| {
         let kind = wild.kind.map(|kind| format!(" ({})", kind.type_name())).unwrap_or_default();
         format!("`{}`{kind}", wild.glob)

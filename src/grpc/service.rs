@@ -33,7 +33,7 @@ use super::{
     routes::Routes,
     status::Refusal,
     stream::{self, Lease, Responses},
-    subjects::Subjects,
+    subjects::{Asked, Subjects},
     tenants::Tenants,
 };
 
@@ -101,10 +101,20 @@ impl Service {
         Ok(self.0.routes.find(&subject.namespace, &subject.trigger)?)
     }
 
+    /// The sampler that answers for a subject whose namespace may ask it and has room for it. Only such a
+    /// subject is kept for the next call.
+    fn admit(&self, asked: &Asked) -> Result<&Sampler, Refusal> {
+        let sampler = self.sampler(&asked.subject)?;
+        self.0.tenants.admit(&asked.subject, sampler.name(), Instant::now())?;
+        self.0.subjects.keep(asked);
+        Ok(sampler)
+    }
+
     /// What KEDA may be told about a subject now.
-    async fn verdict(&self, subject: &Arc<Subject>) -> Result<Verdict, Refusal> {
-        let sampler = self.sampler(subject)?;
-        self.0.tenants.admit(subject, sampler.name(), Instant::now())?;
+    async fn verdict(&self, reference: ScaledObjectRef) -> Result<Verdict, Refusal> {
+        let asked = self.0.subjects.of(reference)?;
+        let sampler = self.admit(&asked)?;
+        let subject = &asked.subject;
         match self.remembered(subject, sampler.current(subject).await)? {
             Observation::Fresh(verdict) | Observation::Stale { verdict, .. } => Ok(verdict),
             Observation::Unavailable(why) => Err(Refusal::Unavailable(why)),
@@ -160,15 +170,13 @@ impl Service {
     }
 
     async fn is_active(&self, reference: ScaledObjectRef) -> Result<IsActiveResponse, Refusal> {
-        let subject = self.0.subjects.of(reference)?;
-        let verdict = self.verdict(&subject).await?;
+        let verdict = self.verdict(reference).await?;
         Ok(encode::activity(verdict.active))
     }
 
     async fn metrics(&self, request: GetMetricsRequest) -> Result<GetMetricsResponse, Refusal> {
         let (reference, metric_name) = decode::metric(request)?;
-        let subject = self.0.subjects.of(reference)?;
-        let verdict = self.verdict(&subject).await?;
+        let verdict = self.verdict(reference).await?;
         Ok(encode::value(&verdict, metric_name))
     }
 
@@ -178,12 +186,11 @@ impl Service {
     }
 
     fn activity(&self, reference: ScaledObjectRef) -> Result<Responses<IsActiveResponse>, Refusal> {
-        let subject = self.0.subjects.of(reference)?;
-        let sampler = self.sampler(&subject)?;
-        self.0.tenants.admit(&subject, sampler.name(), Instant::now())?;
+        let asked = self.0.subjects.of(reference)?;
+        let (sampler, subject) = (self.admit(&asked)?, &asked.subject);
         // First, since a lease keeps what it counts, and a trigger that is not remembered counts no more.
-        let watch = self.remembered(&subject, sampler.watch(&subject))?;
-        let lease = self.lease(Method::StreamIsActive, &subject)?;
+        let watch = self.remembered(subject, sampler.watch(subject))?;
+        let lease = self.lease(Method::StreamIsActive, subject)?;
         Ok(stream::activity(lease, watch, self.0.timing, Arc::clone(&self.0.budget)))
     }
 
@@ -191,7 +198,7 @@ impl Service {
         &self,
         reference: ScaledObjectRef,
     ) -> Result<Responses<GetMetricSpecResponse>, Refusal> {
-        let subject = self.0.subjects.of(reference)?;
+        let Asked { subject, .. } = self.0.subjects.of(reference)?;
         let spec = self.spec(&subject)?;
         Ok(stream::spec(self.lease(Method::StreamMetricSpec, &subject)?, spec))
     }
@@ -224,7 +231,7 @@ impl ExternalScaler for Service {
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
         let _call = self.call();
         let subject = self.0.subjects.of(request.into_inner());
-        let answer = subject.map_err(Refusal::from).and_then(|subject| self.spec(&subject));
+        let answer = subject.map_err(Refusal::from).and_then(|asked| self.spec(&asked.subject));
         self.respond(Method::GetMetricSpec, answer)
     }
 

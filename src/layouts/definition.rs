@@ -3,7 +3,11 @@
 //! It is apart because the same format serves the built-in files and `[layouts.NAME]` of the
 //! config. It knows the format's rules and nothing of any framework.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
@@ -276,6 +280,15 @@ impl Definition {
             let first = patterns.next()?;
             patterns.find(|name| *name != first).map(|second| [first, second])
         })
+    }
+
+    /// The parameters without a pattern of which each value makes another key to look for.
+    pub(super) fn multiplying(&self, arguments: &Arguments) -> BTreeSet<&str> {
+        let has_pattern =
+            |name: &str| arguments.patterns().iter().any(|pattern| pattern.parameter == name);
+        let templates = self.found_by.iter().map(|found| &found.key).chain(self.keys(arguments));
+        let names = templates.flat_map(Template::parameters);
+        names.filter(|name| !has_pattern(name) && arguments.values(name).len() > 1).collect()
     }
 
     /// The forms of the keys that a queue of a pattern may have, and of those that only look so.

@@ -19,6 +19,7 @@ mod definition;
 mod each;
 mod expression;
 mod flaw;
+mod footprint;
 mod glob;
 mod heard;
 mod parameter;
@@ -41,13 +42,14 @@ pub use count::{Count, Counts};
 pub use definition::DefinitionError;
 pub use each::{Around, Ask, Collection, Each, Filter, Matching, Wanted};
 pub use expression::{Expression, Weight};
+pub use footprint::{Footprint, share_of};
 pub use glob::{Glob, GlobError};
 pub use heard::{Channel, Heard, Station, Whose};
 pub use parameter::{Argument, Arguments, Parameter, ParameterKind, Pattern, words};
 pub use plan::{Beyond, MissingGroup, Part, Plan, States, Term};
 pub use reach::Reach;
 pub use read::{Members, Name, Read, Scores, Test, Unit};
-pub use search::{Found, Kind, Search, Wild};
+pub use search::{Found, Kind, Search, Sprawl, Wild};
 
 /// The layouts that come with penstock: name and definition.
 pub const BUILTIN: &[(&str, &str)] = &[
@@ -145,8 +147,10 @@ impl Layout {
     }
 
     /// What is to be looked for because of the patterns in these arguments; `None` without any.
-    #[must_use]
-    pub fn search(&self, arguments: &Arguments) -> Option<Search> {
+    ///
+    /// # Errors
+    /// [`Sprawl`] if that would be more than one trigger may have looked for.
+    pub fn search(&self, arguments: &Arguments) -> Result<Option<Search>, Sprawl> {
         Search::new(self, arguments)
     }
 }

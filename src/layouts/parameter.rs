@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::{limits, time};
 
-use super::{allowed::Allowed, expression::Weight, glob::Glob, read::Name};
+use super::{allowed::Allowed, expression::Weight, footprint::Footprint, glob::Glob, read::Name};
 
 /// One declared parameter of a layout.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -312,5 +312,12 @@ impl Arguments {
             Some(Argument::Duration(_)) | None => &[],
         };
         given.iter().chain(found).map(|(name, weight)| (name.as_bytes(), *weight)).collect()
+    }
+}
+
+impl Footprint for Arguments {
+    fn footprint(&self) -> usize {
+        let Self { given, patterns, found, allowed: _ } = self;
+        given.footprint() + patterns.footprint() + found.footprint()
     }
 }

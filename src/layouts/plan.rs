@@ -10,6 +10,7 @@ use super::{
     answer::{Answer, Misfit},
     count::{Count, Counts},
     expression::Expression,
+    footprint::{Footprint, share_of},
     read::{Read, Test},
 };
 
@@ -120,6 +121,12 @@ impl Plan {
     #[must_use]
     pub fn keys(&self) -> usize {
         self.reads.iter().map(|read| read.keys().len()).sum()
+    }
+
+    /// For how many keys they count of what a namespace may have.
+    #[must_use]
+    pub fn share(&self) -> usize {
+        share_of(self.keys(), self.footprint())
     }
 
     /// The summands of each state.

@@ -16,6 +16,7 @@ use super::{
     Layout,
     allowed::Allowed,
     each::Around,
+    footprint::Footprint,
     glob::Glob,
     parameter::{Arguments, Pattern},
     plan::Plan,
@@ -123,6 +124,21 @@ pub struct Found {
     pub name: Name,
 }
 
+/// Patterns that make more searches than one trigger may have: each of them makes one for every form
+/// that a key of its queues can have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "has patterns that make {searches} searches{beside}, at most {} are allowed",
+    limits::SEARCHES_PER_TRIGGER
+)]
+pub struct Sprawl {
+    /// The parameter of the first pattern.
+    pub parameter: String,
+    searches: usize,
+    /// The other parameters of which each value makes more of them, in words.
+    beside: String,
+}
+
 /// The patterns of a trigger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
@@ -143,20 +159,31 @@ impl Hash for Search {
 
 impl Search {
     /// The search of a trigger; `None` if it has no pattern.
-    #[must_use]
-    pub(super) fn new(layout: &Layout, arguments: &Arguments) -> Option<Self> {
-        if arguments.patterns().is_empty() {
-            return None;
+    ///
+    /// # Errors
+    /// [`Sprawl`] if it would be too many searches. None of them is made then.
+    pub(super) fn new(layout: &Layout, arguments: &Arguments) -> Result<Option<Self>, Sprawl> {
+        let Some(first) = arguments.patterns().first() else { return Ok(None) };
+        let shapes = layout.definition.shapes(arguments);
+        let of_pattern = |pattern: &Pattern| {
+            let own = |shape: &&Shape| shape.is_searched && shape.parameter == pattern.parameter;
+            shapes.iter().filter(own).count()
+        };
+        let searches = arguments.patterns().iter().map(of_pattern).sum();
+        if searches > limits::SEARCHES_PER_TRIGGER {
+            let parameter = first.parameter.clone();
+            let others = layout.definition.multiplying(arguments).into_iter();
+            let beside = others.map(|name| format!(" with each value of `{name}`")).collect();
+            return Err(Sprawl { parameter, searches, beside });
         }
         let named = layout.plan(arguments);
         let named = named.reads().iter().flat_map(|read| read.keys().map(Name::clone)).collect();
-        let shapes = layout.definition.shapes(arguments);
         let (layout, arguments) = (layout.clone(), arguments.clone());
         let (wilds, fixed) = (vec![], vec![]);
         let mut search = Self { layout, arguments, shapes, named, wilds, fixed };
         search.wilds = search.find_wilds();
         search.fixed = search.find_fixed();
-        Some(search)
+        Ok(Some(search))
     }
 
     /// The patterns as the trigger gives them.
@@ -316,6 +343,20 @@ impl Search {
         let in_words = self.in_words();
         let is_fixed = |read: &&Read| others.reads().contains(read);
         in_words.reads().iter().filter(is_fixed).cloned().collect()
+    }
+}
+
+impl Footprint for Search {
+    fn footprint(&self) -> usize {
+        let Self { layout, arguments, shapes, named, wilds, fixed } = self;
+        let keys = named.footprint() + wilds.footprint() + fixed.footprint();
+        layout.name().len() + arguments.footprint() + shapes.footprint() + keys
+    }
+}
+
+impl Footprint for Shape {
+    fn footprint(&self) -> usize {
+        self.parameter.footprint() + self.around.footprint()
     }
 }
 

@@ -31,7 +31,8 @@ pub struct Queues {
     found: BTreeSet<Found>,
     /// What is read of them.
     pub plan: Plan,
-    /// The keys of that beyond those that the trigger names itself, as its namespace has them.
+    /// For how many keys that counts beyond those that the trigger names itself, of what its namespace
+    /// may have.
     pub keys: usize,
     /// When the last of the searches ended that tell what is known; `None` before each ended once.
     pub known_at: Option<Instant>,
@@ -152,7 +153,7 @@ impl State {
         if is_new && misfit.is_none() {
             let subject = &subscription.subject;
             let new = queues.search.plan(found.iter(), allowed);
-            keys = new.keys().saturating_sub(subject.trigger.plan.keys());
+            keys = new.share().saturating_sub(subject.trigger.plan.share());
             if new.reads().len() > limits::READS_FOUND {
                 misfit = Some(Misfit::TooManyQueues { pattern, most });
             } else if self.keys.take(&subject.namespace, keys.saturating_sub(before)) {

@@ -21,7 +21,8 @@ pub use problem::{Problem, Problems, shown};
 pub use threshold::{Activation, Target, ThresholdError};
 
 use crate::{
-    layouts::{Answer, Count, Counts, Misfit, Plan, Reach, Search},
+    layouts::{Answer, Count, Counts, Footprint, Misfit, Plan, Reach, Search, share_of},
+    limits,
     signals::Signal,
 };
 
@@ -101,6 +102,14 @@ impl Trigger {
         Reach::of((&self.plan, self.search.as_deref()), database)
     }
 
+    /// For how many keys it counts of what a namespace may have: for those that it names, and for more
+    /// where it holds more memory than triggers do, by long names or many searches.
+    #[must_use]
+    pub fn share(&self) -> usize {
+        let beyond = self.footprint().saturating_sub(limits::TRIGGER_FOOTPRINT);
+        share_of(self.plan.keys(), beyond)
+    }
+
     /// Its plan, with patterns as if they were names; for what is said of it.
     #[must_use]
     pub fn in_words(&self) -> Cow<'_, Plan> {
@@ -108,6 +117,14 @@ impl Trigger {
             None => Cow::Borrowed(&self.plan),
             Some(search) => Cow::Owned(search.in_words()),
         }
+    }
+}
+
+impl Footprint for Trigger {
+    fn footprint(&self) -> usize {
+        let texts = [&self.connection, &self.layout, &self.metric_name].map(Footprint::footprint);
+        let made = self.plan.footprint() + self.search.footprint();
+        texts.iter().sum::<usize>() + self.invisible.footprint() + made
     }
 }
 

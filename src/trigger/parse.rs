@@ -103,7 +103,13 @@ impl<'a> Parser<'a> {
             return None;
         }
         let plan = layout.plan(&arguments);
-        let search = layout.search(&arguments).map(Arc::new);
+        let search = match layout.search(&arguments) {
+            Ok(search) => search.map(Arc::new),
+            Err(sprawl) => {
+                self.problems.add(&sprawl.parameter, sprawl.to_string());
+                return None;
+            }
+        };
         let in_words = search.as_ref().map_or_else(|| plan.clone(), |search| search.in_words());
         if in_words.reads().is_empty() {
             self.problems

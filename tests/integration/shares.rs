@@ -124,3 +124,60 @@ async fn keys_that_a_pattern_finds_are_of_the_share_and_no_part_of_them_is_a_sum
         service.metric("penstock_rpcs_total{method=\"GetMetrics\",code=\"RESOURCE_EXHAUSTED\"}");
     assert!(methods.await >= 2.0);
 }
+
+/// A trigger of Celery with so many patterns, and so many keys for each, all of which are long.
+fn sprawling(patterns: usize, steps: usize, target: usize) -> Trigger {
+    let list = |number: usize, one: &dyn Fn(usize) -> String| {
+        (0..number).map(one).collect::<Vec<_>>().join(",")
+    };
+    trigger([
+        ("layout", "celery".to_owned()),
+        ("queue", list(patterns, &|number| format!("*{number}"))),
+        ("keyPrefix", "x".repeat(1_024)),
+        ("prioritySteps", list(steps, &|number| char::from(b'0' + number as u8).to_string())),
+        ("target", (target + 1).to_string()),
+    ])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn triggers_that_make_much_of_few_bytes_hold_little_whether_refused_or_let_in() {
+    let server = Server::start(Kind::Redis);
+    let config = format!(
+        "[redis.default]\nurl = \"{0}\"\nscan = true\n\
+         [redis.narrow]\nurl = \"{0}\"\nscan = true\nkeys = [\"mine:*\"]\n",
+        server.url()
+    );
+    let service = Setup::default().config(config).start().await;
+    let keda = service.keda().await;
+    let before = service.memory();
+    let told = async |asked: Trigger, code: Code, part: &str| {
+        let status = ask(&keda, &asked).await.unwrap_err();
+        assert_eq!(status.code(), code, "{status}");
+        assert!(status.message().contains(part), "{part} is not in: {status}");
+    };
+    for number in 0..40 {
+        let asked = sprawling(8, 43, number);
+        told(asked, Code::InvalidArgument, "queue: has patterns that make 352 searches").await;
+        let mut asked = sprawling(8, 15, number);
+        asked.metadata.insert("redis".to_owned(), "narrow".to_owned());
+        told(asked, Code::PermissionDenied, "keys").await;
+        told(of("greedy", sprawling(8, 15, number)), Code::ResourceExhausted, "searches").await;
+    }
+    // As many searches as a namespace may have; the triggers all make the same.
+    let mut admitted = 0;
+    for number in 0..1_000 {
+        match ask(&keda, &of("broad", sprawling(1, 31, number))).await {
+            Err(status) if status.code() == Code::ResourceExhausted => {
+                is_at_limit(&status, "broad", "keys");
+                break;
+            }
+            // The first ones wait for the end of the search.
+            answer => assert!(matches!(answer, Ok(0.0)) || number < 10, "{answer:?}"),
+        }
+        admitted += 1;
+    }
+    assert!((100..1_000).contains(&admitted), "{admitted}");
+    let grown = service.peak().saturating_sub(before);
+    assert!(grown < 160 * 1024, "{before} kB, then {grown} kB more");
+    assert!(ask(&keda, &of("modest", queue("q"))).await.is_ok());
+}

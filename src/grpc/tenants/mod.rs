@@ -136,7 +136,7 @@ impl Tenants {
     }
 
     fn take_keys(&self, subject: &Subject) -> bool {
-        self.keys.take(&subject.namespace, subject.trigger.plan.keys())
+        self.keys.take(&subject.namespace, subject.trigger.share())
     }
 
     /// A trigger that was admitted and is not remembered after all.
@@ -242,5 +242,5 @@ impl Tenant {
 }
 
 fn give_back_keys(subject: &Subject, keys: &KeyShares) {
-    keys.give_back(&subject.namespace, subject.trigger.plan.keys());
+    keys.give_back(&subject.namespace, subject.trigger.share());
 }

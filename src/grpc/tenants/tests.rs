@@ -1,7 +1,10 @@
 //! What a namespace may have, and when it may have it again.
 
 use super::*;
-use crate::{layouts::Registry, trigger::Trigger};
+use crate::{
+    layouts::{Footprint, Registry},
+    trigger::Trigger,
+};
 
 const QUOTA: Quota = Quota { triggers: 2, keys: 5, streams: 2, searches: 2, heartbeats: 1 };
 
@@ -153,4 +156,40 @@ fn the_keys_that_patterns_find_and_those_that_triggers_name_are_of_one_share() {
     assert!(!keys.take("a", 1) && keys.take("b", 5));
     tenants.admit(&subject("c", "one", "q"), "r", now + 2 * limits::TRIGGER_MEMORY).unwrap();
     assert!(keys.take("a", 3), "the trigger is forgotten");
+}
+
+#[test]
+fn what_holds_more_memory_than_keys_do_counts_for_more_of_them() {
+    let now = Instant::now();
+    let quota = Quota { triggers: 1_000, keys: 1_000, searches: 1_000, ..QUOTA };
+    let (long, steps) = ("x".repeat(limits::NAME_BYTES), (1..64).map(|step| step.to_string()));
+    let steps = steps.collect::<Vec<_>>().join(",");
+    let names: Vec<String> = (10..64).map(|number| format!("{number}{}", &long[2..])).collect();
+    let names = names.join(",");
+    let searches = [
+        ("layout", "celery"),
+        ("queue", "a*"),
+        ("keyPrefix", long.as_str()),
+        ("prioritySteps", steps.as_str()),
+    ];
+    for (pairs, most) in [
+        (&[("queue", "emails")][..], 1_000),
+        (&[("layout", "bullmq"), ("queue", "emails")][..], 250),
+        (&[("queue", names.as_str())][..], 10),
+        (&searches[..], 3),
+    ] {
+        let tenants = tenants(quota, now);
+        let one = |name: usize| of("a", &name.to_string(), pairs);
+        let admitted =
+            (0..).take_while(|name| tenants.admit(&one(*name), "r", now).is_ok()).count();
+        assert!((1..=most).contains(&admitted), "{admitted} of {:?}", pairs[0]);
+        let bytes = admitted * one(0).footprint();
+        assert!(
+            bytes < quota.keys * limits::KEY_FOOTPRINT + quota.triggers * limits::TRIGGER_FOOTPRINT
+        );
+        for name in 0..admitted {
+            tenants.dismiss(&one(name));
+        }
+        assert!(tenants.keys.take("a", quota.keys), "what was taken is given back");
+    }
 }

@@ -1,9 +1,13 @@
 //! Patterns in queue names: which keys are looked for, and what a key that was found is.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use crate::{
-    layouts::{Allowed, Filter, Glob, Name, Read, Registry, Search, Wanted},
+    layouts::{Allowed, Filter, Glob, Layout, Name, Read, Registry, Search, Wanted},
+    limits,
     trigger::Trigger,
 };
 
@@ -52,6 +56,31 @@ fn a_key_is_of_the_queue_that_the_narrowest_form_says() {
         ("waiting=w:* inFlight=w:x", "w:x", None),
     ] {
         assert_eq!(queue(&search(metadata), key).as_deref(), wanted, "{metadata} {key}");
+    }
+}
+
+#[test]
+fn a_trigger_with_more_searches_than_it_may_have_is_told_what_makes_them() {
+    let wilds = |patterns: usize, steps: usize, more: &str| {
+        let patterns: Vec<String> = (0..patterns).map(|number| format!("*{number}")).collect();
+        let steps: Vec<String> = (1..=steps).map(|step| step.to_string()).collect();
+        let (queue, steps) = (patterns.join(","), steps.join(","));
+        let metadata = format!("layout=celery queue={queue} prioritySteps={steps}{more}");
+        let pairs = metadata.split(' ').filter_map(|pair| pair.split_once('='));
+        let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        let trigger = Trigger::parse(pairs.collect::<Vec<_>>(), Registry::builtin());
+        trigger
+            .map(|trigger| trigger.search.unwrap().wilds().len())
+            .map_err(|told| told.to_string())
+    };
+    assert_eq!(wilds(8, 10, " leases=penstock"), Ok(96));
+    assert_eq!(wilds(8, 15, ""), Ok(limits::SEARCHES_PER_TRIGGER));
+    for (patterns, steps, searches) in [(8, 16, 136), (2, 64, 130), (8, 64, 520)] {
+        let told = format!(
+            "queue: has patterns that make {searches} searches with each value of `prioritySteps`, \
+             at most 128 are allowed"
+        );
+        assert_eq!(wilds(patterns, steps, ""), Err(told));
     }
 }
 
