@@ -13,11 +13,14 @@ use crate::{
 
 use super::{decode, error::fault, wire::Response};
 
-/// SCAN cursor MATCH pattern COUNT n, and TYPE where one is wanted.
+/// SCAN cursor MATCH pattern COUNT n, and TYPE where one is wanted. Of many stars only the first ones are
+/// sent, since Redis may take long with them: what comes back is held against the whole pattern again by
+/// who asked.
 pub(super) fn command(wild: &Wild, kind: Option<Kind>, from: Option<&Position>) -> Cmd {
     let mut command = redis::cmd("SCAN");
     command.arg(from.map_or(b"0".as_slice(), Position::as_bytes));
-    command.arg("MATCH").arg(wild.glob.text().as_bytes()).arg("COUNT").arg(limits::SCAN_COUNT);
+    let pattern = wild.glob.up_to_star(limits::SCAN_STARS);
+    command.arg("MATCH").arg(pattern.as_bytes()).arg("COUNT").arg(limits::SCAN_COUNT);
     if let Some(kind) = kind {
         command.arg("TYPE").arg(kind.type_name());
     }
@@ -60,6 +63,14 @@ mod tests {
         Value::BulkString(text.as_bytes().to_vec())
     }
 
+    fn words(command: &Cmd) -> String {
+        let words = command.args_iter().map(|word| match word {
+            redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+            other => panic!("{other:?}"),
+        });
+        words.collect::<Vec<_>>().join(" ")
+    }
+
     #[test]
     fn a_search_goes_on_from_its_cursor_until_that_is_0() {
         let reply = |cursor: &str| {
@@ -68,12 +79,25 @@ mod tests {
         let first = reply("17").unwrap();
         assert_eq!(first.keys, ["a".into(), "b".into()]);
         let wild = Wild { glob: Glob::parse("a*").unwrap(), kind: Some(Kind::SortedSet) };
-        let sent = command(&wild, wild.kind, first.next.as_ref()).get_packed_command();
-        let sent = String::from_utf8(sent).unwrap();
-        let words: Vec<&str> =
-            sent.split("\r\n").filter(|word| !word.starts_with(['*', '$'])).collect();
-        assert_eq!(words.join(" ").trim(), "SCAN 17 MATCH a* COUNT 500 TYPE zset");
+        let sent = command(&wild, wild.kind, first.next.as_ref());
+        assert_eq!(words(&sent), "SCAN 17 MATCH a* COUNT 500 TYPE zset");
         assert_eq!(reply("0").unwrap().next, None);
+    }
+
+    #[test]
+    fn redis_is_given_two_stars_of_a_pattern_at_most() {
+        for (pattern, sent) in [
+            ("bull:*mail*:wait", "bull:*mail*:wait"),
+            ("bull:*a*b*:wait", "bull:*a*"),
+            (r"b:\**[*]*a*b", r"b:\**[*]*"),
+        ] {
+            let wild = Wild { glob: Glob::parse(pattern).unwrap(), kind: None };
+            let sent = format!("SCAN 0 MATCH {sent} COUNT 500");
+            assert_eq!(words(&command(&wild, None, None)), sent, "{pattern}");
+        }
+        let glob = Glob::parse(&"*a".repeat(limits::NAME_BYTES / 2)).unwrap();
+        let sent = words(&command(&Wild { glob, kind: None }, None, None));
+        assert_eq!(sent, "SCAN 0 MATCH *a* COUNT 500");
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Search {
         let mut is_new = false;
         for key in page.keys {
             let bytes = key.as_bytes();
-            // Redis may know another syntax one day, and a link may ask for more than is wanted.
+            // Redis is not given all of a pattern with many stars, and may know another syntax one day.
             if !self.wild.glob.matches(bytes) || round.keys.contains(&key) {
                 continue;
             }

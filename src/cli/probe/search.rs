@@ -38,7 +38,9 @@ pub(super) async fn look(
         loop {
             let page = link.scan(wild, from.as_ref()).await??;
             steps += 1;
-            for key in page.keys {
+            // Redis is not given all of a pattern with many stars.
+            let wanted = page.keys.into_iter().filter(|key| wild.glob.matches(key.as_bytes()));
+            for key in wanted {
                 if allowed.includes(key.as_bytes()) {
                     keys.insert(key);
                 } else {

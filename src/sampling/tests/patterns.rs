@@ -29,6 +29,17 @@ async fn the_first_call_waits_for_the_search_and_counts_what_it_finds() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_only_the_first_stars_of_a_pattern_match_is_not_counted() {
+    let world = World::tracked().await;
+    for (key, jobs) in [("a-b-c-d", 2), ("abcd", 3), ("a-b-c", 50), ("a-c-b-d", 70)] {
+        world.redis.size(key, jobs);
+    }
+    let many_stars = subject(&[("queue", "a*b*c*d")]);
+    assert_eq!(fresh(&world.ask(&many_stars).await), Some(5.0));
+    assert_eq!(world.metric("penstock_queues_found"), 2.0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn while_the_keyspace_is_still_looked_through_nothing_is_said() {
     let world = World::tracked().await;
     world.redis.page(1);

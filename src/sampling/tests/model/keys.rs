@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
-    layouts::{Answer, Name, Read, Wild},
+    layouts::{Answer, Glob, Name, Read, Wild},
+    limits,
     sampling::{KeyPage, Position},
 };
 
@@ -40,7 +41,8 @@ impl Keys {
         }
     }
 
-    /// The keys that are there, one page in their order after this one.
+    /// The keys that are there, one page in their order after this one. Of a pattern with many stars Redis
+    /// is given the first two.
     pub(super) fn page(&self, wild: &Wild, after: Option<&[u8]>, most: usize) -> KeyPage {
         let is_there = |answer: &Answer| !matches!(answer, Answer::Missing | Answer::Size(0));
         let mut keys: Vec<&Name> = (self.answers.iter())
@@ -50,7 +52,8 @@ impl Keys {
         keys.sort();
         let last = keys.get(most).map(|_| keys[most - 1]);
         let next = last.map(|key| Position::new(key.as_bytes()));
-        let page = keys.into_iter().take(most).filter(|key| wild.glob.matches(key.as_bytes()));
+        let given = Glob::parse(&wild.glob.up_to_star(limits::SCAN_STARS).to_string()).unwrap();
+        let page = keys.into_iter().take(most).filter(|key| given.matches(key.as_bytes()));
         KeyPage { keys: page.cloned().collect(), next }
     }
 
