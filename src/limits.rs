@@ -69,6 +69,11 @@ pub const PROBE_SEARCH: Duration = Duration::from_mins(1);
 pub const PROBLEMS_LISTED: usize = 20;
 /// Characters of a value that a problem repeats.
 pub const VALUE_CHARS_SHOWN: usize = 64;
+/// Characters of a trigger that a line of the log has.
+pub const TRIGGER_CHARS_SHOWN: usize = 256;
+/// Between two lines of the log about activations of the same trigger; the later one says how many there
+/// were between them. A queue that fills and empties all the time activates 41 times a second.
+pub const ACTIVATION_LOG_PAUSE: Duration = Duration::from_secs(5);
 /// Bytes of a status message and its details together.
 pub const STATUS_BYTES: usize = 4 * 1024;
 /// Bytes of a ScaledObject's name or namespace (Kubernetes allows 253 and 63).

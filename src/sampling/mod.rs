@@ -24,6 +24,7 @@ mod subscriptions;
 mod suspects;
 #[cfg(test)]
 mod tests;
+mod told;
 mod worker;
 
 use std::{
@@ -55,7 +56,7 @@ use crate::{
     limits,
     telemetry::{LinkMetrics, ObservationState},
     time::Instant,
-    trigger::Verdict,
+    trigger::{Verdict, cut, shown},
 };
 use news::Reader;
 use state::{Ask, Note, State};
@@ -206,12 +207,17 @@ impl Sampler {
 
     fn log(&self, note: &Note) {
         match note {
-            Note::Active(subject, verdict) => self.log_active(subject, verdict),
+            Note::Active(subject, verdict, untold) => {
+                self.0.metrics.activation();
+                if let Some(untold) = untold {
+                    log_active(subject, verdict, *untold);
+                }
+            }
             Note::LeftOut(subject, key) => warn!(
                 namespace = subject.namespace,
                 name = subject.name,
-                trigger = %subject.trigger,
-                %key,
+                trigger = trigger(subject),
+                key = shown(&key.to_string()),
                 "a queue that matches is left out, since the rule `keys` does not include a key of it"
             ),
             Note::PutOff(read, fault) => warn!(
@@ -228,21 +234,6 @@ impl Sampler {
                 "work in flight is not visible"
             ),
         }
-    }
-
-    fn log_active(&self, subject: &Subject, verdict: &Verdict) {
-        self.0.metrics.activation();
-        info!(
-            namespace = subject.namespace,
-            name = subject.name,
-            trigger = %subject.trigger,
-            waiting = verdict.counts.waiting.get(),
-            due = verdict.counts.due.get(),
-            in_flight = verdict.counts.in_flight.get(),
-            value = verdict.value.get(),
-            activation = subject.trigger.activation.get(),
-            "became active"
-        );
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -270,6 +261,26 @@ impl fmt::Debug for Sampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sampler({})", self.0.name)
     }
+}
+
+fn log_active(subject: &Subject, verdict: &Verdict, untold: u64) {
+    info!(
+        namespace = subject.namespace,
+        name = subject.name,
+        trigger = trigger(subject),
+        waiting = verdict.counts.waiting.get(),
+        due = verdict.counts.due.get(),
+        in_flight = verdict.counts.in_flight.get(),
+        value = verdict.value.get(),
+        activation = subject.trigger.activation.get(),
+        unsaid = (untold > 0).then_some(untold),
+        "became active"
+    );
+}
+
+/// A trigger as a line of the log has it: it may name much.
+fn trigger(subject: &Subject) -> String {
+    cut(&subject.trigger.to_string(), limits::TRIGGER_CHARS_SHOWN)
 }
 
 fn kind(observation: &Observation) -> ObservationState {

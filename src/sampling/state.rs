@@ -94,8 +94,9 @@ pub struct Due {
 /// Something that people should be able to read about later.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
-    /// A subject became active, for these counts.
-    Active(Arc<Subject>, Verdict),
+    /// A subject became active, for these counts; with how many activations there was no line for before
+    /// it, if there is to be one for this.
+    Active(Arc<Subject>, Verdict, Option<u64>),
     /// A subject is new whose work in flight is in no key.
     Unseen(Arc<Subject>),
     /// A queue that a subject's pattern finds is left out, since this key of it may not be read.

@@ -22,6 +22,7 @@ use super::{
     observation::{Held, Observation},
     peaks::Peaks,
     queues::Queues,
+    told::Told,
 };
 
 /// A trigger of one ScaledObject or ScaledJob.
@@ -86,6 +87,8 @@ pub struct Subscription {
     pub peaks: Option<Box<Peaks>>,
     /// The last value that was known.
     pub held: Option<Held>,
+    /// What the log says of its activations.
+    pub told: Told,
     /// Where open streams look.
     pub board: Option<Arc<Board>>,
     waiters: Vec<Waiter>,
@@ -191,6 +194,7 @@ impl Subscriptions {
             last_change: None,
             peaks: None,
             held: None,
+            told: Told::default(),
             board: None,
             waiters: Vec::new(),
         });

@@ -17,7 +17,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 pub use effect::without_effect;
 pub use family::{Family, belongs_to_connection, is_reserved};
 pub use parse::DEFAULT_CONNECTION;
-pub use problem::{Problem, Problems, shown};
+pub use problem::{Problem, Problems, cut, shown};
 pub use threshold::{Activation, Target, ThresholdError};
 
 use crate::{

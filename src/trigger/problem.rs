@@ -73,11 +73,17 @@ impl fmt::Display for Problems {
 /// control characters escaped.
 #[must_use]
 pub fn shown(text: &str) -> String {
+    cut(text, limits::VALUE_CHARS_SHOWN)
+}
+
+/// A text cut to so many characters, control characters escaped.
+#[must_use]
+pub fn cut(text: &str, most: usize) -> String {
     let mut shown = String::new();
-    for c in text.chars().take(limits::VALUE_CHARS_SHOWN) {
+    for c in text.chars().take(most) {
         if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
     }
-    if text.chars().nth(limits::VALUE_CHARS_SHOWN).is_some() {
+    if text.chars().nth(most).is_some() {
         shown.push('…');
     }
     shown

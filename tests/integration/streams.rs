@@ -318,3 +318,47 @@ async fn an_activation_leaves_one_line_in_the_log_that_says_why() {
     let counts = ["waiting", "due", "in_flight", "activation"].map(|key| line[key].as_f64());
     assert_eq!(counts, [Some(2.0), Some(1.0), Some(0.0), Some(2.0)]);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_flaps_leaves_a_line_now_and_then_that_says_how_often() {
+    let server = Server::start(Kind::Redis);
+    let service = Service::of(&server).await;
+    let keda = service.keda().await;
+    let names: Vec<String> =
+        (10..70).map(|number| format!("{number}{}", "x".repeat(1_000))).collect();
+    let asked = trigger([("waiting", names.join(","))]);
+    let mut pushes = Pushes::of(&keda, &asked).await;
+    assert!(!pushes.next(RECOVERY).await);
+    let activations = async || service.metric("penstock_activations_total").await;
+    let flap = async || {
+        server.run(&format!("RPUSH {} a", names[0]));
+        eventually_is(RECOVERY, Ok(true), async || {
+            keda.is_active(&asked).await.map_err(|status| status.code())
+        })
+        .await;
+        server.run(&format!("DEL {}", names[0]));
+        eventually_is(RECOVERY, Ok(false), async || {
+            keda.is_active(&asked).await.map_err(|status| status.code())
+        })
+        .await;
+    };
+    let began = Instant::now();
+    flap().await;
+    let lines = service.log_with("became active");
+    let [line] = lines.as_slice() else { panic!("not one line: {lines:?}") };
+    assert!(line.get("unsaid").is_none(), "{line}");
+    let shown = line["trigger"].as_str().unwrap();
+    assert!(shown.starts_with("backlog of size of `10xxx") && shown.chars().count() == 257);
+    while began.elapsed() < seconds(3) {
+        flap().await;
+    }
+    let (flapped, number) = (activations().await, service.log_with("became active").len());
+    assert!(flapped >= 3.0, "{flapped}");
+    // (Unless that took as long as until the next line, on a slow machine.)
+    assert!(number == 1 || began.elapsed() > seconds(4), "{number} lines of {flapped}");
+    sleep(seconds(6)).await;
+    flap().await;
+    let lines = service.log_with("became active");
+    let told = lines.iter().map(|line| 1 + line.get("unsaid").map_or(0, |n| n.as_u64().unwrap()));
+    assert_eq!(told.sum::<u64>() as f64, activations().await, "{lines:?}");
+}
