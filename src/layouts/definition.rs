@@ -270,13 +270,15 @@ impl Definition {
         questions.flat_map(|question| question.keys(arguments)).collect()
     }
 
-    /// Two parameters that both have a pattern and meet in one key: what is found for one of them
-    /// does not say which keys there are for the other.
+    /// Two parameters that both have a pattern and meet in one read, in its key or in what it asks of
+    /// each member: what is found for one of them does not say which keys there are for the other, and
+    /// no key of both is held against what may be read.
     pub(super) fn meeting_patterns(&self, arguments: &Arguments) -> Option<[&str; 2]> {
         let is_pattern =
             |name: &&str| arguments.patterns().iter().any(|pattern| pattern.parameter == **name);
-        self.keys(arguments).into_iter().find_map(|key| {
-            let mut patterns = key.parameters().filter(is_pattern);
+        let questions = self.states().chain(&self.orphaned);
+        questions.flat_map(|question| question.bound(arguments)).find_map(|bound| {
+            let mut patterns = bound.into_iter().filter(is_pattern);
             let first = patterns.next()?;
             patterns.find(|name| *name != first).map(|second| [first, second])
         })

@@ -140,7 +140,7 @@ impl Layout {
         self.definition.plan(arguments)
     }
 
-    /// Two parameters that must not both have a pattern, since they meet in one key.
+    /// Two parameters that must not both have a pattern, since they meet in one read.
     #[must_use]
     pub fn meeting_patterns(&self, arguments: &Arguments) -> Option<[&str; 2]> {
         self.definition.meeting_patterns(arguments)

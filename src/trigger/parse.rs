@@ -95,7 +95,7 @@ impl<'a> Parser<'a> {
         let layout = layout?;
         let arguments = self.arguments(layout, &fields);
         if let Some([first, second]) = layout.meeting_patterns(&arguments) {
-            let what = format!("is a pattern, and so is `{second}`; one key may have only one");
+            let what = format!("is a pattern, and so is `{second}`; one read may have only one");
             self.problems.add(first, what);
         }
         // What is too much, or no name, makes no plan.

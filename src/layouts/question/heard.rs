@@ -117,9 +117,14 @@ impl HeardQuestion {
         arguments.duration(&self.interval).unwrap_or_default()
     }
 
+    /// What counts in its place if it is more.
+    pub(super) fn others(&self) -> impl Iterator<Item = &Question> {
+        self.or.iter()
+    }
+
     /// The templates of the keys that are read beside it.
     pub(super) fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
-        self.or.iter().flat_map(|other| other.keys(arguments)).collect()
+        self.others().flat_map(|other| other.keys(arguments)).collect()
     }
 
     pub(super) fn summand(

@@ -190,6 +190,23 @@ impl Question {
         }
     }
 
+    /// The parameters that each read of it has a value of, in its keys or beside them, if it is asked at
+    /// all.
+    pub(super) fn bound(&self, arguments: &Arguments) -> Vec<Vec<&str>> {
+        if !holds(self.when(), arguments) {
+            return vec![];
+        }
+        let others: Vec<&Self> = match self {
+            Self::Size(question) => question.others().collect(),
+            Self::Heard(question) => question.others().collect(),
+            Self::GroupWaiting(_) | Self::GroupPending(_) | Self::GroupIdle(_) | Self::Each(_) => {
+                vec![]
+            }
+        };
+        let of_others = others.into_iter().flat_map(|other| other.bound(arguments));
+        [self.parameters()].into_iter().chain(of_others).collect()
+    }
+
     fn parameters(&self) -> Vec<&str> {
         match self {
             Self::Size(question) => question.parameters(),

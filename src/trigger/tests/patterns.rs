@@ -173,3 +173,43 @@ fn two_parts_of_one_key_cannot_both_be_patterns() {
     let told = Trigger::parse(pairs, Registry::builtin()).unwrap_err().to_string();
     assert!(told.contains("queue: is a pattern, and so is `lists`"), "{told}");
 }
+
+#[test]
+fn two_patterns_that_meet_in_one_read_are_refused_wherever_they_meet() {
+    let keys = |name: &str| format!("[params.{name}]\ntype = 'keys'\ndoc = 'D.'\nexample = 'e'\n");
+    let of = |question: &str, metadata: &str| {
+        let params = [keys("a"), keys("b")].concat();
+        let own =
+            "[[waiting]]\nread = 'size'\nkey = '{a}'\n[[waiting]]\nread = 'size'\nkey = '{b}'";
+        let toml = format!("doc = 'x'\n{params}{own}\n[[in_flight]]\n{question}");
+        let mut registry = Registry::builtin().clone();
+        registry.add(Layout::parse("acme", &toml).unwrap());
+        let pairs = [("layout", "acme")].into_iter();
+        let pairs = pairs.chain(metadata.split(' ').filter_map(|pair| pair.split_once('=')));
+        let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        Trigger::parse(pairs.collect::<Vec<_>>(), &registry).map_err(|told| told.to_string())
+    };
+    let each = "read = 'each'\ncollection = 'set'\n";
+    let hash = "read = 'each'\ncollection = 'hash'\nask = 'field'\n";
+    let told = Err("a: is a pattern, and so is `b`; one read may have only one".to_owned());
+    for question in [
+        format!("{each}of = '{{a}}'\nask = {{ length = '{{b}}:{{member}}' }}"),
+        format!("{each}of = 'all'\nask = {{ exists = '{{a}}:{{member}}:{{b}}' }}"),
+        format!("{hash}of = '{{a}}'\nfilter = {{ pointer = '/q', is = '{{b}}' }}"),
+        "read = 'size'\nkey = '{a}:{b}'".to_owned(),
+    ] {
+        assert_eq!(of(&question, "a=t:[x] b=t:[y]").map(drop), told, "{question}");
+        // One pattern beside a name is held against the rule with each key that is found.
+        let search = of(&question, "a=t:[x] b=t:y").unwrap().search.unwrap();
+        let narrow = Allowed::new(vec![Glob::parse("t:?").unwrap()]);
+        let (found, refused) =
+            search.queues([&"t:x".into()].into_iter(), (&BTreeSet::new(), &narrow));
+        let is_read_of_both = !question.contains("filter");
+        assert_eq!(
+            (found.is_empty(), refused.is_some()),
+            (is_read_of_both, is_read_of_both),
+            "{question}"
+        );
+    }
+    assert!(of("read = 'size'\nkey = '{a}:x'", "a=t:[x] b=t:[y]").is_ok());
+}
