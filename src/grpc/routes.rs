@@ -30,7 +30,7 @@ pub struct Routes {
 /// Why a trigger has no sampler.
 #[derive(Debug)]
 pub(super) enum NoRoute {
-    /// The connection is not configured; the text says which are.
+    /// The connection is not configured; the text says which the namespace may use.
     UnknownConnection(String),
     /// A rule of the connection forbids it.
     Denied(String, Denied),
@@ -47,13 +47,21 @@ impl Routes {
         &self.keys
     }
 
+    /// The connections that a namespace may use, which are all that it learns of.
+    fn usable(&self, namespace: &str) -> Vec<&str> {
+        let all = self.all.iter();
+        let usable = all.filter(|(_, route)| route.access.admits(namespace).is_ok());
+        usable.map(|(name, _)| name.as_str()).collect()
+    }
+
     pub(super) fn find(&self, namespace: &str, trigger: &Trigger) -> Result<&Sampler, NoRoute> {
         let name = &trigger.connection;
         let route = self.all.get(name).ok_or_else(|| {
-            let known = self.all.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let usable = self.usable(namespace);
+            let usable = if usable.is_empty() { "none".to_owned() } else { usable.join(", ") };
+            let (name, namespace) = (shown(name), shown(namespace));
             NoRoute::UnknownConnection(format!(
-                "`{}` is no configured connection; there is {known}",
-                shown(name)
+                "`{name}` is no configured connection; namespace `{namespace}` may use {usable}"
             ))
         })?;
         let database = (route.access.authorize(namespace, trigger))
@@ -61,5 +69,35 @@ impl Routes {
         route.samplers.get(&database).ok_or_else(|| {
             NoRoute::UnknownConnection(format!("`{}` has no database {database}", shown(name)))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{config::Config, layouts::Registry};
+
+    #[test]
+    fn who_names_no_connection_learns_of_those_alone_that_it_may_use() {
+        let toml = "[redis.default]\n[redis.a]\nnamespaces = [\"team-a\"]\n\
+                    [redis.b]\nnamespaces = [\"team-b\"]\n";
+        let told = |toml: &str, namespace: &str| {
+            let config = Config::parse(toml, "test").unwrap();
+            let route = |access| Route { access, samplers: BTreeMap::new() };
+            let all = config.connections.into_iter();
+            let all = all.map(|(name, connection)| (name, route(connection.access))).collect();
+            let pairs = [("redis", "c"), ("queue", "q")];
+            let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
+            let trigger = Trigger::parse(pairs, Registry::builtin()).unwrap();
+            match Routes::new(all, KeyShares::new(1)).find(namespace, &trigger) {
+                Err(NoRoute::UnknownConnection(what)) => what,
+                other => panic!("{other:?}"),
+            }
+        };
+        let is_none = "`c` is no configured connection; namespace ";
+        assert_eq!(told(toml, "team-a"), format!("{is_none}`team-a` may use a, default"));
+        assert_eq!(told(toml, "team-b"), format!("{is_none}`team-b` may use b, default"));
+        let toml = toml.replace("[redis.default]\n", "");
+        assert_eq!(told(&toml, "stranger"), format!("{is_none}`stranger` may use none"));
     }
 }
