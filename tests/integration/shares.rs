@@ -126,24 +126,24 @@ async fn keys_that_a_pattern_finds_are_of_the_share_and_no_part_of_them_is_a_sum
 }
 
 /// A trigger of Celery with so many patterns, and so many keys for each, all of which are long.
-fn sprawling(patterns: usize, steps: usize, target: usize) -> Trigger {
+fn sprawling(namespace: &str, (patterns, steps): (usize, usize), number: usize) -> Trigger {
     let list = |number: usize, one: &dyn Fn(usize) -> String| {
         (0..number).map(one).collect::<Vec<_>>().join(",")
     };
-    trigger([
+    let of_celery = trigger([
         ("layout", "celery".to_owned()),
         ("queue", list(patterns, &|number| format!("*{number}"))),
         ("keyPrefix", "x".repeat(1_024)),
         ("prioritySteps", list(steps, &|number| char::from(b'0' + number as u8).to_string())),
-        ("target", (target + 1).to_string()),
-    ])
+    ]);
+    Trigger { namespace: namespace.to_owned(), name: format!("worker-{number}"), ..of_celery }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn triggers_that_make_much_of_few_bytes_hold_little_whether_refused_or_let_in() {
     let server = Server::start(Kind::Redis);
     let config = format!(
-        "[redis.default]\nurl = \"{0}\"\nscan = true\n\
+        "[limits]\nkeys_per_namespace = 10000\n[redis.default]\nurl = \"{0}\"\nscan = true\n\
          [redis.narrow]\nurl = \"{0}\"\nscan = true\nkeys = [\"mine:*\"]\n",
         server.url()
     );
@@ -156,17 +156,17 @@ async fn triggers_that_make_much_of_few_bytes_hold_little_whether_refused_or_let
         assert!(status.message().contains(part), "{part} is not in: {status}");
     };
     for number in 0..40 {
-        let asked = sprawling(8, 43, number);
+        let asked = sprawling("greedy", (8, 43), number);
         told(asked, Code::InvalidArgument, "queue: has patterns that make 352 searches").await;
-        let mut asked = sprawling(8, 15, number);
+        let mut asked = sprawling("greedy", (8, 15), number);
         asked.metadata.insert("redis".to_owned(), "narrow".to_owned());
         told(asked, Code::PermissionDenied, "keys").await;
-        told(of("greedy", sprawling(8, 15, number)), Code::ResourceExhausted, "searches").await;
+        told(sprawling("greedy", (8, 15), number), Code::ResourceExhausted, "searches").await;
     }
     // As many searches as a namespace may have; the triggers all make the same.
     let mut admitted = 0;
     for number in 0..1_000 {
-        match ask(&keda, &of("broad", sprawling(1, 31, number))).await {
+        match ask(&keda, &sprawling("broad", (1, 31), number)).await {
             Err(status) if status.code() == Code::ResourceExhausted => {
                 is_at_limit(&status, "broad", "keys");
                 break;
@@ -176,8 +176,8 @@ async fn triggers_that_make_much_of_few_bytes_hold_little_whether_refused_or_let
         }
         admitted += 1;
     }
-    assert!((100..1_000).contains(&admitted), "{admitted}");
+    assert!((10..100).contains(&admitted), "{admitted}");
     let grown = service.peak().saturating_sub(before);
-    assert!(grown < 160 * 1024, "{before} kB, then {grown} kB more");
+    assert!(grown < 64 * 1024, "{before} kB, then {grown} kB more");
     assert!(ask(&keda, &of("modest", queue("q"))).await.is_ok());
 }
