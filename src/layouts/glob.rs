@@ -143,7 +143,7 @@ impl Glob {
     pub fn covers(&self, other: &Self) -> bool {
         // What ends with no star covers itself alone. That is soon told, which counts where a trigger's many
         // long patterns are held against each other.
-        if self.text.as_bytes().last() != Some(&b'*') {
+        if !self.ends_with_star() {
             return self == other;
         }
         let (mut own, mut others) = (self.steps(), other.steps());
@@ -157,6 +157,12 @@ impl Glob {
             }
         }
         self == other
+    }
+
+    /// (A star at the end is of no class, and what stands before it is either written twice or escapes it.)
+    fn ends_with_star(&self) -> bool {
+        let Some((b'*', before)) = self.text.as_bytes().split_last() else { return false };
+        before.iter().rev().take_while(|byte| **byte == b'\\').count().is_multiple_of(2)
     }
 
     /// Whether no name can match both, as far as the bytes tell with which they begin.
@@ -328,6 +334,7 @@ mod tests {
             covers("a*", "a*") && covers("a*", "a?b") && covers("*", "x*y") && covers("a", "a")
         );
         assert!(covers(r"\a*", "ab") && covers("[c-a]**", "[a-c]b") && covers("a**", "a*"));
+        assert!(covers(r"\\*", r"\\a") && covers(r"[\*]*", r"[*]a") && !covers(r"\*", r"\*a"));
         assert!(!covers("[^a]*", "[a]b") && !covers("a*b", "a*b*") && !covers("a?", "a"));
         assert!(!covers("a*b", "a*") && !covers("a*", "b*") && !covers(r"a\*", "a*"));
     }
