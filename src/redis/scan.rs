@@ -64,9 +64,9 @@ mod tests {
     }
 
     fn words(command: &Cmd) -> String {
-        let words = command.args_iter().map(|word| match word {
-            redis::Arg::Simple(bytes) => String::from_utf8_lossy(bytes).into_owned(),
-            other => panic!("{other:?}"),
+        let words = command.args_iter().map(|word| {
+            let redis::Arg::Simple(bytes) = word else { panic!("{word:?}") };
+            String::from_utf8_lossy(bytes).into_owned()
         });
         words.collect::<Vec<_>>().join(" ")
     }

@@ -134,7 +134,7 @@ fn sprawling(namespace: &str, (patterns, steps): (usize, usize), number: usize) 
         ("layout", "celery".to_owned()),
         ("queue", list(patterns, &|number| format!("*{number}"))),
         ("keyPrefix", "x".repeat(1_024)),
-        ("prioritySteps", list(steps, &|number| char::from(b'0' + number as u8).to_string())),
+        ("prioritySteps", list(steps, &|number| ('0'..).nth(number).unwrap().to_string())),
     ]);
     Trigger { namespace: namespace.to_owned(), name: format!("worker-{number}"), ..of_celery }
 }
