@@ -71,16 +71,20 @@ async fn a_replica_that_falls_behind_is_left_for_another_one_or_the_master(kind:
     // Once it has caught up it is read again.
     proxy.set(Mode::Pass);
     only(&keda, &[4.0], reads_replica(&service, 3 * PATIENCE, true)).await;
-    // With another replica the master is left alone.
+    // With another replica that one is read, and then the master is left alone. Until it has proved itself
+    // the master may be read, if the machine is held up for that moment.
     let other = replica_of(kind, master.port());
     is_connected(&other, &master).await;
     proxy.set(Mode::Stall);
-    let (asked, known) = (calls(&master, "llen"), calls(&other, "llen"));
+    let known = calls(&other, "llen");
     master.run("RPUSH q e");
     eventually_is(TOO_LONG, 5.0, async || keda.value(&queue("q")).await.unwrap()).await;
-    reads_replica(&service, RECOVERY, true).await;
+    reads_replica(&service, 3 * PATIENCE, true).await;
+    eventually_is(PATIENCE, true, async || calls(&other, "llen") > known).await;
+    let asked = calls(&master, "llen");
+    master.run("RPUSH q f");
+    eventually_is(TOO_LONG, 6.0, async || keda.value(&queue("q")).await.unwrap()).await;
     assert_eq!(calls(&master, "llen"), asked);
-    assert!(calls(&other, "llen") > known);
 }
 
 async fn a_replica_that_is_filled_anew_tells_no_zero(kind: Kind) {
