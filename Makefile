@@ -35,7 +35,7 @@ test-frameworks: ## compare the counts with real job frameworks, in about five m
 	@scripts/setup.sh rust redis valkey frameworks
 	cargo test --locked --features frameworks --test frameworks -- --test-threads=2 $(FRAMEWORKS_FLAGS)
 
-bench: ## measure what it costs, in about six minutes; BENCH_FLAGS="..." adds flags
+bench: ## measure what it costs, in about eight minutes; BENCH_FLAGS="..." adds flags
 	@scripts/setup.sh rust redis
 	cargo build --release --locked --workspace
 	cargo run --release --locked --quiet --package penstock-bench -- --redis-server "$(PENSTOCK_TEST_REDIS_SERVER)" $(BENCH_FLAGS)
