@@ -35,11 +35,27 @@ impl Trend {
         Some(Self { slope, error, mean })
     }
 
+    /// The slope that stretches of points (x, y) have in common, each at a height of its own: what lies
+    /// between two stretches is no growth. `None` if there are too few points or all are at one x.
+    pub fn within(stretches: &[Vec<(f64, f64)>]) -> Option<Self> {
+        let mean = Self::of(&stretches.concat())?.mean;
+        let points: Vec<_> =
+            stretches.iter().flat_map(|stretch| about_their_mean(stretch)).collect();
+        Self::of(&points).map(|trend| Self { mean, ..trend })
+    }
+
     /// Whether it grows: the slope is more than its noise, and over the time looked at comes to
     /// more than a part of the mean.
     pub fn grows(&self, over: f64, part: f64) -> bool {
         self.slope > 3.0 * self.error && self.slope * over > part * self.mean
     }
+}
+
+/// Points as seen from their own mean.
+fn about_their_mean(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
+    let number = f64::from(u32::try_from(points.len()).unwrap_or(u32::MAX));
+    let (x, y) = points.iter().fold((0.0, 0.0), |sum, point| (sum.0 + point.0, sum.1 + point.1));
+    points.iter().map(move |point| (point.0 - x / number, point.1 - y / number))
 }
 
 #[cfg(test)]
@@ -67,7 +83,23 @@ mod tests {
     }
 
     #[test]
+    fn a_step_between_stretches_is_no_growth() {
+        let stretches = |slope: f64| {
+            let stepped = |x: f64| 100.0 + slope * x + if x < 20.0 { 0.0 } else { 10.0 };
+            let mut first = points(40, stepped);
+            let second = first.split_off(20);
+            vec![first, second]
+        };
+        assert!(Trend::of(&stretches(0.0).concat()).unwrap().grows(40.0, 0.05));
+        let still = Trend::within(&stretches(0.0)).unwrap();
+        assert!(still.slope.abs() < 1e-9 && (still.mean - 105.0).abs() < 1e-9, "{still:?}");
+        let growing = Trend::within(&stretches(0.5)).unwrap();
+        assert!((growing.slope - 0.5).abs() < 1e-9 && growing.grows(40.0, 0.05), "{growing:?}");
+    }
+
+    #[test]
     fn few_points_say_nothing() {
         assert_eq!(Trend::of(&points(7, |x| x)), None);
+        assert_eq!(Trend::within(&[points(7, |x| x)]), None);
     }
 }
