@@ -125,6 +125,9 @@ pub const TRIGGER_MEMORY: Duration = Duration::from_mins(10);
 
 /// Reads that one pipeline carries.
 pub const BATCH_READS: usize = 256;
+/// Reads that are sent to one server in one transaction at most; more of one trigger are read one by one, so
+/// that Redis is not kept from others.
+pub const TRANSACTION_READS: usize = 64;
 /// The shortest time between two reads of the same question: a key that changes all the time is read
 /// 83 times a second.
 pub const REFRESH_FLOOR: Duration = Duration::from_millis(12);
@@ -207,6 +210,15 @@ pub const LISTENING: Duration = Duration::from_secs(5);
 /// How long a worker is believed that was heard on an earlier connection: Celery's workers try to
 /// come back to a broker that was away every 30 s at the latest, and their tasks go on meanwhile.
 pub const REJOINING: Duration = Duration::from_secs(40);
+
+/// The longest gap of a layout that a call waits out to confirm a fall; while a longer one lasts, the
+/// counts from before the fall stand. A worker that the kernel holds back for want of its share of a
+/// processor may be away for most of a period of 100 ms in the middle of a move.
+pub const GAP_WAITED_FOR: Duration = Duration::from_millis(200);
+/// How long a fall is looked at, beyond the gap, where the keys change all the time.
+pub const CONFIRMATION: Duration = Duration::from_millis(250);
+/// How many readings in a row must say the same where Redis announces no changes.
+pub const CONFIRMING_READINGS: usize = 4;
 
 /// Within this `GetMetrics` and `IsActive` answer, whatever Redis does.
 pub const CALL_DEADLINE: Duration = Duration::from_secs(1);

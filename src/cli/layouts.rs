@@ -9,9 +9,12 @@ use std::{
     fmt::{Result, Write},
 };
 
-use crate::layouts::{
-    Argument, Arguments, Ask, Expression, Glob, Layout, ParameterKind, Part, Pattern, Plan, Read,
-    Registry, Term, Weight, Wild,
+use crate::{
+    layouts::{
+        Argument, Arguments, Ask, Expression, Glob, Layout, ParameterKind, Part, Pattern, Plan,
+        Read, Registry, Term, Weight, Wild,
+    },
+    limits,
 };
 
 /// The name of every layout with its sentence.
@@ -142,14 +145,27 @@ fn notes(layout: &Layout) -> Vec<String> {
     let invisible =
         layout.invisible(&sample(layout)).map(|doc| format!("**Not visible by default:** {doc}"));
     let cost = cost(&layout.plan(&sample(layout)));
-    let window = layout.blind_window(&sample(layout));
-    let blind = (!window.is_zero()).then(|| {
+    invisible.into_iter().chain([moves(layout)]).chain([cost]).chain(searched(layout)).collect()
+}
+
+/// What is done about jobs that are in no key while they move.
+fn moves(layout: &Layout) -> String {
+    let gap = layout.gap(&sample(layout));
+    let told: Vec<&str> = layout.gaps().collect();
+    let what = if gap.is_zero() {
+        "Each move of a job is one step for Redis, so a count that was read at one moment is believed at once; \
+         any other lower count is read once more first."
+            .to_owned()
+    } else if gap > limits::GAP_WAITED_FOR {
         format!(
-            "A job may be in no key for up to {window:?} while it moves, so a lower count is believed only \
-             after that."
+            "A job may be in no key for up to {gap:?}, so after a fall what was counted before stands for that long."
         )
-    });
-    invisible.into_iter().chain(blind).chain([cost]).chain(searched(layout)).collect()
+    } else {
+        format!(
+            "A job may be in no key for up to {gap:?}, so a lower count is read once more after that, within the call."
+        )
+    };
+    format!("**While a job moves:** {what} {}", told.join(" ")).trim_end().to_owned()
 }
 
 /// The keys by which the queues of a pattern are found, with `*` for the pattern.

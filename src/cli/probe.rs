@@ -15,7 +15,7 @@ use crate::{
     layouts::{Answer, Expression, Part, Plan, Term},
     limits,
     redis::{Exchange, Identity, RedisSource, SourceLink},
-    sampling::{Changes, Fault, Link, Reply, Source},
+    sampling::{Changes, Fault, Flow, FlowRead, Link, Reply, Source},
     telemetry::{CredentialMetrics, SentinelMetrics},
     time::Instant,
     trigger::{Trigger, Verdict},
@@ -106,7 +106,9 @@ async fn read(
     let mut first = true;
     loop {
         link.record();
-        let replies = timeout(limits::READ_DEADLINE, link.read(trigger.plan.reads())).await;
+        let reads = trigger.plan.reads();
+        let flow: Flow = (0..reads.len()).map(FlowRead::Sent).collect();
+        let replies = timeout(limits::READ_DEADLINE, link.read(reads, &[flow])).await;
         let replies = replies.with_context(|| format!("{place} did not answer in time"))??;
         let listening = replies.iter().find_map(|reply| match reply {
             Err(Fault::Listening(listening)) => Some(*listening),

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Deserializer, de::Error};
+use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use crate::time;
 
@@ -81,8 +81,11 @@ pub(super) struct Definition {
     #[serde(default)]
     requires: Vec<Requirement>,
     /// How long a job may be in no key while it moves from one to another.
-    #[serde(default, deserialize_with = "duration")]
-    pub(super) blind_window: Duration,
+    #[serde(default)]
+    pub(super) gap: Vec<Gap>,
+    /// What `[[gap]]` was called once, so that who still writes it is told.
+    #[serde(default, deserialize_with = "is_there")]
+    pub(super) blind_window: bool,
     /// What nobody can see in Redis, and what to do about it.
     #[serde(default)]
     pub(super) invisible: Vec<Invisible>,
@@ -130,6 +133,61 @@ struct FoundBy {
     when: When,
 }
 
+/// How long a job may be in no key while the framework moves it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Gap {
+    lasts: Lasts,
+    /// When that is, and how it is known.
+    pub(super) doc: String,
+    #[serde(default)]
+    when: When,
+}
+
+/// How long a gap lasts: a time, or the duration parameter that has it, in braces.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+enum Lasts {
+    For(Duration),
+    Of(String),
+}
+
+fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    IgnoredAny::deserialize(deserializer).map(|_| true)
+}
+
+impl TryFrom<String> for Lasts {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if let Some(parameter) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            return Ok(Self::Of(parameter.to_owned()));
+        }
+        let lasts = time::parse_duration(&text).map(Self::For);
+        lasts.map_err(|error| format!("`lasts`: `{text}` {error}"))
+    }
+}
+
+impl Gap {
+    /// How long it lasts with these arguments; `None` where there is none.
+    fn lasts(&self, arguments: &Arguments) -> Option<Duration> {
+        let lasts = match &self.lasts {
+            Lasts::For(duration) => Some(*duration),
+            Lasts::Of(parameter) => arguments.duration(parameter),
+        };
+        lasts.filter(|_| holds(&self.when, arguments))
+    }
+
+    /// The parameters that it names, and as what.
+    fn uses(&self) -> Vec<Use> {
+        let mut uses = uses_of_when(&self.when);
+        if let Lasts::Of(parameter) = &self.lasts {
+            uses.push(Use { parameter: parameter.clone(), as_a: Role::Duration });
+        }
+        uses
+    }
+}
+
 /// Work that is in no key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -139,11 +197,6 @@ pub(super) struct Invisible {
     pub(super) when: BTreeMap<String, String>,
     /// The parameter that makes it visible when it is given.
     unless: Option<String>,
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    time::parse_duration(&text).map_err(|error| D::Error::custom(format!("`{text}` {error}")))
 }
 
 impl Layout {
@@ -226,7 +279,15 @@ impl Definition {
         });
         let look_alikes = self.look_alikes.iter().flat_map(Template::parameters).map(Use::text);
         let searched = found_by.chain(look_alikes);
-        questions.chain(pauses).chain(whens).chain(unless).chain(requires).chain(searched).collect()
+        let gaps = self.gap.iter().flat_map(Gap::uses);
+        questions
+            .chain(gaps)
+            .chain(pauses)
+            .chain(whens)
+            .chain(unless)
+            .chain(requires)
+            .chain(searched)
+            .collect()
     }
 
     /// The plan for these arguments.
@@ -259,9 +320,10 @@ impl Definition {
     }
 
     /// How long a job may be in no key, or not yet told of, while it moves.
-    pub(super) fn blind_window(&self, arguments: &Arguments) -> Duration {
-        let told_late = self.states().filter_map(|question| question.blind_window(arguments));
-        told_late.fold(self.blind_window, Duration::max)
+    pub(super) fn gap(&self, arguments: &Arguments) -> Duration {
+        let own = self.gap.iter().filter_map(|gap| gap.lasts(arguments));
+        let told_late = self.states().filter_map(|question| question.gap(arguments));
+        own.chain(told_late).max().unwrap_or_default()
     }
 
     /// The keys that it reads under names of their own with these arguments.

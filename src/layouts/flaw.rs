@@ -14,7 +14,8 @@ use super::{
 impl Definition {
     /// The first of these that it has, in words for who wrote it.
     pub(super) fn flaw(&self) -> Option<String> {
-        self.twice_named()
+        self.renamed()
+            .or_else(|| self.twice_named())
             .or_else(|| self.paused.iter().find_map(Pause::flaw).map(str::to_owned))
             .or_else(|| self.questions().find_map(Question::flaw).map(str::to_owned))
             .or_else(|| self.out_of_order())
@@ -25,6 +26,13 @@ impl Definition {
     fn questions(&self) -> impl Iterator<Item = &Question> {
         let Self { scheduled, waiting, in_flight, orphaned, .. } = self;
         [scheduled, waiting, in_flight, orphaned].into_iter().flatten()
+    }
+
+    fn renamed(&self) -> Option<String> {
+        self.blind_window.then(|| {
+            "`blind_window` is now a [[gap]]: `lasts`, how long a job may be in no key while it moves, and `doc`"
+                .to_owned()
+        })
     }
 
     /// A trigger's key must be one parameter's.
@@ -41,9 +49,9 @@ impl Definition {
     fn out_of_order(&self) -> Option<String> {
         let before = self.scheduled.iter().chain(&self.waiting);
         let is_late = before.into_iter().any(|question| matches!(question, Question::Each(_)));
-        (is_late && self.blind_window.is_zero()).then(|| {
+        (is_late && self.gap.is_empty()).then(|| {
             "an `each` before in flight is read after it, so a job may be missed while it moves; \
-             give a blind_window, as 1s"
+             give a [[gap]], with lasts = \"20ms\" or so"
                 .to_owned()
         })
     }
@@ -137,12 +145,19 @@ mod tests {
     }
 
     #[test]
-    fn members_before_in_flight_need_a_blind_window() {
+    fn what_was_called_a_blind_window_is_told_its_new_name() {
+        let head = HEAD.replacen("doc = 'x'\n", "doc = 'x'\nblind_window = '1s'\n", 1);
+        let told = Layout::parse("acme", &format!("{head}{WAITING}")).unwrap_err().to_string();
+        assert!(told.contains("`blind_window` is now a [[gap]]"), "{told}");
+    }
+
+    #[test]
+    fn members_before_in_flight_need_a_gap() {
         let rest = "[[waiting]]\nread = 'each'\nof = 'queues'\ncollection = 'set'\n\
                     ask = { length = 'q:{member}' }";
-        assert!(told(rest).contains("give a blind_window"));
-        let window = HEAD.replacen("doc = 'x'\n", "doc = 'x'\nblind_window = '1s'\n", 1);
-        assert!(Layout::parse("acme", &format!("{window}{rest}")).is_ok());
+        assert!(told(rest).contains("give a [[gap]]"));
+        let gap = "[[gap]]\nlasts = '20ms'\ndoc = 'd'\n";
+        assert!(Layout::parse("acme", &format!("{HEAD}{gap}{rest}")).is_ok());
     }
 
     #[test]

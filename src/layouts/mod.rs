@@ -122,10 +122,15 @@ impl Layout {
     }
 
     /// How long a job of a trigger with these arguments may be in no key, or not yet told of by its
-    /// worker, while it moves from one place to another.
+    /// worker, while it moves from one place to another. Zero where each move is one step for Redis.
     #[must_use]
-    pub fn blind_window(&self, arguments: &Arguments) -> Duration {
-        self.definition.blind_window(arguments)
+    pub fn gap(&self, arguments: &Arguments) -> Duration {
+        self.definition.gap(arguments)
+    }
+
+    /// When a job is in no key for a while, and how that is known.
+    pub fn gaps(&self) -> impl Iterator<Item = &str> {
+        self.definition.gap.iter().map(|gap| gap.doc.as_str())
     }
 
     /// What of the work of a trigger with these arguments is in no key, and what to do about it.

@@ -88,6 +88,22 @@ impl FollowUps {
         self.reads.push(progress.unwrap_or_else(|fault| Progress::Done(Err(fault))));
     }
 
+    /// Whether the answer to a read is of the moment of its first reply. What a group was given and what it
+    /// was not is told by one reply, whatever is counted afterwards.
+    pub(super) fn is_of_one_moment(&self, index: usize) -> bool {
+        match &self.reads[index] {
+            Progress::Done(_) => true,
+            Progress::Open(_, question) => match question {
+                Question::Count { .. } | Question::Bound { .. } => true,
+                Question::Text { .. }
+                | Question::TypeName(_)
+                | Question::Length
+                | Question::Idle { .. } => false,
+            },
+            Progress::Shared(_) => false,
+        }
+    }
+
     /// Asks what is open until every read has its answer, or there is no more time.
     pub(super) async fn finish(
         mut self,

@@ -14,12 +14,12 @@ use crate::{
     config::Node,
     layouts::{Answer, Ask, Name, Read, Station, Wild},
     limits,
-    sampling::{Fault, KeyPage, Lasts, Link, Position, Reply},
+    sampling::{Fault, Flow, FlowRead, KeyPage, Lasts, Link, Position, Reply},
     time::Instant,
 };
 
 use super::{
-    decode,
+    cluster, decode,
     encode::{self, KeyType},
     error::{Refusal, fault, refusal},
     fields::KnownFields,
@@ -29,6 +29,7 @@ use super::{
     login::Login,
     role::Asker,
     scan,
+    transaction::{self, Questions, Replies},
     transcript::Exchange,
     wire::{Response, Wire},
 };
@@ -51,6 +52,10 @@ pub struct RedisLink {
     pub(super) tuned: Vec<Arc<Station>>,
     /// Whether SCAN takes a type.
     scans_types: bool,
+    /// Whether several questions may be put at one moment.
+    transacts: bool,
+    /// How many moments its answers were given names for.
+    moments: u64,
     /// When the batch under way has to have its answers, where that is not the wire's own matter.
     until: Option<Instant>,
 }
@@ -73,6 +78,8 @@ impl RedisLink {
             ears,
             tuned: Vec::new(),
             scans_types: true,
+            transacts: true,
+            moments: 0,
             until: None,
         }
     }
@@ -136,12 +143,16 @@ impl RedisLink {
 
     /// Sends commands in one pipeline and returns one reply for each.
     pub(super) async fn round(&mut self, commands: Vec<Cmd>) -> Result<Vec<Response>, Fault> {
+        self.send(&commands).await
+    }
+
+    async fn send(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
         if commands.is_empty() {
             return Ok(vec![]);
         }
         let (replies, nodes) = match self.wire() {
-            Wire::Node(node) => (node.round(&commands).await?, vec![]),
-            Wire::Cluster(wire) => wire.round(&commands).await,
+            Wire::Node(node) => (node.round(commands).await?, vec![]),
+            Wire::Cluster(wire) => wire.round(commands).await,
         };
         if let Some(transcript) = &mut self.transcript {
             let mut nodes = nodes.into_iter();
@@ -207,33 +218,29 @@ impl RedisLink {
         self.types.learn(keys, replies)
     }
 
-    /// Answers reads in their order. `nows` has for each of them the time of the server that answers it.
+    /// Answers reads in their order. `nows` has for each of them the time of the server that answers it,
+    /// `flows` which of them belong together, in the order of each trigger.
     pub(super) async fn answer(
         &mut self,
         reads: &[Read],
         nows: &[Duration],
+        flows: &[Vec<usize>],
     ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+        let sets = self.sets(reads, flows);
         for attempt in 1..=ATTEMPTS {
             let types: Vec<KeyType> = reads.iter().map(|read| self.guess(read)).collect();
-            // Reads that follow one another and begin with the same question share its reply, so that the
-            // groups of a stream with hundreds do not come hundreds of times.
-            let (mut questions, mut places) = (Vec::new(), Vec::with_capacity(reads.len()));
-            for (index, (read, now)) in reads.iter().zip(nows).enumerate() {
-                if index == 0 || !encode::is_same(&reads[index - 1], read) {
-                    questions.push(encode::question(read, types[index], *now));
-                }
-                places.push(questions.len() - 1);
-            }
-            let asked = questions.len();
+            let (mut questions, places) = transaction::compose(reads, &sets, |at| {
+                encode::question(&reads[at], types[at], nows[at])
+            });
             // Where nothing is announced, everything is read again soon anyway.
-            let timed: Vec<usize> = (0..reads.len())
-                .filter(|place| self.tracked && depends_on_time(&reads[*place], types[*place]))
+            let is_timed = |at: &usize| self.tracked && depends_on_time(&reads[*at], types[*at]);
+            let timed: Vec<(usize, usize)> = (0..reads.len())
+                .filter(is_timed)
+                .map(|at| (at, questions.add(encode::next_score(&reads[at], nows[at]))))
                 .collect();
-            let nexts = timed.iter().map(|place| encode::next_score(&reads[*place], nows[*place]));
-            questions.extend(nexts);
-            let mut replies = self.round(questions).await?;
-            let nexts = replies.split_off(asked);
-            let rows = || reads.iter().zip(&types).zip(places.iter().map(|place| &replies[*place]));
+            let replies = self.put(&questions).await?;
+            let rows =
+                || reads.iter().zip(&types).zip(places.iter().map(|place| replies.at(*place)));
             let mistaken: Vec<Name> = rows()
                 .filter(|((read, guess), reply)| is_mistaken(read, **guess, reply))
                 .map(|((read, _), _)| read.keys()[0].clone())
@@ -246,34 +253,76 @@ impl RedisLink {
             for (index, ((read, guess), reply)) in rows().enumerate() {
                 follow_ups.first(index, (read, *guess), reply);
             }
-            let answers = follow_ups.finish(self).await?;
-            let with_reads = reads.iter().zip(answers);
-            let mut replies: Vec<_> = with_reads
-                .map(|(read, answer)| answer.map(|answer| until_announced(read, answer)))
+            let moments: Vec<Option<u64>> = (0..reads.len())
+                .map(|at| {
+                    follow_ups.is_of_one_moment(at).then(|| self.moment(replies.moment(places[at])))
+                })
                 .collect();
-            for (place, next) in timed.into_iter().zip(&nexts) {
-                if let Ok(reply) = &mut replies[place] {
-                    reply.lasts = decode::lasts(next, &reads[place], nows[place]);
+            self.moments += u64::try_from(questions.commands().len()).unwrap_or(u64::MAX);
+            let answers = follow_ups.finish(self).await?;
+            let with_reads = reads.iter().zip(answers).zip(moments);
+            let mut answers: Vec<_> = with_reads
+                .map(|((read, answer), moment)| {
+                    answer.map(|answer| Reply { moment, ..until_announced(read, answer) })
+                })
+                .collect();
+            for (at, next) in timed {
+                if let Ok(reply) = &mut answers[at] {
+                    reply.lasts = decode::lasts(replies.at(next), &reads[at], nows[at]);
                 }
             }
-            return Ok(replies);
+            return Ok(answers);
         }
         Err(Fault::Unexpected("the types of the keys keep changing".to_owned()))
     }
 
+    /// Which reads are asked at one moment: those of a trigger that one server answers.
+    fn sets(&mut self, reads: &[Read], flows: &[Vec<usize>]) -> Vec<Option<usize>> {
+        if !self.transacts {
+            return vec![None; reads.len()];
+        }
+        let spreads = matches!(self.wire(), Wire::Cluster(_));
+        let shares = |one: usize, other: usize| {
+            let ([one], [other]) = (reads[one].keys(), reads[other].keys());
+            !spreads || cluster::is_same_slot(one.as_bytes(), other.as_bytes())
+        };
+        transaction::sets(reads, flows, shares)
+    }
+
+    /// Asks the questions of a batch, those by themselves whose transaction did not come about.
+    async fn put(&mut self, questions: &Questions) -> Result<Replies, Fault> {
+        let replies = self.send(questions.commands()).await?;
+        let mut replies = questions.take(replies);
+        if replies.refused {
+            self.transacts = false;
+        }
+        let open = questions.at(&replies.open);
+        replies.fill(self.send(&open).await?);
+        Ok(replies)
+    }
+
+    /// The name of a moment of this batch.
+    fn moment(&self, place: usize) -> u64 {
+        self.moments.saturating_add(u64::try_from(place).unwrap_or(u64::MAX))
+    }
+
     /// Asks for what is in keys.
-    pub(super) async fn ask(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+    pub(super) async fn ask(
+        &mut self,
+        reads: &[Read],
+        flows: &[Vec<usize>],
+    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         if !reads.iter().any(Read::depends_on_time) {
-            return self.answer(reads, &vec![Duration::ZERO; reads.len()]).await;
+            return self.answer(reads, &vec![Duration::ZERO; reads.len()], flows).await;
         }
         match self.time().await? {
-            Ok(now) => self.answer(reads, &vec![now; reads.len()]).await,
+            Ok(now) => self.answer(reads, &vec![now; reads.len()], flows).await,
             Err(fault) => {
                 // Only what depends on the time fails with it.
                 let timeless = |read: &&Read| !read.depends_on_time();
                 let others: Vec<Read> = reads.iter().filter(timeless).cloned().collect();
-                let mut answers =
-                    self.answer(&others, &vec![Duration::ZERO; others.len()]).await?.into_iter();
+                let nows = vec![Duration::ZERO; others.len()];
+                let mut answers = self.answer(&others, &nows, &[]).await?.into_iter();
                 let mut next = || answers.next().unwrap_or_else(|| Err(fault.clone()));
                 let each = reads
                     .iter()
@@ -289,13 +338,18 @@ impl Link for RedisLink {
         self.tracked
     }
 
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+    async fn read(
+        &mut self,
+        reads: &[Read],
+        flows: &[Flow],
+    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         self.until = Some(Instant::now() + limits::FOLLOW_UP_DEADLINE);
         self.authenticate_again().await?;
+        let flows: Vec<Vec<usize>> = flows.iter().map(|flow| sent(flow).collect()).collect();
         if reads.iter().any(|read| matches!(read, Read::Heard(_))) {
-            return self.ask_and_hear(reads).await;
+            return self.ask_and_hear(reads, &flows).await;
         }
-        self.ask(reads).await
+        self.ask(reads, &flows).await
     }
 
     async fn scan(
@@ -355,7 +409,15 @@ pub(super) fn until_announced(read: &Read, answer: Answer) -> Reply {
     let is_partial = matches!(answer, Answer::Each { examined: 1.., beyond: 1.., .. });
     let is_silent = answer.changes_silently() && (!of_fields || is_partial);
     let lasts = if is_silent { Lasts::Unknown } else { Lasts::UntilAnnounced };
-    Reply { answer, lasts }
+    Reply { answer, lasts, moment: None }
+}
+
+/// The places of the reads of a flow that are sent.
+pub(super) fn sent(flow: &Flow) -> impl Iterator<Item = usize> {
+    flow.iter().filter_map(|read| match read {
+        FlowRead::Sent(place) => Some(*place),
+        FlowRead::Kept(_) => None,
+    })
 }
 
 /// Whether a reply says that the key's type was guessed wrongly.

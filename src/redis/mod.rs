@@ -31,6 +31,7 @@ mod scan;
 mod sentinel;
 mod shared;
 mod source;
+mod transaction;
 mod transcript;
 mod values;
 mod wire;

@@ -10,7 +10,7 @@ use crate::{
     layouts::{Ask, Collection, Members, Reach, Read, Test},
 };
 
-use super::{cluster, sentinel};
+use super::{cluster, sentinel, transaction};
 
 /// The user that the line is for where the configuration names none.
 const USER: &str = "penstock";
@@ -69,7 +69,8 @@ pub fn acl_line(connection: &Connection) -> String {
 pub fn acl_line_of(connection: &Connection, reach: &Reach) -> String {
     let Reach { keys, reads, searches, .. } = reach;
     let keys = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
-    let asked: BTreeSet<&str> = reads.iter().flat_map(commands).collect();
+    let together = transaction::COMMANDS.iter().filter(|_| reads.len() > 1).copied();
+    let asked: BTreeSet<&str> = reads.iter().flat_map(commands).chain(together).collect();
     line(connection, &Rights { keys, asked: Some(asked), scans: *searches }, reach)
 }
 
@@ -115,7 +116,12 @@ fn line(connection: &Connection, rights: &Rights, Reach { channels, .. }: &Reach
     let database = needs_select.then_some(&DATABASE);
     let scan = rights.scans.then_some(&SCAN);
     let listen = LISTEN.iter().filter(|_| !channels.is_empty());
-    let commands = READS.iter().chain(LINK).filter(is_needed).chain(of_nodes(connection));
+    let commands = READS
+        .iter()
+        .chain(transaction::COMMANDS)
+        .chain(LINK)
+        .filter(is_needed)
+        .chain(of_nodes(connection));
     let commands = commands.chain(database).chain(scan).chain(listen);
     words.extend(commands.map(|command| format!("+{command}")));
     words.join(" ")

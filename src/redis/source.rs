@@ -155,36 +155,16 @@ impl Link for SourceLink {
         }
     }
 
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
-        match &mut self.0 {
-            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.read(reads).await,
-            LinkKind::Replica(link) => link.read(reads).await,
-            LinkKind::Master(link) => link.read(reads).await,
-            LinkKind::Cluster(link) => link.read(reads).await,
-        }
-    }
-
-    fn spreads(&self) -> bool {
-        match &self.0 {
-            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.spreads(),
-            LinkKind::Replica(link) => link.spreads(),
-            LinkKind::Master(link) => link.spreads(),
-            LinkKind::Cluster(link) => link.spreads(),
-        }
-    }
-
-    async fn read_along(
+    async fn read(
         &mut self,
         reads: &[Read],
         flows: &[Flow],
     ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         match &mut self.0 {
-            LinkKind::Node(link) | LinkKind::Instead(link, ..) => {
-                link.read_along(reads, flows).await
-            }
-            LinkKind::Replica(link) => link.read_along(reads, flows).await,
-            LinkKind::Master(link) => link.read_along(reads, flows).await,
-            LinkKind::Cluster(link) => link.read_along(reads, flows).await,
+            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.read(reads, flows).await,
+            LinkKind::Replica(link) => link.read(reads, flows).await,
+            LinkKind::Master(link) => link.read(reads, flows).await,
+            LinkKind::Cluster(link) => link.read(reads, flows).await,
         }
     }
 

@@ -51,7 +51,7 @@ pub fn take(
                 members.insert(id);
                 continue;
             }
-            let all = !tracked || subscription.scattered;
+            let all = !tracked || subscription.is_read_whole();
             let stale = |read: &&ReadId| {
                 let slot = cache.slot(**read);
                 **read == id || all || slot.changes_silently() || !slot.is_fresh(now)
@@ -107,8 +107,9 @@ pub fn flows(batch: &[Due], (cache, subscriptions): (&Cache, &Subscriptions)) ->
             FlowRead::Kept(key.clone())
         }
     };
-    let flow = |user| subscriptions.get(user).reads.iter().map(along).collect::<Flow>();
-    users.into_iter().map(flow).filter(|flow| flow.len() > 1).collect()
+    let reads = users.into_iter().map(|user| &subscriptions.get(user).reads);
+    let flows = reads.filter(|reads| reads.len() > 1);
+    flows.map(|reads| reads.iter().map(along).collect()).collect()
 }
 
 /// Orders reads so that each comes after those before it in the plan of any trigger that uses it.
@@ -301,7 +302,7 @@ mod tests {
         let reads = world.subscriptions.get(id).reads.clone();
         let waiting = world.cache.slot(reads[0]).read.clone();
         let answer = crate::layouts::Answer::Size(1);
-        let reply = Reply { answer, lasts: Lasts::UntilAnnounced };
+        let reply = Reply { answer, lasts: Lasts::UntilAnnounced, moment: None };
         world.cache.begin(reads[0], world.now);
         world.cache.finish(reads[0], &waiting, Ok(reply), (None, world.now));
         world.schedule.plan(reads[1], world.now);

@@ -41,6 +41,10 @@ pub struct Known {
     pub lasts: Lasts,
     /// When the change was announced for which it was read, if one was.
     pub announced_at: Option<Instant>,
+    /// Whether no change was known when its read was sent.
+    pub unprompted: bool,
+    /// The one moment at which it was true, if it took one: equal moments are one.
+    pub moment: Option<u64>,
     /// Whether the mark of its read no longer speaks for it: it was already dirty, or had outlived
     /// itself, when the read was sent anew. Only the next answer takes its place.
     pub superseded: bool,
@@ -76,6 +80,8 @@ pub struct Slot {
     pub fault: Option<Box<(Fault, Instant)>>,
     /// When the change was announced that the last read was sent for.
     answers: Option<Instant>,
+    /// Whether no change was known when it was sent.
+    unprompted: bool,
     users: usize,
 }
 
@@ -154,6 +160,7 @@ impl Cache {
             known: None,
             fault: None,
             answers: None,
+            unprompted: false,
             users: 1,
         };
         self.timed += usize::from(read.depends_on_time());
@@ -215,6 +222,7 @@ impl Cache {
             };
             known.superseded |= slot.dirty || is_over;
         }
+        slot.unprompted = !slot.dirty;
         slot.dirty = false;
         slot.asked_at = Some(now);
         slot.answers = slot.announced_at.take();
@@ -232,7 +240,7 @@ impl Cache {
     ) {
         let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.read == *read) else { return };
         match (reply, slot.asked_at) {
-            (Ok(Reply { answer, lasts }), Some(read_at)) => {
+            (Ok(Reply { answer, lasts, moment }), Some(read_at)) => {
                 let known = Known {
                     answer,
                     read_at,
@@ -240,6 +248,8 @@ impl Cache {
                     fresh_until: read_at + max_age(id, lasts),
                     lasts,
                     announced_at: slot.answers,
+                    unprompted: slot.unprompted,
+                    moment,
                     superseded: false,
                 };
                 (slot.known, slot.fault) = (Some(known), None);
@@ -306,7 +316,7 @@ mod tests {
     }
 
     fn size_3() -> Reply {
-        Reply { answer: Answer::Size(3), lasts: Lasts::UntilAnnounced }
+        Reply { answer: Answer::Size(3), lasts: Lasts::UntilAnnounced, moment: None }
     }
 
     fn after(start: Instant, ms: u64) -> Instant {

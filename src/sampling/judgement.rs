@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::{
-    layouts::{Answer, Misfit},
+    layouts::{Answer, Misfit, Read},
     limits,
     time::Instant,
     trigger::Verdict,
@@ -15,8 +15,10 @@ use crate::{
 
 use super::{
     cache::{ReadId, Slot},
+    falls::Reading,
     news::News,
     observation::{Held, Observation, Why, hold},
+    source::Lasts,
     state::{LinkState, Note, State},
     subscriptions::SubscriptionId,
 };
@@ -62,9 +64,11 @@ impl State {
         }
         match self.judge(id) {
             Some(Ok(verdict)) => {
-                let peaks = self.subscriptions.get(id).peaks.as_ref();
-                let verdict = peaks.map_or(verdict, |peaks| peaks.highest(verdict, now));
-                Observation::Fresh(self.windowed(id, verdict, now))
+                let falls = &self.subscriptions.get(id).falls;
+                if falls.again_at().is_some() {
+                    return self.held(id, Why::Unconfirmed, now);
+                }
+                Observation::Fresh(self.windowed(id, falls.told(verdict, now), now))
             }
             Some(Err(misfit)) => Observation::Misfit(misfit),
             None => self.held(id, Why::NotYetRead, now),
@@ -92,8 +96,7 @@ impl State {
         let scattered = !self.is_coherent(id);
         self.subscriptions.get_mut(id).scattered = scattered;
         // A trigger that was only polled may have answers here that nobody has looked at for long.
-        if self.is_settled(id, self.sent_at, self.sent_at) {
-            self.note_count(id, now);
+        if self.is_settled(id, self.sent_at, self.sent_at) && self.believes(id, now) {
             let observation = self.observe(id, now);
             self.remember(id, &observation);
             self.tell(id, observation);
@@ -105,17 +108,34 @@ impl State {
         }
     }
 
-    /// Takes note of what was counted, for a subject whose jobs are in no key while they move; to be
-    /// called before anybody is told of it. What a call is told while nothing can be read is not counted.
-    pub(super) fn note_count(&mut self, id: SubscriptionId, now: Instant) {
-        let window = self.subscriptions.get(id).subject.trigger.blind_window;
-        if !window.is_zero()
-            && self.why_not(id).is_none()
-            && let Some(Ok(verdict)) = self.judge(id)
-        {
-            let peaks = &mut self.subscriptions.get_mut(id).peaks;
-            peaks.get_or_insert_default().note(verdict, window, now);
+    /// Takes note of what was counted, and tells whether it may be told: a fall has to be confirmed first.
+    /// What a call is told while nothing can be read is not counted.
+    pub(super) fn believes(&mut self, id: SubscriptionId, now: Instant) -> bool {
+        if self.why_not(id).is_some() {
+            return true;
         }
+        let (Some(Ok(verdict)), Some(read_at)) = (self.judge(id), self.newest(id)) else {
+            self.subscriptions.get_mut(id).falls.give_up();
+            return true;
+        };
+        let reading = Reading {
+            verdict,
+            read_at,
+            happened_at: self.announced_at(id).unwrap_or(now),
+            whole: self.is_whole(id),
+            quiet: self.is_quiet(id),
+        };
+        let gap = self.gap(id);
+        let falls = &mut self.subscriptions.get_mut(id).falls;
+        falls.note(&reading, gap, now);
+        falls.again_at().is_none()
+    }
+
+    /// How long a job of a subject may be in none of its keys. Where it counts one key only, no job
+    /// moves between two of them.
+    fn gap(&self, id: SubscriptionId) -> Duration {
+        let gap = self.subscriptions.get(id).subject.trigger.gap;
+        if self.counting(id).nth(1).is_some() { gap } else { Duration::ZERO }
     }
 
     /// Plans the look at a subject whose activity window, or the window of a fall of its counts, ends
@@ -123,7 +143,7 @@ impl State {
     pub(super) fn plan_lapse(&mut self, id: SubscriptionId, now: Instant) {
         let subscription = self.subscriptions.get(id);
         let active_until = subscription.active_until().filter(|until| *until > now);
-        let held_until = subscription.peaks.as_ref().and_then(|peaks| peaks.until(now));
+        let held_until = subscription.falls.until(now);
         if let Some(until) = active_until.into_iter().chain(held_until).min()
             && subscription.streams > 0
         {
@@ -170,8 +190,8 @@ impl State {
     fn answer(&mut self, id: SubscriptionId, now: Instant) {
         if self.subscriptions.get(id).is_awaited()
             && let Some(asked_until) = self.settled_until(id, now)
+            && self.believes(id, now)
         {
-            self.note_count(id, now);
             let observation = self.observe(id, now);
             self.subscriptions.get_mut(id).answer(&observation, asked_until);
         }
@@ -203,6 +223,14 @@ impl State {
     /// call, also those that are fresh one by one and hide a job between them.
     pub(super) fn plan_reads(&mut self, id: SubscriptionId, now: Instant) {
         let awaited = self.subscriptions.get(id).is_awaited();
+        if let Some(at) = self.subscriptions.get(id).falls.again_at()
+            && !self.has_fault(id)
+        {
+            for read in self.subscriptions.get(id).reads.clone() {
+                self.schedule.plan(read, at.max(self.floor(self.cache.slot(read), now)));
+            }
+            return;
+        }
         let anew = awaited && !self.is_coherent(id);
         for read in self.subscriptions.get(id).reads.clone() {
             let slot = self.cache.slot(read);
@@ -289,6 +317,40 @@ impl State {
         self.slots(id).all(|slot| still_holds(slot) || read_at(slot) == newest && in_order(newest))
             && (is_announced
                 || self.slots(id).map(read_at).is_sorted_by(|one, other| along(*one, *other)))
+    }
+
+    /// The answers that count jobs: all but flags, which no job moves through.
+    fn counting(&self, id: SubscriptionId) -> impl Iterator<Item = &Slot> {
+        self.slots(id).filter(|slot| !matches!(slot.read, Read::Flag { .. }))
+    }
+
+    /// Whether all answers were true at one moment, so that no job that moved, in whatever direction, is
+    /// missing from all of them: all are true still, or those of the newest batch were given together.
+    fn is_whole(&self, id: SubscriptionId) -> bool {
+        let newest = self.newest(id);
+        if self.counting(id).all(|slot| slot.holds() && !slot.changes_silently()) {
+            return true;
+        }
+        let newest = self.counting(id).filter(|slot| read_at(slot) == newest);
+        let mut moments = newest.map(|slot| slot.known.as_ref()?.moment);
+        moments.next().is_some_and(|first| first.is_some() && moments.all(|other| other == first))
+    }
+
+    /// Whether nothing was announced since the answers before these were asked for; `None` where Redis
+    /// announces nothing. What never is announced moves only together with what is.
+    fn is_quiet(&self, id: SubscriptionId) -> Option<bool> {
+        let mut is_quiet = true;
+        for slot in self.counting(id) {
+            let Some(known) = &slot.known else { return Some(false) };
+            if known.lasts == Lasts::Unknown {
+                if !known.answer.changes_silently() {
+                    return None;
+                }
+            } else {
+                is_quiet &= known.unprompted && !slot.dirty;
+            }
+        }
+        Some(is_quiet)
     }
 
     /// When the change was announced for which the newest answers were read.

@@ -24,6 +24,9 @@ pub enum Why {
     /// The answer did not come before the call had to be answered.
     #[error("Redis did not answer before the call's deadline")]
     Slow,
+    /// A lower count was read, and was not confirmed before the call had to be answered.
+    #[error("a lower count was read and is not confirmed yet")]
+    Unconfirmed,
     /// Redis could not be asked or did not answer.
     #[error("{0}")]
     Fault(Fault),

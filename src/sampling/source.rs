@@ -22,6 +22,9 @@ pub struct Reply {
     pub answer: Answer,
     /// How long it stays true.
     pub lasts: Lasts,
+    /// The one moment at which it was true, if there is one: replies with the same moment, which a link
+    /// gives once only, were true together.
+    pub moment: Option<u64>,
 }
 
 /// How long an answer stays true, on a link that announces changes.
@@ -210,7 +213,10 @@ pub trait Link: Send {
     /// Whether changes are announced on it.
     fn tracked(&self) -> bool;
 
-    /// Answers reads in their order, in few round trips. One answer for each read.
+    /// Answers reads in their order, in few round trips. One answer for each read. What stands together in
+    /// a flow is answered as of one moment where that can be had; else a read is answered after those before
+    /// it in its flow, also where they are on other servers, and changes of what is kept are reported that
+    /// came about before any answer to a read before it.
     ///
     /// # Errors
     /// An outer [`Fault`] when the link is of no more use; an inner one for a read that failed
@@ -218,27 +224,8 @@ pub trait Link: Send {
     fn read(
         &mut self,
         reads: &[Read],
+        flows: &[Flow],
     ) -> impl Future<Output = Result<Vec<Result<Reply, Fault>>, Fault>> + Send;
-
-    /// Whether the keys lie on several servers, so that the order of the reads alone does not make the
-    /// answers come about in that order.
-    fn spreads(&self) -> bool {
-        false
-    }
-
-    /// As [`Link::read`], and keeps the order of each of these flows also where its keys lie on several
-    /// servers: a read is sent when those before it in its flow are answered, and changes of what is
-    /// kept are reported that came about before any answer to a read before it.
-    ///
-    /// # Errors
-    /// As [`Link::read`].
-    fn read_along(
-        &mut self,
-        reads: &[Read],
-        _flows: &[Flow],
-    ) -> impl Future<Output = Result<Vec<Result<Reply, Fault>>, Fault>> + Send {
-        self.read(reads)
-    }
 
     /// Until when all changes were announced, now that the link answered what was sent at `sent_at`.
     fn heard_until(&self, sent_at: Instant) -> Instant {

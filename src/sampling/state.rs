@@ -195,8 +195,7 @@ impl State {
     ) -> Result<Ask, TooMany> {
         let id = self.subscribe(subject, now)?;
         self.subscriptions.get_mut(id).last_asked = now;
-        if self.is_settled(id, asked_at, now) {
-            self.note_count(id, now);
+        if self.is_settled(id, asked_at, now) && self.believes(id, now) {
             let observation = self.observe(id, now);
             self.remember(id, &observation);
             return Ok(Ask::Ready(observation));
@@ -231,8 +230,7 @@ impl State {
         now: Instant,
     ) -> Result<(SubscriptionId, Reader), TooMany> {
         let id = self.subscribe(subject, now)?;
-        let current = if self.is_settled(id, now, now) {
-            self.note_count(id, now);
+        let current = if self.is_settled(id, now, now) && self.believes(id, now) {
             let current = self.observe(id, now);
             self.remember(id, &current);
             current

@@ -17,10 +17,10 @@ use crate::{layouts::Footprint, limits, time::Instant, trigger::Trigger};
 
 use super::{
     cache::ReadId,
+    falls::{Falls, is_long},
     ids::Ids,
     news::Board,
     observation::{Held, Observation},
-    peaks::Peaks,
     queues::Queues,
     told::Told,
 };
@@ -83,8 +83,8 @@ pub struct Subscription {
     pub last_asked: Instant,
     /// When a change of one of its keys was last announced, if it has an activity window.
     pub last_change: Option<Instant>,
-    /// What was counted lately, if its jobs are in no key while they move.
-    pub peaks: Option<Box<Peaks>>,
+    /// What was counted lately, and whether it is believed.
+    pub falls: Falls,
     /// The last value that was known.
     pub held: Option<Held>,
     /// What the log says of its activations.
@@ -103,10 +103,19 @@ struct Waiter {
 
 impl Subscription {
     /// Whether its reads are to be done as soon as they change: for a stream, for a call that
-    /// waits, or so that the next change is announced too.
+    /// waits, so that the next change is announced too, or to know when a fall happened that a long gap
+    /// holds.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        self.streams > 0 || self.is_awaited() || self.window().is_some()
+        let is_followed = self.window().is_some() || is_long(self.subject.trigger.gap);
+        self.streams > 0 || self.is_awaited() || is_followed
+    }
+
+    /// Whether the next batch is to read all of it: a job could hide between its answers as they are, or
+    /// they tell of a fall that is not confirmed yet.
+    #[must_use]
+    pub fn is_read_whole(&self) -> bool {
+        self.scattered || self.falls.again_at().is_some()
     }
 
     /// Until when the last change keeps it active, whatever the counts say.
@@ -192,7 +201,7 @@ impl Subscriptions {
             since: now,
             last_asked: now,
             last_change: None,
-            peaks: None,
+            falls: Falls::default(),
             held: None,
             told: Told::default(),
             board: None,

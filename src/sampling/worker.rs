@@ -121,12 +121,8 @@ async fn read<L: Link>(
 ) -> Result<(), Fault> {
     let reads: Vec<Read> = batch.iter().map(|due| due.read.clone()).collect();
     sampler.metrics().batch();
-    let replies = if link.spreads() {
-        let flows = sampler.with_state(|state, _| state.flows(&batch));
-        timeout(limits::READ_DEADLINE, link.read_along(&reads, &flows)).await
-    } else {
-        timeout(limits::READ_DEADLINE, link.read(&reads)).await
-    };
+    let flows = sampler.with_state(|state, _| state.flows(&batch));
+    let replies = timeout(limits::READ_DEADLINE, link.read(&reads, &flows)).await;
     let replies = match replies.unwrap_or(Err(Fault::Timeout)) {
         Ok(replies) if replies.len() == reads.len() => replies,
         Ok(_) => return Err(Fault::Unexpected("another number of answers than reads".to_owned())),

@@ -47,9 +47,8 @@ pub struct Trigger {
     pub stale_for: Option<Duration>,
     /// How long a change of one of its keys keeps the workload active, whatever the counts say.
     pub activity_window: Option<Duration>,
-    /// How long a job may be in no key while it moves; a fall of the counts is believed only after
-    /// that.
-    pub blind_window: Duration,
+    /// How long a job may be in no key while it moves; zero where each move is one step for Redis.
+    pub gap: Duration,
     /// What of its work is in no key, and what to do about it.
     pub invisible: Option<String>,
     /// The name of its metric.

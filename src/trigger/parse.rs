@@ -134,7 +134,7 @@ impl<'a> Parser<'a> {
             activation,
             stale_for: stale_for?,
             activity_window: activity_window?,
-            blind_window: layout.blind_window(&arguments),
+            gap: layout.gap(&arguments),
             invisible: layout.invisible(&arguments).map(str::to_owned),
             search,
             family,

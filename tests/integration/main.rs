@@ -19,6 +19,7 @@ mod chaos;
 mod cluster;
 mod command_line;
 mod credentials;
+mod falls;
 mod hostile;
 mod keys;
 mod layouts;

@@ -12,7 +12,7 @@ use std::{
 use penstock::{
     layouts::{Read, Wild},
     limits,
-    sampling::{Changes, Fault, KeyPage, Lasts, Link, Position, Reply, Source},
+    sampling::{Changes, Fault, Flow, KeyPage, Lasts, Link, Position, Reply, Source},
 };
 use tokio::{sync::oneshot, time::timeout};
 
@@ -115,7 +115,7 @@ impl Connection {
                     batch,
                     sent,
                 });
-                Reply { answer, lasts }
+                Reply { answer, lasts, moment: Some(at.number) }
             }));
         }
         model.ledger.just_taken = Some((batch, self.conn));
@@ -128,7 +128,11 @@ impl Link for Connection {
         self.tracked
     }
 
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+    async fn read(
+        &mut self,
+        reads: &[Read],
+        _flows: &[Flow],
+    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         let places: Vec<usize> = reads.iter().map(|read| CATALOG.find(read).unwrap()).collect();
         let (batch, sent) = self.redis.model().begin_batch(&places);
         let depends = |place: &usize| CATALOG.reads[*place].depends_on_time();

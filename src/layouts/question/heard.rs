@@ -109,7 +109,7 @@ impl HeardQuestion {
 
     /// For how long a job may be counted nowhere because its worker has not spoken since it took it:
     /// one message may be late, and one lost.
-    pub(in crate::layouts) fn blind_window(&self, arguments: &Arguments) -> Option<Duration> {
+    pub(in crate::layouts) fn gap(&self, arguments: &Arguments) -> Option<Duration> {
         super::holds(&self.when, arguments).then(|| 4 * self.interval(arguments))
     }
 
@@ -222,7 +222,7 @@ mod tests {
         let [Read::Heard(heard)] = plan.reads() else { panic!("one read: {plan:?}") };
         assert_eq!(heard.whose, Whose::Queues(["a".into(), "b".into()].into()));
         assert_eq!(heard.station.alive[0].on(7), "x:7.up".into());
-        assert_eq!(layout.blind_window(&arguments).as_secs(), 12);
+        assert_eq!(layout.gap(&arguments).as_secs(), 12);
         let counts = plan.counts(&[&crate::layouts::Answer::Heard(2)]).unwrap();
         assert_eq!(counts.in_flight.get(), 6.0);
     }
@@ -238,9 +238,9 @@ mod tests {
         }
         let queues = vec![("a".into(), Weight::ONE), ("b".into(), Weight::ONE)];
         arguments.set("queue", Argument::Names(queues));
-        assert_eq!(celery.blind_window(&arguments).as_secs(), 1);
+        assert_eq!(celery.gap(&arguments).as_millis(), 50);
         arguments.set("running", Argument::Choice("heartbeats".to_owned()));
-        assert_eq!(celery.blind_window(&arguments).as_secs(), 8);
+        assert_eq!(celery.gap(&arguments).as_secs(), 8);
         let plan: Plan = celery.plan(&arguments);
         assert!(matches!(plan.reads().last(), Some(Read::Heard(_))));
         let [in_flight] = &*plan.terms().in_flight else { panic!("{plan:?}") };

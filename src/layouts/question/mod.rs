@@ -284,10 +284,10 @@ impl Question {
         }
     }
 
-    /// For how long what it counts may be told late, beyond the layout's own blind window.
-    pub(super) fn blind_window(&self, arguments: &Arguments) -> Option<Duration> {
+    /// For how long what it counts may be told late, beyond the layout's own gap.
+    pub(super) fn gap(&self, arguments: &Arguments) -> Option<Duration> {
         match self {
-            Self::Heard(question) => question.blind_window(arguments),
+            Self::Heard(question) => question.gap(arguments),
             Self::Size(_)
             | Self::GroupWaiting(_)
             | Self::GroupPending(_)

@@ -219,7 +219,13 @@ impl ClusterLink {
                 })
                 .collect();
             let batch: Vec<Read> = asked.iter().map(|place| reads[*place].clone()).collect();
-            let replies = self.link.answer(&batch, &nows).await?;
+            let within = |read: &Place<usize>| match read {
+                Place::Sent(place) => asked.binary_search(place).ok(),
+                Place::Kept(_) => None,
+            };
+            let along: Vec<Vec<usize>> =
+                flows.iter().map(|flow| flow.iter().filter_map(within).collect()).collect();
+            let replies = self.link.answer(&batch, &nows, &along).await?;
             for (place, reply) in asked.into_iter().zip(replies) {
                 answers[place] = Some(reply.map(|reply| self.lasting(&reads[place], reply)));
             }
@@ -302,17 +308,7 @@ impl Link for ClusterLink {
         self.cluster.may_vouch()
     }
 
-    async fn read(&mut self, reads: &[Read]) -> Result<Answers, Fault> {
-        // One trigger, for all that is known.
-        let flow = (0..reads.len()).map(FlowRead::Sent).collect();
-        self.read_along(reads, &[flow]).await
-    }
-
-    fn spreads(&self) -> bool {
-        true
-    }
-
-    async fn read_along(&mut self, reads: &[Read], flows: &[Flow]) -> Result<Answers, Fault> {
+    async fn read(&mut self, reads: &[Read], flows: &[Flow]) -> Result<Answers, Fault> {
         let Some(mut guard) = self.guard.take() else {
             return self.read_all(reads, flows).await;
         };
@@ -357,6 +353,11 @@ impl Link for ClusterLink {
             }
         }
     }
+}
+
+/// Whether one node serves both keys, and a transaction may have both.
+pub(super) fn is_same_slot(one: &[u8], other: &[u8]) -> bool {
+    Slot::of(one) == Slot::of(other)
 }
 
 fn key(read: &Read) -> &[u8] {

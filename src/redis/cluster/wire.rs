@@ -83,7 +83,7 @@ impl ClusterWire {
         &mut self,
         commands: &[Cmd],
     ) -> (Vec<Response>, Vec<Option<String>>) {
-        let targets = commands.iter().map(|command| Target::Key(key_of(command))).collect();
+        let targets = keys_of(commands).into_iter().map(Target::Key).collect();
         let replies = self.exchange(commands, targets).await;
         replies.into_iter().map(|(reply, node)| (reply, node.map(|node| node.to_string()))).unzip()
     }
@@ -262,6 +262,26 @@ async fn ask(
             cluster.fail(node, opening, &fault);
             Err(of_node(node, &fault))
         }
+    }
+}
+
+/// The keys that commands are about. MULTI goes where the command after it does, EXEC where the one before.
+fn keys_of(commands: &[Cmd]) -> Vec<Vec<u8>> {
+    let mut keys: Vec<Vec<u8>> = Vec::with_capacity(commands.len());
+    for (place, command) in commands.iter().enumerate() {
+        keys.push(match name_of(command) {
+            b"MULTI" => commands.get(place + 1).map(key_of).unwrap_or_default(),
+            b"EXEC" => keys.last().cloned().unwrap_or_default(),
+            _ => key_of(command),
+        });
+    }
+    keys
+}
+
+fn name_of(command: &Cmd) -> &[u8] {
+    match command.args_iter().next() {
+        Some(Arg::Simple(name)) => name,
+        Some(_) | None => b"",
     }
 }
 

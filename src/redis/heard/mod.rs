@@ -126,6 +126,7 @@ impl Ears {
         tally.map(|Tally { jobs, holds_for, .. }| Reply {
             answer: Answer::Heard(jobs),
             lasts: holds_for.map_or(Lasts::UntilAnnounced, Lasts::For),
+            moment: None,
         })
     }
 
@@ -177,6 +178,7 @@ impl RedisLink {
     pub(super) async fn ask_and_hear(
         &mut self,
         reads: &[Read],
+        flows: &[Vec<usize>],
     ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         let mut silent = Vec::new();
         for read in reads {
@@ -186,12 +188,17 @@ impl RedisLink {
                 silent.push((Arc::clone(&heard.station), fault));
             }
         }
-        let is_asked = |read: &&Read| !matches!(read, Read::Heard(_));
-        let asked: Vec<Read> = reads.iter().filter(is_asked).cloned().collect();
+        let is_asked = |place: &usize| !matches!(reads[*place], Read::Heard(_));
+        let places: Vec<usize> = (0..reads.len()).filter(is_asked).collect();
+        let asked: Vec<Read> = places.iter().map(|place| reads[*place].clone()).collect();
+        let along = |flow: &Vec<usize>| {
+            flow.iter().filter_map(|place| places.binary_search(place).ok()).collect()
+        };
+        let flows: Vec<Vec<usize>> = flows.iter().map(along).collect();
         if asked.is_empty() {
             self.round(vec![deadpool_redis::redis::cmd("PING")]).await?;
         }
-        let mut replies = self.ask(&asked).await?.into_iter();
+        let mut replies = self.ask(&asked, &flows).await?.into_iter();
         let mut next = || replies.next().unwrap_or_else(|| Err(few()));
         let mut answer = |read: &Read| match read {
             Read::Heard(heard) => match silent.iter().find(|(of, _)| *of == heard.station) {

@@ -12,7 +12,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use crate::{
     config::Node,
     layouts::{Read, Wild},
-    sampling::{Fault, KeyPage, Link, Position, Reply},
+    sampling::{Fault, Flow, KeyPage, Link, Position, Reply},
     time::Instant,
 };
 
@@ -109,9 +109,13 @@ impl Link for ReplicaLink {
         self.inner.tracked()
     }
 
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+    async fn read(
+        &mut self,
+        reads: &[Read],
+        flows: &[Flow],
+    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         self.begin();
-        let replies = self.inner.read(reads).await?;
+        let replies = self.inner.read(reads, flows).await?;
         match replies.iter().find_map(error::not_ready) {
             Some(fault) => Err(about(&self.node, fault)),
             None => self.confirm().await.map(|()| replies),

@@ -23,7 +23,7 @@ use crate::{
     config::{Node, Replicas, Sentinels},
     layouts::{Read, Wild},
     limits,
-    sampling::{Changes, Fault, KeyPage, Link, Position, Reply},
+    sampling::{Changes, Fault, Flow, KeyPage, Link, Position, Reply},
     telemetry::SentinelMetrics,
     time::Instant,
 };
@@ -142,8 +142,12 @@ impl Link for SentinelLink {
         self.inner.tracked()
     }
 
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
-        let replies = self.inner.read(reads).await?;
+    async fn read(
+        &mut self,
+        reads: &[Read],
+        flows: &[Flow],
+    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+        let replies = self.inner.read(reads, flows).await?;
         match replies.iter().find_map(|reply| self.not_ready(reply)) {
             Some(fault) => Err(fault),
             None => Ok(replies),

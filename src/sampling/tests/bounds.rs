@@ -23,7 +23,7 @@ fn unique(n: usize) -> Arc<Subject> {
 }
 
 fn reply(answer: Answer) -> Reply {
-    Reply { answer, lasts: Lasts::UntilAnnounced }
+    Reply { answer, lasts: Lasts::UntilAnnounced, moment: Some(0) }
 }
 
 fn answer_all(state: &mut State, now: Instant) {

@@ -1,9 +1,9 @@
 //! The sampler against a model of Redis, in paused time: what calls and streams are told, whatever
 //! Redis does meanwhile.
 
-mod blind;
 mod bounds;
 mod calls;
+mod falls;
 mod lasting;
 mod model;
 mod order;

@@ -17,7 +17,7 @@ use tokio::{
 
 use crate::{
     layouts::{Answer, Name, Read, Wild},
-    sampling::{Change, Changes, Fault, KeyPage, Lasts, Link, Position, Reply, Source},
+    sampling::{Change, Changes, Fault, Flow, KeyPage, Lasts, Link, Position, Reply, Source},
 };
 
 pub use keys::Keys;
@@ -55,6 +55,8 @@ struct Server {
     page: usize,
     clock_began: Instant,
     clock_set: Duration,
+    transacts: bool,
+    moments: u64,
 }
 
 impl Redis {
@@ -82,6 +84,8 @@ impl Redis {
             page: 1_000,
             clock_began: Instant::now(),
             clock_set: Duration::from_hours(1),
+            transacts: false,
+            moments: 0,
         };
         let server = Arc::new(Mutex::new(server));
         let hung = Arc::new(watch::Sender::new(false));
@@ -195,7 +199,7 @@ impl Redis {
         poisonous.extend(poisons.then(|| key.into()));
     }
 
-    /// When such a key ended a connection, and how many reads the batch had.
+    /// When such a key ended a connection, and how many different questions the batch had.
     pub fn poisonings(&self) -> Vec<(Instant, usize)> {
         self.server().poisonings.clone()
     }
@@ -235,6 +239,11 @@ impl Redis {
         self.server().meanwhile = Some(Box::new(act));
     }
 
+    /// Answers a whole batch as of one moment, as a transaction does.
+    pub fn transact(&self) {
+        self.server().transacts = true;
+    }
+
     /// When a key was read.
     pub fn reads(&self, key: &str) -> Vec<Instant> {
         let is_of_key = |read: &Read| read.keys() == [&Name::from(key)];
@@ -272,7 +281,7 @@ impl Server {
     fn is_poisoned_by(&mut self, reads: &[Read]) -> bool {
         let is_poisoned = reads.iter().any(|read| self.poisonous.contains(read.keys()[0]));
         if is_poisoned {
-            self.poisonings.push((Instant::now(), reads.len()));
+            self.poisonings.push((Instant::now(), questions(reads)));
         }
         is_poisoned
     }
@@ -281,9 +290,11 @@ impl Server {
         self.batches.push(reads.len());
         let mut replies = vec![];
         for (place, read) in reads.iter().enumerate() {
-            if let Some(meanwhile) = &mut self.meanwhile {
+            let is_moment = place == 0 || !self.transacts;
+            if let Some(meanwhile) = self.meanwhile.as_mut().filter(|_| is_moment) {
                 meanwhile(&mut self.keys, place);
             }
+            self.moments += u64::from(is_moment);
             self.reads.push((Instant::now(), read.clone()));
             let failure = self.failing.get(read.keys()[0]).cloned();
             let answer = self.keys.answer(read);
@@ -292,7 +303,9 @@ impl Server {
                 None if answer.changes_silently() => Lasts::Unknown,
                 None => Lasts::UntilAnnounced,
             };
-            replies.push(failure.map_or(Ok(Reply { answer, lasts }), Err));
+            let is_one_question = matches!(read, Read::Size { .. } | Read::Group { .. });
+            let moment = is_one_question.then_some(self.moments);
+            replies.push(failure.map_or(Ok(Reply { answer, lasts, moment }), Err));
         }
         replies
     }
@@ -317,6 +330,17 @@ impl Source for Redis {
     }
 }
 
+/// How many questions these reads are: those that look alike are one.
+fn questions(reads: &[Read]) -> usize {
+    let is_alike = |one: &Read, other: &Read| match (one, other) {
+        (Read::Each(one), Read::Each(other)) => one.looks_alike(other),
+        _ => false,
+    };
+    let is_first =
+        |place: &usize| !reads[..*place].iter().any(|read| is_alike(read, &reads[*place]));
+    (0..reads.len()).filter(is_first).count()
+}
+
 /// One connection to the model.
 pub struct Connection {
     redis: Redis,
@@ -339,7 +363,11 @@ impl Link for Connection {
         self.tracked
     }
 
-    async fn read(&mut self, reads: &[Read]) -> Result<Vec<Result<Reply, Fault>>, Fault> {
+    async fn read(
+        &mut self,
+        reads: &[Read],
+        _flows: &[Flow],
+    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         let latency = self.redis.server().latency;
         sleep(latency).await;
         self.redis.responds().await;

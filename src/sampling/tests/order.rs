@@ -25,7 +25,7 @@ fn subject_of((waiting, in_flight, _): (&str, &str, f64)) -> Arc<Subject> {
     if waiting.starts_with("bull:") {
         let bull = subject(&[("layout", "bullmq"), ("queue", "q"), ("orphans", "ignore")]);
         // Nothing is to be made up for by what was counted before.
-        let trigger = Trigger { blind_window: Duration::ZERO, ..(*bull.trigger).clone() };
+        let trigger = Trigger { gap: Duration::ZERO, ..(*bull.trigger).clone() };
         return Subject::new("ns".to_owned(), "bull".to_owned(), Arc::new(trigger));
     }
     subject(&[("waiting", waiting), ("inFlight", in_flight)])
@@ -155,7 +155,7 @@ async fn every_batch_sees_each_trigger_along_its_flow() {
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_job_is_told_after_its_moves() {
     let world = World::tracked().await;
-    let subject = subject(&[("waiting", "w"), ("inFlight", "i")]);
+    let subject = subject(&[("waiting", "w"), ("inFlight", "i"), ("gap", "0")]);
     let mut watch = world.watch(&subject);
     told(&mut watch, 50, |news| fresh(news) == Some(0.0)).await;
     for pause in [0, 1, 2, 3, 5, 9, 11, 30] {

@@ -83,7 +83,7 @@ async fn a_stream_is_told_nothing_while_only_time_passes() {
         let world = World::connected(Redis::new(tracked)).await;
         let subject = subject(&[("waiting", "w"), ("inFlight", "i")]);
         let mut watch = world.watch(&subject);
-        assert_eq!(fresh(&news(&mut watch, 50).await), Some(0.0));
+        assert_eq!(fresh(&news(&mut watch, 500).await), Some(0.0));
         assert!(is_silent(&mut watch, 600_000).await);
         world.redis.size("w", 2);
         told(&mut watch, 1010, |news| fresh(news) == Some(2.0)).await;

@@ -17,7 +17,7 @@ use penstock::{
     config::{Config, Settings},
     layouts::{Answer, Counts, Registry},
     redis::RedisSource,
-    sampling::{Changes, Link, Source},
+    sampling::{Changes, FlowRead, Link, Source},
     trigger::Trigger,
 };
 
@@ -39,7 +39,9 @@ impl Eye {
 
     /// What a trigger counts, or why it cannot.
     async fn counts(&mut self, trigger: &Trigger) -> Result<Counts, String> {
-        let replies = self.0.read(trigger.plan.reads()).await.map_err(|fault| fault.to_string())?;
+        let reads = trigger.plan.reads();
+        let flow = (0..reads.len()).map(FlowRead::Sent).collect();
+        let replies = self.0.read(reads, &[flow]).await.map_err(|fault| fault.to_string())?;
         let answers: Result<Vec<Answer>, _> =
             replies.into_iter().map(|reply| reply.map(|reply| reply.answer)).collect();
         let answers = answers.map_err(|fault| fault.to_string())?;

@@ -1,0 +1,223 @@
+//! Questions that are answered as of one moment: MULTI, the questions, EXEC, in the pipeline of a batch.
+//!
+//! A job that moves back while keys are read one after the other can be missed in all of them, in
+//! whatever order they are read. What belongs together is therefore asked in one transaction where it
+//! lies on one server. Where that cannot be had (a user without MULTI, a slot that moves, a proxy), the
+//! same questions are asked by themselves, and the answers are of no one moment.
+
+use std::{collections::BTreeMap, ops::Range};
+
+use deadpool_redis::redis::{self, Cmd, RedisError, Value};
+
+use crate::{layouts::Read, limits};
+
+use super::{encode, wire::Response};
+
+/// What a user of Redis needs for it. Without them reads are not of one moment.
+pub(super) const COMMANDS: &[&str] = &["multi", "exec"];
+
+/// Which of some reads are asked together: for each its set, by the place of the set's first read;
+/// `None` for a read that is asked by itself. `flows` are the reads of each trigger, by their places.
+pub(super) fn sets(
+    reads: &[Read],
+    flows: &[Vec<usize>],
+    shares_server: impl Fn(usize, usize) -> bool,
+) -> Vec<Option<usize>> {
+    let mut roots: Vec<usize> = (0..reads.len()).collect();
+    let mut is_apart = vec![false; reads.len()];
+    for flow in flows {
+        // No job moves through a flag, and many triggers share one.
+        let mut counting = flow.iter().filter(|place| !matches!(reads[**place], Read::Flag { .. }));
+        let Some(first) = counting.next() else { continue };
+        let first_root = root(&mut roots, *first);
+        for place in counting {
+            let other = root(&mut roots, *place);
+            let (low, high) = (first_root.min(other), first_root.max(other));
+            roots[high] = low;
+            if !shares_server(*first, *place) {
+                is_apart[*place] = true;
+            }
+        }
+    }
+    let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for place in 0..reads.len() {
+        let root = root(&mut roots, place);
+        members.entry(root).or_default().push(place);
+    }
+    let mut sets = vec![None; reads.len()];
+    for (root, places) in members {
+        let fits = (2..=limits::TRANSACTION_READS).contains(&places.len())
+            && places.iter().all(|place| is_one_question(&reads[*place]) && !is_apart[*place]);
+        if fits {
+            places.into_iter().for_each(|place| sets[place] = Some(root));
+        }
+    }
+    sets
+}
+
+fn root(roots: &mut [usize], place: usize) -> usize {
+    let mut at = place;
+    while roots[at] != at {
+        roots[at] = roots[roots[at]];
+        at = roots[at];
+    }
+    at
+}
+
+/// Whether the first reply to a read is its answer, or the moment of its answer.
+fn is_one_question(read: &Read) -> bool {
+    match read {
+        Read::Size { .. } | Read::Group { .. } => true,
+        Read::Idle { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => false,
+    }
+}
+
+/// The questions of a batch in the order in which they are sent, those of a set one after the other.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    commands: Vec<Cmd>,
+    /// The places of the questions of each set among the commands; MULTI and EXEC stand around them.
+    sets: Vec<Range<usize>>,
+}
+
+/// The replies to questions, by their places, and whether each was given with others of its set.
+#[derive(Debug)]
+pub(super) struct Replies {
+    replies: Vec<Response>,
+    /// For each the place of the first that was given at the same moment.
+    moments: Vec<usize>,
+    /// The questions that have no reply yet, since their transaction did not come about.
+    pub(super) open: Vec<usize>,
+    /// Whether this user may have no transactions, or the server has none.
+    pub(super) refused: bool,
+}
+
+impl Questions {
+    /// Adds a question that is asked by itself, and tells its place.
+    pub(super) fn add(&mut self, command: Cmd) -> usize {
+        self.commands.push(command);
+        self.commands.len() - 1
+    }
+
+    /// Begins a set; what is added until [`Questions::close`] belongs to it.
+    pub(super) fn open(&mut self) {
+        self.add(redis::cmd("MULTI"));
+        let place = self.commands.len();
+        self.sets.push(place..place);
+    }
+
+    /// Ends the set that was begun last.
+    pub(super) fn close(&mut self) {
+        let end = self.commands.len();
+        if let Some(set) = self.sets.last_mut() {
+            set.end = end;
+        }
+        self.add(redis::cmd("EXEC"));
+    }
+
+    /// All commands, in their order.
+    pub(super) fn commands(&self) -> &[Cmd] {
+        &self.commands
+    }
+
+    /// The commands at these places.
+    pub(super) fn at(&self, places: &[usize]) -> Vec<Cmd> {
+        places.iter().map(|place| self.commands[*place].clone()).collect()
+    }
+
+    /// What the commands were replied, with the replies of each set taken out of its EXEC.
+    pub(super) fn take(&self, mut replies: Vec<Response>) -> Replies {
+        let moments = (0..replies.len()).collect();
+        let mut taken = Replies { moments, open: vec![], refused: false, replies: vec![] };
+        for set in &self.sets {
+            taken.refused |= replies[set.start - 1].is_err();
+            match given(&mut replies[set.end], set.len()) {
+                Some(given) => {
+                    for (place, reply) in set.clone().zip(given) {
+                        (replies[place], taken.moments[place]) = (reply, set.start);
+                    }
+                }
+                // Without a transaction each command was answered at once.
+                None => taken.open.extend(set.clone().filter(|place| is_queued(&replies[*place]))),
+            }
+        }
+        taken.replies = replies;
+        taken
+    }
+}
+
+/// The questions of these reads and the place of each read's own. Those of a set stand where its first
+/// one does: no trigger has reads in a set and others that have to come in between. Reads that follow one
+/// another and begin with the same question share it, so that the groups of a stream with hundreds do not
+/// come hundreds of times.
+pub(super) fn compose(
+    reads: &[Read],
+    sets: &[Option<usize>],
+    question: impl Fn(usize) -> Cmd,
+) -> (Questions, Vec<usize>) {
+    let (mut questions, mut places) = (Questions::default(), vec![0; reads.len()]);
+    let mut add = |questions: &mut Questions, before: Option<usize>, at: usize| {
+        let shared = before.filter(|before| encode::is_same(&reads[*before], &reads[at]));
+        places[at] = match shared {
+            Some(before) => places[before],
+            None => questions.add(question(at)),
+        };
+    };
+    let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (at, set) in sets.iter().enumerate() {
+        set.iter().for_each(|set| members.entry(*set).or_default().push(at));
+    }
+    for (at, set) in sets.iter().enumerate() {
+        match set {
+            None => add(&mut questions, at.checked_sub(1).filter(|at| sets[*at].is_none()), at),
+            Some(set) if *set == at => {
+                questions.open();
+                let mut before = None;
+                for at in &members[set] {
+                    add(&mut questions, before, *at);
+                    before = Some(*at);
+                }
+                questions.close();
+            }
+            Some(_) => {}
+        }
+    }
+    (questions, places)
+}
+
+impl Replies {
+    /// Puts in what the open questions were replied in the end.
+    pub(super) fn fill(&mut self, replies: Vec<Response>) {
+        for (place, reply) in std::mem::take(&mut self.open).into_iter().zip(replies) {
+            self.replies[place] = reply;
+        }
+    }
+
+    /// The reply to a question.
+    pub(super) fn at(&self, place: usize) -> &Response {
+        &self.replies[place]
+    }
+
+    /// The moment of the reply to a question, by the place of the first that was given at that moment.
+    pub(super) fn moment(&self, place: usize) -> usize {
+        self.moments[place]
+    }
+}
+
+/// The replies that EXEC gives, if it gives one for each question.
+fn given(exec: &mut Response, questions: usize) -> Option<Vec<Response>> {
+    match exec {
+        Ok(Value::Array(values)) if values.len() == questions => {
+            let reply = |value| match value {
+                Value::ServerError(error) => Err(RedisError::from(error)),
+                value => Ok(value),
+            };
+            Some(std::mem::take(values).into_iter().map(reply).collect())
+        }
+        Ok(_) | Err(_) => None,
+    }
+}
+
+fn is_queued(reply: &Response) -> bool {
+    matches!(reply, Ok(Value::SimpleString(word)) if word == "QUEUED")
+}
