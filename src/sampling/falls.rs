@@ -52,7 +52,8 @@ struct Doubt {
     quiet_since: Instant,
     highest: Verdict,
     last: Verdict,
-    /// How many readings in a row said what the last one says.
+    /// How many readings there were, and how many of the last ones in a row said the same.
+    readings: usize,
     alike: usize,
     again_at: Instant,
 }
@@ -118,12 +119,14 @@ impl Falls {
                 quiet_since: reading.read_at,
                 highest: reading.verdict,
                 last: reading.verdict,
+                readings: 1,
                 alike: 1,
                 again_at: now + gap,
             });
             return None;
         };
         doubt.alike = if doubt.last == reading.verdict { doubt.alike + 1 } else { 1 };
+        doubt.readings += 1;
         (doubt.last, doubt.highest) = (reading.verdict, most(doubt.highest, reading.verdict));
         if reading.quiet == Some(false) {
             doubt.quiet_since = reading.read_at;
@@ -135,7 +138,8 @@ impl Falls {
             return Some(reading.verdict);
         }
         // Everything changes all the time: what was true at any moment since is true enough.
-        (now >= doubt.began_at + gap + limits::CONFIRMATION).then_some(doubt.highest)
+        let is_long = now >= doubt.began_at + gap + limits::CONFIRMATION;
+        (is_long && doubt.readings >= limits::BUSY_READINGS).then_some(doubt.highest)
     }
 
     /// Lets what was believed stand until the gap after a fall is over.

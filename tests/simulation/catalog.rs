@@ -41,24 +41,25 @@ pub const KEYS: [(&str, Kind); 8] = [
 
 const TRIGGERS: &[&[(&str, &str)]] = &[
     &[("queue", "a")],
-    &[("waiting", "a"), ("inFlight", "doing")],
-    &[("waiting", "b"), ("inFlight", "doing")],
-    &[("waiting", "a,b"), ("inFlight", "doing"), ("staleFor", "4s")],
-    &[("scheduled", "later"), ("waiting", "a"), ("inFlight", "doing,leases")],
-    &[("inFlight", "leases"), ("orphans", "ignore")],
+    &[("waiting", "a"), ("inFlight", "doing"), ("gap", "0")],
+    &[("waiting", "b"), ("inFlight", "doing"), ("gap", "0")],
+    &[("waiting", "a,b"), ("inFlight", "doing"), ("gap", "0"), ("staleFor", "4s")],
+    &[("scheduled", "later"), ("waiting", "a"), ("inFlight", "doing,leases"), ("gap", "0")],
+    &[("inFlight", "leases"), ("gap", "0"), ("orphans", "ignore")],
     &[
         ("scheduled", "later"),
         ("waiting", "b"),
         ("inFlight", "leases"),
+        ("gap", "0"),
         ("orphans", "ignore"),
         ("unit", "ms"),
     ],
-    &[("waiting", "doing"), ("inFlight", "leases"), ("signal", "waiting")],
+    &[("waiting", "doing"), ("inFlight", "leases"), ("gap", "0"), ("signal", "waiting")],
     &[("scheduled", "later"), ("activation", "2")],
     &[("queue", "number")],
     &[("layout", "stream"), ("queue", "s"), ("group", "g")],
     &[("layout", "stream"), ("queue", "s,t"), ("group", "g"), ("missingGroup", "unknown")],
-    &[("waiting", "a"), ("inFlight", "doing"), ("activityWindow", "800ms")],
+    &[("waiting", "a"), ("inFlight", "doing"), ("gap", "0"), ("activityWindow", "800ms")],
     &[("queue", "b"), ("activityWindow", "300ms")],
 ];
 

@@ -198,10 +198,15 @@ impl Model {
             chaos::write(self);
         }
         let Some(request) = self.conns[id].inbox.front() else { return };
-        let command = request.commands[request.outcomes.len()];
-        let outcome = self.outcome(id, command);
+        // What is counted in one batch is counted together, as in a transaction.
+        let rest = &request.commands[request.outcomes.len()..];
+        let counts =
+            rest.iter().take_while(|command| matches!(command, Command::Count(..))).count();
+        let now_done = rest[..counts.max(1)].to_vec();
+        let outcomes: Vec<_> =
+            now_done.into_iter().map(|command| self.outcome(id, command)).collect();
         let Some(request) = self.conns[id].inbox.front_mut() else { return };
-        request.outcomes.push(outcome);
+        request.outcomes.extend(outcomes);
         if request.outcomes.len() < request.commands.len() {
             let pause = u64::from(self.random.u8(..10) == 0);
             return self.plan(now + pause, Event::Execute(id));

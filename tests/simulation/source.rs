@@ -115,7 +115,7 @@ impl Connection {
                     batch,
                     sent,
                 });
-                Reply { answer, lasts, moment: Some(at.number) }
+                Reply { answer, lasts, moment: Some(batch) }
             }));
         }
         model.ledger.just_taken = Some((batch, self.conn));

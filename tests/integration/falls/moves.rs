@@ -90,7 +90,7 @@ const MOVES: &[Moves] = &[
         metadata: "layout=resque queue=q",
         put: "RPUSH resque:queue:q J",
         take: &["LPOP resque:queue:q", "SET resque:worker:w {\"queue\":\"q\"}"],
-        back: &["DEL resque:worker:w", "RPUSH resque:queue:q J"],
+        back: &["RPUSH resque:queue:q J", "DEL resque:worker:w"],
     },
     Moves {
         name: "keys, popped and pushed",
