@@ -33,6 +33,7 @@ mod peers;
 mod races;
 mod readers;
 mod redis_tls;
+mod refusals;
 mod replicas;
 mod rights;
 mod sentinel;
