@@ -36,6 +36,7 @@ mod redis_tls;
 mod refusals;
 mod replicas;
 mod rights;
+mod scaled_job;
 mod sentinel;
 mod shares;
 mod stream_groups;
