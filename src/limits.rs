@@ -78,6 +78,12 @@ pub const TRIGGER_CHARS_SHOWN: usize = 256;
 /// Between two lines of the log about activations of the same trigger; the later one says how many there
 /// were between them. A queue that fills and empties all the time activates 41 times a second.
 pub const ACTIVATION_LOG_PAUSE: Duration = Duration::from_secs(5);
+/// Refusals that have a line in the log and are remembered, so that they get no second one.
+pub const REFUSALS_TOLD: usize = 20_000;
+/// Lines about refusals that may come at once, and the pause in which one more may come.
+pub const REFUSAL_LINES: (u32, Duration) = (100, Duration::from_secs(1));
+/// Characters of a refusal that a line of the log has.
+pub const REFUSAL_CHARS_SHOWN: usize = 1_024;
 /// Bytes of a status message and its details together.
 pub const STATUS_BYTES: usize = 4 * 1024;
 /// Bytes of a ScaledObject's name or namespace (Kubernetes allows 253 and 63).
@@ -91,7 +97,7 @@ pub const TARGET_MIN: f64 = 0.001;
 
 /// Triggers that one connection remembers at once.
 pub const TRIGGERS: usize = 50_000;
-/// Streams (`StreamIsActive` and `StreamMetricSpec`) that may be open at once.
+/// Streams (`StreamIsActive`) that may be open at once.
 pub const STREAMS: usize = 100_000;
 /// Triggers that one namespace may have by default, over all connections: less than half of what
 /// one connection remembers, so that no two namespaces fill it.

@@ -3,45 +3,27 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it cannot use")]
 
+#[path = "docs/wrong_triggers.rs"]
+mod wrong_triggers;
+
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use penstock::{
     config::Config, layouts::Registry, redis::sentinel_acl, signals::KINDS, trigger::Trigger,
 };
 
+use wrong_triggers::{WrongTrigger, wrong_triggers};
+
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
 
-/// The rows of the table of wrong triggers: the metadata and the answer.
-fn wrong_triggers() -> Vec<(String, String)> {
-    let text = read("docs/triggers.md");
-    let table = text.split("| metadata | answer |").nth(1).unwrap();
-    let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
-    rows.map(|row| {
-        let (metadata, answer) = row.trim_matches(&['|', ' '][..]).split_once(" | ").unwrap();
-        (
-            metadata.trim_matches('`').to_owned(),
-            answer.trim_matches('`').trim_matches(' ').to_owned(),
-        )
-    })
-    .map(|(metadata, answer)| (metadata, answer.trim_start_matches("`` ").to_owned()))
-    .collect()
-}
-
 #[test]
 fn every_row_of_the_table_of_wrong_triggers_is_what_a_trigger_is_told() {
-    let rows = wrong_triggers();
-    assert!(rows.len() > 20, "the table was read");
-    for (metadata, answer) in rows {
-        let pairs: Vec<(String, String)> = metadata
-            .split(' ')
-            .map(|pair| pair.split_once('=').unwrap())
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .collect();
-        let problems = Trigger::parse(pairs, Registry::builtin()).unwrap_err();
+    for WrongTrigger { metadata, answer } in wrong_triggers() {
+        let problems = Trigger::parse(metadata.clone(), Registry::builtin()).unwrap_err();
         let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
-        assert!(told.contains(&answer), "{metadata}\n documented: {answer}\n told: {told:#?}");
+        assert!(told.contains(&answer), "{metadata:?}\n documented: {answer}\n told: {told:#?}");
     }
 }
 

@@ -13,11 +13,19 @@ use crate::{
 
 use super::proto::{GetMetricsRequest, ScaledObjectRef};
 
+/// A request that has no subject: whose it is, as far as it says, and why it has none.
+#[derive(Debug)]
+pub(super) struct NoSubject {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) problems: Problems,
+}
+
 /// The subject of a request.
 pub(super) fn subject(
     reference: ScaledObjectRef,
     registry: &Registry,
-) -> Result<Arc<Subject>, Problems> {
+) -> Result<Arc<Subject>, NoSubject> {
     let ScaledObjectRef { name, namespace, scaler_metadata } = reference;
     let mut problems = Problems::default();
     for (key, value) in [("name", &name), ("namespace", &namespace)] {
@@ -29,10 +37,12 @@ pub(super) fn subject(
         }
     }
     if !problems.is_empty() {
-        return Err(problems);
+        return Err(NoSubject { namespace, name, problems });
     }
-    let trigger = Trigger::parse(scaler_metadata, registry)?;
-    Ok(Subject::new(namespace, name, Arc::new(trigger)))
+    match Trigger::parse(scaler_metadata, registry) {
+        Ok(trigger) => Ok(Subject::new(namespace, name, Arc::new(trigger))),
+        Err(problems) => Err(NoSubject { namespace, name, problems }),
+    }
 }
 
 /// The object of a request for a metric, and the name by which the metric is asked for.

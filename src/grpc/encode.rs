@@ -6,19 +6,33 @@
 
 use crate::{
     limits,
-    trigger::{Trigger, Verdict},
+    trigger::{REFUSED_METRIC, Trigger, Verdict},
 };
 
 use super::proto::{
     GetMetricSpecResponse, GetMetricsResponse, IsActiveResponse, MetricSpec, MetricValue,
 };
 
+/// The target of what is no trigger. It meets no value, since none is ever told; where an object has a
+/// `fallback`, KEDA multiplies its replicas with the target, and the HPA divides by it again.
+const REFUSED_TARGET: f64 = 1.0;
+
 /// The one spec of a trigger.
 pub(super) fn spec(trigger: &Trigger) -> GetMetricSpecResponse {
+    one_spec(&trigger.metric_name, trigger.target.get())
+}
+
+/// The one spec of whatever is no trigger, since KEDA shows nobody why a spec is missing (2.21,
+/// `pkg/scalers/external_scaler.go` logs it, and the trigger drops out of the HPA).
+pub(super) fn refused_spec() -> GetMetricSpecResponse {
+    one_spec(REFUSED_METRIC, REFUSED_TARGET)
+}
+
+fn one_spec(name: &str, target: f64) -> GetMetricSpecResponse {
     let spec = MetricSpec {
-        metric_name: trigger.metric_name.clone(),
-        target_size: rounded_up(trigger.target.get()),
-        target_size_float: trigger.target.get(),
+        metric_name: name.to_owned(),
+        target_size: rounded_up(target),
+        target_size_float: target,
     };
     GetMetricSpecResponse { metric_specs: vec![spec] }
 }

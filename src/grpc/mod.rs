@@ -19,6 +19,7 @@ mod stream;
 mod subjects;
 mod tenants;
 mod tls;
+mod told;
 
 pub use client::{CallError, KedaClient, Polled, Pushes};
 pub use routes::{Route, Routes};

@@ -13,18 +13,22 @@ use tokio_util::{
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 use tonic::{Request, Response, Status};
+use tracing::warn;
 
 use crate::{
     config::Quota,
     layouts::Registry,
+    limits,
     sampling::{Observation, Sampler, Subject, TooMany},
+    signals::TargetChange,
     telemetry::{Code, Method, Metrics},
     time::Instant,
-    trigger::Verdict,
+    trigger::{Problems, Verdict, cut},
 };
 
 use super::{
-    decode, encode,
+    decode::{self, NoSubject},
+    encode,
     proto::{
         GetMetricSpecResponse, GetMetricsRequest, GetMetricsResponse, IsActiveResponse,
         ScaledObjectRef, external_scaler_server::ExternalScaler,
@@ -35,6 +39,7 @@ use super::{
     stream::{self, Lease, Responses},
     subjects::{Asked, Subjects},
     tenants::Tenants,
+    told::{self, Object, Told},
 };
 
 /// How streams behave.
@@ -60,6 +65,7 @@ struct Shared {
     metrics: Arc<Metrics>,
     timing: Timing,
     tenants: Arc<Tenants>,
+    told: Told,
     budget: Arc<Mutex<Budget>>,
     /// As many clones of it as streams are open, and one.
     open: Arc<()>,
@@ -76,14 +82,16 @@ impl Service {
         timing: Timing,
         drain: CancellationToken,
     ) -> Self {
-        let tenants = Tenants::new(timing.quota, routes.keys().clone(), Instant::now());
+        let now = Instant::now();
+        let tenants = Tenants::new(timing.quota, routes.keys().clone(), now);
         Self(Arc::new(Shared {
             routes,
             subjects: Subjects::new(layouts),
             metrics,
             timing,
             tenants,
-            budget: Arc::new(Mutex::new(Budget::new(Instant::now()))),
+            told: Told::new(now),
+            budget: Arc::new(Mutex::new(Budget::new(now))),
             open: Arc::default(),
             calls: TaskTracker::new(),
             drain,
@@ -110,10 +118,15 @@ impl Service {
         Ok(sampler)
     }
 
-    /// What KEDA may be told about a subject now.
-    async fn verdict(&self, reference: ScaledObjectRef) -> Result<Verdict, Refusal> {
+    /// What KEDA may be told about a trigger now.
+    async fn verdict(&self, reference: ScaledObjectRef) -> Result<Verdict, Refused> {
         let asked = self.0.subjects.of(reference)?;
-        let sampler = self.admit(&asked)?;
+        let verdict = self.verdict_on(&asked).await;
+        verdict.map_err(|why| Refused::to(&asked.subject, why))
+    }
+
+    async fn verdict_on(&self, asked: &Asked) -> Result<Verdict, Refusal> {
+        let sampler = self.admit(asked)?;
         let subject = &asked.subject;
         match self.remembered(subject, sampler.current(subject).await)? {
             Observation::Fresh(verdict) | Observation::Stale { verdict, .. } => Ok(verdict),
@@ -138,18 +151,17 @@ impl Service {
         self.0.calls.token()
     }
 
-    fn lease(&self, method: Method, subject: &Arc<Subject>) -> Result<Lease, Refusal> {
+    fn lease(&self, subject: &Arc<Subject>) -> Result<Lease, Refusal> {
         let open = Arc::clone(&self.0.open);
         let most = self.0.timing.max_streams;
         if Arc::strong_count(&open) > most + 1 {
             return Err(Refusal::Streams(most));
         }
         let place = self.0.tenants.open(subject)?;
-        self.0.metrics.streams(method, 1);
+        self.0.metrics.streams(Method::StreamIsActive, 1);
         let age = self.0.timing.stream_max_age.mul_f64(0.9 + 0.2 * fastrand::f64());
         Ok(Lease {
             metrics: Arc::clone(&self.0.metrics),
-            method,
             _call: self.call(),
             _open: open,
             _place: place,
@@ -162,45 +174,97 @@ impl Service {
     fn respond<T>(
         &self,
         method: Method,
-        answer: Result<T, Refusal>,
+        answer: Result<T, Refused>,
     ) -> Result<Response<T>, Status> {
-        let code = answer.as_ref().err().map_or(Code::Ok, Refusal::code);
+        let code = answer.as_ref().err().map_or(Code::Ok, |refused| refused.why.code());
         self.0.metrics.rpc(method, code);
-        answer.map(Response::new).map_err(Status::from)
+        answer.map(Response::new).map_err(|Refused { object, why }| {
+            let status = Status::from(why);
+            if let Some(object) = object.filter(|_| told::is_told(code)) {
+                self.tell(&object, code, &status);
+            }
+            status
+        })
     }
 
-    async fn is_active(&self, reference: ScaledObjectRef) -> Result<IsActiveResponse, Refusal> {
+    fn tell(&self, object: &Object, code: Code, status: &Status) {
+        if let Some(unsaid) = self.0.told.tell(object, status.message(), Instant::now()) {
+            warn!(
+                namespace = cut(&object.namespace, limits::OBJECT_NAME_BYTES),
+                name = cut(&object.name, limits::OBJECT_NAME_BYTES),
+                code = code.text(),
+                reason = cut(status.message(), limits::REFUSAL_CHARS_SHOWN),
+                unsaid = (unsaid > 0).then_some(unsaid),
+                "a trigger is refused"
+            );
+        }
+    }
+
+    async fn is_active(&self, reference: ScaledObjectRef) -> Result<IsActiveResponse, Refused> {
         let verdict = self.verdict(reference).await?;
         Ok(encode::activity(verdict.active))
     }
 
-    async fn metrics(&self, request: GetMetricsRequest) -> Result<GetMetricsResponse, Refusal> {
-        let (reference, metric_name) = decode::metric(request)?;
+    async fn metrics(&self, request: GetMetricsRequest) -> Result<GetMetricsResponse, Refused> {
+        let of_nobody = |problems: Problems| Refused { object: None, why: problems.into() };
+        let (reference, metric_name) = decode::metric(request).map_err(of_nobody)?;
         let verdict = self.verdict(reference).await?;
         Ok(encode::value(&verdict, metric_name))
     }
 
-    fn spec(&self, subject: &Subject) -> Result<GetMetricSpecResponse, Refusal> {
-        self.sampler(subject)?;
-        Ok(encode::spec(&subject.trigger))
+    /// The spec, made of the metadata alone, so that who may not ask or has too much gets the same one as
+    /// when all is well again. It is never refused: KEDA tells nobody why a spec is missing, and leaves the
+    /// trigger out of the HPA, or out of a ScaledJob's sum. What the other methods are refused with is told
+    /// in an event of the object, and freezes the workload.
+    fn spec(&self, reference: ScaledObjectRef) -> GetMetricSpecResponse {
+        match self.0.subjects.of(reference) {
+            Ok(asked) => encode::spec(&asked.subject.trigger),
+            Err(_refused) => encode::refused_spec(),
+        }
     }
 
-    fn activity(&self, reference: ScaledObjectRef) -> Result<Responses<IsActiveResponse>, Refusal> {
+    fn activity(&self, reference: ScaledObjectRef) -> Result<Responses<IsActiveResponse>, Refused> {
         let asked = self.0.subjects.of(reference)?;
-        let (sampler, subject) = (self.admit(&asked)?, &asked.subject);
+        self.activity_of(&asked).map_err(|why| Refused::to(&asked.subject, why))
+    }
+
+    fn activity_of(&self, asked: &Asked) -> Result<Responses<IsActiveResponse>, Refusal> {
+        let (sampler, subject) = (self.admit(asked)?, &asked.subject);
         // First, since a lease keeps what it counts, and a trigger that is not remembered counts no more.
         let watch = self.remembered(subject, sampler.watch(subject))?;
-        let lease = self.lease(Method::StreamIsActive, subject)?;
+        let lease = self.lease(subject)?;
         Ok(stream::activity(lease, watch, self.0.timing, Arc::clone(&self.0.budget)))
     }
 
-    fn specs(
-        &self,
-        reference: ScaledObjectRef,
-    ) -> Result<Responses<GetMetricSpecResponse>, Refusal> {
-        let Asked { subject, .. } = self.0.subjects.of(reference)?;
-        let spec = self.spec(&subject)?;
-        Ok(stream::spec(self.lease(Method::StreamMetricSpec, &subject)?, spec))
+    /// Why no spec is streamed. KEDA opens such a stream once for each edit of an object that gets this
+    /// answer, and shows it nobody; with any other it comes back at least once a minute. So who is refused
+    /// gets it too: the one spec of what is no trigger does not change either.
+    fn specs(&self, reference: ScaledObjectRef) -> Refused {
+        let asked = self.0.subjects.of(reference);
+        match asked.map(|asked| asked.subject.trigger.signal.kind().target_change()) {
+            Ok(TargetChange::WithMetadata) | Err(_) => {
+                Refused { object: None, why: Refusal::FixedSpec }
+            }
+        }
+    }
+}
+
+/// A call that is not answered with a value: why, and of whose object, for the log.
+struct Refused {
+    object: Option<Object>,
+    why: Refusal,
+}
+
+impl Refused {
+    fn to(subject: &Subject, why: Refusal) -> Self {
+        let (namespace, name) = (subject.namespace.clone(), subject.name.clone());
+        Self { object: Some(Object { namespace, name }), why }
+    }
+}
+
+impl From<NoSubject> for Refused {
+    fn from(NoSubject { namespace, name, problems }: NoSubject) -> Self {
+        Self { object: Some(Object { namespace, name }), why: problems.into() }
     }
 }
 
@@ -230,9 +294,8 @@ impl ExternalScaler for Service {
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<GetMetricSpecResponse>, Status> {
         let _call = self.call();
-        let subject = self.0.subjects.of(request.into_inner());
-        let answer = subject.map_err(Refusal::from).and_then(|asked| self.spec(&asked.subject));
-        self.respond(Method::GetMetricSpec, answer)
+        let answer = self.spec(request.into_inner());
+        self.respond(Method::GetMetricSpec, Ok(answer))
     }
 
     async fn get_metrics(
@@ -248,7 +311,8 @@ impl ExternalScaler for Service {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamMetricSpecStream>, Status> {
-        self.respond(Method::StreamMetricSpec, self.specs(request.into_inner()))
+        let refused = self.specs(request.into_inner());
+        self.respond(Method::StreamMetricSpec, Err(refused))
     }
 }
 
@@ -288,16 +352,11 @@ mod tests {
     #[tokio::test]
     async fn a_stream_too_many_is_refused_until_another_ends_and_calls_are_answered() {
         let service = service(2);
-        let one = service.stream_metric_spec(reference("a")).await.unwrap();
+        let one = service.stream_is_active(reference("a")).await.unwrap();
         let _two = service.stream_is_active(reference("b")).await.unwrap();
-        for refused in [
-            service.stream_is_active(reference("c")).await.map(drop),
-            service.stream_metric_spec(reference("c")).await.map(drop),
-        ] {
-            let status = refused.unwrap_err();
-            assert_eq!(status.code(), tonic::Code::ResourceExhausted);
-            assert_eq!(status.message(), "2 streams are open, the limit of this server");
-        }
+        let status = service.stream_is_active(reference("c")).await.map(drop).unwrap_err();
+        assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+        assert_eq!(status.message(), "2 streams are open, the limit of this server");
         assert!(service.get_metric_spec(reference("c")).await.is_ok());
         drop(one);
         assert!(service.stream_is_active(reference("c")).await.is_ok());

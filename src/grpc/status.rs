@@ -43,6 +43,8 @@ pub(super) enum Refusal {
     SideCalls(usize),
     /// The request was not whole within this.
     Slow(Duration),
+    /// The spec changes with the metadata alone, so that there is nothing to stream.
+    FixedSpec,
 }
 
 impl From<Problems> for Refusal {
@@ -91,6 +93,7 @@ impl Refusal {
             | Self::Incomplete(_)
             | Self::SideCalls(_) => Code::ResourceExhausted,
             Self::Slow(_) => Code::DeadlineExceeded,
+            Self::FixedSpec => Code::Unimplemented,
         }
     }
 }
@@ -122,6 +125,10 @@ impl From<Refusal> for Status {
             Refusal::Slow(within) => {
                 Self::deadline_exceeded(format!("the request was not whole within {within:?}"))
             }
+            Refusal::FixedSpec => Self::unimplemented(
+                "the spec of this trigger changes with its metadata alone, so that nothing is \
+                 streamed; GetMetricSpec tells it",
+            ),
         }
     }
 }

@@ -1,6 +1,6 @@
-//! The two streams: activity, pushed on edges, and the metric spec, which never changes.
+//! The stream of a trigger's activity, pushed on edges.
 //!
-//! They are apart from the unary calls because a stream lives long: it has an age at which it ends
+//! It is apart from the unary calls because a stream lives long: it has an age at which it ends
 //! with OK, ends with OK on a drain, and must cost its reader's pace to nobody else. A stream is
 //! pulled by its own HTTP/2 stream, so a reader that does not read holds one message and no task.
 
@@ -10,7 +10,6 @@ use std::{
     task::{Context, Poll},
 };
 
-use futures_util::stream::unfold;
 use tokio::time::{Sleep, sleep_until};
 use tokio_stream::Stream;
 use tokio_util::{
@@ -27,7 +26,7 @@ use crate::{
 
 use super::{
     encode,
-    proto::{GetMetricSpecResponse, IsActiveResponse},
+    proto::IsActiveResponse,
     pulse::{Budget, Pulse},
     service::Timing,
     tenants::Place,
@@ -39,7 +38,6 @@ pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Se
 /// What every open stream holds until it ends.
 pub(super) struct Lease {
     pub(super) metrics: Arc<Metrics>,
-    pub(super) method: Method,
     /// Holds the drain until the stream has ended.
     pub(super) _call: TaskTrackerToken,
     /// Counts against the limit of streams.
@@ -51,19 +49,9 @@ pub(super) struct Lease {
     pub(super) ends_at: Instant,
 }
 
-impl Lease {
-    /// Comes when the stream is to end.
-    async fn over(&self) {
-        tokio::select! {
-            () = self.drain.cancelled() => {}
-            () = sleep_until(self.ends_at) => {}
-        }
-    }
-}
-
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.metrics.streams(self.method, -1);
+        self.metrics.streams(Method::StreamIsActive, -1);
     }
 }
 
@@ -78,20 +66,6 @@ pub(super) fn activity(
     let drained = Box::pin(lease.drain.clone().cancelled_owned());
     let pulse = Pulse::new(timing.push_inactive);
     Box::pin(Activity { lease, watch, is_known: false, pulse, budget, timer, drained })
-}
-
-/// `StreamMetricSpec`: the spec, which depends on the metadata alone, then nothing until the lease
-/// is over.
-pub(super) fn spec(lease: Lease, spec: GetMetricSpecResponse) -> Responses<GetMetricSpecResponse> {
-    Box::pin(unfold((lease, Some(spec)), |(lease, spec)| async move {
-        match spec {
-            Some(spec) => Some((Ok(spec), (lease, None))),
-            None => {
-                lease.over().await;
-                None
-            }
-        }
-    }))
 }
 
 /// One open stream. It is polled by hand, since a fleet has ten thousand of them and an async block

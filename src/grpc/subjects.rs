@@ -16,10 +16,12 @@ use crate::{
     layouts::{Footprint, Registry},
     limits,
     sampling::Subject,
-    trigger::Problems,
 };
 
-use super::{decode, proto::ScaledObjectRef};
+use super::{
+    decode::{self, NoSubject},
+    proto::ScaledObjectRef,
+};
 
 type Fingerprint = (u64, u64);
 
@@ -70,8 +72,8 @@ impl Subjects {
     /// The subject of a request.
     ///
     /// # Errors
-    /// [`Problems`] with everything that is wrong with it.
-    pub(super) fn of(&self, reference: ScaledObjectRef) -> Result<Asked, Problems> {
+    /// [`NoSubject`] with everything that is wrong with it.
+    pub(super) fn of(&self, reference: ScaledObjectRef) -> Result<Asked, NoSubject> {
         if bytes(&reference) > limits::SUBJECT_BYTES {
             let subject = decode::subject(reference, &self.registry)?;
             return Ok(Asked { subject, new: None });

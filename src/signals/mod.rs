@@ -22,8 +22,22 @@ pub trait SignalKind: Sync {
     fn formula(&self) -> &'static str;
     /// The target per replica when the trigger names none.
     fn default_target(&self) -> Option<f64>;
+    /// When the target per replica may become another than KEDA was told.
+    fn target_change(&self) -> TargetChange;
     /// The number that KEDA is told.
     fn value(&self, counts: &Counts) -> Count;
+}
+
+/// When the target of a trigger may become another.
+///
+/// KEDA can have targets streamed (`StreamMetricSpec`), and patches its object three times for every
+/// message and so for every stream that opens (KEDA 2.21, `controllers/keda/scaledobject_controller.go`),
+/// within twenty requests a second for all objects. So nothing is streamed of a target that stays. A signal
+/// whose target moves adds a variant, and whoever matches on it has to say what is streamed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TargetChange {
+    /// With the metadata alone, of which KEDA knows.
+    WithMetadata,
 }
 
 /// The signals that triggers can name.

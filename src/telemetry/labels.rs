@@ -65,6 +65,8 @@ label! {
         ResourceExhausted = "RESOURCE_EXHAUSTED",
         /// The request was not whole in time.
         DeadlineExceeded = "DEADLINE_EXCEEDED",
+        /// There is nothing to stream.
+        Unimplemented = "UNIMPLEMENTED",
     }
 }
 

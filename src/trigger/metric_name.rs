@@ -5,6 +5,9 @@
 
 use crate::{layouts::Plan, signals::Signal};
 
+/// The name of the metric of what is no trigger, since its metadata is wrong. No trigger has it: the HPA asks
+/// by the name that it was given, so that a target that stood for nothing never meets a value.
+pub const REFUSED_METRIC: &str = "penstock-refused";
 /// Bytes that the queue part of a name may have; the whole stays well below 128.
 const QUEUE_BYTES: usize = 64;
 
@@ -27,7 +30,10 @@ fn slug(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layouts::{Expression, Members, Part, Read, States};
+    use crate::{
+        layouts::{Expression, Members, Part, Read, States},
+        signals::KINDS,
+    };
     use proptest::prelude::*;
 
     fn name(key: &str) -> String {
@@ -41,6 +47,15 @@ mod tests {
     fn a_plain_queue_stays_readable() {
         assert_eq!(name("emails"), "penstock-keys-emails-backlog");
         assert_eq!(name("a/b%c:d"), "penstock-keys-a-b-c-d-backlog");
+    }
+
+    #[test]
+    fn no_layout_and_no_queue_give_the_name_of_what_is_refused() {
+        let plan = Plan::new(States::default());
+        for signal in KINDS {
+            let name = metric_name("refused", &plan, *signal);
+            assert!(name.starts_with(REFUSED_METRIC) && name != REFUSED_METRIC, "{name}");
+        }
     }
 
     proptest! {

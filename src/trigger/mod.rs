@@ -16,6 +16,7 @@ use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 pub use effect::without_effect;
 pub use family::{Family, belongs_to_connection, is_reserved};
+pub use metric_name::REFUSED_METRIC;
 pub use parse::DEFAULT_CONNECTION;
 pub use problem::{Problem, Problems, cut, shown};
 pub use threshold::{Activation, Target, ThresholdError};

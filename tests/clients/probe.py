@@ -42,6 +42,17 @@ def redis(address, *words):
     return reply
 
 
+def refused(call, code, word):
+    """Asserts that a call ends with this code, and a message that has this word."""
+    try:
+        answer = call()
+    except grpc.RpcError as error:
+        assert error.code() == code, error
+        assert word in error.details(), error
+    else:
+        raise AssertionError(f"not refused: {answer}")
+
+
 def probe(messages, scaler, redis_address):
     """Asserts on every method."""
     trigger = messages.ScaledObjectRef(
@@ -50,9 +61,8 @@ def probe(messages, scaler, redis_address):
     specs = scaler.GetMetricSpec(trigger, timeout=DEADLINE).metricSpecs
     assert len(specs) == 1, specs
     assert (specs[0].targetSize, specs[0].targetSizeFloat) == (3, 2.5), specs
-    streamed = scaler.StreamMetricSpec(trigger, timeout=DEADLINE)
-    assert list(next(streamed).metricSpecs) == list(specs)
-    streamed.cancel()
+    refused(lambda: next(scaler.StreamMetricSpec(trigger, timeout=DEADLINE)),
+            grpc.StatusCode.UNIMPLEMENTED, "GetMetricSpec")
 
     def value():
         request = messages.GetMetricsRequest(scaledObjectRef=trigger, metricName="any")
@@ -75,13 +85,11 @@ def probe(messages, scaler, redis_address):
     assert scaler.IsActive(trigger, timeout=DEADLINE).result is True
 
     wrong = messages.ScaledObjectRef(scalerMetadata={"quue": "emails"})
-    try:
-        scaler.GetMetricSpec(wrong, timeout=DEADLINE)
-    except grpc.RpcError as error:
-        assert error.code() == grpc.StatusCode.INVALID_ARGUMENT, error
-        assert "quue" in error.details(), error
-    else:
-        raise AssertionError("wrong metadata was accepted")
+    specs = scaler.GetMetricSpec(wrong, timeout=DEADLINE).metricSpecs
+    assert [(spec.metricName, spec.targetSizeFloat) for spec in specs] == [("penstock-refused", 1)]
+    for method in [scaler.IsActive, lambda *asked, **how: next(scaler.StreamIsActive(*asked, **how))]:
+        refused(lambda call=method: call(wrong, timeout=DEADLINE),
+                grpc.StatusCode.INVALID_ARGUMENT, "quue")
 
 
 def main():

@@ -15,6 +15,7 @@ mod bull;
 mod celery;
 mod dramatiq;
 mod huey;
+mod keda;
 mod leases;
 mod lists;
 mod pool;
@@ -30,6 +31,8 @@ mod programs;
 #[expect(dead_code, reason = "the tests of the service use the rest")]
 #[path = "../integration/harness/server.rs"]
 mod server;
+#[path = "../docs/wrong_triggers.rs"]
+mod wrong_triggers;
 
 use std::time::Duration;
 

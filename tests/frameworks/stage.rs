@@ -100,6 +100,13 @@ impl Stage {
         told(&said)
     }
 
+    /// Keeps a text in a file of the test's own, and gives its path.
+    pub fn file(&self, name: &str, text: &str) -> String {
+        let path = self.logs.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
     /// Runs a program that prints JSON as its last line.
     pub fn json(&mut self, line: &str) -> Value {
         let said = self.run(line);
@@ -116,8 +123,13 @@ impl Stage {
 
     /// Starts the service for this Redis, and gives where it serves gRPC.
     pub fn serve(&mut self) -> String {
+        self.serve_with("--redis REDIS")
+    }
+
+    /// Starts the service with these flags, and gives where it serves gRPC.
+    pub fn serve_with(&mut self, flags: &str) -> String {
         let free = "--listen 127.0.0.1:0 --admin-listen 127.0.0.1:0 --log-format json";
-        let (process, log) = self.spawn(&format!("penstock serve {free} --redis REDIS"));
+        let (process, log) = self.spawn(&format!("penstock serve {free} {flags}"));
         self.workers.insert(process.id(), process);
         patiently("the service", || {
             let lines = fs::read_to_string(&log).unwrap();
@@ -239,7 +251,7 @@ impl Stage {
             "node" => (PathBuf::from("node"), "node"),
             ruby @ ("ruby" | "sidekiq") => (PathBuf::from(ruby), "ruby"),
             "penstock" => (PathBuf::from(env!("CARGO_BIN_EXE_penstock")), "."),
-            "asynq" => (tools.join("frameworks-asynq"), "go"),
+            go @ ("asynq" | "keda") => (tools.join(format!("frameworks-{go}")), "go"),
             python => match python.split_once(':') {
                 Some((own, program)) => {
                     (tools.join(format!("frameworks-{own}/bin")).join(program), "python")

@@ -55,13 +55,7 @@ async fn rules_of_a_connection_forbid_by_name() {
         (queue("team-a:[ab]"), ["scan", "team-a:[ab]", "default"]),
         (queue("team-a:?"), ["scan", "team-a:?", "default"]),
     ] {
-        for status in [
-            keda.get_metric_spec(&asked).await.unwrap_err(),
-            keda.value(&asked).await.unwrap_err(),
-            keda.is_active(&asked).await.unwrap_err(),
-            keda.stream_is_active(&asked).await.unwrap_err(),
-            keda.stream_metric_spec(&asked).await.unwrap_err(),
-        ] {
+        for status in keda.refusals(&asked).await {
             assert_eq!(status.code(), Code::PermissionDenied, "{asked:?}: {status}");
             for word in words {
                 assert!(status.message().contains(word), "no {word} in: {status}");

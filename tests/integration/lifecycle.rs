@@ -134,8 +134,6 @@ async fn ends_by(signal: &str) {
     let _reflection = client.server_reflection_info(tokio_stream::pending()).await.unwrap();
     let mut activity = keda.stream_is_active(&queue("q")).await.unwrap();
     assert!(!activity.message().await.unwrap().unwrap().result);
-    let mut specs = keda.stream_metric_spec(&queue("q")).await.unwrap();
-    specs.message().await.unwrap().unwrap();
 
     service.signal(signal);
     for watch in [&mut of_all, &mut of_service] {
@@ -144,7 +142,6 @@ async fn ends_by(signal: &str) {
     }
     // Only a clean end resets KEDA's back-off.
     assert_eq!(timeout(PATIENCE, activity.message()).await.unwrap().unwrap(), None);
-    assert_eq!(timeout(PATIENCE, specs.message()).await.unwrap().unwrap(), None);
     let (status, took) = service.ended().await;
     assert_eq!(status.code(), Some(0), "{signal}");
     assert!(took < IDLE_END, "it took {took:?}");

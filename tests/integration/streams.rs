@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use penstock::signals::KINDS;
 use tokio::time::{Instant, sleep, timeout};
-use tonic::Streaming;
+use tonic::{Code, Streaming};
 
 use crate::{
     harness::{
@@ -231,15 +232,19 @@ async fn inactivity_is_pushed_when_the_administrator_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_metric_spec_is_streamed_once_also_while_redis_is_away() {
+async fn no_spec_is_streamed_of_a_target_that_stays_for_every_signal_and_while_redis_is_away() {
     let service = Service::alone().await;
     let keda = service.keda().await;
-    let asked = trigger([("queue", "q"), ("target", "2.5")]);
-    let mut stream = keda.stream_metric_spec(&asked).await.unwrap();
-    let specs = timeout(EDGE, stream.message()).await.unwrap().unwrap().unwrap();
-    assert_eq!(specs, keda.get_metric_spec(&asked).await.unwrap());
-    assert_eq!(specs.specs.len(), 1);
-    assert!(timeout(seconds(1), stream.message()).await.is_err(), "it never changes");
+    for signal in KINDS {
+        let name = signal.kind().name();
+        let asked = trigger([("queue", "q"), ("target", "2.5"), ("signal", name)]);
+        // Before any message, so that KEDA never has one to write.
+        let status = keda.stream_metric_spec(&asked).await.unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented, "{name}: {status}");
+        assert!(status.message().contains("GetMetricSpec"), "{name}: {status}");
+        assert_eq!(keda.get_metric_spec(&asked).await.unwrap().specs[0].target_size_float, 2.5);
+    }
+    assert_eq!(service.metric("penstock_streams_open").await, 0.0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -74,7 +74,7 @@ async fn a_spec_has_one_metric_and_an_integer_target_that_is_rounded_up() {
     }
     for target in ["0", "-1", "0.0001", "1e3", "inf", "nan", "", "five"] {
         let asked = trigger([("queue", "q"), ("target", target)]);
-        let status = keda.get_metric_spec(&asked).await.unwrap_err();
+        let [status, ..] = keda.refusals(&asked).await;
         assert_eq!(status.code(), Code::InvalidArgument, "{target}: {status}");
     }
 }

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use tonic::{
-    Request, Status, Streaming,
+    Code, Request, Status, Streaming,
     client::Grpc,
     codegen::http::uri::PathAndQuery,
     transport::{Channel, Endpoint},
@@ -175,6 +175,28 @@ impl Keda {
 
     pub async fn stream_metric_spec(&self, trigger: &Trigger) -> Result<Streaming<Specs>, Status> {
         self.stream("StreamMetricSpec", trigger).await
+    }
+
+    /// What a trigger that is refused is told by every method that carries refusals, after a look at what
+    /// the others say: a spec, always the same, and that no spec is ever streamed.
+    pub async fn refusals(&self, trigger: &Trigger) -> [Status; 3] {
+        let specs = self.get_metric_spec(trigger).await.unwrap();
+        let [Spec { metric_name, target_size, target_size_float }] = specs.specs.as_slice() else {
+            panic!("not one spec: {specs:?}")
+        };
+        let legal = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        assert!(!metric_name.is_empty() && metric_name.chars().all(legal), "{metric_name}");
+        assert!(*target_size >= 1 && *target_size_float >= 0.001, "{specs:?}");
+        assert_eq!(self.get_metric_spec(trigger).await.unwrap(), specs, "it is always the same");
+        let streamed = self.stream_metric_spec(trigger).await.unwrap_err();
+        assert_eq!(streamed.code(), Code::Unimplemented, "{streamed}");
+        let metric_name = "whatever is asked".to_owned();
+        let request = MetricsRequest { trigger: Some(trigger.clone()), metric_name };
+        [
+            self.get_metrics(request).await.unwrap_err(),
+            self.is_active(trigger).await.unwrap_err(),
+            self.stream_is_active(trigger).await.unwrap_err(),
+        ]
     }
 
     /// The one value of a trigger, after a look at what must hold for every answer.

@@ -2,7 +2,7 @@
 
 use crate::{
     layouts::{Count, Counts},
-    signals::SignalKind,
+    signals::{SignalKind, TargetChange},
 };
 
 /// See [`Signal::Backlog`](crate::signals::Signal::Backlog).
@@ -23,6 +23,10 @@ impl SignalKind for Backlog {
 
     fn default_target(&self) -> Option<f64> {
         Some(5.0)
+    }
+
+    fn target_change(&self) -> TargetChange {
+        TargetChange::WithMetadata
     }
 
     fn value(&self, counts: &Counts) -> Count {
