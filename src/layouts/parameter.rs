@@ -171,7 +171,8 @@ impl TryFrom<Declaration> for Parameter {
         let Declaration { r#type, doc, example, required, aliases, choices, default, .. } =
             declaration;
         let Declaration { word_only, may_be_empty, ends_with, refused, .. } = declaration;
-        if !matches!(r#type, TypeWord::Choice) && !(choices.is_empty() && refused.is_empty()) {
+        let has_words = !(choices.is_empty() && refused.is_empty());
+        if has_words && !matches!(r#type, TypeWord::Choice) {
             return Err("only a choice has choices, and words that are refused");
         }
         if refused.keys().any(|word| choices.contains(word)) {
@@ -356,5 +357,41 @@ impl Footprint for Arguments {
     fn footprint(&self) -> usize {
         let Self { given, patterns, found, allowed: _ } = self;
         given.footprint() + patterns.footprint() + found.footprint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(more: &str) -> Result<Parameter, String> {
+        let parsed = toml::from_str(&format!("doc = 'D.'\nexample = 'e'\n{more}"));
+        parsed.map_err(|error: toml::de::Error| error.message().to_owned())
+    }
+
+    #[test]
+    fn what_a_framework_puts_after_a_name_is_there_once() {
+        let prefix = declared("type = 'name'\ndefault = 'bull'\nends_with = ':'").unwrap();
+        let default = vec![("bull:".into(), Weight::ONE)];
+        assert_eq!(prefix.default_argument(), Some(Argument::Names(default)));
+        for (given, name) in [("my", "my:"), ("my:", "my:"), ("my::", "my::"), ("", "")] {
+            assert_eq!(prefix.name(given), name.into(), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_can_mean_nothing_in_a_declaration_is_refused() {
+        for (more, wanted) in [
+            ("type = 'name'\nends_with = ''", "ends_with is for a name"),
+            ("type = 'keys'\nends_with = ':'", "ends_with is for a name"),
+            ("type = 'name'\nrefused = { a = 'why' }", "words that are refused"),
+            (
+                "type = 'choice'\nchoices = ['a']\ndefault = 'a'\nrefused = { a = 'why' }",
+                "is none of the choices",
+            ),
+        ] {
+            let told = declared(more).unwrap_err();
+            assert!(told.contains(wanted), "{more}: {told}");
+        }
     }
 }

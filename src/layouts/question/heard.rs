@@ -216,6 +216,7 @@ mod tests {
             (r#"pool = "pool""#, r#"pool = "prefix""#, "`prefix` is used as a pattern"),
             (r#"interval = "every""#, r#"interval = "pool""#, "`pool` is used as a duration"),
             (r#"jobs = "/jobs""#, "", "missing field `jobs`"),
+            (r#"pool = "pool""#, "pool = \"pool\"\ndatabase = ''", "`database` is empty"),
         ] {
             let message = refused(from, to);
             assert!(message.contains(told), "{to}: {message}");
