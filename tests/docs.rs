@@ -9,7 +9,11 @@ mod wrong_triggers;
 use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use penstock::{
-    config::Config, layouts::Registry, redis::sentinel_acl, signals::KINDS, trigger::Trigger,
+    config::Config,
+    layouts::{ParameterKind, Registry},
+    redis::sentinel_acl,
+    signals::KINDS,
+    trigger::Trigger,
 };
 
 use wrong_triggers::{WrongTrigger, wrong_triggers};
@@ -134,6 +138,111 @@ fn every_row_of_the_table_of_hostile_inputs_names_a_test_that_there_is() {
         let (file, name) = cells[3].trim_matches('`').split_once("` `").unwrap();
         assert!(has_test(file, name), "{file} has no test {name}");
     }
+}
+
+/// The pages of the repository, by their paths.
+fn pages() -> Vec<String> {
+    let mut pages = vec![];
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir()
+                && !name.starts_with('.')
+                && !["target", "node_modules"].contains(&&*name)
+            {
+                folders.push(path);
+            } else if name.ends_with(".md") {
+                let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+                pages.push(path.strip_prefix(root).unwrap().to_string_lossy().into_owned());
+            }
+        }
+    }
+    pages
+}
+
+/// Where a line begins a table that has no header: one that was cut from its table.
+fn cut_tables(page: &str) -> Vec<usize> {
+    let lines: Vec<&str> = page.lines().collect();
+    let mut is_code = false;
+    let mut cut = vec![];
+    for (number, line) in lines.iter().enumerate() {
+        is_code ^= line.starts_with("```");
+        let begins = number == 0 || !lines[number - 1].starts_with('|');
+        let has_header = lines.get(number + 1).is_some_and(|next| next.starts_with("| ---"));
+        if line.starts_with('|') && begins && !has_header && !is_code {
+            cut.push(number + 1);
+        }
+    }
+    cut
+}
+
+#[test]
+fn no_table_is_cut_by_a_blank_line() {
+    assert_eq!(cut_tables("| a |\n| --- |\n| b |\n\n| c |\n| d |\n"), [5]);
+    let pages = pages();
+    assert!(pages.len() > 30, "{pages:?}");
+    for page in pages {
+        let cut = cut_tables(&read(&page));
+        assert!(cut.is_empty(), "{page} has tables without a header at the lines {cut:?}");
+    }
+}
+
+/// The rows of a layout's table of options: option, what it moves, key here, source.
+fn options_of(layout: &str) -> Vec<[String; 4]> {
+    let page = read(&format!("docs/frameworks/{layout}.md"));
+    let section = page.split("## Options that move jobs\n").nth(1).expect(layout);
+    let rows = section.lines().skip_while(|line| !line.starts_with("| --- |")).skip(1);
+    let cells = |row: &str| {
+        let cells: Vec<String> =
+            row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
+        <[String; 4]>::try_from(cells).unwrap()
+    };
+    rows.take_while(|row| row.starts_with('|')).map(cells).collect()
+}
+
+/// What stands between backticks.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+#[test]
+fn every_option_that_moves_jobs_is_on_the_page_of_its_framework_and_in_the_table_of_all() {
+    let all = read("docs/frameworks/README.md");
+    let mut rows = 0;
+    for layout in Registry::builtin().layouts().filter(|layout| layout.name() != "keys") {
+        let name = layout.name();
+        let options = options_of(name);
+        let mut named = BTreeSet::new();
+        for [option, moves, key, source] in &options {
+            assert!([option, moves, key, source].iter().all(|cell| !cell.is_empty()), "{option}");
+            let link = format!("({name}.md#options-that-move-jobs) | {option} | {key} | ");
+            assert!(all.contains(&link), "docs/frameworks/README.md has no row {link}");
+            named.extend(
+                quoted(key).filter_map(|text| text.split([':', ' ']).next()).map(str::to_owned),
+            );
+            rows += 1;
+        }
+        // Every name that a trigger gives to a layout is there because an option of the framework has it.
+        let is_name = |kind: &ParameterKind| {
+            matches!(
+                kind,
+                ParameterKind::Name { .. } | ParameterKind::Words { .. } | ParameterKind::Keys
+            )
+        };
+        for (parameter, declared) in layout.parameters().filter(|(_, found)| is_name(&found.kind)) {
+            let ours = ["leases", "lists"].contains(&parameter);
+            let is_there = named.contains(parameter) || ours;
+            assert!(is_there, "{name}: no option is for `{parameter}`: {}", declared.doc);
+        }
+        for key in named.iter().filter(|key| key.chars().all(char::is_alphanumeric)) {
+            let known = ["redis", "database", "keys", "pubsub", "false", "signal", "count"];
+            let is_key = layout.parameter(key).is_some() || known.contains(&key.as_str());
+            assert!(is_key || key.ends_with("bq"), "{name}: `{key}` is no key of the layout");
+        }
+    }
+    assert!(rows > 60, "{rows} rows");
 }
 
 #[test]

@@ -9,12 +9,18 @@ use std::{
     fmt::{Result, Write},
 };
 
+<<<<<<< HEAD
 use crate::{
     layouts::{
         Argument, Arguments, Ask, Expression, Glob, Layout, ParameterKind, Part, Pattern, Plan,
         Read, Registry, Term, Weight, Wild,
     },
     limits,
+=======
+use crate::layouts::{
+    Argument, Arguments, Ask, Expression, Glob, Layout, Name, ParameterKind, Part, Pattern, Plan,
+    Read, Registry, Term, Weight, Wild,
+>>>>>>> wt-options
 };
 
 /// The name of every layout with its sentence.
@@ -92,7 +98,7 @@ fn given(layout: &Layout, name: &str) -> String {
     let Some(parameter) = layout.parameter(name) else { return String::new() };
     match parameter.kind.default_text() {
         Some(default) if default.is_empty() => "; empty by default".to_owned(),
-        Some(default) => format!("; default `{default}`"),
+        Some(default) => format!("; default `{}`", Name::from(default.as_str())),
         None if parameter.required => "; required".to_owned(),
         None => String::new(),
     }
@@ -127,7 +133,7 @@ fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {
 fn sample(layout: &Layout) -> Arguments {
     let mut arguments = Arguments::default();
     for (name, parameter) in layout.parameters() {
-        let default = parameter.kind.default_argument();
+        let default = parameter.default_argument();
         let is_needed = parameter.required || layout.needs().iter().any(|need| need == name);
         // A prefix that is empty by default is left out, as in the framework's own words.
         let placeholder = || {

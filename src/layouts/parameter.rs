@@ -28,6 +28,37 @@ pub struct Parameter {
     pub word_only: bool,
     /// Whether a name may be empty.
     pub may_be_empty: bool,
+    /// What the framework puts after the name, which a trigger may write or leave out.
+    pub ends_with: Option<String>,
+    /// Words that people would choose and that cannot be counted, each with why.
+    pub refused: BTreeMap<String, String>,
+}
+
+impl Parameter {
+    /// A name as templates have it: with what the framework puts after it, whether it was written or
+    /// not. An empty one stays empty.
+    #[must_use]
+    pub fn name(&self, given: &str) -> Name {
+        let end = self.ends_with.as_deref().filter(|_| !given.is_empty()).unwrap_or_default();
+        let given = given.strip_suffix(end).unwrap_or(given);
+        Name::new([given, end].concat())
+    }
+
+    /// What holds when nothing is given.
+    #[must_use]
+    pub fn default_argument(&self) -> Option<Argument> {
+        match &self.kind {
+            ParameterKind::Keys
+            | ParameterKind::Pattern
+            | ParameterKind::Name { default: None } => None,
+            ParameterKind::Name { default: Some(default) } => {
+                Some(Argument::Names(vec![(self.name(default), Weight::ONE)]))
+            }
+            ParameterKind::Words { default } => Some(words(default)),
+            ParameterKind::Duration { default } => default.map(Argument::Duration),
+            ParameterKind::Choice { default, .. } => Some(Argument::Choice(default.clone())),
+        }
+    }
 }
 
 /// What a parameter takes.
@@ -90,20 +121,6 @@ impl ParameterKind {
             Self::Duration { default: Some(default) } => Some(format!("{default:?}")),
         }
     }
-
-    /// What holds when nothing is given.
-    #[must_use]
-    pub fn default_argument(&self) -> Option<Argument> {
-        match self {
-            Self::Keys | Self::Pattern | Self::Name { default: None } => None,
-            Self::Name { default: Some(default) } => {
-                Some(Argument::Names(vec![(default.as_str().into(), Weight::ONE)]))
-            }
-            Self::Words { default } => Some(words(default)),
-            Self::Duration { default } => default.map(Argument::Duration),
-            Self::Choice { default, .. } => Some(Argument::Choice(default.clone())),
-        }
-    }
 }
 
 /// The words of a comma-separated text.
@@ -131,6 +148,9 @@ struct Declaration {
     word_only: bool,
     #[serde(default)]
     may_be_empty: bool,
+    ends_with: Option<String>,
+    #[serde(default)]
+    refused: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -150,14 +170,22 @@ impl TryFrom<Declaration> for Parameter {
     fn try_from(declaration: Declaration) -> Result<Self, Self::Error> {
         let Declaration { r#type, doc, example, required, aliases, choices, default, .. } =
             declaration;
-        let Declaration { word_only, may_be_empty, .. } = declaration;
-        if !matches!(r#type, TypeWord::Choice) && !choices.is_empty() {
-            return Err("only a choice has choices");
+        let Declaration { word_only, may_be_empty, ends_with, refused, .. } = declaration;
+        let has_words = !(choices.is_empty() && refused.is_empty());
+        if has_words && !matches!(r#type, TypeWord::Choice) {
+            return Err("only a choice has choices, and words that are refused");
+        }
+        if refused.keys().any(|word| choices.contains(word)) {
+            return Err("a word that is refused is none of the choices");
         }
         if word_only && !matches!(r#type, TypeWord::Keys)
             || may_be_empty && !matches!(r#type, TypeWord::Name)
         {
             return Err("word_only is for keys, may_be_empty for a name");
+        }
+        let ends_well = |end: &String| !end.is_empty() && matches!(r#type, TypeWord::Name);
+        if !ends_with.as_ref().is_none_or(ends_well) {
+            return Err("ends_with is for a name, and not empty");
         }
         if required && default.is_some() {
             return Err("what has a default is never required");
@@ -181,7 +209,17 @@ impl TryFrom<Declaration> for Parameter {
                 ParameterKind::Duration { default }
             }
         };
-        Ok(Self { kind, doc, example, required, aliases, word_only, may_be_empty })
+        Ok(Self {
+            kind,
+            doc,
+            example,
+            required,
+            aliases,
+            word_only,
+            may_be_empty,
+            ends_with,
+            refused,
+        })
     }
 }
 
@@ -319,5 +357,41 @@ impl Footprint for Arguments {
     fn footprint(&self) -> usize {
         let Self { given, patterns, found, allowed: _ } = self;
         given.footprint() + patterns.footprint() + found.footprint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn declared(more: &str) -> Result<Parameter, String> {
+        let parsed = toml::from_str(&format!("doc = 'D.'\nexample = 'e'\n{more}"));
+        parsed.map_err(|error: toml::de::Error| error.message().to_owned())
+    }
+
+    #[test]
+    fn what_a_framework_puts_after_a_name_is_there_once() {
+        let prefix = declared("type = 'name'\ndefault = 'bull'\nends_with = ':'").unwrap();
+        let default = vec![("bull:".into(), Weight::ONE)];
+        assert_eq!(prefix.default_argument(), Some(Argument::Names(default)));
+        for (given, name) in [("my", "my:"), ("my:", "my:"), ("my::", "my::"), ("", "")] {
+            assert_eq!(prefix.name(given), name.into(), "{given}");
+        }
+    }
+
+    #[test]
+    fn what_can_mean_nothing_in_a_declaration_is_refused() {
+        for (more, wanted) in [
+            ("type = 'name'\nends_with = ''", "ends_with is for a name"),
+            ("type = 'keys'\nends_with = ':'", "ends_with is for a name"),
+            ("type = 'name'\nrefused = { a = 'why' }", "words that are refused"),
+            (
+                "type = 'choice'\nchoices = ['a']\ndefault = 'a'\nrefused = { a = 'why' }",
+                "is none of the choices",
+            ),
+        ] {
+            let told = declared(more).unwrap_err();
+            assert!(told.contains(wanted), "{more}: {told}");
+        }
     }
 }

@@ -45,7 +45,7 @@ impl<'a> ArgumentReader<'a> {
     /// Reads one declared parameter.
     pub(super) fn read(&mut self, name: &str, parameter: &Parameter) {
         let Some(entry) = self.entry(name, parameter) else {
-            if let Some(default) = parameter.kind.default_argument() {
+            if let Some(default) = parameter.default_argument() {
                 self.arguments.set(name, default);
             } else if parameter.required && !self.fields.literal {
                 // (What is missing from KEDA's own keys was told in their words.)
@@ -117,13 +117,11 @@ impl<'a> ArgumentReader<'a> {
             ParameterKind::Name { .. } if parameter.may_be_empty && entry.value.is_empty() => {
                 Some(Argument::Names(vec![("".into(), Weight::ONE)]))
             }
-            ParameterKind::Name { .. } => match names::parse_literal(self.as_meant(&entry.value)) {
-                Ok(name) => Some(Argument::Names(vec![(name, Weight::ONE)])),
-                Err(error) => {
-                    self.refuse(entry, &[error]);
-                    None
-                }
-            },
+            // (A default may have bytes that nobody may write, such as Celery's separator.)
+            ParameterKind::Name { default: Some(default) } if *default == entry.value => {
+                parameter.default_argument()
+            }
+            ParameterKind::Name { .. } => self.name(parameter, entry),
             ParameterKind::Pattern => {
                 let pattern = names::parse_literal(self.as_meant(&entry.value))
                     .map_err(|error| error.to_string())
@@ -157,11 +155,27 @@ impl<'a> ArgumentReader<'a> {
             ParameterKind::Choice { choices, .. } => {
                 let chosen = choices.iter().find(|choice| **choice == entry.value);
                 if chosen.is_none() {
-                    let what =
-                        format!("`{}` must be one of {}", shown(&entry.value), choices.join(", "));
+                    let given = shown(&entry.value);
+                    let what = match parameter.refused.get(&entry.value) {
+                        Some(why) => format!("`{given}` cannot be counted: {why}"),
+                        None => format!("`{given}` must be one of {}", choices.join(", ")),
+                    };
                     self.problems.add(&entry.spelled, what);
                 }
                 chosen.cloned().map(Argument::Choice)
+            }
+        }
+    }
+
+    /// One name, with what the framework puts after it. A name of nothing else is none.
+    fn name(&mut self, parameter: &Parameter, entry: &Entry) -> Option<Argument> {
+        let meant = self.as_meant(&entry.value);
+        let is_only_end = parameter.ends_with.as_deref() == Some(meant);
+        match names::parse_literal(if is_only_end { "" } else { meant }) {
+            Ok(_) => Some(Argument::Names(vec![(parameter.name(meant), Weight::ONE)])),
+            Err(error) => {
+                self.refuse(entry, &[error]);
+                None
             }
         }
     }

@@ -1,5 +1,6 @@
 //! What people write, and what they are told.
 
+mod options;
 mod patterns;
 
 use proptest::prelude::*;

@@ -12,6 +12,7 @@ on_both_servers!(
     celery_tasks_acknowledged_late_are_counted_from_the_queue_through_a_kill_to_their_end,
     celery_tasks_acknowledged_early_are_not_seen_while_they_run_and_the_trigger_says_so,
     celery_tasks_of_every_priority_are_counted,
+    celery_tasks_of_every_priority_are_counted_with_another_separator_and_other_steps,
 );
 
 /// Seconds after which another worker takes what nobody acknowledged. The default is an hour.
@@ -69,6 +70,23 @@ fn celery_tasks_of_every_priority_are_counted(kind: Kind) {
     let trigger = "layout=celery queue=q acks=late";
     stage.run("python celery_app.py q 10 priorities");
     stage.is("queued", trigger, counts(10, 0, 0));
+    stage.work(&worker("-Q q -c 2"));
+    stage.began(2);
+    stage.is("running", trigger, counts(8, 0, 2));
+    stage.release();
+    stage.ended(10);
+    stage.is("drained", trigger, counts(0, 0, 0));
+}
+
+fn celery_tasks_of_every_priority_are_counted_with_another_separator_and_other_steps(kind: Kind) {
+    let transport = r#"{"sep": ":", "priority_steps": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]}"#;
+    let mut stage = Stage::on(kind, "celery 5.7.0, priorities with a separator of its own")
+        .with("TEST_ACKS", "late")
+        .with("TEST_TRANSPORT", transport);
+    let trigger = "layout=celery queue=q acks=late sep=: prioritySteps=1,2,3,4,5,6,7,8,9";
+    stage.run("python celery_app.py q 10 priorities");
+    stage.is("queued", trigger, counts(10, 0, 0));
+    assert_eq!(stage.redis.ask::<u64>("LLEN q:9"), 1);
     stage.work(&worker("-Q q -c 2"));
     stage.began(2);
     stage.is("running", trigger, counts(8, 0, 2));
@@ -178,5 +196,39 @@ fn celery_heartbeats_are_heard_under_a_key_prefix() {
     stage.is("running", trigger, counts(0, 0, 2));
     stage.release();
     stage.ended(2);
+    stage.is("drained", trigger, counts(0, 0, 0));
+}
+
+#[test]
+fn celery_heartbeats_are_heard_on_the_channels_that_the_app_chose() {
+    let mut stage = Stage::new("celery 5.7.0, heartbeats on channels of other names")
+        .with("TEST_TRANSPORT", r#"{"fanout_prefix": "jobs/{db}/"}"#)
+        .with("TEST_CONF", r#"{"event_exchange": "news"}"#);
+    let trigger = "layout=celery queue=q running=heartbeats pool=celery@* fanoutPrefix=jobs/{db}/ \
+                   eventExchange=news";
+    stage.run("python celery_app.py q 2");
+    stage.work(&worker("-Q q -c 2"));
+    stage.began(2);
+    stage.is("running", trigger, counts(0, 0, 2));
+    stage.release();
+    stage.ended(2);
+    stage.is("drained", trigger, counts(0, 0, 0));
+}
+
+#[test]
+fn celery_messages_without_emulated_acknowledgement_are_not_seen_and_the_trigger_says_so() {
+    let mut stage = Stage::new("celery 5.7.0, ack_emulation off")
+        .with("TEST_ACKS", "late")
+        .with("TEST_TRANSPORT", r#"{"ack_emulation": false}"#);
+    let trigger = "layout=celery queue=q acks=late unacked=none";
+    stage.run("python celery_app.py q 4");
+    stage.is("queued", trigger, counts(4, 0, 0));
+    stage.work(&worker("-Q q -c 2"));
+    stage.began(2);
+    stage.is("running", trigger, counts(2, 0, 0));
+    let told = stage.report(trigger)["notVisible"].to_string();
+    assert!(told.contains("ack_emulation off"), "{told}");
+    stage.release();
+    stage.ended(4);
     stage.is("drained", trigger, counts(0, 0, 0));
 }

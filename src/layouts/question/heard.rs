@@ -26,6 +26,8 @@ pub(in crate::layouts) struct HeardQuestion {
     alive: Alive,
     #[serde(default)]
     gone: Vec<ChannelTemplate>,
+    /// What stands for the number of the database where a parameter brings it into the name.
+    database: Option<String>,
     /// The pointer to a text in base64 that is the message proper.
     base64: Option<String>,
     worker: String,
@@ -75,8 +77,16 @@ impl TryFrom<String> for ChannelTemplate {
 }
 
 impl ChannelTemplate {
-    fn fill(&self, binding: &Binding<'_>) -> Option<Channel> {
-        self.0.iter().map(|piece| piece.fill(binding)).collect::<Option<Box<[Name]>>>().map(Channel)
+    fn fill(&self, binding: &Binding<'_>, database: Option<&str>) -> Option<Channel> {
+        let mut pieces = vec![];
+        for piece in &self.0 {
+            let name = piece.fill(binding)?;
+            match (std::str::from_utf8(name.as_bytes()), database) {
+                (Ok(text), Some(word)) => pieces.extend(text.split(word).map(Name::from)),
+                (Ok(_), None) | (Err(_), _) => pieces.push(name),
+            }
+        }
+        Some(Channel(pieces.into()))
     }
 }
 
@@ -87,6 +97,8 @@ impl HeardQuestion {
         let mut pointers = [worker, jobs, every].into_iter().chain(base64).chain(queues);
         if pointers.any(|pointer| !pointer.starts_with('/')) {
             Some("`base64`, `worker`, `jobs`, `every` and `queues` are pointers, as `/hostname`")
+        } else if self.database.as_ref().is_some_and(String::is_empty) {
+            Some("`database` is empty; write what stands for its number in a parameter, as `{db}`")
         } else {
             self.or.iter().find_map(Question::flaw)
         }
@@ -133,8 +145,9 @@ impl HeardQuestion {
         keys: &[&Template],
         arguments: &Arguments,
     ) -> Option<Summand> {
-        let fill = |channels: &[ChannelTemplate]| {
-            channels.iter().map(|channel| channel.fill(binding)).collect::<Option<Box<[Channel]>>>()
+        let word = self.database.as_deref();
+        let fill = |channels: &[ChannelTemplate]| -> Option<Box<[Channel]>> {
+            channels.iter().map(|channel| channel.fill(binding, word)).collect()
         };
         let alive = fill(&self.alive.0)?;
         let station = Station {
@@ -203,6 +216,7 @@ mod tests {
             (r#"pool = "pool""#, r#"pool = "prefix""#, "`prefix` is used as a pattern"),
             (r#"interval = "every""#, r#"interval = "pool""#, "`pool` is used as a duration"),
             (r#"jobs = "/jobs""#, "", "missing field `jobs`"),
+            (r#"pool = "pool""#, "pool = \"pool\"\ndatabase = ''", "`database` is empty"),
         ] {
             let message = refused(from, to);
             assert!(message.contains(told), "{to}: {message}");
@@ -232,7 +246,7 @@ mod tests {
         let celery = Registry::builtin().get("celery").unwrap();
         let mut arguments = Arguments::default();
         for (name, parameter) in celery.parameters() {
-            if let Some(default) = parameter.kind.default_argument() {
+            if let Some(default) = parameter.default_argument() {
                 arguments.set(name, default);
             }
         }

@@ -20,6 +20,7 @@ app.conf.update(
     task_ignore_result=True,
     worker_prefetch_multiplier=1,
 )
+app.conf.update(json.loads(os.environ.get("TEST_CONF", "{}")))
 
 if book.LEASE:
     import penstock_leases

@@ -29,6 +29,26 @@ const MOMENTS: &[Moment] = &[
         [10.0, 0.0, 0.0, 0.0],
     ),
     moment(
+        "layout=celery queue=celery sep=:",
+        "RPUSH celery a b|RPUSH celery:3 c d e|RPUSH celery:6 f|RPUSH celery:9 g|RPUSH celery^3 x",
+        [7.0, 0.0, 0.0, 0.0],
+    ),
+    moment(
+        "layout=celery queue=celery keyPrefix=my: sep=. prioritySteps=0,5",
+        "RPUSH my:celery.5 a b|RPUSH my:celery c|RPUSH celery.5 x",
+        [3.0, 0.0, 0.0, 0.0],
+    ),
+    moment(
+        "layout=celery queue=celery sep=",
+        "RPUSH celery3 a|RPUSH celery4 x",
+        [1.0, 0.0, 0.0, 0.0],
+    ),
+    moment(
+        "layout=celery queue=celery unacked=none",
+        r#"RPUSH celery a|HSET unacked t1 [{},"","celery"]"#,
+        [1.0, 0.0, 0.0, 0.0],
+    ),
+    moment(
         "layout=celery queue=emails keyPrefix=my: acks=late",
         r#"RPUSH my:emails a|HSET my:unacked t1 [{},"","emails"] t2 [{},"","other"] t3 [{},"","emails"] t4 [{},"feeds","feed.import"]"#,
         [1.0, 0.0, 3.0, 0.0],
@@ -116,7 +136,7 @@ const MOMENTS: &[Moment] = &[
         [0.0, 0.0, 1.0, 0.0],
     ),
     moment(
-        "layout=bullmq queue=q prefix={my}",
+        "layout=bullmq queue=q prefix={my}:",
         "LPUSH {my}:q:wait 1|LPUSH {my}:q:active 2|HSET {my}:q:meta paused 1",
         [0.0, 0.0, 1.0, 0.0],
     ),
@@ -147,6 +167,16 @@ const MOMENTS: &[Moment] = &[
         [0.0, 2.0, 1.0, 0.0],
     ),
     moment(
+        "layout=sidekiq queue=mail namespace=app",
+        r#"LPUSH app:queue:mail 1|SADD app:processes h:1:a|HSET app:h:1:a:work t1 {"queue":"mail"}|LPUSH queue:mail 2"#,
+        [1.0, 0.0, 1.0, 0.0],
+    ),
+    moment(
+        "layout=sidekiq queue=mail fetch=super",
+        r#"SADD processes h:1:a|HSET h:1:a:work t1 {"queue":"mail"}|LPUSH queue:mail 3"#,
+        [1.0, 0.0, 1.0, 0.0],
+    ),
+    moment(
         "layout=sidekiq queue=mail fetch=reliable",
         r#"SADD processes h:1:a h:2:b|HSET h:1:a:work t1 {"queue":"mail"} t2 {"queue":"mail"}|LPUSH working:queue:mail:h:1:x 1 2|LPUSH working:queue:other:h:2:y 1|SADD paused mail|LPUSH queue:mail 3"#,
         [0.0, 0.0, 2.0, 0.0],
@@ -155,6 +185,16 @@ const MOMENTS: &[Moment] = &[
         "layout=resque queue=mail",
         r#"RPUSH resque:queue:mail a b|SADD resque:workers h:1:mail h:2:*|SET resque:worker:h:1:mail {"queue":"mail"}|SET resque:worker:h:2:* {"queue":"other"}"#,
         [2.0, 0.0, 1.0, 0.0],
+    ),
+    moment(
+        "layout=resque queue=mail namespace=my:",
+        r#"RPUSH my:queue:mail a|SADD my:workers h:1:mail|SET my:worker:h:1:mail {"queue":"mail"}"#,
+        [1.0, 0.0, 1.0, 0.0],
+    ),
+    moment(
+        "layout=resque queue=mail namespace=",
+        "RPUSH queue:mail a|RPUSH resque:queue:mail b c",
+        [1.0, 0.0, 0.0, 0.0],
     ),
     moment(
         "layout=resque queue=mail",
@@ -180,6 +220,16 @@ const MOMENTS: &[Moment] = &[
         "layout=asynq queue=default orphans=wake",
         "LPUSH asynq:{default}:pending a|LPUSH asynq:{default}:active b c|ZADD asynq:{default}:lease +60 b -60 c|SET asynq:{default}:paused 1",
         [0.0, 0.0, 1.0, 1.0],
+    ),
+    moment(
+        "layout=asynq queue=default",
+        "ZADD asynq:{default}:g:mails 1 a 2 b|ZADD asynq:{default}:g:pings 1 c|SADD asynq:{default}:groups mails pings|ZADD asynq:{default}:aggregation_sets +60 set",
+        [3.0, 0.0, 0.0, 0.0],
+    ),
+    moment(
+        "layout=asynq queue=default groups=ignore",
+        "SADD asynq:{default}:groups mails|ZADD asynq:{default}:aggregation_sets +60 set|LPUSH asynq:{default}:pending a",
+        [1.0, 0.0, 0.0, 0.0],
     ),
     moment(
         "layout=machinery queue=machinery_tasks scheduled=count",

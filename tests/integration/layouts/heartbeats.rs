@@ -23,6 +23,7 @@ on_both_servers!(
     a_worker_that_falls_silent_counts_until_it_is_given_up_and_one_that_ends_no_more,
     what_cannot_be_read_is_told_and_never_lowers_a_count,
     a_channel_is_of_one_database_and_one_prefix,
+    heartbeats_are_heard_where_the_options_of_the_app_put_them,
     a_user_who_may_not_listen_is_told_and_nothing_is_counted,
     probe_shows_who_was_heard,
     a_restart_and_a_lost_connection_never_make_a_zero_of_what_runs,
@@ -38,12 +39,18 @@ const QUEUE: &str = "layout=celery queue=q running=heartbeats";
 pub struct Workers {
     redis: redis::Connection,
     prefix: String,
+    exchange: &'static str,
     says: BTreeMap<&'static str, (u64, &'static str)>,
 }
 
 impl Workers {
     pub fn on(server: &Server) -> Self {
-        Self { redis: server.connect(), prefix: "/0".to_owned(), says: BTreeMap::new() }
+        Self {
+            redis: server.connect(),
+            prefix: "/0.".to_owned(),
+            exchange: "celeryev",
+            says: BTreeMap::new(),
+        }
     }
 
     /// A worker runs so many tasks, and has more to say of itself (JSON members with a comma before).
@@ -65,7 +72,7 @@ impl Workers {
     }
 
     fn publish(&mut self, event: &str, message: &str) {
-        let channel = format!("{}.celeryev/worker.{event}", self.prefix);
+        let channel = format!("{}{}/worker.{event}", self.prefix, self.exchange);
         redis::cmd("PUBLISH").arg(channel).arg(message).exec(&mut self.redis).unwrap();
     }
 
@@ -194,20 +201,32 @@ async fn what_cannot_be_read_is_told_and_never_lowers_a_count(kind: Kind) {
 async fn a_channel_is_of_one_database_and_one_prefix(kind: Kind) {
     let server = Server::start(kind);
     let mut eye = Eye::on(&server).await;
-    let mut others = ["/0", "app:/1", "app:*"].map(|prefix| {
+    let mut others = ["/0.", "app:/1.", "app:*."].map(|prefix| {
         let mut workers = Workers::on(&server);
         workers.prefix = prefix.to_owned();
         workers.run("emails@elsewhere", 7, "");
         workers
     });
     let mut workers = Workers::on(&server);
-    workers.prefix = "app:/0".to_owned();
+    workers.prefix = "app:/0.".to_owned();
     workers.run("emails@a", 2, "");
     let metadata = format!("{POOL} keyPrefix=app:");
     workers.until((&mut eye, &metadata), 2.0, |_| others.iter_mut().for_each(Workers::speak)).await;
     // A prefix is no pattern.
     let starred = format!("{POOL} keyPrefix=app:*");
     workers.until((&mut eye, &starred), 0.0, only(&[0.0])).await;
+}
+
+async fn heartbeats_are_heard_where_the_options_of_the_app_put_them(kind: Kind) {
+    let server = Server::start(kind);
+    let mut eye = Eye::on(&server).await;
+    let mut usual = Workers::on(&server);
+    usual.run("emails@usual", 7, "");
+    let mut workers = Workers::on(&server);
+    (workers.prefix, workers.exchange) = ("jobs/0/".to_owned(), "news");
+    workers.run("emails@a", 2, "");
+    let metadata = format!("{POOL} fanoutPrefix=jobs/{{db}}/ eventExchange=news");
+    workers.until((&mut eye, &metadata), 2.0, |_| usual.speak()).await;
 }
 
 async fn a_user_who_may_not_listen_is_told_and_nothing_is_counted(kind: Kind) {
