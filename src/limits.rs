@@ -179,13 +179,18 @@ pub const WORDS: usize = 64;
 pub const REMEMBERED_FIELDS: usize = 20_000;
 /// Bytes of a string key that are looked at; a number needs fewer.
 pub const NUMBER_BYTES: usize = 64;
-/// Entries after a group's last delivered id that are counted one by one when the lag is nil.
+/// Entries after a group's last delivered id that are counted one by one.
 pub const COUNTED_ENTRIES: u64 = 1_000;
 /// Entries that one XRANGE of that count asks for at most; the first asks for one, since entries
 /// come with their bodies.
 pub const COUNTED_PAGE: u64 = 250;
 /// Bytes of bodies that such a count may bring along, all pages together.
 pub const COUNTED_BYTES: u64 = 512 * 1024;
+/// Groups of which one link remembers what was counted, where that was all that may be: with their ids a
+/// megabyte, and their names.
+pub const COUNTED_TAILS: usize = 64;
+/// How long what was counted is remembered before it is counted anew.
+pub const COUNTED_FOR: Duration = Duration::from_secs(10);
 /// Pending entries of a consumer group that are looked at one by one for idle ones. With more of them
 /// none counts as idle.
 pub const IDLE_AMONG: u64 = 2_000;

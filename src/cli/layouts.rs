@@ -9,18 +9,12 @@ use std::{
     fmt::{Result, Write},
 };
 
-<<<<<<< HEAD
 use crate::{
     layouts::{
-        Argument, Arguments, Ask, Expression, Glob, Layout, ParameterKind, Part, Pattern, Plan,
-        Read, Registry, Term, Weight, Wild,
+        Argument, Arguments, Ask, Expression, Glob, Layout, Name, ParameterKind, Part, Pattern,
+        Plan, Read, Registry, Term, Weight, Wild,
     },
     limits,
-=======
-use crate::layouts::{
-    Argument, Arguments, Ask, Expression, Glob, Layout, Name, ParameterKind, Part, Pattern, Plan,
-    Read, Registry, Term, Weight, Wild,
->>>>>>> wt-options
 };
 
 /// The name of every layout with its sentence.
@@ -123,7 +117,7 @@ fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {
         let read = plan.reads()[term.read].to_string();
         match term.part {
             Part::Size | Part::Flag | Part::GroupIdle | Part::Each(_) | Part::Heard => read,
-            Part::GroupWaiting(_) => format!("lag of {read}"),
+            Part::GroupWaiting(_) => format!("undelivered of {read}"),
             Part::GroupPending(_) => format!("pending of {read}"),
         }
     };
@@ -202,7 +196,13 @@ fn cost(plan: &Plan) -> String {
     let (mut commands, mut notes) = (0, BTreeSet::new());
     for read in plan.reads() {
         let each = match read {
-            Read::Size { .. } | Read::Group { .. } | Read::Flag { .. } => None,
+            Read::Size { .. } | Read::Flag { .. } => None,
+            // Whether an entry follows the last delivered one; further commands count those that do.
+            Read::Group { .. } => {
+                commands += 1;
+                notes.insert("up to seven more while entries wait");
+                None
+            }
             // The entries themselves, if any are pending.
             Read::Idle { .. } => {
                 commands += 1;

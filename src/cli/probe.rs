@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::{
     config::Config,
     hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas},
-    layouts::{Answer, Expression, Part, Plan, Term},
+    layouts::{Answer, Expression, Group, Part, Plan, Term, Waiting},
     limits,
     redis::{Exchange, Identity, RedisSource, SourceLink},
     sampling::{Changes, Fault, Flow, FlowRead, Link, Reply, Source},
@@ -123,6 +123,14 @@ async fn read(
     }
 }
 
+/// Whether a number is no more than the most that there can be.
+fn is_bound(part: Part, answer: &Answer) -> bool {
+    let is_bound = |answer: &Answer| {
+        matches!(answer, Answer::Group(Group { waiting: Waiting::AtMost(_), .. }))
+    };
+    matches!(part, Part::GroupWaiting(_)) && is_bound(answer)
+}
+
 impl Probe {
     /// For people.
     pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
@@ -214,6 +222,9 @@ impl Probe {
             match plan.count(term, &answers) {
                 Ok(count) if term.part == Part::Flag => {
                     format!("({read}: {})", if count.is_some() { "yes" } else { "no" })
+                }
+                Ok(count) if is_bound(term.part, &self.answers[term.read]) => {
+                    format!("at most {count} ({read})")
                 }
                 Ok(count) => format!("{count} ({read})"),
                 Err(misfit) => format!("unknown ({misfit})"),

@@ -102,9 +102,10 @@ pub struct Group {
 /// How many entries a group still has to be given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Waiting {
-    /// Redis's own lag, or the entries counted one by one where it has none.
+    /// As the ids in the stream say. Redis's own lag is no answer: it is wrong after trimming.
     Exact(u64),
-    /// An upper bound, where the lag is nil and more entries follow than are counted one by one.
+    /// An upper bound, where more entries follow than are counted one by one: the lag where that is one, or
+    /// the length of the stream.
     AtMost(u64),
 }
 

@@ -144,7 +144,7 @@ fn number_of(value: &Value) -> Option<f64> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct GroupRow {
     pub(super) pending: u64,
-    /// Absent before Redis 7, and nil where Redis cannot tell.
+    /// Absent before Redis 7, nil or less than none where Redis cannot tell, and else it may be wrong.
     pub(super) lag: Option<u64>,
     pub(super) last_delivered: StreamId,
 }
@@ -166,7 +166,7 @@ pub(super) fn group(value: &Value, name: &[u8]) -> Result<Option<GroupRow>, Faul
             .and_then(|id| StreamId::parse(&id))
             .ok_or_else(|| unexpected("a group without last-delivered-id"))?;
         let lag = match field("lag") {
-            None | Some(Value::Nil) => None,
+            None | Some(Value::Nil | Value::Int(..0)) => None,
             Some(lag) => Some(count(lag)?),
         };
         return Ok(Some(GroupRow { pending: count(pending)?, lag, last_delivered }));
@@ -201,27 +201,30 @@ pub(super) fn pending_page(value: &Value, after: Duration) -> Result<PendingPage
 }
 
 /// One page of XRANGE.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Page {
-    pub(super) entries: u64,
+    /// The ids of its entries.
+    pub(super) ids: Vec<StreamId>,
     /// Bytes of the entries' fields and values.
     pub(super) bytes: u64,
-    /// The id of the last entry; `None` for an empty page.
-    pub(super) last: Option<StreamId>,
+}
+
+impl Page {
+    /// How many entries it has.
+    pub(super) fn entries(&self) -> u64 {
+        u64::try_from(self.ids.len()).unwrap_or(u64::MAX)
+    }
 }
 
 /// How much a page of XRANGE holds.
 pub(super) fn page(value: &Value) -> Result<Page, Fault> {
     let entries = sequence(value).ok_or_else(|| unexpected("entries that are no list"))?;
-    let Some(last) = entries.last() else { return Ok(Page { entries: 0, bytes: 0, last: None }) };
-    let id = sequence(last)
-        .and_then(|entry| entry.first())
-        .and_then(text)
-        .and_then(|id| StreamId::parse(&id))
-        .ok_or_else(|| unexpected("an entry without an id"))?;
-    let bytes = u64::try_from(size(value)).unwrap_or(u64::MAX);
-    let entries = u64::try_from(entries.len()).unwrap_or(u64::MAX);
-    Ok(Page { entries, bytes, last: Some(id) })
+    let id = |entry: &Value| {
+        let id = sequence(entry).and_then(|entry| entry.first()).and_then(text);
+        id.and_then(|id| StreamId::parse(&id)).ok_or_else(|| unexpected("an entry without an id"))
+    };
+    let ids = entries.iter().map(id).collect::<Result<_, Fault>>()?;
+    Ok(Page { ids, bytes: u64::try_from(size(value)).unwrap_or(u64::MAX) })
 }
 
 /// Bytes of all strings in a reply.
@@ -295,11 +298,12 @@ mod tests {
     }
 
     #[test]
-    fn lag_is_unknown_when_redis_answers_nil_or_nothing() {
+    fn lag_is_unknown_when_redis_answers_nil_or_nothing_or_less_than_none() {
         for reply in [
             Value::Map(row(Value::Nil)),
             flat(row(Value::Nil)),
             flat(row(Value::Nil)[..3].to_vec()),
+            Value::Map(row(Value::Int(-94))),
         ] {
             let found = group(&Value::Array(vec![reply]), b"g").unwrap().unwrap();
             assert_eq!((found.lag, found.pending), (None, 2));
@@ -330,6 +334,19 @@ mod tests {
             assert!(pending_page(&Value::Array(vec![odd]), after).is_err());
         }
         assert!(pending_page(&Value::Nil, after).is_err());
+    }
+
+    #[test]
+    fn a_page_has_the_id_of_every_entry_and_the_bytes_of_all() {
+        let entry =
+            |id: &str| Value::Array(vec![bulk(id), Value::Array(vec![bulk("a"), bulk("b")])]);
+        let found = page(&Value::Array(vec![entry("1-0"), entry("2-7")])).unwrap();
+        let ids = ["1-0", "2-7"].map(|id| StreamId::parse(id).unwrap());
+        assert_eq!(found, Page { ids: ids.into(), bytes: 10 });
+        assert_eq!(page(&Value::Array(vec![])).unwrap().entries(), 0);
+        for odd in [entry("x"), Value::Array(vec![])] {
+            assert!(page(&Value::Array(vec![odd, entry("1-0")])).is_err());
+        }
     }
 
     #[test]

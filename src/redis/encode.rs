@@ -126,6 +126,13 @@ pub(super) fn entries_from(key: &Name, from: StreamId, count: u64) -> Cmd {
     command
 }
 
+/// XRANGE key - until COUNT 1: the first entry of a stream, if its id is none after this one.
+pub(super) fn first_entry_until(key: &Name, until: StreamId) -> Cmd {
+    let mut command = of_key("XRANGE", &[], key);
+    command.arg("-").arg(until.to_string()).arg("COUNT").arg(1);
+    command
+}
+
 fn size(key: &Name, members: Members, key_type: KeyType, now: Duration) -> Cmd {
     match (key_type, members) {
         (KeyType::List, _) => of_key("LLEN", &[], key),

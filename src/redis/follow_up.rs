@@ -1,4 +1,4 @@
-//! Answers that one command does not give: a nil lag, a group that is missing, a string that is
+//! Answers that one command does not give: what follows in a stream, a group that is missing, a string that is
 //! empty, a type that must be named.
 //!
 //! It is apart from the link because these are the rare cases, each with its own few commands.
@@ -8,20 +8,21 @@ use std::{sync::Arc, time::Duration};
 use deadpool_redis::redis::Cmd;
 
 use crate::{
-    layouts::{Answer, Collection, Each, Group, Name, Read, Test, Waiting},
+    layouts::{Answer, Collection, Each, Group, Name, Read, Test},
     limits,
     sampling::Fault,
 };
 
 use super::{
-    counted::Counted,
-    decode,
+    decode::{self, GroupRow},
     each::{self, few},
     encode::{self, KeyType, StreamId},
     error::{Refusal, fault, refusal},
     fields::KnownFields,
+    known_tails::KnownTails,
     link::RedisLink,
     shared::{self, Shared},
+    tail::{Outcome, Tail},
     wire::Response,
 };
 
@@ -36,12 +37,12 @@ enum Question {
     TypeName(&'static [&'static str]),
     /// The stream has no such group: how many entries has it?
     Length,
-    /// The lag is nil: the entries that follow the last delivered one are counted in pages.
-    Count { pending: u64, from: StreamId, counted: Counted },
+    /// How many entries follow the last delivered one?
+    Tail { pending: u64, tail: Tail },
+    /// Does any? None is pending.
+    Follows { from: StreamId },
     /// Which of the pending entries are idle?
     Idle { group: Name, after: Duration, from: StreamId, looked_at: u64, idle: u64 },
-    /// They are too many to count: the length of the stream is the bound.
-    Bound { pending: u64 },
 }
 
 /// How often a string has to be seen to be there and empty before that is believed.
@@ -94,10 +95,11 @@ impl FollowUps {
         match &self.reads[index] {
             Progress::Done(_) => true,
             Progress::Open(_, question) => match question {
-                Question::Count { .. } | Question::Bound { .. } => true,
+                Question::Tail { .. } => true,
                 Question::Text { .. }
                 | Question::TypeName(_)
                 | Question::Length
+                | Question::Follows { .. }
                 | Question::Idle { .. } => false,
             },
             Progress::Shared(_) => false,
@@ -112,7 +114,7 @@ impl FollowUps {
         while let Some(asked) = self.open() {
             let commands = asked.iter().flatten().cloned().collect();
             let Some(replies) = link.further_round(commands).await? else { break };
-            self.proceed(&asked, &replies, &link.fields)?;
+            self.proceed(&asked, &replies, (&link.fields, &link.tails))?;
         }
         Ok(self.into_answers())
     }
@@ -131,7 +133,7 @@ impl FollowUps {
         &mut self,
         asked: &[Vec<Cmd>],
         mut rest: &[Response],
-        fields: &KnownFields,
+        (fields, tails): (&KnownFields, &KnownTails),
     ) -> Result<(), Fault> {
         let mut asked = asked.iter();
         for (progress, commands) in std::mem::take(&mut self.reads).into_iter().zip(asked.by_ref())
@@ -140,7 +142,7 @@ impl FollowUps {
             rest = others;
             self.reads.push(match progress {
                 Progress::Open(key, question) => {
-                    let next = question.proceed(key, replies);
+                    let next = question.proceed(key, replies, tails);
                     next.unwrap_or_else(|fault| Progress::Done(Err(fault)))
                 }
                 progress @ (Progress::Done(_) | Progress::Shared(_)) => progress,
@@ -167,10 +169,9 @@ impl Progress {
         match question {
             Question::Text { .. } => vec![encode::exists(key), encode::text(key)],
             Question::TypeName(_) => vec![encode::type_of(key)],
-            Question::Length | Question::Bound { .. } => vec![encode::length(key)],
-            Question::Count { from, counted, .. } => {
-                vec![encode::entries_from(key, *from, counted.next_page())]
-            }
+            Question::Length => vec![encode::length(key)],
+            Question::Tail { tail, .. } => tail.commands(key),
+            Question::Follows { from } => vec![encode::entries_from(key, *from, 1)],
             Question::Idle { group, from, .. } => vec![encode::pending_from(key, group, *from)],
         }
     }
@@ -202,30 +203,39 @@ fn size(key: &Name, guess: KeyType, reply: &Response) -> Result<Progress, Fault>
     }
 }
 
-fn of_group(key: &Name, name: &Name, reply: &Response) -> Result<Progress, Fault> {
-    let value = match reply {
-        Ok(value) => value,
-        Err(error) => {
-            return match refusal(error) {
-                Refusal::WrongType => Ok(Progress::Open(key.clone(), Question::TypeName(GROUPED))),
-                Refusal::NoSuchKey => Ok(done(Answer::Missing)),
-                Refusal::Fault(fault) => Err(fault),
-            };
-        }
+fn of_group(key: &Name, group: &Name, reply: &Response) -> Result<Progress, Fault> {
+    let row = match group_row(key, group, reply)? {
+        Ok(row) => row,
+        Err(progress) => return Ok(progress),
     };
-    let Some(row) = decode::group(value, name.as_bytes())? else {
-        return Ok(Progress::Open(key.clone(), Question::Length));
-    };
-    let pending = row.pending;
-    let group = |entries| done(Answer::Group(Group { waiting: Waiting::Exact(entries), pending }));
-    Ok(match (row.lag, row.last_delivered.next()) {
-        (Some(lag), _) => group(lag),
-        (None, Some(from)) => Progress::Open(
-            key.clone(),
-            Question::Count { pending, from, counted: Counted::default() },
-        ),
-        (None, None) => group(0),
-    })
+    Ok(of_tail(key.clone(), row.pending, Tail::of(group.clone(), &row)))
+}
+
+/// The row of a group, or what a stream or key without one makes of its read.
+fn group_row(
+    key: &Name,
+    group: &Name,
+    reply: &Response,
+) -> Result<Result<GroupRow, Progress>, Fault> {
+    let open = |question| Ok(Err(Progress::Open(key.clone(), question)));
+    match reply {
+        Ok(value) => match decode::group(value, group.as_bytes())? {
+            Some(row) => Ok(Ok(row)),
+            None => open(Question::Length),
+        },
+        Err(error) => match refusal(error) {
+            Refusal::WrongType => open(Question::TypeName(GROUPED)),
+            Refusal::NoSuchKey => Ok(Err(done(Answer::Missing))),
+            Refusal::Fault(fault) => Err(fault),
+        },
+    }
+}
+
+fn of_tail(key: Name, pending: u64, outcome: Outcome) -> Progress {
+    match outcome {
+        Outcome::Open(tail) => Progress::Open(key, Question::Tail { pending, tail }),
+        Outcome::Known(waiting) => done(Answer::Group(Group { waiting, pending })),
+    }
 }
 
 /// Idle entries are only looked for where there are pending ones, and not too many of them. What is
@@ -234,19 +244,19 @@ fn of_idle(
     (key, group, after): (&Name, &Name, Duration),
     reply: &Response,
 ) -> Result<Progress, Fault> {
-    let progress = of_group(key, group, reply)?;
-    let (pending, busy) = match &progress {
-        Progress::Done(Ok(answer @ Answer::Group(Group { pending, .. }))) => {
-            (*pending, answer.changes_silently())
-        }
-        Progress::Open(_, Question::Count { pending, .. }) => (*pending, true),
-        Progress::Done(_) | Progress::Open(..) | Progress::Shared(_) => return Ok(progress),
+    let row = match group_row(key, group, reply)? {
+        Ok(row) => row,
+        Err(progress) => return Ok(progress),
     };
-    if !(1..=limits::IDLE_AMONG).contains(&pending) {
-        return Ok(done(Answer::Idle { entries: 0, busy }));
-    }
-    let (group, from) = (group.clone(), StreamId::FIRST);
-    let question = Question::Idle { group, after, from, looked_at: 0, idle: 0 };
+    let question = match (row.pending, row.last_delivered.next()) {
+        (0, Some(from)) => Question::Follows { from },
+        (0, None) => return Ok(done(Answer::Idle { entries: 0, busy: false })),
+        (1..=limits::IDLE_AMONG, _) => {
+            let (group, from) = (group.clone(), StreamId::FIRST);
+            Question::Idle { group, after, from, looked_at: 0, idle: 0 }
+        }
+        _ => return Ok(done(Answer::Idle { entries: 0, busy: true })),
+    };
     Ok(Progress::Open(key.clone(), question))
 }
 
@@ -294,9 +304,14 @@ fn of_each(each: &Arc<Each>, reply: &Response, shared: &mut Shared) -> Result<Pr
 
 impl Question {
     /// What the replies to its commands make of it.
-    fn proceed(self, key: Name, replies: &[Response]) -> Result<Progress, Fault> {
+    fn proceed(
+        self,
+        key: Name,
+        replies: &[Response],
+        tails: &KnownTails,
+    ) -> Result<Progress, Fault> {
         let value = replies.first().ok_or_else(few)?.as_ref().map_err(fault)?;
-        let open = |question| Ok(Progress::Open(key, question));
+        let open = |question| Ok(Progress::Open(key.clone(), question));
         match self {
             Question::Text { seen_empty } => {
                 let text = replies.get(1).ok_or_else(few)?.as_ref().map_err(fault)?;
@@ -325,28 +340,13 @@ impl Question {
                 }
             }
             Question::Length => Ok(done(Answer::MissingGroup { entries: decode::count(value)? })),
-            Question::Bound { pending } => {
-                let waiting = Waiting::AtMost(decode::count(value)?);
-                Ok(done(Answer::Group(Group { waiting, pending })))
+            Question::Follows { .. } => {
+                let busy = decode::page(value)?.entries() > 0;
+                Ok(done(Answer::Idle { entries: 0, busy }))
             }
-            Question::Count { pending, counted, .. } => {
-                let page = decode::page(value)?;
-                let asked_for = counted.next_page();
-                let counted = Counted {
-                    entries: counted.entries + page.entries,
-                    bytes: counted.bytes.saturating_add(page.bytes),
-                };
-                match page.last.and_then(StreamId::next) {
-                    Some(from) if page.entries >= asked_for => open(if counted.is_enough() {
-                        Question::Bound { pending }
-                    } else {
-                        Question::Count { pending, from, counted }
-                    }),
-                    _ => {
-                        let waiting = Waiting::Exact(counted.entries);
-                        Ok(done(Answer::Group(Group { waiting, pending })))
-                    }
-                }
+            Question::Tail { pending, tail } => {
+                let outcome = tail.proceed(&key, replies, tails)?;
+                Ok(of_tail(key.clone(), pending, outcome))
             }
         }
     }
@@ -386,7 +386,7 @@ mod tests {
         let next = |seen_empty, exists, text: &str| {
             let replies = [Ok(Value::Int(exists)), Ok(Value::BulkString(text.into()))];
             let question = Question::Text { seen_empty };
-            let next = question.proceed("k".into(), &replies);
+            let next = question.proceed("k".into(), &replies, &KnownTails::default());
             next.expect("an answer or a question")
         };
         assert_eq!(answer(Ok(next(0, 0, ""))), Some(Answer::Missing));

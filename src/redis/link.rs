@@ -25,6 +25,7 @@ use super::{
     fields::KnownFields,
     follow_up::FollowUps,
     heard::Ears,
+    known_tails::KnownTails,
     known_types::KnownTypes,
     login::Login,
     role::Asker,
@@ -43,6 +44,7 @@ pub struct RedisLink {
     tracked: bool,
     types: KnownTypes,
     pub(super) fields: KnownFields,
+    pub(super) tails: KnownTails,
     transcript: Option<Vec<Exchange>>,
     /// What the transcript calls the server.
     name: Option<String>,
@@ -73,6 +75,7 @@ impl RedisLink {
             tracked,
             types,
             fields,
+            tails: KnownTails::default(),
             transcript: None,
             name: None,
             ears,

@@ -31,6 +31,7 @@ use super::{
     fields::KnownFields,
     follow_up::FollowUps,
     invalidation,
+    known_tails::KnownTails,
     link::{depends_on_time, until_announced},
     scan,
     wire::Response,
@@ -53,11 +54,11 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
     };
     let mut follow_ups = FollowUps::default();
     follow_ups.first(0, (read, guess), &first);
-    let fields = KnownFields::default();
+    let (fields, tails) = (KnownFields::default(), KnownTails::default());
     while let Some(asked) = follow_ups.open() {
         let asked_for = asked.iter().flatten();
         let replies: Result<Vec<Response>, Fault> = asked_for.map(|_| replies.next()).collect();
-        follow_ups.proceed(&asked, &replies?, &fields)?;
+        follow_ups.proceed(&asked, &replies?, (&fields, &tails))?;
     }
     let nothing = || Fault::Unexpected("no answer".to_owned());
     let answer = follow_ups.into_answers().pop().ok_or_else(nothing)??;

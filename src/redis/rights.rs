@@ -151,7 +151,7 @@ fn commands(read: &Read) -> Vec<&'static str> {
             [&others[..], of_sorted_sets].concat()
         }
         Read::Group { .. } => vec!["xinfo|groups", "xlen", "xrange", "type"],
-        Read::Idle { .. } => vec!["xinfo|groups", "xlen", "xpending", "type"],
+        Read::Idle { .. } => vec!["xinfo|groups", "xlen", "xrange", "xpending", "type"],
         Read::Flag { test, .. } => match test {
             Test::Exists => vec!["exists"],
             Test::Field(_) => vec!["hexists", "type"],

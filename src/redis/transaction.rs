@@ -26,33 +26,55 @@ pub(super) fn sets(
     let mut roots: Vec<usize> = (0..reads.len()).collect();
     let mut is_apart = vec![false; reads.len()];
     for flow in flows {
-        // No job moves through a flag, and many triggers share one.
-        let mut counting = flow.iter().filter(|place| !matches!(reads[**place], Read::Flag { .. }));
-        let Some(first) = counting.next() else { continue };
-        let first_root = root(&mut roots, *first);
-        for place in counting {
-            let other = root(&mut roots, *place);
-            let (low, high) = (first_root.min(other), first_root.max(other));
-            roots[high] = low;
-            if !shares_server(*first, *place) {
-                is_apart[*place] = true;
-            }
+        let mut questions = flow.iter().filter(|place| is_one_question(&reads[**place]));
+        let Some(first) = questions.next() else { continue };
+        for place in questions {
+            let (one, other) = (root(&mut roots, *first), root(&mut roots, *place));
+            roots[one.max(other)] = one.min(other);
+            is_apart[*place] |= !shares_server(*first, *place);
         }
     }
     let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for place in 0..reads.len() {
-        let root = root(&mut roots, place);
+    for place in (0..reads.len()).filter(|place| is_one_question(&reads[*place])) {
+        members.entry(root(&mut roots, place)).or_default().push(place);
+    }
+    for (place, root) in of_one_trigger(reads, flows, |place| root(&mut roots, place)) {
+        is_apart[place] |= !shares_server(root, place);
         members.entry(root).or_default().push(place);
     }
     let mut sets = vec![None; reads.len()];
-    for (root, places) in members {
-        let fits = (2..=limits::TRANSACTION_READS).contains(&places.len())
-            && places.iter().all(|place| is_one_question(&reads[*place]) && !is_apart[*place]);
-        if fits {
-            places.into_iter().for_each(|place| sets[place] = Some(root));
+    for places in members.into_values() {
+        let fits = (2..=limits::TRANSACTION_READS).contains(&places.len());
+        let first = places.iter().min().copied().filter(|_| fits);
+        if let Some(first) = first
+            && !places.iter().any(|place| is_apart[*place])
+        {
+            places.iter().for_each(|place| sets[*place] = Some(first));
         }
     }
     sets
+}
+
+/// The collections that the triggers of one set alone look at, each with the root of that set: their sizes
+/// are asked with the rest of it, and one without members is an answer. Many sets may share others, such as
+/// all workers of a framework, which would make one set of all of them.
+fn of_one_trigger(
+    reads: &[Read],
+    flows: &[Vec<usize>],
+    mut root: impl FnMut(usize) -> usize,
+) -> Vec<(usize, usize)> {
+    let mut found: BTreeMap<usize, Option<usize>> = BTreeMap::new();
+    for flow in flows {
+        let first = flow.iter().copied().find(|place| is_one_question(&reads[*place]));
+        let of = first.map(&mut root);
+        for place in flow.iter().filter(|place| matches!(reads[**place], Read::Each(_))) {
+            found
+                .entry(*place)
+                .and_modify(|known| *known = known.filter(|_| *known == of))
+                .or_insert(of);
+        }
+    }
+    found.into_iter().filter_map(|(place, root)| Some((place, root?))).collect()
 }
 
 fn root(roots: &mut [usize], place: usize) -> usize {
@@ -64,7 +86,8 @@ fn root(roots: &mut [usize], place: usize) -> usize {
     at
 }
 
-/// Whether the first reply to a read is its answer, or the moment of its answer.
+/// Whether the first reply to a read is its answer, or the moment of its answer. No job moves through a flag,
+/// and many triggers share one.
 fn is_one_question(read: &Read) -> bool {
     match read {
         Read::Size { .. } | Read::Group { .. } => true,
@@ -227,7 +250,7 @@ mod tests {
     use deadpool_redis::redis::make_extension_error;
 
     use super::*;
-    use crate::layouts::{Members, Name, Test};
+    use crate::layouts::{Argument, Arguments, Members, Name, Registry, Test, Weight};
 
     fn size(key: &str) -> Read {
         Read::Size { key: key.into(), members: Members::All }
@@ -306,6 +329,24 @@ mod tests {
         let reads = [size("a"), size("b"), size("c")];
         assert_eq!(sets(&reads, &[vec![0, 1, 2]], |_, place| place != 2), [None; 3]);
         assert_eq!(together(&reads, &[vec![1]]), [None; 3], "one read is one moment by itself");
+    }
+
+    #[test]
+    fn the_size_of_a_collection_is_asked_with_the_one_trigger_that_looks_at_it() {
+        let keys = Registry::builtin().get("resque").unwrap();
+        let mut arguments = Arguments::default();
+        arguments.set("queue", Argument::Names(vec![("q".into(), Weight::ONE)]));
+        arguments.set("namespace", Argument::Names(vec![("r:".into(), Weight::ONE)]));
+        let plan = keys.plan(&arguments);
+        let workers = plan.reads().iter().find(|read| matches!(read, Read::Each(_))).unwrap();
+        let reads = [size("a"), workers.clone(), size("b")];
+        assert_eq!(together(&reads, &[vec![0, 1]]), [Some(0), Some(0), None]);
+        assert_eq!(
+            together(&reads, &[vec![0, 1], vec![2, 1]]),
+            [None; 3],
+            "they are of all workers"
+        );
+        assert_eq!(together(&reads[1..2], &[vec![0]]), [None]);
     }
 
     #[test]

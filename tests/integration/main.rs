@@ -42,6 +42,7 @@ mod sentinel;
 mod shares;
 mod stream_groups;
 mod streams;
+mod tails;
 mod tenancy;
 mod tls;
 mod tricks;

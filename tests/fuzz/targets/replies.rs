@@ -215,34 +215,55 @@ fn row(reply: &Resp) -> Option<&Resp> {
 fn is_group(group: &Group, replies: &[Resp]) -> bool {
     let Some(row) = replies.first().and_then(row) else { return false };
     let is_pending = row.field("pending").and_then(Resp::length) == Some(group.pending);
-    let lag = row.field("lag");
-    let is_waiting = match (group.waiting, lag) {
-        (Waiting::Exact(entries), Some(lag)) if *lag != Resp::Nil => lag.length() == Some(entries),
-        (Waiting::Exact(entries), _) => {
-            let last = row.field("last-delivered-id").and_then(Resp::text);
-            let is_last = last == Some(b"18446744073709551615-18446744073709551615");
-            let page = |reply: &Resp| reply.list().map_or(0, <[Resp]>::len) as u64;
-            // The pages that were asked for come first among what is left.
-            let mut sums = replies[1..].iter().scan(0, |sum, reply| {
-                *sum += page(reply);
-                Some(*sum)
-            });
-            sums.any(|sum| sum == entries) || (is_last && entries == 0)
+    is_pending && is_waiting(group.waiting, row, &replies[1..])
+}
+
+/// Whether so many entries follow the last delivered one: does any, is any kept before it, and how many are
+/// there, in pages. The lag is only a bound where it is more than what was counted.
+fn is_waiting(waiting: Waiting, row: &Resp, said: &[Resp]) -> bool {
+    if is_at_the_last_id(row) {
+        return waiting == Waiting::Exact(0);
+    }
+    let page = |reply: &Resp| reply.list().map(|entries| entries.len() as u64);
+    let Some(follow) = said.first().and_then(page) else { return false };
+    if follow == 0 {
+        return waiting == Waiting::Exact(0);
+    }
+    let (kept, length) = (said.get(1).and_then(page), said.get(2).and_then(Resp::length));
+    let (Some(kept), Some(length)) = (kept, length) else { return false };
+    if kept == 0 {
+        return waiting == Waiting::Exact(length);
+    }
+    // The pages that were asked for come first among what is left.
+    let mut sums = said[3..].iter().scan(follow, |sum, reply| {
+        *sum += page(reply)?;
+        Some(*sum)
+    });
+    match waiting {
+        Waiting::Exact(entries) => sums.any(|sum| sum == entries),
+        Waiting::AtMost(entries) => {
+            let lag = row.field("lag").and_then(Resp::length);
+            let lengths = || said[3..].iter().filter_map(Resp::length);
+            lengths().any(|length| length == entries || (lag == Some(entries) && entries < length))
         }
-        (Waiting::AtMost(entries), _) => {
-            replies[1..].iter().any(|reply| reply.length() == Some(entries))
-        }
-    };
-    is_pending && is_waiting
+    }
+}
+
+fn is_at_the_last_id(row: &Resp) -> bool {
+    let last = row.field("last-delivered-id").and_then(Resp::text);
+    last == Some(b"18446744073709551615-18446744073709551615")
 }
 
 /// Whether so many pending entries are idle: those of one page, which is more than an input can hold.
 fn is_idle((entries, busy): (u64, bool), replies: &[Resp]) -> bool {
     let Some(row) = replies.first().and_then(row) else { return false };
     let Some(pending) = row.field("pending").and_then(Resp::length) else { return false };
-    if pending == 0 || pending > limits::IDLE_AMONG {
-        let waits = row.field("lag").and_then(Resp::length) != Some(0);
-        return entries == 0 && (busy || (pending == 0 && !waits));
+    if pending > limits::IDLE_AMONG {
+        return entries == 0 && busy;
+    }
+    if pending == 0 {
+        let follows = replies.get(1).and_then(Resp::list).is_some_and(|page| !page.is_empty());
+        return entries == 0 && busy == (follows && !is_at_the_last_id(row));
     }
     let idle = |entry: &Resp| {
         let times = entry.list().and_then(|entry| entry.get(2)?.length());

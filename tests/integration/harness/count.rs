@@ -48,9 +48,8 @@ local function group(key)
     if #rows == 0 then return {lag = redis.call('XLEN', key), pending = 0} end
     local fields = {}
     for i = 1, #rows[1], 2 do fields[rows[1][i]] = rows[1][i + 1] end
-    if not fields.lag then
-        fields.lag = #redis.call('XRANGE', key, '(' .. fields['last-delivered-id'], '+')
-    end
+    -- Redis's own lag is wrong after trimming.
+    fields.lag = #redis.call('XRANGE', key, '(' .. fields['last-delivered-id'], '+')
     return fields
 end
 local function count(key, how)
