@@ -30,22 +30,26 @@ impl Name {
     }
 }
 
+/// Bytes that are no text are shown as templates write them, `{0x06}`: a backslash would be escaped once
+/// more wherever a name stands in a quoted text, as in the log.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
                 if c.is_control() {
-                    write!(f, "{}", c.escape_default())?
+                    write_bytes(c.encode_utf8(&mut [0; 4]).as_bytes(), f)?;
                 } else {
-                    write!(f, "{c}")?
+                    write!(f, "{c}")?;
                 }
             }
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02x}")?;
-            }
+            write_bytes(chunk.invalid(), f)?;
         }
         Ok(())
     }
+}
+
+fn write_bytes(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{{0x{byte:02x}}}"))
 }
 
 impl fmt::Debug for Name {
@@ -240,6 +244,14 @@ mod tests {
     #[test]
     fn a_name_shows_bytes_that_are_no_text() {
         let name = Name::new(b"celery\x06\x16\xff3".to_vec());
-        assert_eq!(name.to_string(), "celery\\u{6}\\u{16}\\xff3");
+        assert_eq!(name.to_string(), "celery{0x06}{0x16}{0xff}3");
+        assert_eq!(Name::from("a\u{85}b").to_string(), "a{0xc2}{0x85}b");
+    }
+
+    #[test]
+    fn a_name_reads_the_same_within_quotes_as_both_forms_of_the_log_have_it() {
+        let shown = Name::new(b"celery\x06\x16\xff3".to_vec()).to_string();
+        assert_eq!(format!("{shown:?}"), format!("\"{shown}\""));
+        assert_eq!(serde_json::to_string(&shown).unwrap(), format!("\"{shown}\""));
     }
 }

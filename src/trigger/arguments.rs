@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     layouts::{
-        Argument, Arguments, Glob, Layout, Name, Parameter, ParameterKind, Pattern, Weight, words,
+        Argument, Arguments, Glob, Layout, Name, Parameter, ParameterKind, Pattern, Registry,
+        Weight, words,
     },
     limits,
     metadata::Entry,
@@ -23,6 +24,7 @@ use super::{
 
 pub(super) struct ArgumentReader<'a> {
     fields: &'a Fields,
+    registry: &'a Registry,
     problems: &'a mut Problems,
     arguments: Arguments,
     /// Which key named each Redis key first; a key that counts twice is a mistake.
@@ -32,9 +34,13 @@ pub(super) struct ArgumentReader<'a> {
 }
 
 impl<'a> ArgumentReader<'a> {
-    pub(super) fn new(fields: &'a Fields, problems: &'a mut Problems) -> Self {
+    pub(super) fn new(
+        (fields, registry): (&'a Fields, &'a Registry),
+        problems: &'a mut Problems,
+    ) -> Self {
         Self {
             fields,
+            registry,
             problems,
             arguments: Arguments::default(),
             named: BTreeMap::new(),
@@ -213,8 +219,27 @@ impl<'a> ArgumentReader<'a> {
 
     fn refuse(&mut self, entry: &Entry, errors: &[NameError]) {
         for error in errors {
-            self.problems.add(&entry.spelled, error.to_string());
+            let hint = match error {
+                NameError::Control(name) => self.of_layout(name),
+                NameError::Empty
+                | NameError::Long(_)
+                | NameError::Weight(_)
+                | NameError::Glob(..)
+                | NameError::Twice(_) => None,
+            };
+            let hint = hint.unwrap_or_default();
+            self.problems.add(&entry.spelled, format!("{error}{hint}"));
         }
+    }
+
+    /// Bytes that separate the parts of a framework's keys are written by its layout alone.
+    fn of_layout(&self, name: &str) -> Option<String> {
+        let (layout, queue) = self.registry.layouts_with_key(name.as_bytes()).into_iter().next()?;
+        let queue = shown(&queue.to_string());
+        Some(format!(
+            "; it is a key of the layout `{layout}`, which makes it itself: write `layout: {layout}` \
+             and `queue: {queue}`"
+        ))
     }
 
     /// A pattern in the place of a name. Where only some characters of a name are kept, a pattern with

@@ -8,6 +8,7 @@ mod effect;
 mod family;
 mod metric_name;
 mod names;
+mod nearest;
 mod parse;
 mod problem;
 mod threshold;

@@ -36,7 +36,7 @@ fn a_queue_is_enough() {
 #[test]
 fn no_more_keys_are_guessed_at_than_an_answer_lists() {
     let pairs: Vec<(String, String)> =
-        (0..64).map(|n| (format!("queueName{n}"), String::new())).collect();
+        (0..64).map(|n| (format!("queue{n}"), String::new())).collect();
     let problems = Trigger::parse(pairs, Registry::builtin()).unwrap_err();
     let guesses = problems.iter().filter(|problem| problem.what.contains("did you mean"));
     assert_eq!(guesses.count(), limits::PROBLEMS_LISTED);
@@ -152,7 +152,6 @@ fn a_misspelled_key_is_told_with_the_nearest_one() {
         ("tagret", "target"),
         ("listLenght", "listLength"),
         ("in_flight", "inFlight"),
-        ("Queue", "queue"),
         ("consumergroup", "consumerGroup"),
         ("activatonFromEnv", "activation"),
     ] {
@@ -160,7 +159,33 @@ fn a_misspelled_key_is_told_with_the_nearest_one() {
         assert!(told.contains(&format!("{wrong}: is unknown; did you mean `{near}`?")), "{told}");
         assert!(!told.contains("secret"), "{told}");
     }
+    assert!(told(&[("Queue", "q")]).contains("Queue: is unknown; did you mean `queue`?"));
     assert!(told(&[("queue", "q"), ("zzz", "1")]).contains("zzz: is unknown; docs/"));
+}
+
+#[test]
+fn no_key_is_suggested_that_is_far_off_or_given_already_under_any_name() {
+    for (given, wrong) in [
+        (&[("layout", "stream"), ("queue", "s"), ("group", "g")][..], "masterName"),
+        (&[("stream", "s"), ("consumerGroup", "g")], "createConsumerGroup"),
+        (&[("stream", "s"), ("consumerGroup", "g")], "consumerGroups"),
+        (&[("queue", "q")], "waitng"),
+        (&[("queue", "q"), ("database", "0")], "databaseIndx"),
+    ] {
+        let told = told(&[given, &[(wrong, "x")]].concat());
+        assert_eq!(told, format!("{wrong}: is unknown; docs/triggers.md lists every key"));
+    }
+}
+
+#[test]
+fn a_key_with_the_bytes_of_a_framework_is_sent_to_its_layout() {
+    let hint = "`celery{0x06}{0x16}3` has a control character, which no name may have; it is a key of \
+                the layout `celery`, which makes it itself: write `layout: celery` and `queue: celery`";
+    for key in ["listName", "queue", "inFlight", "stream"] {
+        assert_eq!(told(&[(key, "celery\x06\x163")]), format!("{key}: {hint}"));
+    }
+    let other = told(&[("queue", "a\x06b")]);
+    assert_eq!(other, "queue: `a{0x06}b` has a control character, which no name may have");
 }
 
 #[test]

@@ -23,6 +23,10 @@ pub use report::{Asked, Finding, Report, Severity};
 use crate::config::{Config, read_file, read_text};
 use report::Desk;
 
+/// What cannot be checked without a configuration.
+const WITHOUT_CONFIG: &str = "whether the connections exist, what they allow (namespaces, keys, databases, patterns), and whether \
+     the server takes TLS; --config penstock.toml checks that too, and knows layouts of your own";
+
 /// What a file is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
@@ -47,6 +51,9 @@ pub fn check(files: &[PathBuf], config: Option<&Config>) -> Report {
             Ok(text) => check_text(&text, format, config, &mut desk),
             Err(error) => desk.problem("", error.to_string()),
         }
+    }
+    if config.is_none() {
+        report.leaves_unchecked(WITHOUT_CONFIG);
     }
     report
 }

@@ -62,6 +62,8 @@ pub struct Report {
     files: usize,
     triggers: usize,
     asked: BTreeMap<String, Asked>,
+    /// What was not checked at all, in words.
+    unchecked: Option<&'static str>,
 }
 
 /// What the triggers without a problem ask of one connection.
@@ -104,6 +106,11 @@ impl Report {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 
+    /// Says what nobody looked at, where there was a trigger at all.
+    pub(super) fn leaves_unchecked(&mut self, what: &'static str) {
+        self.unchecked = (self.triggers > 0).then_some(what);
+    }
+
     /// Begins the next file.
     pub(super) fn file(&mut self, name: &str) -> Desk<'_> {
         self.files += 1;
@@ -124,7 +131,8 @@ impl fmt::Display for Report {
             number(self.files, "file"),
         ];
         let [problems, notes, triggers, files] = counted;
-        writeln!(f, "{problems}, {notes}; checked {triggers} in {files}")
+        writeln!(f, "{problems}, {notes}; checked {triggers} in {files}")?;
+        self.unchecked.map_or(Ok(()), |what| writeln!(f, "not checked: {what}"))
     }
 }
 
@@ -212,5 +220,15 @@ mod tests {
             "",
         ];
         assert_eq!(report.to_string(), lines.join("\n"));
+    }
+
+    #[test]
+    fn what_was_not_checked_is_the_last_line_where_there_is_a_trigger() {
+        let mut report = Report::default();
+        report.leaves_unchecked("much");
+        assert_eq!(report.to_string().lines().count(), 1);
+        report.file("a.yaml").trigger();
+        report.leaves_unchecked("much");
+        assert!(report.to_string().ends_with("in 1 file\nnot checked: much\n"), "{report}");
     }
 }

@@ -50,6 +50,7 @@ impl TriggerCheck<'_, '_> {
                 }
                 self.counting(&trigger, &metadata);
                 self.globs(&trigger);
+                self.database(&trigger, &metadata);
                 self.access(trigger, &metadata);
             }
             Err(problems) => {
@@ -161,6 +162,20 @@ impl TriggerCheck<'_, '_> {
             );
             self.desk.note(&format!("{}.metadata", self.path), what);
         }
+    }
+
+    /// A database of its own has to be allowed, which only the configuration knows.
+    fn database(&mut self, trigger: &Trigger, metadata: &Metadata<'_>) {
+        let named = trigger.database.filter(|number| self.config.is_none() && *number > 0);
+        let given = |key: &&&str| metadata.get(key).is_some();
+        let (Some(number), Some(key)) = (named, ["database", "databaseIndex"].iter().find(given))
+        else {
+            return;
+        };
+        let what = format!(
+            "database {number} is denied unless it is that of the connection's URL or in its `databases`"
+        );
+        self.desk.note(&self.at(key), what);
     }
 
     /// Some of what a pattern finds may be left out.

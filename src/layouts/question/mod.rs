@@ -190,6 +190,20 @@ impl Question {
         }
     }
 
+    /// The templates of the keys that it reads under a name of their own, whatever is asked.
+    pub(super) fn every_key(&self) -> Vec<&Template> {
+        match self {
+            Self::Size(question) => {
+                let others = question.others().flat_map(Self::every_key);
+                [&question.key].into_iter().chain(others).collect()
+            }
+            Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
+            Self::GroupIdle(question) => vec![&question.key],
+            Self::Each(question) => vec![&question.of],
+            Self::Heard(question) => question.others().flat_map(Self::every_key).collect(),
+        }
+    }
+
     /// The parameters that each read of it has a value of, in its keys or beside them, if it is asked at
     /// all.
     pub(super) fn bound(&self, arguments: &Arguments) -> Vec<Vec<&str>> {
