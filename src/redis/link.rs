@@ -77,6 +77,11 @@ impl RedisLink {
         }
     }
 
+    /// Whether anything can be announced on it.
+    pub(super) fn hears(&self) -> bool {
+        self.ears.is_some()
+    }
+
     /// Another hold of the connection to one server.
     pub(super) fn multiplexed(&self) -> Option<MultiplexedConnection> {
         match self.wire.as_ref()? {

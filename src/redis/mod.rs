@@ -3,6 +3,7 @@
 //! The only folder that names the `redis` and `deadpool` crates. It knows reads and answers, and
 //! nothing of triggers, signals, gRPC or who asks.
 
+mod approach;
 mod certificates;
 mod cluster;
 mod connection;
@@ -24,6 +25,7 @@ mod metered;
 pub mod offline;
 mod opener;
 mod password_command;
+mod proxy;
 mod replica;
 mod rights;
 mod role;
