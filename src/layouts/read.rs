@@ -9,6 +9,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     each::{Around, Each},
     heard::Heard,
+    search::Kind,
 };
 
 /// A Redis key, group or member: bytes, since frameworks use bytes that are no text. Clones share
@@ -97,6 +98,8 @@ impl From<Unit> for Scores {
 pub enum Members {
     /// All of them.
     All,
+    /// All of them, of a key that has this type in its framework and no other.
+    AllOf(Kind),
     /// Those whose score has come: score ≤ now + slack.
     Due(Scores),
     /// Those whose score is still to come: score > now - slack.
@@ -206,7 +209,7 @@ impl Read {
     #[must_use]
     pub fn depends_on_time(&self) -> bool {
         match self {
-            Self::Size { members, .. } => !matches!(members, Members::All),
+            Self::Size { members, .. } => !matches!(members, Members::All | Members::AllOf(_)),
             // How long an entry is idle is looked at every second, as all of a group that has any.
             Self::Group { .. }
             | Self::Idle { .. }
@@ -220,7 +223,9 @@ impl Read {
 impl fmt::Display for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Size { key, members: Members::All } => write!(f, "size of `{key}`"),
+            Self::Size { key, members: Members::All | Members::AllOf(_) } => {
+                write!(f, "size of `{key}`")
+            }
             Self::Size { key, members: Members::Due(_) } => write!(f, "due in `{key}`"),
             Self::Size { key, members: Members::Leased(_) } => write!(f, "leased in `{key}`"),
             Self::Group { key, group } => write!(f, "group `{group}` of `{key}`"),

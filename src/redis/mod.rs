@@ -18,6 +18,7 @@ mod follow_up;
 mod heard;
 mod identity;
 mod invalidation;
+mod keyspace;
 mod known_types;
 mod link;
 mod login;

@@ -71,10 +71,8 @@ impl NodeWire {
 
 /// The word that a command begins with.
 pub(super) fn first_word(command: &Cmd) -> Option<&[u8]> {
-    match command.args_iter().next()? {
-        Arg::Simple(word) => Some(word),
-        _ => None,
-    }
+    let Arg::Simple(word) = command.args_iter().next()? else { return None };
+    Some(word)
 }
 
 /// That a server does not know any more who we are, if one of these replies says so.

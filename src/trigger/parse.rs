@@ -15,7 +15,7 @@ use crate::{
 
 use super::{
     Activation, Family, Problems, Target, Trigger,
-    arguments::ArgumentReader,
+    arguments::{ArgumentReader, Written},
     family::{self, COMMON, Fields, IGNORED, OWN, belongs_to_connection},
     metric_name::metric_name,
     names,
@@ -25,7 +25,7 @@ use super::{
 
 /// The connection of a trigger that names none, and of a `--redis` without a name.
 pub const DEFAULT_CONNECTION: &str = "default";
-const DEFAULT_LAYOUT: &str = "keys";
+pub(super) const DEFAULT_LAYOUT: &str = "keys";
 
 impl Trigger {
     /// Parses a trigger from the map that KEDA sends.
@@ -94,7 +94,7 @@ impl<'a> Parser<'a> {
         let target = self.target(&fields, signal);
         let activation = self.activation(&fields);
         let layout = layout?;
-        let arguments = self.arguments(layout, &fields);
+        let (arguments, Written { names, hint }) = self.arguments(layout, &fields);
         if let Some([first, second]) = layout.meeting_patterns(&arguments) {
             let what = format!("is a pattern, and so is `{second}`; one read may have only one");
             self.problems.add(first, what);
@@ -137,6 +137,8 @@ impl<'a> Parser<'a> {
             activity_window: activity_window?,
             blind_window: layout.blind_window(&arguments),
             invisible: layout.invisible(&arguments).map(str::to_owned),
+            hint,
+            names,
             search,
             family,
         })
@@ -293,7 +295,7 @@ impl<'a> Parser<'a> {
     }
 
     /// The layout's arguments.
-    fn arguments(&mut self, layout: &Layout, fields: &Fields) -> Arguments {
+    fn arguments(&mut self, layout: &Layout, fields: &Fields) -> (Arguments, Written) {
         let mut reader = ArgumentReader::new((fields, self.registry), self.problems);
         for (name, parameter) in layout.parameters() {
             reader.read(name, parameter);

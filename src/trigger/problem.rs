@@ -6,15 +6,24 @@
 
 use std::fmt;
 
-use crate::{layouts::Name, limits};
+use crate::{
+    layouts::{Footprint, Name},
+    limits,
+};
 
 /// One thing that is wrong, and the key it is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// The metadata key as the user spelled it, cut and escaped.
     pub key: String,
     /// What is wrong, what is allowed, and the nearest known key where that helps.
     pub what: String,
+}
+
+impl Footprint for Problem {
+    fn footprint(&self) -> usize {
+        self.key.footprint() + self.what.footprint()
+    }
 }
 
 impl fmt::Display for Problem {

@@ -267,6 +267,31 @@ fn an_activity_window_is_bounded_and_zero_is_none() {
 }
 
 #[test]
+fn a_name_that_looks_like_a_key_gets_a_hint_and_any_other_gets_none() {
+    let hint = |pairs: &[(&str, &str)]| parse(pairs).unwrap().hint.map(|hint| hint.to_string());
+    let own = hint(&[("layout", "bull"), ("queue", "bull:jobs:wait")]).unwrap();
+    let wanted = "queue: `bull:jobs:wait` is written as a key of the layout `bull`, which makes its keys \
+                  itself of the queue's own name: write `jobs` if that is it";
+    assert_eq!(own, wanted);
+    let theirs = hint(&[("listName", "bull:jobs:wait")]).unwrap();
+    let wanted = "listName: `bull:jobs:wait` looks like a key of the layout `bull` or `bullmq`: \
+                  `layout: bull` with `queue: jobs` counts all states of that queue";
+    assert_eq!(theirs, wanted);
+    let huey = hint(&[("layout", "huey"), ("queue", "huey.redis.app")]).unwrap();
+    assert!(huey.contains("write `app`"), "{huey}");
+    assert!(hint(&[("queue", "a,queue:default=2")]).unwrap().contains("layout `sidekiq`"));
+    for pairs in [
+        &[("queue", "emails"), ("inFlight", "emails:processing")][..],
+        &[("layout", "bull"), ("queue", "jobs")],
+        &[("layout", "bull"), ("queue", "bull:*")],
+        &[("stream", "bull:jobs:events"), ("consumerGroup", "g")],
+        &[("layout", "sidekiq"), ("queue", "default"), ("scheduled", "count")],
+    ] {
+        assert_eq!(hint(pairs), None, "{pairs:?}");
+    }
+}
+
+#[test]
 fn globs_are_noted_for_the_connection_to_judge() {
     let trigger = parse(&[("queue", r"jobs:*,plain,a\*")]).unwrap();
     let search = trigger.search.unwrap();

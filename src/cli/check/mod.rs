@@ -8,6 +8,7 @@ mod acl;
 mod manifest;
 mod metadata;
 mod object;
+mod online;
 mod report;
 mod tls;
 mod trigger;
@@ -18,6 +19,7 @@ use std::{
 };
 
 pub use acl::acl;
+pub use online::ask;
 pub use report::{Asked, Finding, Report, Severity};
 
 use crate::config::{Config, read_file, read_text};

@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::layouts::Reach;
+use crate::{layouts::Reach, trigger::Trigger};
 
 /// Whether a finding fails the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +62,19 @@ pub struct Report {
     files: usize,
     triggers: usize,
     asked: BTreeMap<String, Asked>,
+    /// Triggers that Redis may be asked for: where each is, for which namespace.
+    pending: Vec<(Place, String, Trigger)>,
     /// What was not checked at all, in words.
     unchecked: Option<&'static str>,
+}
+
+/// Where something is: file, document, object, and the path in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    file: String,
+    document: Option<usize>,
+    object: Option<String>,
+    path: String,
 }
 
 /// What the triggers without a problem ask of one connection.
@@ -100,6 +111,18 @@ impl Report {
     #[must_use]
     pub fn asked(&self, connection: &str) -> Option<&Asked> {
         self.asked.get(connection)
+    }
+
+    /// The triggers that Redis may be asked for.
+    pub(super) fn take_pending(&mut self) -> Vec<(Place, String, Trigger)> {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Adds what was found of one of them.
+    pub(super) fn add(&mut self, place: &Place, severity: Severity, message: &str) {
+        let Place { file, document, object, path } = place.clone();
+        let message = on_one_line(message);
+        self.findings.push(Finding { severity, file, document, object, path, message });
     }
 
     fn count(&self, severity: Severity) -> usize {
@@ -187,15 +210,20 @@ impl Desk<'_> {
         asked.reach.extend(reach);
     }
 
+    /// Notes a trigger that Redis may be asked for.
+    pub(super) fn may_be_asked(&mut self, path: &str, namespace: &str, trigger: Trigger) {
+        let place = self.place(path);
+        self.report.pending.push((place, namespace.to_owned(), trigger));
+    }
+
+    fn place(&self, path: &str) -> Place {
+        let (file, document) = (self.file.clone(), self.document);
+        Place { file, document, object: self.object.clone(), path: path.to_owned() }
+    }
+
     fn write(&mut self, severity: Severity, path: &str, message: String) {
-        self.report.findings.push(Finding {
-            severity,
-            file: self.file.clone(),
-            document: self.document,
-            object: self.object.clone(),
-            path: path.to_owned(),
-            message: on_one_line(&message),
-        });
+        let place = self.place(path);
+        self.report.add(&place, severity, &message);
     }
 }
 

@@ -44,6 +44,9 @@ impl TriggerCheck<'_, '_> {
                 if let Some(invisible) = &trigger.invisible {
                     self.desk.note(&self.at("layout"), invisible);
                 }
+                if let Some(hint) = &trigger.hint {
+                    self.desk.note(&self.at(&hint.key), &hint.what);
+                }
                 for key in metadata.without_effect(&trigger, self.registry()) {
                     let what = "changes nothing beside the other keys of this trigger";
                     self.desk.note(&self.at(&key), what);
@@ -229,6 +232,14 @@ impl TriggerCheck<'_, '_> {
                 if is_admitted {
                     let is_whole = metadata.says_what_is_read();
                     self.desk.asks(&connection.name, trigger.reach(database), is_whole);
+                    let known = self.object.namespace.filter(|_| is_whole);
+                    let any = || is_whole.then_some("default");
+                    let namespace = known.or_else(any);
+                    if let Some(name) =
+                        namespace.filter(|name| connection.access.admits(name).is_ok())
+                    {
+                        self.desk.may_be_asked(&format!("{}.metadata", self.path), name, trigger);
+                    }
                 }
             }
             Err(ref denied @ Denied::Key { ref key, .. }) => {
