@@ -69,6 +69,17 @@ pub const SEARCH_GRACE: Duration = Duration::from_secs(10);
 pub const FOUND_MEMORY: Duration = Duration::from_mins(10);
 /// How long `penstock probe` may look for queues.
 pub const PROBE_SEARCH: Duration = Duration::from_mins(1);
+/// How far `probe` and `check --redis` look for what is near keys that do not exist: steps of SCAN, keys
+/// that are shown, words that are looked for, other databases, and how long each of these takes at most.
+pub const NEARBY_STEPS: usize = 200;
+/// See [`NEARBY_STEPS`].
+pub const NEARBY_KEYS: usize = 10;
+/// See [`NEARBY_STEPS`].
+pub const NEARBY_WORDS: usize = 3;
+/// See [`NEARBY_STEPS`].
+pub const NEARBY_DATABASES: usize = 16;
+/// See [`NEARBY_STEPS`].
+pub const NEARBY_DEADLINE: Duration = Duration::from_secs(3);
 /// Problems that one answer lists before it says "and N more".
 pub const PROBLEMS_LISTED: usize = 20;
 /// Characters of a value that a problem repeats.
@@ -128,6 +139,8 @@ pub const SUBJECT_FOOTPRINT: usize = 64 * 1024;
 pub const SUBJECTS_FOOTPRINT: usize = 96 * 1024 * 1024;
 /// How long a trigger is remembered after its last call when no stream is open on it.
 pub const TRIGGER_MEMORY: Duration = Duration::from_mins(10);
+/// How long no key of a trigger has to be there until people are told.
+pub const NEVER_SEEN: Duration = Duration::from_mins(10);
 
 /// Reads that one pipeline carries.
 pub const BATCH_READS: usize = 256;

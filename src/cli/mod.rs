@@ -8,6 +8,7 @@
 pub mod check;
 mod demo;
 mod layouts;
+mod nearby;
 mod probe;
 mod serve;
 
@@ -46,7 +47,8 @@ enum Command {
         #[command(flatten)]
         log: Log,
     },
-    /// Check ScaledObjects, ScaledJobs (YAML) and the server's configuration (TOML), offline.
+    /// Check ScaledObjects, ScaledJobs (YAML) and the server's configuration (TOML), offline unless
+    /// --redis is given.
     Check {
         /// The files; - is standard input.
         #[arg(required_unless_present = "acl", value_name = "FILE")]
@@ -58,6 +60,10 @@ enum Command {
         /// Check the triggers against the connections of this configuration too.
         #[arg(long, value_name = "FILE", env = "PENSTOCK_CONFIG")]
         config: Option<PathBuf>,
+        /// Ask this Redis too, [NAME=]URL, whether the keys of the triggers exist and have the types that
+        /// are expected. Connections of --config are asked as well. May be given several times.
+        #[arg(long, value_name = "[NAME=]URL")]
+        redis: Vec<String>,
     },
     /// See it work without Kubernetes: 0 → N → 0 replicas on a Redis of its own.
     Demo(demo::DemoArgs),
@@ -208,7 +214,7 @@ async fn dispatch(command: Command) -> Outcome {
                 Err(outcome) => outcome,
             }
         }
-        Command::Check { files, acl, config } => check(&files, acl, config.as_deref()),
+        Command::Check { files, acl, config, redis } => check(&files, acl, (config, redis)).await,
         Command::Demo(args) => {
             demo::demo(args).await.map_or_else(|error| failed(&error), |()| Outcome::Ok)
         }
@@ -266,12 +272,25 @@ fn read_config(file: Option<&Path>) -> Result<Option<Config>, Outcome> {
     file.map(read).transpose()
 }
 
-fn check(files: &[PathBuf], acl: bool, config: Option<&Path>) -> Outcome {
-    let config = match read_config(config) {
+async fn check(
+    files: &[PathBuf],
+    acl: bool,
+    (config, redis): (Option<PathBuf>, Vec<String>),
+) -> Outcome {
+    let asks = !redis.is_empty();
+    let config = if asks {
+        load(Connect { config, redis }, None).map(Some)
+    } else {
+        read_config(config.as_deref())
+    };
+    let config = match config {
         Ok(config) => config,
         Err(outcome) => return outcome,
     };
-    let report = check::check(files, config.as_ref());
+    let mut report = check::check(files, config.as_ref());
+    if let Some(config) = config.as_ref().filter(|_| asks) {
+        check::ask(&mut report, config).await;
+    }
     if let Some(config) = config.as_ref().filter(|_| acl) {
         print!("{}", check::acl(config, check::has_manifest(files).then_some(&report)));
     }

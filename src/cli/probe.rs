@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::{
+    cli::nearby::{self, Nearby, Place},
     config::Config,
     hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas},
     layouts::{Answer, Expression, Group, Part, Plan, Term, Waiting},
@@ -44,7 +45,14 @@ pub(super) struct Probe {
     answers: Vec<Answer>,
     verdict: Verdict,
     replicas: Replicas,
+    /// What is near keys of which none exists.
+    nearby: Option<Nearby>,
 }
+
+/// Redis answered, and what it holds has no number.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct NoNumber(String);
 
 /// Reads `trigger` once, as `namespace` would be allowed to.
 pub(super) async fn probe(
@@ -61,8 +69,9 @@ pub(super) async fn probe(
         .with_context(|| format!("connection `{name}`"))?;
     let identity = Identity::new(connection, CredentialMetrics::unseen());
     identity.renew().await?;
-    let source =
-        RedisSource::with_identity(connection, database, identity, SentinelMetrics::unseen());
+    let sentinels = SentinelMetrics::unseen();
+    let source = RedisSource::with_identity(connection, database, identity.clone(), sentinels);
+    let around = Place { connection, database, identity };
     let place = connection.endpoint.to_string();
     let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
     let mut link = link.with_context(|| format!("{place} did not answer in time"))??;
@@ -79,19 +88,30 @@ pub(super) async fn probe(
             None => (trigger, None),
         };
         let (replies, exchanges) = read(&mut link, &trigger, &place).await?;
-        anyhow::Ok((trigger, findings, replies, exchanges))
+        let shows_no_key = |reply: &Result<Reply, Fault>| {
+            reply.as_ref().is_ok_and(|reply| !reply.answer.shows_a_key())
+        };
+        let nearby = if replies.iter().all(shows_no_key) {
+            nearby::look(&mut link, &trigger, &around).await?
+        } else {
+            None
+        };
+        anyhow::Ok((trigger, findings, replies, exchanges, nearby))
     };
-    let (trigger, findings, replies, exchanges) = tokio::select! {
+    let (trigger, findings, replies, exchanges, nearby) = tokio::select! {
         asked = asked => asked?,
         fault = guard => bail!("{fault}"),
     };
     let answers = replies.into_iter().map(|reply| reply.map(|reply| reply.answer));
     let answers = answers.collect::<Result<Vec<Answer>, _>>();
-    let answers = answers.map_err(|fault| anyhow!("{}{fault}", transcript(&exchanges)))?;
+    let told = |why: &dyn std::fmt::Display| NoNumber(format!("{}{why}", transcript(&exchanges)));
+    let answers = answers.map_err(|fault| told(&fault))?;
     let known: Vec<&Answer> = answers.iter().collect();
     match trigger.verdict(&known) {
-        Ok(verdict) => Ok(Probe { trigger, findings, exchanges, answers, verdict, replicas }),
-        Err(misfit) => bail!("{}{misfit}", transcript(&exchanges)),
+        Ok(verdict) => {
+            Ok(Probe { trigger, findings, exchanges, answers, verdict, replicas, nearby })
+        }
+        Err(misfit) => Err(told(&misfit).into()),
     }
 }
 
@@ -132,6 +152,12 @@ fn is_bound(part: Part, answer: &Answer) -> bool {
 }
 
 impl Probe {
+    /// That none of its keys exists, and what is near, if so.
+    pub(super) fn absence(&self) -> Vec<String> {
+        let lines = |nearby: &Nearby| [vec![nearby.missing()], nearby.near()].concat();
+        self.nearby.as_ref().map(lines).unwrap_or_default()
+    }
+
     /// For people.
     pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
         let Self { trigger, verdict, .. } = self;
@@ -140,6 +166,9 @@ impl Probe {
         writeln!(text, "metric     {}, target {}", trigger.metric_name, trigger.target.get())?;
         if let Some(invisible) = &trigger.invisible {
             writeln!(text, "not seen   {invisible}")?;
+        }
+        if let Some(hint) = &trigger.hint {
+            writeln!(text, "note       {hint}")?;
         }
         for line in self.findings.iter().flat_map(Findings::lines) {
             writeln!(text, "{line}")?;
@@ -157,6 +186,9 @@ impl Probe {
             .replace("waiting", &counts.waiting.to_string())
             .replace("due", &counts.due.to_string());
         writeln!(text)?;
+        for (n, line) in self.absence().iter().enumerate() {
+            writeln!(text, "{:<10} {line}", if n == 0 { "no key" } else { "near" })?;
+        }
         writeln!(text, "value      {formula} = {filled_in} = {}", verdict.value)?;
         writeln!(text, "active     {}", self.activity())?;
         writeln!(text, "replicas   {}", self.advice())?;
@@ -182,8 +214,11 @@ impl Probe {
             "target": trigger.target.get(),
             "activation": trigger.activation.get(),
             "notVisible": trigger.invisible,
+            "hint": trigger.hint.as_ref().map(ToString::to_string),
             "queuesFound": self.findings.as_ref().map(Findings::names),
             "leftOut": self.findings.as_ref().and_then(Findings::left_out),
+            "noKey": self.nearby.as_ref().map(Nearby::missing),
+            "near": self.nearby.as_ref().map(Nearby::near),
             "commands": commands,
             "counts": {
                 "waiting": counts.waiting.get(),

@@ -38,8 +38,10 @@ impl Serving {
     /// Binds the sockets and starts a sampler for every database of every connection. Redis need
     /// not be there.
     pub(super) async fn start(config: Config) -> anyhow::Result<Self> {
-        let mut listener = Listener::bind(config.server.listen).await?;
-        let admin = AdminListener::bind(config.server.admin_listen).await?;
+        let listener = Listener::bind(config.server.listen).await;
+        let mut listener = listener.with_context(|| elsewhere("gRPC", "listen"))?;
+        let admin = AdminListener::bind(config.server.admin_listen).await;
+        let admin = admin.with_context(|| elsewhere("the admin side", "admin_listen"))?;
         let metrics = Metrics::new();
         let mut supervisor = Supervisor::default();
         if let Some(settings) = config.server.tls {
@@ -88,6 +90,15 @@ impl Serving {
         });
         Ok(supervisor.run(until).await?)
     }
+}
+
+/// What to do about an address that cannot be taken, by the setting that gives another one.
+fn elsewhere(what: &str, setting: &str) -> String {
+    let (flag, variable) = (setting.replace('_', "-"), setting.to_uppercase());
+    format!(
+        "the address for {what} cannot be taken; end what has it, or give another one with --{flag} \
+         (PENSTOCK_{variable}, or {setting} in [server])"
+    )
 }
 
 fn route(

@@ -68,6 +68,25 @@ impl Answer {
         }
     }
 
+    /// Whether it says that there is a key of a queue. Redis says 0 of a collection that does not exist, and
+    /// keeps none without members. What is asked of each member of a collection is often one key for all
+    /// queues, so that only what counts says anything.
+    #[must_use]
+    pub fn shows_a_key(&self) -> bool {
+        match self {
+            Self::Missing | Self::Flag(_) => false,
+            Self::Each { counted, .. } => *counted > 0,
+            Self::Heard(jobs) => *jobs > 0,
+            Self::Size(members) => *members > 0,
+            Self::Number(_)
+            | Self::NotANumber
+            | Self::WrongType(_)
+            | Self::Group(_)
+            | Self::Idle { .. }
+            | Self::MissingGroup { .. } => true,
+        }
+    }
+
     /// Whether the next change of it may come without an announcement by Redis. XREADGROUP, XACK
     /// and XGROUP announce nothing; XADD does, so that a group with nothing to give and nothing
     /// pending changes only by it (measured on Redis 7.0 and Valkey 9.1).

@@ -251,7 +251,10 @@ impl Layout {
         if let Some(flaw) = definition.flaw() {
             return Err(DefinitionError::Senseless { layout, flaw });
         }
-        Ok(Self { name: layout, definition: Arc::new(definition) })
+        let definition = Arc::new(definition);
+        let mut layout = Self { name: layout, definition, telling: [].into() };
+        layout.telling = layout.telling_forms().into();
+        Ok(layout)
     }
 }
 
@@ -330,6 +333,17 @@ impl Definition {
     fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
         let questions = self.states().chain(&self.orphaned);
         questions.flat_map(|question| question.keys(arguments)).collect()
+    }
+
+    /// The keys that it may read under names of their own, whatever the arguments.
+    pub(super) fn every_key(&self) -> impl Iterator<Item = &Template> {
+        let questions = self.states().chain(&self.orphaned).flat_map(Question::every_key);
+        questions.chain(self.found_by.iter().map(|found| &found.key))
+    }
+
+    /// Those of what waits.
+    pub(super) fn waiting_keys(&self) -> impl Iterator<Item = &Template> {
+        self.waiting.iter().flat_map(Question::every_key)
     }
 
     /// Two parameters that both have a pattern and meet in one read, in its key or in what it asks of

@@ -27,6 +27,7 @@ mod plan;
 mod question;
 mod reach;
 mod read;
+mod recognition;
 mod search;
 mod template;
 
@@ -79,6 +80,8 @@ pub const BUILTIN: &[(&str, &str)] = &[
 pub struct Layout {
     name: String,
     definition: Arc<definition::Definition>,
+    /// How its keys look, where that tells them from others.
+    telling: Arc<[recognition::Form]>,
 }
 
 impl Layout {

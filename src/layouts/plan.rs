@@ -11,7 +11,7 @@ use super::{
     count::{Count, Counts},
     expression::Expression,
     footprint::{Footprint, share_of},
-    read::{Read, Test},
+    read::{Members, Read, Test},
 };
 
 /// Which part of an answer counts.
@@ -242,6 +242,7 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
 
 fn expected(read: &Read) -> &'static str {
     match read {
+        Read::Size { members: Members::AllOf(kind), .. } => kind.described(),
         Read::Size { .. } => "a list, set, zset, hash, stream or string",
         Read::Group { .. } | Read::Idle { .. } => "a stream",
         Read::Each(each) => each.collection.type_name(),
@@ -272,7 +273,7 @@ fn missing_group(read: &Read) -> Misfit {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::read::Members, *};
+    use super::*;
     use crate::layouts::{Group, Waiting};
 
     fn size(key: &str) -> Read {

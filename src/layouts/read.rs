@@ -9,6 +9,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use super::{
     each::{Around, Each},
     heard::Heard,
+    search::Kind,
 };
 
 /// A Redis key, group or member: bytes, since frameworks use bytes that are no text. Clones share
@@ -30,22 +31,26 @@ impl Name {
     }
 }
 
+/// Bytes that are no text are shown as templates write them, `{0x06}`: a backslash would be escaped once
+/// more wherever a name stands in a quoted text, as in the log.
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for chunk in self.0.utf8_chunks() {
             for c in chunk.valid().chars() {
                 if c.is_control() {
-                    write!(f, "{}", c.escape_default())?
+                    write_bytes(c.encode_utf8(&mut [0; 4]).as_bytes(), f)?;
                 } else {
-                    write!(f, "{c}")?
+                    write!(f, "{c}")?;
                 }
             }
-            for byte in chunk.invalid() {
-                write!(f, "\\x{byte:02x}")?;
-            }
+            write_bytes(chunk.invalid(), f)?;
         }
         Ok(())
     }
+}
+
+fn write_bytes(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{{0x{byte:02x}}}"))
 }
 
 impl fmt::Debug for Name {
@@ -93,6 +98,8 @@ impl From<Unit> for Scores {
 pub enum Members {
     /// All of them.
     All,
+    /// All of them, of a key that has this type in its framework and no other.
+    AllOf(Kind),
     /// Those whose score has come: score ≤ now + slack.
     Due(Scores),
     /// Those whose score is still to come: score > now - slack.
@@ -202,7 +209,7 @@ impl Read {
     #[must_use]
     pub fn depends_on_time(&self) -> bool {
         match self {
-            Self::Size { members, .. } => !matches!(members, Members::All),
+            Self::Size { members, .. } => !matches!(members, Members::All | Members::AllOf(_)),
             // How long an entry is idle is looked at every second, as all of a group that has any.
             Self::Group { .. }
             | Self::Idle { .. }
@@ -216,7 +223,9 @@ impl Read {
 impl fmt::Display for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Size { key, members: Members::All } => write!(f, "size of `{key}`"),
+            Self::Size { key, members: Members::All | Members::AllOf(_) } => {
+                write!(f, "size of `{key}`")
+            }
             Self::Size { key, members: Members::Due(_) } => write!(f, "due in `{key}`"),
             Self::Size { key, members: Members::Leased(_) } => write!(f, "leased in `{key}`"),
             Self::Group { key, group } => write!(f, "group `{group}` of `{key}`"),
@@ -240,6 +249,14 @@ mod tests {
     #[test]
     fn a_name_shows_bytes_that_are_no_text() {
         let name = Name::new(b"celery\x06\x16\xff3".to_vec());
-        assert_eq!(name.to_string(), "celery\\u{6}\\u{16}\\xff3");
+        assert_eq!(name.to_string(), "celery{0x06}{0x16}{0xff}3");
+        assert_eq!(Name::from("a\u{85}b").to_string(), "a{0xc2}{0x85}b");
+    }
+
+    #[test]
+    fn a_name_reads_the_same_within_quotes_as_both_forms_of_the_log_have_it() {
+        let shown = Name::new(b"celery\x06\x16\xff3".to_vec()).to_string();
+        assert_eq!(format!("{shown:?}"), format!("\"{shown}\""));
+        assert_eq!(serde_json::to_string(&shown).unwrap(), format!("\"{shown}\""));
     }
 }

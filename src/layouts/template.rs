@@ -7,7 +7,13 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, de::Error};
 
-use super::{Arguments, each::Around, expression::Weight, read::Name};
+use super::{
+    Arguments,
+    each::Around,
+    expression::Weight,
+    read::Name,
+    recognition::{Filling, Form},
+};
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,6 +176,46 @@ impl Template {
             Some(Around { before: before.fill(binding)?, after: after.fill(binding)? })
         };
         Binding::all(others, arguments).iter().filter_map(around).collect()
+    }
+
+    /// How a key of it looks around this parameter; `None` if it does not name it exactly once, lacks a
+    /// value, or has an open place between others.
+    pub(super) fn form(
+        &self,
+        parameter: &str,
+        filling: &dyn Fn(&str) -> Option<Filling>,
+    ) -> Option<Form> {
+        let is_something =
+            |piece: &&Piece| !matches!(piece, Piece::Literal(bytes) if bytes.is_empty());
+        let pieces: Vec<&Piece> = self.0.iter().filter(is_something).collect();
+        let (mut form, mut is_past) = (Form::default(), false);
+        for (place, piece) in pieces.iter().enumerate() {
+            let bytes = match piece {
+                Piece::Literal(bytes) => bytes.clone(),
+                Piece::Parameter(name) if name == parameter && is_past => return None,
+                Piece::Parameter(name) if name == parameter => {
+                    is_past = true;
+                    continue;
+                }
+                Piece::Parameter(name) => match filling(name)? {
+                    Filling::Is(bytes) => bytes,
+                    Filling::Open if place == 0 => {
+                        form.open_before = true;
+                        continue;
+                    }
+                    Filling::Open if is_past && place + 1 == pieces.len() => {
+                        form.open_after = true;
+                        continue;
+                    }
+                    Filling::Open => return None,
+                },
+            };
+            let side = if is_past { &mut form.after } else { &mut form.before };
+            side.extend(bytes);
+        }
+        let is_loose =
+            form.open_before && form.before.is_empty() || form.open_after && form.after.is_empty();
+        (is_past && !is_loose).then_some(form)
     }
 
     /// The name with these values; `None` if the binding lacks one.

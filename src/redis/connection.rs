@@ -14,11 +14,12 @@ use deadpool::managed::Hook;
 use deadpool_redis::{
     HookError, Runtime,
     redis::{
-        self, AsyncConnectionConfig, ProtocolVersion, PushInfo, RedisConnectionInfo, RedisError,
-        aio::SendError,
+        self, AsyncConnectionConfig, PushInfo, RedisConnectionInfo, RedisError, aio::SendError,
     },
 };
+use futures_util::future::try_join_all;
 use rustls::pki_types::ServerName;
+use tracing::warn;
 
 use crate::{
     config::Node,
@@ -28,6 +29,7 @@ use crate::{
 };
 
 use super::{
+    approach::{Approach, Manner},
     error,
     fields::KnownFields,
     heard::Ears,
@@ -37,7 +39,8 @@ use super::{
     link::RedisLink,
     login::Login,
     opener::{Connection, Opened, Opener, Pool, Tls},
-    wire::{NodeWire, Wire},
+    proxy::Lacks,
+    wire::{NodeWire, Wire, send},
 };
 
 /// Opens links to the nodes of a connection, for one database. Cheap to clone; what was learned of
@@ -51,6 +54,8 @@ pub(super) struct Dialer {
     ears: Ears,
     /// Bytes that a node may send before it is asked again.
     most: usize,
+    /// Whether the log says already that there is a proxy which knows no HELLO.
+    told: Arc<AtomicBool>,
 }
 
 impl Dialer {
@@ -62,31 +67,92 @@ impl Dialer {
     pub(super) fn new(identity: Identity, database: u32) -> Self {
         let (types, fields) = (KnownTypes::default(), KnownFields::default());
         let (ears, most) = (Ears::new(database), limits::REPLY_BYTES);
-        Self { identity, database, types, fields, ears, most }
+        Self { identity, database, types, fields, ears, most, told: Arc::default() }
     }
 
     /// Opens a link to a node that reports its changes to `changes`: tracked where the node can,
     /// else not.
     pub(super) async fn dial(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
-        let (attempt, heard) = Attempt::reporting_to(changes);
-        let link = self.open(node, &heard, ProtocolVersion::RESP3).await;
-        if link.is_ok() {
-            attempt.succeeded();
-        } else {
-            drop(attempt);
-        }
-        let link = match link {
+        let hello = Approach::new(Manner::Hello);
+        let link = match self.open_heard(node, changes, &hello).await {
             // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
             // nothing is announced, and reads are polled.
             Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
-                self.open(node, changes, ProtocolVersion::RESP2).await
+                self.open(node, changes, &Approach::new(Manner::Old)).await
+            }
+            Err(fault) if hello.ended_at_words(&fault) => {
+                self.dial_without_hello(node, changes).await
             }
             other => other,
         };
+        if matches!(&link, Ok(link) if link.hears()) {
+            self.told.store(false, Ordering::SeqCst);
+        }
         if matches!(link, Err(Fault::Refused(_))) {
             self.identity.doubt();
         }
         link
+    }
+
+    /// Opens a link to a node that ended a connection at HELLO: a proxy that does not know it, or a server
+    /// that went down at that moment. The server takes HELLO when it is back, so that a node is a proxy only
+    /// if it answers without HELLO and then ends a connection at it once more. It is asked anew at each
+    /// connect.
+    async fn dial_without_hello(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
+        let plain = Approach::new(Manner::Plain);
+        let mut link = match self.open(node, changes, &plain).await {
+            Err(Fault::Unreachable(why)) if plain.reached.load(Ordering::SeqCst) => {
+                let select = match self.database {
+                    0 => String::new(),
+                    number => format!(" (a proxy may know no SELECT {number} either)"),
+                };
+                let what =
+                    format!("it ends the connection at HELLO, and without it{select}: {why}");
+                return Err(Fault::Unreachable(what));
+            }
+            other => other?,
+        };
+        let hello = Approach::new(Manner::Hello);
+        match self.open_heard(node, changes, &hello).await {
+            Err(fault) if hello.ended_at_words(&fault) => {}
+            // It says in words that it knows no HELLO, so it ends no connection at a command.
+            Err(Fault::Unexpected(_) | Fault::Refused(_)) => return Ok(link),
+            other => return other,
+        }
+        link.prove(false).await?;
+        let lacks = self.lacking(node).await?;
+        if !self.told.swap(true, Ordering::SeqCst) {
+            warn!(
+                connection = self.name(), %node, without = %lacks,
+                "a proxy ends connections at HELLO; it is spoken to without, reads are polled, and what needs the commands that it lacks is unknown"
+            );
+        }
+        if let Wire::Node(wire) = link.wire() {
+            wire.lacks = lacks;
+        }
+        Ok(link)
+    }
+
+    /// The commands at which a proxy ends a connection, of those that it may not know.
+    async fn lacking(&self, node: &Node) -> Result<Lacks, Fault> {
+        let tries = Lacks::tried().map(async |(command, words)| {
+            let plain = Approach::new(Manner::Plain);
+            let (pool, _) = self.pool(node, |_: &PushInfo| {}, &plain, None).await?;
+            let mut connection: Connection =
+                pool.get().await.map_err(|error| error::pool_fault(&error))?;
+            let reply = send(&mut connection, &[command], limits::COMMAND_DEADLINE).await;
+            connection.end();
+            match reply {
+                Ok(_) => Ok(None),
+                Err(Fault::Unreachable(_)) => Ok(Some(words)),
+                Err(fault) => Err(fault),
+            }
+        });
+        let mut lacks = Lacks::default();
+        for words in try_join_all(tries).await?.into_iter().flatten() {
+            lacks.add(words);
+        }
+        Ok(lacks)
     }
 
     /// What is heard of workers.
@@ -111,13 +177,14 @@ impl Dialer {
         node: &Node,
         push: impl Fn(&PushInfo) + Clone + Send + Sync + 'static,
     ) -> Result<(Connection, bool), Fault> {
-        let get = async |protocol: ProtocolVersion| {
-            let (pool, _) = self.pool(node, push.clone(), protocol, None).await?;
+        let get = async |manner: Manner| {
+            let approach = Approach::new(manner);
+            let (pool, _) = self.pool(node, push.clone(), &approach, None).await?;
             pool.get().await.map_err(|error| error::pool_fault(&error))
         };
-        let connection = match get(ProtocolVersion::RESP3).await {
+        let connection = match get(Manner::Hello).await {
             Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
-                get(ProtocolVersion::RESP2).await.map(|connection| (connection, false))
+                get(Manner::Old).await.map(|connection| (connection, false))
             }
             other => other.map(|connection| (connection, true)),
         };
@@ -127,14 +194,31 @@ impl Dialer {
         connection
     }
 
+    /// The same, where what an attempt that failed still reports is not heard.
+    async fn open_heard(
+        &self,
+        node: &Node,
+        changes: &Changes,
+        approach: &Approach,
+    ) -> Result<RedisLink, Fault> {
+        let (attempt, heard) = Attempt::reporting_to(changes);
+        let link = self.open(node, &heard, approach).await;
+        if link.is_ok() {
+            attempt.succeeded();
+        } else {
+            drop(attempt);
+        }
+        link
+    }
+
     async fn open(
         &self,
         node: &Node,
         changes: &Changes,
-        protocol: ProtocolVersion,
+        approach: &Approach,
     ) -> Result<RedisLink, Fault> {
         let tracked = Arc::new(AtomicBool::new(false));
-        let ears = (protocol == ProtocolVersion::RESP3).then(|| self.ears.clone());
+        let ears = (approach.manner == Manner::Hello).then(|| self.ears.clone());
         let (reported, listening) = (changes.clone(), self.ears.clone());
         let push = move |push: &PushInfo| {
             let heard = listening.take(push, Instant::now());
@@ -142,10 +226,10 @@ impl Dialer {
                 reported.report(change);
             }
         };
-        let (pool, login) = self.pool(node, push, protocol, Some(Arc::clone(&tracked))).await?;
+        let (pool, login) = self.pool(node, push, approach, Some(Arc::clone(&tracked))).await?;
         let connection: Connection = pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
-        let wire = Wire::Node(NodeWire { connection, login });
+        let wire = Wire::Node(NodeWire { connection, login, lacks: Lacks::default() });
         let mut link = self.link(wire, tracked, ears);
         // A server may take connections long before it is ready to answer.
         link.prove(false).await?;
@@ -158,13 +242,13 @@ impl Dialer {
         &self,
         node: &Node,
         push: impl Fn(&PushInfo) + Send + Sync + 'static,
-        protocol: ProtocolVersion,
+        approach: &Approach,
         tracked: Option<Arc<AtomicBool>>,
     ) -> Result<(Pool, Login), Fault> {
         let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
         let credentials = self.identity.current().await?;
         let login = Login::new(self.identity.clone(), credentials.version);
-        let is_pushing = protocol == ProtocolVersion::RESP3;
+        let is_pushing = approach.manner == Manner::Hello;
         let mut config = AsyncConnectionConfig::new()
             .set_response_timeout(Some(limits::CONNECT_DEADLINE))
             .set_pipeline_buffer_size(limits::PIPELINE_BUFFER);
@@ -176,10 +260,11 @@ impl Dialer {
         }
         let opener = Opener {
             node: node.clone(),
-            settings: self.settings(credentials, protocol),
+            settings: self.settings(credentials, approach.manner),
             config,
             tls: self.tls(node)?,
             most: self.most,
+            reached: Arc::clone(&approach.reached),
         };
         let pool = Pool::builder(opener)
             .max_size(limits::POOL_CONNECTIONS)
@@ -199,11 +284,17 @@ impl Dialer {
     }
 
     /// Who we are to a node, and how it is spoken to.
-    fn settings(&self, credentials: Credentials, protocol: ProtocolVersion) -> RedisConnectionInfo {
+    fn settings(&self, credentials: Credentials, manner: Manner) -> RedisConnectionInfo {
         let mut settings = RedisConnectionInfo::default()
             .set_db(i64::from(self.database))
-            .set_protocol(protocol)
-            .set_lib_name("penstock", env!("CARGO_PKG_VERSION"));
+            .set_protocol(manner.protocol());
+        settings = match manner {
+            Manner::Hello | Manner::Old => {
+                settings.set_lib_name("penstock", env!("CARGO_PKG_VERSION"))
+            }
+            // (It would say CLIENT SETINFO.)
+            Manner::Plain => settings.set_skip_set_lib_name(),
+        };
         if let Some(username) = credentials.username {
             settings = settings.set_username(username);
         }

@@ -108,7 +108,7 @@ pub(super) fn lasts(response: &Response, read: &Read, now: Duration) -> Lasts {
     let Read::Size { members, .. } = read else { return Lasts::Unknown };
     let per_second = match members {
         Members::Due(scores) | Members::Leased(scores) => per_second(scores.unit),
-        Members::All => return Lasts::UntilAnnounced,
+        Members::All | Members::AllOf(_) => return Lasts::UntilAnnounced,
     };
     let Ok(value) = response else { return Lasts::Unknown };
     let score = match sequence(value) {

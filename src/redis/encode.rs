@@ -9,7 +9,7 @@ use std::time::Duration;
 use deadpool_redis::redis::{self, Cmd};
 
 use crate::{
-    layouts::{Members, Name, Read, Test, Unit},
+    layouts::{Kind, Members, Name, Read, Test, Unit},
     limits,
 };
 
@@ -35,6 +35,19 @@ pub(super) enum KeyType {
     Other,
 }
 
+impl From<Kind> for KeyType {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::List => Self::List,
+            Kind::Set => Self::Set,
+            Kind::SortedSet => Self::SortedSet,
+            Kind::Hash => Self::Hash,
+            Kind::Stream => Self::Stream,
+            Kind::String => Self::Text,
+        }
+    }
+}
+
 impl KeyType {
     /// The type by the name that TYPE replies; `None` for a missing key.
     pub(super) fn named(name: &str) -> Option<Self> {
@@ -47,6 +60,16 @@ impl KeyType {
             "stream" => Some(Self::Stream),
             "string" => Some(Self::Text),
             _ => Some(Self::Other),
+        }
+    }
+}
+
+/// The types in which a key can be whose members are counted so.
+pub(super) fn countable(members: Members) -> &'static [&'static str] {
+    match members {
+        Members::AllOf(kind) => kind.names(),
+        Members::All | Members::Due(_) | Members::Leased(_) => {
+            &["list", "set", "zset", "hash", "stream", "string"]
         }
     }
 }
@@ -137,7 +160,7 @@ fn size(key: &Name, members: Members, key_type: KeyType, now: Duration) -> Cmd {
     match (key_type, members) {
         (KeyType::List, _) => of_key("LLEN", &[], key),
         (KeyType::Set, _) => of_key("SCARD", &[], key),
-        (KeyType::SortedSet, Members::All) => of_key("ZCARD", &[], key),
+        (KeyType::SortedSet, Members::All | Members::AllOf(_)) => of_key("ZCARD", &[], key),
         (KeyType::SortedSet, Members::Due(scores)) => {
             let mut command = of_key("ZCOUNT", &[], key);
             command.arg("-inf").arg(score(bound(members, now), scores.unit));
@@ -172,7 +195,7 @@ pub(super) fn next_score(read: &Read, now: Duration) -> Cmd {
     let mut command = of_key("ZRANGEBYSCORE", &[], key);
     let after = match members {
         Members::Due(scores) | Members::Leased(scores) => score(bound(members, now), scores.unit),
-        Members::All => "+inf".to_owned(),
+        Members::All | Members::AllOf(_) => "+inf".to_owned(),
     };
     command.arg(format!("({after}")).arg("+inf").arg("WITHSCORES").arg("LIMIT").arg(0).arg(1);
     command
@@ -184,7 +207,7 @@ pub(super) fn bound(members: Members, now: Duration) -> Duration {
     match members {
         Members::Due(scores) => now + limits::CLOCK_GRACE + scores.slack,
         Members::Leased(scores) => now.saturating_sub(limits::CLOCK_GRACE + scores.slack),
-        Members::All => now,
+        Members::All | Members::AllOf(_) => now,
     }
 }
 

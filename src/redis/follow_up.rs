@@ -16,7 +16,7 @@ use crate::{
 use super::{
     decode::{self, GroupRow},
     each::{self, few},
-    encode::{self, KeyType, StreamId},
+    encode::{self, KeyType, StreamId, countable},
     error::{Refusal, fault, refusal},
     fields::KnownFields,
     known_tails::KnownTails,
@@ -47,8 +47,7 @@ enum Question {
 
 /// How often a string has to be seen to be there and empty before that is believed.
 const SEEN_EMPTY: u8 = 2;
-/// The types of which a size is known, and the one that has groups.
-const SIZED: &[&str] = &["list", "set", "zset", "hash", "stream", "string"];
+/// The type that has groups.
 const GROUPED: &[&str] = &["stream"];
 /// The types in which a flag can be.
 const FLAGS: &[&str] = &["hash", "set", "string"];
@@ -79,7 +78,7 @@ impl FollowUps {
     ) {
         debug_assert_eq!(index, self.reads.len(), "replies come in the order of the reads");
         let progress = match read {
-            Read::Size { key, .. } => size(key, guess, reply),
+            Read::Size { key, members } => size((key, countable(*members)), guess, reply),
             Read::Group { key, group } => of_group(key, group, reply),
             Read::Flag { key, test } => of_flag(key, test, reply),
             Read::Idle { key, group, after } => of_idle((key, group, *after), reply),
@@ -177,12 +176,16 @@ impl Progress {
     }
 }
 
-fn size(key: &Name, guess: KeyType, reply: &Response) -> Result<Progress, Fault> {
+fn size(
+    (key, types): (&Name, &'static [&'static str]),
+    guess: KeyType,
+    reply: &Response,
+) -> Result<Progress, Fault> {
     let value = match reply {
         Ok(value) => value,
         Err(error) => {
             return match refusal(error) {
-                Refusal::WrongType => Ok(Progress::Open(key.clone(), Question::TypeName(SIZED))),
+                Refusal::WrongType => Ok(Progress::Open(key.clone(), Question::TypeName(types))),
                 Refusal::NoSuchKey => Err(fault(error)),
                 Refusal::Fault(fault) => Err(fault),
             };
@@ -378,7 +381,7 @@ mod tests {
     fn only_a_group_takes_no_such_key_for_an_answer() {
         let reply = refused("ERR", "no such key");
         assert_eq!(answer(of_group(&"s".into(), &"g".into(), &reply)), Some(Answer::Missing));
-        assert_eq!(answer(size(&"k".into(), KeyType::List, &reply)), None);
+        assert_eq!(answer(size((&"k".into(), &["list"]), KeyType::List, &reply)), None);
     }
 
     #[test]
@@ -404,7 +407,7 @@ mod tests {
     #[test]
     fn no_reply_that_is_no_length_becomes_a_size() {
         for value in [Value::Nil, Value::Int(-1), Value::Okay, Value::Array(vec![])] {
-            let progress = size(&"k".into(), KeyType::List, &Ok(value));
+            let progress = size((&"k".into(), &["list"]), KeyType::List, &Ok(value));
             assert!(matches!(progress, Err(Fault::Unexpected(_))));
         }
     }

@@ -12,7 +12,7 @@ use tokio::time::timeout_at;
 
 use crate::{
     config::Node,
-    layouts::{Answer, Ask, Name, Read, Station, Wild},
+    layouts::{Answer, Ask, Members, Name, Read, Station, Wild},
     limits,
     sampling::{Fault, Flow, FlowRead, KeyPage, Lasts, Link, Position, Reply},
     time::Instant,
@@ -85,6 +85,11 @@ impl RedisLink {
             moments: 0,
             until: None,
         }
+    }
+
+    /// Whether anything can be announced on it.
+    pub(super) fn hears(&self) -> bool {
+        self.ears.is_some()
     }
 
     /// Another hold of the connection to one server.
@@ -203,10 +208,9 @@ impl RedisLink {
         match read {
             Read::Size { key, members } => {
                 let of_unknown = match members {
-                    crate::layouts::Members::All => KeyType::List,
-                    crate::layouts::Members::Due(_) | crate::layouts::Members::Leased(_) => {
-                        KeyType::SortedSet
-                    }
+                    Members::AllOf(kind) => return (*kind).into(),
+                    Members::All => KeyType::List,
+                    Members::Due(_) | Members::Leased(_) => KeyType::SortedSet,
                 };
                 self.types.of(key).unwrap_or(of_unknown)
             }
@@ -434,6 +438,8 @@ fn is_mistaken(read: &Read, guess: KeyType, reply: &Response) -> bool {
             | Read::Heard(_),
             _,
         ) => false,
+        // Its type is for the answer to say.
+        (Read::Size { members: Members::AllOf(_), .. }, _) => false,
         (Read::Size { .. }, Err(error)) => refusal(error) == Refusal::WrongType,
         (Read::Size { .. }, Ok(value)) => {
             let named = || decode::type_name(value).ok();

@@ -3,6 +3,7 @@
 //! The only folder that names the `redis` and `deadpool` crates. It knows reads and answers, and
 //! nothing of triggers, signals, gRPC or who asks.
 
+mod approach;
 mod certificates;
 mod cluster;
 mod connection;
@@ -17,6 +18,7 @@ mod follow_up;
 mod heard;
 mod identity;
 mod invalidation;
+mod keyspace;
 mod known_tails;
 mod known_types;
 mod link;
@@ -25,6 +27,7 @@ mod metered;
 pub mod offline;
 mod opener;
 mod password_command;
+mod proxy;
 mod replica;
 mod rights;
 mod role;

@@ -7,7 +7,10 @@
 use std::{
     io,
     ops::{Deref, DerefMut},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use deadpool::managed::{self, Metrics, RecycleError, RecycleResult};
@@ -39,6 +42,8 @@ pub(super) struct Opener {
     pub(super) tls: Option<Tls>,
     /// Bytes that may come before something is asked again.
     pub(super) most: usize,
+    /// Notes that the node took a connection, whatever became of it then.
+    pub(super) reached: Arc<AtomicBool>,
 }
 
 /// The terms of TLS, and the name that must be in the server's certificate.
@@ -77,6 +82,7 @@ impl Opener {
             return Err(io::Error::new(io::ErrorKind::NotFound, "its name has no address").into());
         }
         let (stream, _) = select_ok(attempts).await.map_err(|error: io::Error| error)?;
+        self.reached.store(true, Ordering::SeqCst);
         let stream = Metered::new(stream, self.most);
         let excess = stream.excess();
         let config = self.config.clone();

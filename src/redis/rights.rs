@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     config::{Connection, Endpoint},
-    layouts::{Ask, Collection, Members, Reach, Read, Test},
+    layouts::{Ask, Collection, Kind, Members, Reach, Read, Test},
 };
 
 use super::{cluster, sentinel, transaction};
@@ -139,11 +139,25 @@ fn allowed<'p>(sign: char, patterns: impl Iterator<Item = &'p [u8]>) -> Vec<Stri
         .collect()
 }
 
+/// The commands that answer a read of a key that may have one type alone.
+fn of_kind(kind: Kind) -> Vec<&'static str> {
+    let command: &[&str] = match kind {
+        Kind::List => &["llen"],
+        Kind::Set => &["scard"],
+        Kind::SortedSet => &["zcard"],
+        Kind::Hash => &["hlen"],
+        Kind::Stream => &["xlen"],
+        Kind::String => &["getrange", "exists"],
+    };
+    [command, &["type"]].concat()
+}
+
 /// The commands that answer a read, whatever type its key turns out to have.
 fn commands(read: &Read) -> Vec<&'static str> {
     match read {
         Read::Size { members, .. } => {
             let of_sorted_sets: &[&str] = match members {
+                Members::AllOf(kind) => return of_kind(*kind),
                 Members::All => &["zcard"],
                 Members::Due(_) | Members::Leased(_) => &["zcount", "zrangebyscore", "time"],
             };

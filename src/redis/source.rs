@@ -124,6 +124,16 @@ impl Source for RedisSource {
 }
 
 impl SourceLink {
+    /// The link to one server, where that is all there is to ask.
+    pub(super) fn single(&mut self) -> Option<&mut RedisLink> {
+        match &mut self.0 {
+            LinkKind::Node(link) | LinkKind::Instead(link, ..) => Some(link),
+            LinkKind::Replica(link) => Some(link.node_link()),
+            LinkKind::Master(link) => Some(link.node_link()),
+            LinkKind::Cluster(_) => None,
+        }
+    }
+
     /// Notes every command and reply from now on.
     pub fn record(&mut self) {
         match &mut self.0 {

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use deadpool_redis::redis::{Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
+use deadpool_redis::redis::{Arg, Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
 use crate::{limits, sampling::Fault, time::Instant};
@@ -15,6 +15,7 @@ use super::{
     error::{fault, is_unauthenticated},
     login::Login,
     opener::Connection,
+    proxy::{self, Lacks},
 };
 
 /// What a command got: a reply, or an error reply as an error.
@@ -32,18 +33,31 @@ pub(super) enum Wire {
 pub(super) struct NodeWire {
     pub(super) connection: Connection,
     pub(super) login: Login,
+    /// What is never sent over it.
+    pub(super) lacks: Lacks,
 }
 
 impl NodeWire {
     /// Sends commands in one pipeline and returns one reply for each.
     pub(super) async fn round(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
-        let replies = send(&mut self.connection, commands, limits::COMMAND_DEADLINE).await;
-        let replies = replies.map_err(|fault| self.connection.excess().behind(fault))?;
+        let replies = if self.lacks.is_nothing() {
+            self.send(commands).await?
+        } else {
+            let (sent, refused) = self.lacks.sort(commands);
+            let sent: Vec<Cmd> = sent.into_iter().cloned().collect();
+            let replies = if sent.is_empty() { vec![] } else { self.send(&sent).await? };
+            proxy::woven(refused, replies)
+        };
         if let Some(error) = unauthenticated(&replies) {
             self.login.is_over();
             return Err(error);
         }
         Ok(replies)
+    }
+
+    async fn send(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
+        let replies = send(&mut self.connection, commands, limits::COMMAND_DEADLINE).await;
+        replies.map_err(|fault| self.connection.excess().behind(fault))
     }
 
     /// Authenticates again where the password was renewed. Only a link that does not answer is a
@@ -58,6 +72,12 @@ impl NodeWire {
         }
         Ok(())
     }
+}
+
+/// The word that a command begins with.
+pub(super) fn first_word(command: &Cmd) -> Option<&[u8]> {
+    let Arg::Simple(word) = command.args_iter().next()? else { return None };
+    Some(word)
 }
 
 /// That a server does not know any more who we are, if one of these replies says so.

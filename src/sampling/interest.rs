@@ -39,7 +39,7 @@ impl State {
             plan.reads().iter().map(|read| self.cache.acquire(read)).collect();
         match self.subscriptions.add(Arc::clone(subject), reads.clone(), now) {
             Ok(id) => {
-                if subject.trigger.invisible.is_some() {
+                if subject.trigger.invisible.is_some() || subject.trigger.hint.is_some() {
                     self.notes.push(Note::Unseen(Arc::clone(subject)));
                 }
                 if let Some(queues) = queues {
@@ -83,6 +83,7 @@ impl State {
     pub(super) fn sweep(&mut self, now: Instant) {
         if now >= self.sweep_at {
             self.forget(now);
+            self.note_all_keys(now);
         }
     }
 

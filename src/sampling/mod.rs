@@ -4,6 +4,7 @@
 //! answers, and nothing of gRPC, commands or sockets: those are its siblings' and its
 //! [`Source`]'s.
 
+mod absence;
 mod announcement;
 mod batch;
 mod cache;
@@ -56,7 +57,7 @@ use crate::{
     limits,
     telemetry::{LinkMetrics, ObservationState},
     time::Instant,
-    trigger::{Verdict, cut, shown},
+    trigger::{Problem, Verdict, cut, shown},
 };
 use news::Reader;
 use state::{Ask, Note, State};
@@ -226,13 +227,14 @@ impl Sampler {
                 reason = %fault,
                 "a read that ends the link is put off; its last value is held for the stale budget"
             ),
-            Note::Unseen(subject) => warn!(
+            Note::NeverSeen(subject) => warn!(
                 namespace = subject.namespace,
                 name = subject.name,
-                layout = subject.trigger.layout,
-                advice = subject.trigger.invisible,
-                "work in flight is not visible"
+                connection = %self,
+                trigger = trigger(subject),
+                "no key of this trigger was ever there in ten minutes; an empty queue has none either, but a wrong name, prefix or database looks the same: penstock probe says what is near"
             ),
+            Note::Unseen(subject) => log_new(subject),
         }
     }
 
@@ -260,6 +262,17 @@ impl fmt::Display for Sampler {
 impl fmt::Debug for Sampler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Sampler({})", self.0.name)
+    }
+}
+
+/// What people should know of a trigger before anything is read.
+fn log_new(subject: &Subject) {
+    let Subject { namespace, name, trigger, .. } = subject;
+    if let Some(advice) = &trigger.invisible {
+        warn!(namespace, name, layout = trigger.layout, advice, "work in flight is not visible");
+    }
+    if let Some(Problem { key, what }) = &trigger.hint {
+        warn!(namespace, name, key, advice = what, "a name looks like a key of a framework");
     }
 }
 

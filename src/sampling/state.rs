@@ -97,8 +97,10 @@ pub enum Note {
     /// A subject became active, for these counts; with how many activations there was no line for before
     /// it, if there is to be one for this.
     Active(Arc<Subject>, Verdict, Option<u64>),
-    /// A subject is new whose work in flight is in no key.
+    /// A subject is new whose work in flight is in no key, or that names a queue by what looks like a key.
     Unseen(Arc<Subject>),
+    /// No key of a subject was there since it is known, for so long that people are told.
+    NeverSeen(Arc<Subject>),
     /// A queue that a subject's pattern finds is left out, since this key of it may not be read.
     LeftOut(Arc<Subject>, Name),
     /// A read that ended the link twice alone, with this fault, is put off for longer and longer.
@@ -180,6 +182,7 @@ impl State {
             searches: self.searches.count(),
             queues_found: self.remembered.queues,
             leaving_out: self.remembered.left_out,
+            never_seen: self.subscriptions.never_seen,
         }
     }
 
@@ -346,6 +349,7 @@ impl State {
         touched.sort_unstable();
         touched.dedup();
         for id in touched {
+            self.note_keys(id, now);
             self.settle(id, now);
         }
     }

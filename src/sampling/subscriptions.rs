@@ -16,6 +16,7 @@ use tokio::sync::oneshot;
 use crate::{layouts::Footprint, limits, time::Instant, trigger::Trigger};
 
 use super::{
+    absence::Absence,
     cache::ReadId,
     falls::{Falls, is_long},
     ids::Ids,
@@ -87,6 +88,8 @@ pub struct Subscription {
     pub falls: Falls,
     /// The last value that was known.
     pub held: Option<Held>,
+    /// Whether any key of it was ever there.
+    pub absence: Absence,
     /// What the log says of its activations.
     pub told: Told,
     /// Where open streams look.
@@ -159,6 +162,8 @@ pub struct Subscriptions {
     /// Who uses each read, by its place.
     users: Vec<Ids>,
     unseen: usize,
+    /// How many there are of which it was told that no key was ever there.
+    pub never_seen: usize,
 }
 
 /// The connection remembers as much as it may.
@@ -203,6 +208,7 @@ impl Subscriptions {
             last_change: None,
             falls: Falls::default(),
             held: None,
+            absence: Absence::default(),
             told: Told::default(),
             board: None,
             waiters: Vec::new(),
@@ -259,6 +265,7 @@ impl Subscriptions {
     pub fn remove(&mut self, id: SubscriptionId) -> Box<[ReadId]> {
         let gone = self.all.remove(id);
         self.unseen -= usize::from(gone.subject.trigger.invisible.is_some());
+        self.never_seen -= usize::from(gone.absence.is_told());
         self.ids.remove(&gone.subject);
         for read in &gone.reads {
             self.users[*read].remove(id);

@@ -58,6 +58,7 @@ pub(super) struct PerLink {
     searches: Family<Link, Gauge>,
     queues_found: Family<Link, Gauge>,
     leaving_out: Family<Link, Gauge>,
+    never_seen: Family<Link, Gauge>,
 }
 
 impl PerLink {
@@ -85,6 +86,7 @@ impl PerLink {
             searches: Family::default(),
             queues_found: Family::default(),
             leaving_out: Family::default(),
+            never_seen: Family::default(),
         };
         r.register("observations", "Answers given, by what was known", m.observations.clone());
         r.register(
@@ -118,15 +120,24 @@ impl PerLink {
             m.not_visible.clone(),
         );
         r.register("questions", "Distinct questions of all those triggers", m.questions.clone());
-        r.register("redis_scans", "Steps of searches for queues", m.scans.clone());
-        r.register("searches", "Patterns of keys that are looked for", m.searches.clone());
-        r.register("queues_found", "Queues that patterns found", m.queues_found.clone());
+        m.register_found(r);
+        m
+    }
+
+    fn register_found(&self, r: &mut Registry) {
+        r.register("redis_scans", "Steps of searches for queues", self.scans.clone());
+        r.register("searches", "Patterns of keys that are looked for", self.searches.clone());
+        r.register("queues_found", "Queues that patterns found", self.queues_found.clone());
         r.register(
             "triggers_leaving_out",
             "Remembered triggers whose pattern finds a queue that the rule keys does not include",
-            m.leaving_out.clone(),
+            self.leaving_out.clone(),
         );
-        m
+        r.register(
+            "triggers_never_seen",
+            "Remembered triggers of which no key was ever there, ten minutes after they were known",
+            self.never_seen.clone(),
+        );
     }
 
     fn register_replica(&self, r: &mut Registry) {
@@ -179,6 +190,7 @@ impl PerLink {
             searches: self.searches.get_or_create_owned(&link),
             queues_found: self.queues_found.get_or_create_owned(&link),
             leaving_out: self.leaving_out.get_or_create_owned(&link),
+            never_seen: self.never_seen.get_or_create_owned(&link),
         }))
     }
 }
@@ -209,6 +221,7 @@ struct OfLink {
     searches: Gauge,
     queues_found: Gauge,
     leaving_out: Gauge,
+    never_seen: Gauge,
 }
 
 impl LinkMetrics {
@@ -286,7 +299,7 @@ impl LinkMetrics {
     /// Notes what is remembered.
     pub fn remembered(&self, remembered: Remembered) {
         let Remembered { triggers, not_visible, questions, .. } = remembered;
-        let Remembered { searches, queues_found, leaving_out, .. } = remembered;
+        let Remembered { searches, queues_found, leaving_out, never_seen, .. } = remembered;
         for (gauge, number) in [
             (&self.0.triggers, triggers),
             (&self.0.not_visible, not_visible),
@@ -294,6 +307,7 @@ impl LinkMetrics {
             (&self.0.searches, searches),
             (&self.0.queues_found, queues_found),
             (&self.0.leaving_out, leaving_out),
+            (&self.0.never_seen, never_seen),
         ] {
             gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
         }

@@ -17,4 +17,6 @@ pub struct Remembered {
     pub queues_found: usize,
     /// Triggers of which a queue is left out since the rule `keys` does not include it.
     pub leaving_out: usize,
+    /// Triggers of which no key was ever there, for long enough to be told.
+    pub never_seen: usize,
 }

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use crate::{
     layouts::{
-        Argument, Arguments, Glob, Layout, Name, Parameter, ParameterKind, Pattern, Weight, words,
+        Argument, Arguments, Glob, Layout, Name, Parameter, ParameterKind, Pattern, Registry,
+        Weight, words,
     },
     limits,
     metadata::Entry,
@@ -15,30 +16,46 @@ use crate::{
 };
 
 use super::{
-    Problems,
+    Problem, Problems,
     family::Fields,
     names::{self, Listed, NameError},
+    parse::DEFAULT_LAYOUT,
     problem::shown,
 };
 
 pub(super) struct ArgumentReader<'a> {
     fields: &'a Fields,
+    registry: &'a Registry,
     problems: &'a mut Problems,
     arguments: Arguments,
     /// Which key named each Redis key first; a key that counts twice is a mistake.
     named: BTreeMap<Name, String>,
     /// Whether a parameter was given that could not be read, so that it is not called missing.
     given: Vec<String>,
+    /// The names that were given, each with the key that gives it, before a layout keeps only a part.
+    written: Vec<(String, Name)>,
+}
+
+/// The names of a trigger as they are written.
+pub(super) struct Written {
+    pub(super) names: Box<[Name]>,
+    /// What one of them looks like that is no queue's.
+    pub(super) hint: Option<Problem>,
 }
 
 impl<'a> ArgumentReader<'a> {
-    pub(super) fn new(fields: &'a Fields, problems: &'a mut Problems) -> Self {
+    pub(super) fn new(
+        (fields, registry): (&'a Fields, &'a Registry),
+        problems: &'a mut Problems,
+    ) -> Self {
         Self {
             fields,
+            registry,
             problems,
             arguments: Arguments::default(),
             named: BTreeMap::new(),
             given: Vec::new(),
+            written: Vec::new(),
         }
     }
 
@@ -61,8 +78,8 @@ impl<'a> ArgumentReader<'a> {
         }
     }
 
-    /// What the layout was given.
-    pub(super) fn finish(self, layout: &Layout) -> Arguments {
+    /// What the layout was given, and the names in it.
+    pub(super) fn finish(self, layout: &Layout) -> (Arguments, Written) {
         let needs = layout.needs();
         if !self.fields.literal
             && !needs.is_empty()
@@ -92,7 +109,10 @@ impl<'a> ArgumentReader<'a> {
             let what = format!("has {patterns} patterns, at most {most} are allowed");
             self.problems.add("metadata", what);
         }
-        self.arguments
+        let known = (self.registry, layout, &self.arguments);
+        let hint = self.written.iter().find_map(|written| hint(known, written));
+        let names = self.written.into_iter().map(|(_, name)| name).collect();
+        (self.arguments, Written { names, hint })
     }
 
     /// The entry of a parameter under its name or one alias; more than one is a problem.
@@ -187,6 +207,8 @@ impl<'a> ArgumentReader<'a> {
             listed.into_iter().partition(|listed| listed.glob.is_some());
         let mut names: Vec<_> =
             names.into_iter().map(|listed| (listed.name, listed.weight)).collect();
+        let written = names.iter().map(|(name, _)| (entry.spelled.clone(), name.clone()));
+        self.written.extend(written);
         if parameter.word_only {
             names.iter_mut().for_each(|(name, _)| *name = words_of(name));
             if names.iter().any(|(name, _)| name.as_bytes().is_empty()) {
@@ -227,8 +249,27 @@ impl<'a> ArgumentReader<'a> {
 
     fn refuse(&mut self, entry: &Entry, errors: &[NameError]) {
         for error in errors {
-            self.problems.add(&entry.spelled, error.to_string());
+            let hint = match error {
+                NameError::Control(name) => self.of_layout(name),
+                NameError::Empty
+                | NameError::Long(_)
+                | NameError::Weight(_)
+                | NameError::Glob(..)
+                | NameError::Twice(_) => None,
+            };
+            let hint = hint.unwrap_or_default();
+            self.problems.add(&entry.spelled, format!("{error}{hint}"));
         }
+    }
+
+    /// Bytes that separate the parts of a framework's keys are written by its layout alone.
+    fn of_layout(&self, name: &str) -> Option<String> {
+        let (layout, queue) = self.registry.layouts_with_key(name.as_bytes()).into_iter().next()?;
+        let queue = shown(&queue.to_string());
+        Some(format!(
+            "; it is a key of the layout `{layout}`, which makes it itself: write `layout: {layout}` \
+             and `queue: {queue}`"
+        ))
     }
 
     /// A pattern in the place of a name. Where only some characters of a name are kept, a pattern with
@@ -260,6 +301,34 @@ impl<'a> ArgumentReader<'a> {
             }
         }
     }
+}
+
+/// What a name looks like that is no queue's: a key of its layout, which makes its keys itself, or among
+/// plain keys that of a framework, whose layout counts more than this key.
+fn hint(
+    (registry, layout, arguments): (&Registry, &Layout, &Arguments),
+    (key, name): &(String, Name),
+) -> Option<Problem> {
+    let written = shown(&name.to_string());
+    let what = if layout.name() == DEFAULT_LAYOUT {
+        let layouts = registry.layouts_with_key(name.as_bytes());
+        let (first, queue) = layouts.first()?;
+        let all: Vec<String> = layouts.iter().map(|(layout, _)| format!("`{layout}`")).collect();
+        let queue = shown(&queue.to_string());
+        format!(
+            "`{written}` looks like a key of the layout {}: `layout: {first}` with `queue: {queue}` \
+             counts all states of that queue",
+            all.join(" or ")
+        )
+    } else {
+        let queue = shown(&layout.queue_within(name.as_bytes(), arguments)?.to_string());
+        let layout = layout.name();
+        format!(
+            "`{written}` is written as a key of the layout `{layout}`, which makes its keys itself of \
+             the queue's own name: write `{queue}` if that is it"
+        )
+    };
+    Some(Problem { key: shown(key), what })
 }
 
 /// The letters, digits and `_` of a name.

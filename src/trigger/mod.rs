@@ -8,6 +8,7 @@ mod effect;
 mod family;
 mod metric_name;
 mod names;
+mod nearest;
 mod parse;
 mod problem;
 mod threshold;
@@ -22,7 +23,7 @@ pub use problem::{Problem, Problems, cut, shown};
 pub use threshold::{Activation, Target, ThresholdError};
 
 use crate::{
-    layouts::{Answer, Count, Counts, Footprint, Misfit, Plan, Reach, Search, share_of},
+    layouts::{Answer, Count, Counts, Footprint, Misfit, Name, Plan, Reach, Search, share_of},
     limits,
     signals::Signal,
 };
@@ -52,6 +53,10 @@ pub struct Trigger {
     pub gap: Duration,
     /// What of its work is in no key, and what to do about it.
     pub invisible: Option<String>,
+    /// What a name of it looks like that is no queue's, and the key that has it.
+    pub hint: Option<Problem>,
+    /// The names that it gives, as they are written; those of patterns are with the search.
+    pub names: Box<[Name]>,
     /// The name of its metric.
     pub metric_name: String,
     /// What is to be looked for because of queue names with an unescaped `*`, `?` or `[`, which only
@@ -124,7 +129,8 @@ impl Footprint for Trigger {
     fn footprint(&self) -> usize {
         let texts = [&self.connection, &self.layout, &self.metric_name].map(Footprint::footprint);
         let made = self.plan.footprint() + self.search.footprint();
-        texts.iter().sum::<usize>() + self.invisible.footprint() + made
+        let said = self.invisible.footprint() + self.hint.footprint() + self.names.footprint();
+        texts.iter().sum::<usize>() + said + made
     }
 }
 

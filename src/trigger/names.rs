@@ -29,7 +29,7 @@ pub(super) struct Listed {
 pub(super) enum NameError {
     /// Nothing stands where a name should.
     Empty,
-    /// A NUL or other control character.
+    /// A NUL or other control character; the name as it was written.
     Control(String),
     /// More than [`limits::NAME_BYTES`].
     Long(String),
@@ -46,7 +46,7 @@ impl fmt::Display for NameError {
         match self {
             Self::Empty => f.write_str("has an empty name"),
             Self::Control(name) => {
-                write!(f, "`{name}` has a control character, which no name may have")
+                write!(f, "`{}` has a control character, which no name may have", shown(name))
             }
             Self::Long(name) => {
                 write!(f, "`{name}` is longer than {} bytes", limits::NAME_BYTES)
@@ -96,7 +96,7 @@ pub(super) fn parse_literal(text: &str) -> Result<Name, NameError> {
     if text.is_empty() {
         Err(NameError::Empty)
     } else if text.chars().any(char::is_control) {
-        Err(NameError::Control(shown(text)))
+        Err(NameError::Control(text.to_owned()))
     } else if text.len() > limits::NAME_BYTES {
         Err(NameError::Long(shown(text)))
     } else {
@@ -214,8 +214,8 @@ mod tests {
     #[test]
     fn what_is_no_name_is_told_for_each_name() {
         assert_eq!(parse_list("a,,b,"), Err(vec![NameError::Empty, NameError::Empty]));
-        assert_eq!(parse_list("a\0"), Err(vec![NameError::Control("a\\u{0}".to_owned())]));
-        assert_eq!(parse_list("a\n"), Err(vec![NameError::Control("a\\n".to_owned())]));
+        assert_eq!(parse_list("a\0"), Err(vec![NameError::Control("a\0".to_owned())]));
+        assert_eq!(parse_list("a\n"), Err(vec![NameError::Control("a\n".to_owned())]));
         assert_eq!(parse_list("a,a"), Err(vec![NameError::Twice("a".to_owned())]));
         let long = "x".repeat(limits::NAME_BYTES + 1);
         assert!(matches!(parse_list(&long).unwrap_err()[..], [NameError::Long(_)]));

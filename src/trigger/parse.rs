@@ -15,16 +15,17 @@ use crate::{
 
 use super::{
     Activation, Family, Problems, Target, Trigger,
-    arguments::ArgumentReader,
+    arguments::{ArgumentReader, Written},
     family::{self, COMMON, Fields, IGNORED, OWN, belongs_to_connection},
     metric_name::metric_name,
     names,
+    nearest::nearest,
     problem::shown,
 };
 
 /// The connection of a trigger that names none, and of a `--redis` without a name.
 pub const DEFAULT_CONNECTION: &str = "default";
-const DEFAULT_LAYOUT: &str = "keys";
+pub(super) const DEFAULT_LAYOUT: &str = "keys";
 
 impl Trigger {
     /// Parses a trigger from the map that KEDA sends.
@@ -93,7 +94,7 @@ impl<'a> Parser<'a> {
         let target = self.target(&fields, signal);
         let activation = self.activation(&fields);
         let layout = layout?;
-        let arguments = self.arguments(layout, &fields);
+        let (arguments, Written { names, hint }) = self.arguments(layout, &fields);
         if let Some([first, second]) = layout.meeting_patterns(&arguments) {
             let what = format!("is a pattern, and so is `{second}`; one read may have only one");
             self.problems.add(first, what);
@@ -136,6 +137,8 @@ impl<'a> Parser<'a> {
             activity_window: activity_window?,
             gap: layout.gap(&arguments),
             invisible: layout.invisible(&arguments).map(str::to_owned),
+            hint,
+            names,
             search,
             family,
         })
@@ -174,7 +177,8 @@ impl<'a> Parser<'a> {
     /// are never shown: KEDA may have resolved a secret into them.
     fn refuse_keys(&mut self, layout: Option<&Layout>) {
         let registry = self.registry;
-        let every_key = LazyCell::new(|| every_key(registry));
+        let metadata = self.metadata;
+        let every_key = LazyCell::new(|| every_key(registry, metadata));
         let mut guesses = limits::PROBLEMS_LISTED;
         for (key, entry) in self.metadata.entries() {
             let of_layout = layout.is_some_and(|layout| layout.parameter(key).is_some());
@@ -291,8 +295,8 @@ impl<'a> Parser<'a> {
     }
 
     /// The layout's arguments.
-    fn arguments(&mut self, layout: &Layout, fields: &Fields) -> Arguments {
-        let mut reader = ArgumentReader::new(fields, self.problems);
+    fn arguments(&mut self, layout: &Layout, fields: &Fields) -> (Arguments, Written) {
+        let mut reader = ArgumentReader::new((fields, self.registry), self.problems);
         for (name, parameter) in layout.parameters() {
             reader.read(name, parameter);
         }
@@ -306,16 +310,25 @@ fn one_of(value: &str, known: &[&str]) -> String {
     format!("`{}` must be one of {}{hint}", shown(value), known.join(", "))
 }
 
-/// Every key that some trigger may have. Many layouts have parameters of one name.
-fn every_key(registry: &Registry) -> Vec<&str> {
-    let mut known: Vec<&str> =
-        COMMON.iter().chain(OWN).copied().chain(Family::keda_keys()).collect();
+/// Every key that some trigger may have and this one has not, under none of its names. Many layouts
+/// have parameters of one name.
+fn every_key<'r>(registry: &'r Registry, metadata: &Metadata) -> Vec<&'r str> {
+    let is_given = |key: &str| metadata.get(key).is_some();
+    let mut known: Vec<&str> = OWN.iter().copied().chain(Family::keda_keys()).collect();
+    let of_database = COMMON.iter().filter(|key| key.starts_with("database"));
+    let is_chosen = of_database.clone().any(|key| is_given(key));
+    known.extend(
+        COMMON.iter().filter(|key| !is_chosen || !of_database.clone().any(|one| one == *key)),
+    );
     for (name, parameter) in registry.layouts().flat_map(Layout::parameters) {
-        known.push(name);
-        known.extend(parameter.aliases.iter().map(String::as_str));
+        let aliases = parameter.aliases.iter().map(String::as_str);
+        if !aliases.clone().any(is_given) && !is_given(name) {
+            known.push(name);
+            known.extend(aliases);
+        }
     }
     let mut seen = BTreeSet::new();
-    known.retain(|key| seen.insert(*key));
+    known.retain(|key| !is_given(key) && seen.insert(*key));
     known
 }
 
@@ -324,14 +337,4 @@ fn unknown(key: &str, known: &[&str]) -> String {
         Some(word) => format!("is unknown; did you mean `{word}`?"),
         None => "is unknown; docs/triggers.md lists every key".to_owned(),
     }
-}
-
-/// The word most like this one, if any is like it at all.
-fn nearest<'w>(wanted: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let wanted: String = wanted.chars().take(limits::VALUE_CHARS_SHOWN).collect();
-    let wanted = wanted.to_lowercase();
-    let likeness = |word: &&str| strsim::jaro_winkler(&wanted, &word.to_lowercase());
-    let scored = words.map(|word| (likeness(&word), word));
-    let best = scored.max_by(|(one, _), (other, _)| one.total_cmp(other))?;
-    (best.0 >= 0.75).then_some(best.1)
 }

@@ -6,15 +6,24 @@
 
 use std::fmt;
 
-use crate::limits;
+use crate::{
+    layouts::{Footprint, Name},
+    limits,
+};
 
 /// One thing that is wrong, and the key it is about.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Problem {
     /// The metadata key as the user spelled it, cut and escaped.
     pub key: String,
     /// What is wrong, what is allowed, and the nearest known key where that helps.
     pub what: String,
+}
+
+impl Footprint for Problem {
+    fn footprint(&self) -> usize {
+        self.key.footprint() + self.what.footprint()
+    }
 }
 
 impl fmt::Display for Problem {
@@ -81,7 +90,11 @@ pub fn shown(text: &str) -> String {
 pub fn cut(text: &str, most: usize) -> String {
     let mut shown = String::new();
     for c in text.chars().take(most) {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+        if c.is_control() {
+            shown += &Name::from(c.encode_utf8(&mut [0; 4]) as &str).to_string();
+        } else {
+            shown.push(c);
+        }
     }
     if text.chars().nth(most).is_some() {
         shown.push('…');
@@ -111,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_long_or_odd_value_is_cut_and_escaped() {
-        assert_eq!(shown("a\nb"), "a\\nb");
+        assert_eq!(shown("a\nb"), "a{0x0a}b");
         assert_eq!(shown(&"é".repeat(65)).chars().count(), 65);
     }
 }

@@ -37,7 +37,7 @@ fn a_queue_is_enough() {
 #[test]
 fn no_more_keys_are_guessed_at_than_an_answer_lists() {
     let pairs: Vec<(String, String)> =
-        (0..64).map(|n| (format!("queueName{n}"), String::new())).collect();
+        (0..64).map(|n| (format!("queue{n}"), String::new())).collect();
     let problems = Trigger::parse(pairs, Registry::builtin()).unwrap_err();
     let guesses = problems.iter().filter(|problem| problem.what.contains("did you mean"));
     assert_eq!(guesses.count(), limits::PROBLEMS_LISTED);
@@ -153,7 +153,6 @@ fn a_misspelled_key_is_told_with_the_nearest_one() {
         ("tagret", "target"),
         ("listLenght", "listLength"),
         ("in_flight", "inFlight"),
-        ("Queue", "queue"),
         ("consumergroup", "consumerGroup"),
         ("activatonFromEnv", "activation"),
     ] {
@@ -161,7 +160,33 @@ fn a_misspelled_key_is_told_with_the_nearest_one() {
         assert!(told.contains(&format!("{wrong}: is unknown; did you mean `{near}`?")), "{told}");
         assert!(!told.contains("secret"), "{told}");
     }
+    assert!(told(&[("Queue", "q")]).contains("Queue: is unknown; did you mean `queue`?"));
     assert!(told(&[("queue", "q"), ("zzz", "1")]).contains("zzz: is unknown; docs/"));
+}
+
+#[test]
+fn no_key_is_suggested_that_is_far_off_or_given_already_under_any_name() {
+    for (given, wrong) in [
+        (&[("layout", "stream"), ("queue", "s"), ("group", "g")][..], "masterName"),
+        (&[("stream", "s"), ("consumerGroup", "g")], "createConsumerGroup"),
+        (&[("stream", "s"), ("consumerGroup", "g")], "consumerGroups"),
+        (&[("queue", "q")], "waitng"),
+        (&[("queue", "q"), ("database", "0")], "databaseIndx"),
+    ] {
+        let told = told(&[given, &[(wrong, "x")]].concat());
+        assert_eq!(told, format!("{wrong}: is unknown; docs/triggers.md lists every key"));
+    }
+}
+
+#[test]
+fn a_key_with_the_bytes_of_a_framework_is_sent_to_its_layout() {
+    let hint = "`celery{0x06}{0x16}3` has a control character, which no name may have; it is a key of \
+                the layout `celery`, which makes it itself: write `layout: celery` and `queue: celery`";
+    for key in ["listName", "queue", "inFlight", "stream"] {
+        assert_eq!(told(&[(key, "celery\x06\x163")]), format!("{key}: {hint}"));
+    }
+    let other = told(&[("queue", "a\x06b")]);
+    assert_eq!(other, "queue: `a{0x06}b` has a control character, which no name may have");
 }
 
 #[test]
@@ -240,6 +265,31 @@ fn an_activity_window_is_bounded_and_zero_is_none() {
     assert_eq!(window("0"), None);
     let longer = told(&[("queue", "q"), ("activityWindow", "86401")]);
     assert!(longer.contains("activityWindow: is longer than 24h"), "{longer}");
+}
+
+#[test]
+fn a_name_that_looks_like_a_key_gets_a_hint_and_any_other_gets_none() {
+    let hint = |pairs: &[(&str, &str)]| parse(pairs).unwrap().hint.map(|hint| hint.to_string());
+    let own = hint(&[("layout", "bull"), ("queue", "bull:jobs:wait")]).unwrap();
+    let wanted = "queue: `bull:jobs:wait` is written as a key of the layout `bull`, which makes its keys \
+                  itself of the queue's own name: write `jobs` if that is it";
+    assert_eq!(own, wanted);
+    let theirs = hint(&[("listName", "bull:jobs:wait")]).unwrap();
+    let wanted = "listName: `bull:jobs:wait` looks like a key of the layout `bull` or `bullmq`: \
+                  `layout: bull` with `queue: jobs` counts all states of that queue";
+    assert_eq!(theirs, wanted);
+    let huey = hint(&[("layout", "huey"), ("queue", "huey.redis.app")]).unwrap();
+    assert!(huey.contains("write `app`"), "{huey}");
+    assert!(hint(&[("queue", "a,queue:default=2")]).unwrap().contains("layout `sidekiq`"));
+    for pairs in [
+        &[("queue", "emails"), ("inFlight", "emails:processing")][..],
+        &[("layout", "bull"), ("queue", "jobs")],
+        &[("layout", "bull"), ("queue", "bull:*")],
+        &[("stream", "bull:jobs:events"), ("consumerGroup", "g")],
+        &[("layout", "sidekiq"), ("queue", "default"), ("scheduled", "count")],
+    ] {
+        assert_eq!(hint(pairs), None, "{pairs:?}");
+    }
 }
 
 #[test]

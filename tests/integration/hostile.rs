@@ -6,8 +6,8 @@ use tonic::Code;
 
 use crate::{
     harness::{
-        CALL, Kind, PATIENCE, RECOVERY, Scripted, Server, Service, Setup, eventually_is, millis,
-        seconds,
+        CALL, Kind, PATIENCE, RECOVERY, Scripted, Server, Service, Setup, Twem, eventually,
+        eventually_is, millis, seconds,
     },
     on_both_servers,
     streams::Pushes,
@@ -21,6 +21,10 @@ on_both_servers!(
     a_replica_that_lost_its_master_is_unavailable,
     a_node_of_a_cluster_given_as_a_url_is_unavailable_and_says_so,
     a_server_without_hello_is_polled,
+    a_proxy_that_ends_connections_at_hello_is_polled_and_says_what_it_lacks,
+    a_server_that_went_down_while_it_was_greeted_is_tracked_when_it_is_back,
+    a_proxy_that_is_replaced_by_a_server_is_tracked_from_the_next_connection,
+    a_proxy_is_told_who_we_are_and_a_database_that_it_cannot_select_is_said,
     a_slow_server_is_waited_for_within_the_deadline_of_a_call,
 );
 
@@ -137,6 +141,95 @@ async fn a_server_without_hello_is_polled(kind: Kind) {
     assert_eq!(keda.value(&group).await.unwrap(), 1.0, "RESP2 has another form of groups");
     let polled = "this Redis announces no changes; reads are polled instead";
     assert_eq!(service.log_with(polled).len(), 1);
+}
+
+const AT_HELLO: &str = "a proxy ends connections at HELLO; it is spoken to without, reads are polled, and \
+                        what needs the commands that it lacks is unknown";
+
+async fn a_proxy_that_ends_connections_at_hello_is_polled_and_says_what_it_lacks(kind: Kind) {
+    let server = Server::start(kind);
+    server.run("RPUSH q a b\nZADD later 1 x\nXADD s 1-0 a 1\nXGROUP CREATE s g 0");
+    let proxy = Twem::to(server.port()).await;
+    let service = Setup::default().redis(proxy.url()).start().await;
+    let keda = service.keda().await;
+    eventually_is(PATIENCE, Ok(2.0), async || value(&keda, "q").await).await;
+    server.run("RPUSH q c");
+    eventually_is(seconds(3), Ok(3.0), async || value(&keda, "q").await).await;
+    assert_eq!(service.metric("penstock_redis_tracking{connection=\"default\"").await, 0.0);
+    let due = trigger([("scheduled", "later")]);
+    let group = trigger([("layout", "stream"), ("queue", "s"), ("group", "g")]);
+    for (asked, word) in [(&due, "TIME"), (&queue("s"), "XLEN"), (&group, "XINFO")] {
+        let told = eventually(PATIENCE, async || {
+            let status = keda.value(asked).await.map_err(|status| status.to_string());
+            // (A stream's length is known to be one only once its type is.)
+            status.map_or_else(
+                |told| if told.contains(word) { Ok(told) } else { Err(told) },
+                |value| Err(value.to_string()),
+            )
+        });
+        assert!(told.await.contains("the proxy ends the connection at"), "{word}");
+        assert_eq!(keda.value(asked).await.unwrap_err().code(), Code::Unavailable);
+    }
+    // What it lacks ends no link, so that all else goes on.
+    let lost = service.metric("penstock_redis_links_lost_total").await;
+    for jobs in 4..8 {
+        server.run("RPUSH q d");
+        eventually_is(seconds(3), Ok(f64::from(jobs)), async || value(&keda, "q").await).await;
+        assert!(keda.value(&due).await.is_err());
+    }
+    assert_eq!(service.metric("penstock_redis_links_lost_total").await, lost);
+    let told = service.log_with(AT_HELLO);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert_eq!(told[0]["without"], "TIME, XLEN, XINFO, XPENDING, XRANGE, SCAN");
+    proxy.hang_up();
+    eventually_is(RECOVERY, Ok(7.0), async || value(&keda, "q").await).await;
+    assert_eq!(service.log_with(AT_HELLO).len(), 1, "said once");
+}
+
+async fn a_server_that_went_down_while_it_was_greeted_is_tracked_when_it_is_back(kind: Kind) {
+    let server = Server::start(kind);
+    server.run("RPUSH q a b");
+    let proxy = Twem::to(server.port()).await;
+    proxy.passes_after(1);
+    let service = Setup::default().redis(proxy.url()).start().await;
+    let keda = service.keda().await;
+    eventually_is(PATIENCE, Ok(2.0), async || value(&keda, "q").await).await;
+    assert_eq!(service.metric("penstock_redis_tracking{connection=\"default\"").await, 1.0);
+    assert_eq!(service.log_with(AT_HELLO).len(), 0);
+}
+
+async fn a_proxy_that_is_replaced_by_a_server_is_tracked_from_the_next_connection(kind: Kind) {
+    let server = Server::start(kind);
+    server.run("RPUSH q a b");
+    let proxy = Twem::to(server.port()).await;
+    let service = Setup::default().redis(proxy.url()).start().await;
+    let keda = service.keda().await;
+    eventually_is(PATIENCE, Ok(2.0), async || value(&keda, "q").await).await;
+    let due = trigger([("scheduled", "later")]);
+    assert!(keda.value(&due).await.is_err());
+    proxy.passes_after(0);
+    proxy.hang_up();
+    let tracking = async || service.metric("penstock_redis_tracking{connection=\"default\"").await;
+    eventually_is(PATIENCE, 1.0, tracking).await;
+    server.run("ZADD later 1 x");
+    eventually_is(PATIENCE, Ok(1.0), async || keda.value(&due).await.map_err(|s| s.code())).await;
+}
+
+async fn a_proxy_is_told_who_we_are_and_a_database_that_it_cannot_select_is_said(kind: Kind) {
+    let server = Server::with_password(kind, "pass");
+    server.run("RPUSH q a b");
+    let proxy = Twem::to(server.port()).await;
+    let address = proxy.address();
+    let service = Setup::default().redis(format!("redis://:pass@{address}/0")).start().await;
+    let keda = service.keda().await;
+    eventually_is(PATIENCE, Ok(2.0), async || value(&keda, "q").await).await;
+    let service = Setup::default().redis(format!("redis://:pass@{address}/3")).start().await;
+    let keda = service.keda().await;
+    let told = keda.value(&queue("q")).await.unwrap_err().to_string();
+    assert!(
+        told.contains("ends the connection at HELLO, and without it (a proxy may know no SELECT 3"),
+        "{told}"
+    );
 }
 
 async fn a_slow_server_is_waited_for_within_the_deadline_of_a_call(kind: Kind) {

@@ -14,6 +14,7 @@
 mod harness;
 mod wire;
 
+mod absent_keys;
 mod access;
 mod chaos;
 mod cluster;

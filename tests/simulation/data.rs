@@ -124,7 +124,7 @@ pub fn answer(content: &Content, read: &Read, clock: i64) -> Answer {
         Content::Missing => Answer::Missing,
         Content::List(jobs) => Answer::Size(*jobs),
         Content::SortedSet(scores) => Answer::Size(match members_of(read) {
-            Members::All => scores.len(),
+            Members::All | Members::AllOf(_) => scores.len(),
             Members::Due(_) => scores.partition_point(|score| *score <= clock + grace()),
             Members::Leased(_) => {
                 scores.len() - scores.partition_point(|score| *score <= clock - grace())
@@ -143,7 +143,7 @@ pub fn answer(content: &Content, read: &Read, clock: i64) -> Answer {
 pub fn lasts(content: &Content, read: &Read, clock: i64) -> Lasts {
     let Content::SortedSet(scores) = content else { return Lasts::UntilAnnounced };
     let bound = match members_of(read) {
-        Members::All => return Lasts::UntilAnnounced,
+        Members::All | Members::AllOf(_) => return Lasts::UntilAnnounced,
         Members::Due(_) => clock + grace(),
         Members::Leased(_) => clock - grace(),
     };
@@ -157,7 +157,7 @@ pub fn lasts(content: &Content, read: &Read, clock: i64) -> Lasts {
 pub fn turning_points(content: &Content, read: &Read) -> Vec<i64> {
     let Content::SortedSet(scores) = content else { return vec![] };
     match members_of(read) {
-        Members::All => vec![],
+        Members::All | Members::AllOf(_) => vec![],
         Members::Due(_) => scores.iter().map(|score| score - grace()).collect(),
         Members::Leased(_) => scores.iter().map(|score| score + grace()).collect(),
     }

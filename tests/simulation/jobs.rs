@@ -77,7 +77,7 @@ fn is_counted(place: Option<(usize, i64)>, keys: &[(usize, Members)], readings: 
     let Some((key, score)) = place else { return false };
     let Some((_, members)) = keys.iter().find(|(known, _)| *known == key) else { return false };
     readings.iter().all(|reading| match members {
-        Members::All => true,
+        Members::All | Members::AllOf(_) => true,
         Members::Due(_) => score <= reading + grace(),
         Members::Leased(_) => score > reading - grace(),
     })

@@ -8,6 +8,7 @@ mod acl;
 mod manifest;
 mod metadata;
 mod object;
+mod online;
 mod report;
 mod tls;
 mod trigger;
@@ -18,10 +19,15 @@ use std::{
 };
 
 pub use acl::acl;
+pub use online::ask;
 pub use report::{Asked, Finding, Report, Severity};
 
 use crate::config::{Config, read_file, read_text};
 use report::Desk;
+
+/// What cannot be checked without a configuration.
+const WITHOUT_CONFIG: &str = "whether the connections exist, what they allow (namespaces, keys, databases, patterns), and whether \
+     the server takes TLS; --config penstock.toml checks that too, and knows layouts of your own";
 
 /// What a file is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,6 +53,9 @@ pub fn check(files: &[PathBuf], config: Option<&Config>) -> Report {
             Ok(text) => check_text(&text, format, config, &mut desk),
             Err(error) => desk.problem("", error.to_string()),
         }
+    }
+    if config.is_none() {
+        report.leaves_unchecked(WITHOUT_CONFIG);
     }
     report
 }

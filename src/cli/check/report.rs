@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::layouts::Reach;
+use crate::{layouts::Reach, trigger::Trigger};
 
 /// Whether a finding fails the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,6 +62,19 @@ pub struct Report {
     files: usize,
     triggers: usize,
     asked: BTreeMap<String, Asked>,
+    /// Triggers that Redis may be asked for: where each is, for which namespace.
+    pending: Vec<(Place, String, Trigger)>,
+    /// What was not checked at all, in words.
+    unchecked: Option<&'static str>,
+}
+
+/// Where something is: file, document, object, and the path in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    file: String,
+    document: Option<usize>,
+    object: Option<String>,
+    path: String,
 }
 
 /// What the triggers without a problem ask of one connection.
@@ -100,8 +113,25 @@ impl Report {
         self.asked.get(connection)
     }
 
+    /// The triggers that Redis may be asked for.
+    pub(super) fn take_pending(&mut self) -> Vec<(Place, String, Trigger)> {
+        std::mem::take(&mut self.pending)
+    }
+
+    /// Adds what was found of one of them.
+    pub(super) fn add(&mut self, place: &Place, severity: Severity, message: &str) {
+        let Place { file, document, object, path } = place.clone();
+        let message = on_one_line(message);
+        self.findings.push(Finding { severity, file, document, object, path, message });
+    }
+
     fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
+    }
+
+    /// Says what nobody looked at, where there was a trigger at all.
+    pub(super) fn leaves_unchecked(&mut self, what: &'static str) {
+        self.unchecked = (self.triggers > 0).then_some(what);
     }
 
     /// Begins the next file.
@@ -124,7 +154,8 @@ impl fmt::Display for Report {
             number(self.files, "file"),
         ];
         let [problems, notes, triggers, files] = counted;
-        writeln!(f, "{problems}, {notes}; checked {triggers} in {files}")
+        writeln!(f, "{problems}, {notes}; checked {triggers} in {files}")?;
+        self.unchecked.map_or(Ok(()), |what| writeln!(f, "not checked: {what}"))
     }
 }
 
@@ -179,15 +210,20 @@ impl Desk<'_> {
         asked.reach.extend(reach);
     }
 
+    /// Notes a trigger that Redis may be asked for.
+    pub(super) fn may_be_asked(&mut self, path: &str, namespace: &str, trigger: Trigger) {
+        let place = self.place(path);
+        self.report.pending.push((place, namespace.to_owned(), trigger));
+    }
+
+    fn place(&self, path: &str) -> Place {
+        let (file, document) = (self.file.clone(), self.document);
+        Place { file, document, object: self.object.clone(), path: path.to_owned() }
+    }
+
     fn write(&mut self, severity: Severity, path: &str, message: String) {
-        self.report.findings.push(Finding {
-            severity,
-            file: self.file.clone(),
-            document: self.document,
-            object: self.object.clone(),
-            path: path.to_owned(),
-            message: on_one_line(&message),
-        });
+        let place = self.place(path);
+        self.report.add(&place, severity, &message);
     }
 }
 
@@ -212,5 +248,15 @@ mod tests {
             "",
         ];
         assert_eq!(report.to_string(), lines.join("\n"));
+    }
+
+    #[test]
+    fn what_was_not_checked_is_the_last_line_where_there_is_a_trigger() {
+        let mut report = Report::default();
+        report.leaves_unchecked("much");
+        assert_eq!(report.to_string().lines().count(), 1);
+        report.file("a.yaml").trigger();
+        report.leaves_unchecked("much");
+        assert!(report.to_string().ends_with("in 1 file\nnot checked: much\n"), "{report}");
     }
 }

@@ -119,6 +119,21 @@ fn a_migrated_trigger_is_told_what_it_does_not_count() {
 }
 
 #[test]
+fn what_survives_a_migration_and_means_something_else_here_is_told_without_a_configuration() {
+    let told = lines(&push(&["listName: emails", "enableTLS: \"true\"", "databaseIndex: \"3\""]));
+    let tls =
+        "metadata.enableTLS: note: lets KEDA dial penstock over TLS, and says nothing of Redis";
+    let database = "metadata.databaseIndex: note: database 3 is denied unless it is that of the \
+                    connection's URL or in its `databases`";
+    assert!(told.contains(tls) && told.contains(database), "{told}");
+    let harmless = &["listName: emails", "enableTLS: \"false\"", "databaseIndex: \"0\""];
+    assert!(lines(&push(harmless)).contains("0 problems, 1 note;"), "{}", lines(&push(harmless)));
+    let config = "[redis.default]\nurl = 'redis://h'\ndatabases = [3]";
+    let told = report(&push(&["queue: q", "inFlight: r", "database: \"3\""]), Some(config));
+    assert_eq!(told.findings().len(), 0, "{told}");
+}
+
+#[test]
 fn kedas_own_triggers_are_told_how_to_migrate() {
     let yaml = object(("ScaledObject", "redis"), &["address: hunter2:6379", "passwordFromEnv: P"]);
     let told = lines(&format!("{yaml}    authenticationRef: {{name: x}}\n"));
@@ -379,5 +394,6 @@ fn the_examples_that_come_with_penstock_have_no_problem() {
     let report = check(&files, None);
     let told = report.to_string();
     assert!(report.problems() == 0, "{told}");
-    assert!(told.ends_with(&format!("checked {0} triggers in {0} files\n", files.len())), "{told}");
+    assert!(told.contains(&format!("checked {0} triggers in {0} files\n", files.len())), "{told}");
+    assert!(told.ends_with("and knows layouts of your own\n"), "{told}");
 }

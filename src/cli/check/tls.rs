@@ -36,7 +36,16 @@ pub(super) fn check(
         desk.note(&at("unsafeSsl"), what);
     }
     let (asks, may_ask) = (is_true("enableTLS"), trigger.get("authenticationRef").is_some());
-    let Some(config) = config else { return };
+    let Some(config) = config else {
+        // An authority for KEDA says that penstock is meant, but not where all of it came along.
+        let came_along = ["listName", "stream"].iter().any(|key| metadata.get(key).is_some());
+        if asks && (came_along || !may_ask) {
+            let what = "lets KEDA dial penstock over TLS, and says nothing of Redis: remove it, unless \
+                        penstock serves TLS ([server.tls]); TLS to Redis is the connection's (rediss://)";
+            desk.note(&at("enableTLS"), what);
+        }
+        return;
+    };
     match &config.server.tls {
         None if asks => {
             let what = "the configuration has no [server.tls], so unless flags give one, something \

@@ -44,12 +44,16 @@ impl TriggerCheck<'_, '_> {
                 if let Some(invisible) = &trigger.invisible {
                     self.desk.note(&self.at("layout"), invisible);
                 }
+                if let Some(hint) = &trigger.hint {
+                    self.desk.note(&self.at(&hint.key), &hint.what);
+                }
                 for key in metadata.without_effect(&trigger, self.registry()) {
                     let what = "changes nothing beside the other keys of this trigger";
                     self.desk.note(&self.at(&key), what);
                 }
                 self.counting(&trigger, &metadata);
                 self.globs(&trigger);
+                self.database(&trigger, &metadata);
                 self.access(trigger, &metadata);
             }
             Err(problems) => {
@@ -163,6 +167,20 @@ impl TriggerCheck<'_, '_> {
         }
     }
 
+    /// A database of its own has to be allowed, which only the configuration knows.
+    fn database(&mut self, trigger: &Trigger, metadata: &Metadata<'_>) {
+        let named = trigger.database.filter(|number| self.config.is_none() && *number > 0);
+        let given = |key: &&&str| metadata.get(key).is_some();
+        let (Some(number), Some(key)) = (named, ["database", "databaseIndex"].iter().find(given))
+        else {
+            return;
+        };
+        let what = format!(
+            "database {number} is denied unless it is that of the connection's URL or in its `databases`"
+        );
+        self.desk.note(&self.at(key), what);
+    }
+
     /// Some of what a pattern finds may be left out.
     fn left_out(&mut self, connection: &Connection, trigger: &Trigger) {
         let Some((pattern, allowed)) = connection.access.leaves_out(trigger) else { return };
@@ -214,6 +232,14 @@ impl TriggerCheck<'_, '_> {
                 if is_admitted {
                     let is_whole = metadata.says_what_is_read();
                     self.desk.asks(&connection.name, trigger.reach(database), is_whole);
+                    let known = self.object.namespace.filter(|_| is_whole);
+                    let any = || is_whole.then_some("default");
+                    let namespace = known.or_else(any);
+                    if let Some(name) =
+                        namespace.filter(|name| connection.access.admits(name).is_ok())
+                    {
+                        self.desk.may_be_asked(&format!("{}.metadata", self.path), name, trigger);
+                    }
                 }
             }
             Err(ref denied @ Denied::Key { ref key, .. }) => {

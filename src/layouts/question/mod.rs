@@ -18,6 +18,7 @@ use super::{
     expression::Expression,
     plan::Part,
     read::{Members, Read, Scores, Unit},
+    search::Kind,
     template::{Binding, Template},
 };
 use each::EachQuestion;
@@ -29,6 +30,8 @@ pub(super) use role::{Role, Use, uses_of_when};
 /// A summand that is not yet given its place in a plan.
 pub(super) type Summand = Expression<(Read, Part)>;
 
+const TYPE_OF_SOME: &str =
+    "`type` is for a key of which all members count, without `members` and `slack`";
 const EMPTY_KEY: &str = "`key` is empty, and no key has that name";
 
 /// Conditions: these parameters, choices all, have these values.
@@ -61,6 +64,8 @@ pub(super) struct SizeQuestion {
     members: MembersWord,
     #[serde(default)]
     unit: UnitWord,
+    /// The type that the key has in its framework, where that is one alone: another is a mistake.
+    r#type: Option<Kind>,
     /// The duration parameter by which the count is wider. Without a value `all` members count.
     slack: Option<String>,
     #[serde(default)]
@@ -152,6 +157,7 @@ impl Question {
     pub(super) fn flaw(&self) -> Option<&'static str> {
         match self {
             Self::Size(SizeQuestion { key, .. }) if key.is_empty() => Some(EMPTY_KEY),
+            Self::Size(question) if question.types_some() => Some(TYPE_OF_SOME),
             Self::Size(question) => question.others().find_map(Self::flaw),
             Self::GroupWaiting(question) | Self::GroupPending(question) => question.flaw(),
             Self::GroupIdle(question) => question.flaw(),
@@ -187,6 +193,20 @@ impl Question {
             Self::GroupIdle(question) => vec![&question.key],
             Self::Each(question) => vec![&question.of],
             Self::Heard(question) => question.keys(arguments),
+        }
+    }
+
+    /// The templates of the keys that it reads under a name of their own, whatever is asked.
+    pub(super) fn every_key(&self) -> Vec<&Template> {
+        match self {
+            Self::Size(question) => {
+                let others = question.others().flat_map(Self::every_key);
+                [&question.key].into_iter().chain(others).collect()
+            }
+            Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
+            Self::GroupIdle(question) => vec![&question.key],
+            Self::Each(question) => vec![&question.of],
+            Self::Heard(question) => question.others().flat_map(Self::every_key).collect(),
         }
     }
 
@@ -298,6 +318,11 @@ impl Question {
 }
 
 impl SizeQuestion {
+    /// Whether it has a type, and something that only sorted sets have.
+    fn types_some(&self) -> bool {
+        self.r#type.is_some() && (self.members != MembersWord::All || self.slack.is_some())
+    }
+
     fn others(&self) -> impl Iterator<Item = &Question> {
         self.minus.iter().chain(&self.or).map(Box::as_ref)
     }
@@ -352,7 +377,7 @@ impl SizeQuestion {
         let unit = self.unit.unit(arguments);
         let scores = Scores { unit, slack: slack.unwrap_or_default() };
         match (self.members, slack) {
-            (MembersWord::All, None) => Members::All,
+            (MembersWord::All, None) => self.r#type.map_or(Members::All, Members::AllOf),
             (MembersWord::All, Some(_)) | (MembersWord::Leased, _) => Members::Leased(scores),
             (MembersWord::Due, _) => Members::Due(scores),
         }

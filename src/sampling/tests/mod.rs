@@ -1,6 +1,7 @@
 //! The sampler against a model of Redis, in paused time: what calls and streams are told, whatever
 //! Redis does meanwhile.
 
+mod absence;
 mod bounds;
 mod calls;
 mod falls;

@@ -7,7 +7,9 @@
 use std::{sync::Arc, time::Duration};
 
 use penstock::{
-    layouts::{Answer, Around, Ask, Collection, Each, Group, Members, Read, Test, Unit, Waiting},
+    layouts::{
+        Answer, Around, Ask, Collection, Each, Group, Kind, Members, Read, Test, Unit, Waiting,
+    },
     limits,
     redis::offline,
     sampling::Lasts,
@@ -25,6 +27,7 @@ pub const TARGET: Target = Target { name: "replies", words: WORDS, check };
 
 const WORDS: &[&str] = &[
     "size list\n",
+    "typed list\n",
     "size set\n",
     "size zset\n",
     "size hash\n",
@@ -138,6 +141,7 @@ fn read(kind: &str) -> Option<Read> {
     };
     Some(match kind {
         "size" => size(Members::All),
+        "typed" => size(Members::AllOf(Kind::List)),
         "due" => size(Members::Due(Unit::Seconds.into())),
         "leased" => size(Members::Leased(Unit::Seconds.into())),
         "group" => Read::Group { key: key(), group: "g".into() },
@@ -167,7 +171,7 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
     match answer {
         Answer::Missing => match kind {
             "group" | "idle" => is_error("no such key") || text_is("none"),
-            "size" | "due" | "leased" => text_is("none") || length_is(0),
+            "size" | "typed" | "due" | "leased" => text_is("none") || length_is(0),
             _ => text_is("none"),
         },
         Answer::Size(members) => replies.first().and_then(Resp::length) == Some(*members),

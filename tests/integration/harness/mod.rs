@@ -14,6 +14,7 @@ mod seed;
 mod sentinels;
 mod server;
 mod service;
+mod twem;
 
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub use seed::seed;
 pub use sentinels::{MASTER, Sentinel, Trio};
 pub use server::{Kind, Pair, Server, Silent};
 pub use service::{Service, Setup};
+pub use twem::Twem;
 
 /// How long "in the end" may take on a slow, shared machine.
 pub const PATIENCE: Duration = Duration::from_secs(10);

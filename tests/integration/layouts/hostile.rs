@@ -54,6 +54,17 @@ async fn a_key_of_a_wrong_type_is_named_and_counts_nothing(kind: Kind) {
             "RPUSH q a",
             "`q` holds the Redis type list, expected a stream",
         ),
+        (
+            "layout=taskiq queue=q",
+            "XADD q 1-0 a 1",
+            "`q` holds the Redis type stream, expected a list",
+        ),
+        ("layout=machinery queue=q", "SADD q a", "`q` holds the Redis type set, expected a list"),
+        (
+            "layout=reliable-list queue=q",
+            "ZADD q 1 a",
+            "`q` holds the Redis type zset, expected a list",
+        ),
     ] {
         server.run("FLUSHALL");
         server.run(command);
