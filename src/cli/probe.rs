@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::{
     config::Config,
     hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas},
-    layouts::{Answer, Expression, Part, Plan, Term},
+    layouts::{Answer, Expression, Inexact, Part, Plan, Term},
     limits,
     redis::{Exchange, Identity, RedisSource, SourceLink},
     sampling::{Changes, Fault, Link, Reply, Source},
@@ -112,6 +112,10 @@ async fn read(
             Err(Fault::Listening(listening)) => Some(*listening),
             Ok(_) | Err(_) => None,
         });
+        let is_looking = replies.iter().any(|reply| matches!(reply, Err(Fault::Looking { .. })));
+        if is_looking && since.elapsed() < limits::PROBE_SEARCH {
+            continue;
+        }
         match listening {
             // Nothing can be known any sooner, so that Redis is left alone until then.
             Some(listening) if std::mem::take(&mut first) => sleep(listening).await,
@@ -130,6 +134,9 @@ impl Probe {
         writeln!(text, "metric     {}, target {}", trigger.metric_name, trigger.target.get())?;
         if let Some(invisible) = &trigger.invisible {
             writeln!(text, "not seen   {invisible}")?;
+        }
+        for inexact in self.inexact() {
+            writeln!(text, "not exact  {inexact}")?;
         }
         for line in self.findings.iter().flat_map(Findings::lines) {
             writeln!(text, "{line}")?;
@@ -172,6 +179,7 @@ impl Probe {
             "target": trigger.target.get(),
             "activation": trigger.activation.get(),
             "notVisible": trigger.invisible,
+            "notExact": self.inexact().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "queuesFound": self.findings.as_ref().map(Findings::names),
             "leftOut": self.findings.as_ref().and_then(Findings::left_out),
             "commands": commands,
@@ -189,6 +197,11 @@ impl Probe {
                 "hpa": self.hpa_wants(),
             },
         })
+    }
+
+    /// Why the counts are no more than bounds, if they are.
+    fn inexact(&self) -> Vec<Inexact> {
+        self.trigger.plan.inexact(&self.answers.iter().collect::<Vec<_>>())
     }
 
     fn states(&self) -> Vec<(&'static str, &[Expression<Term>], f64)> {

@@ -98,7 +98,7 @@ impl FollowUps {
             let Some(replies) = link.further_round(commands).await? else { break };
             self.proceed(&asked, &replies, &link.fields)?;
         }
-        Ok(self.into_answers())
+        Ok(self.into_answers(&link.fields))
     }
 
     /// What is to be asked next for each read, and then for each question that reads share, whose members
@@ -134,8 +134,8 @@ impl FollowUps {
     }
 
     /// What every read is answered. What is still open had no more time.
-    pub(super) fn into_answers(self) -> Vec<Result<Answer, Fault>> {
-        let shared = self.shared.into_answers();
+    pub(super) fn into_answers(self, fields: &KnownFields) -> Vec<Result<Answer, Fault>> {
+        let shared = self.shared.into_answers(fields);
         let done = |progress| match progress {
             Progress::Done(answer) => answer,
             Progress::Open(..) => Err(Fault::Timeout),
@@ -227,7 +227,7 @@ fn of_idle(
         Progress::Done(_) | Progress::Open(..) | Progress::Shared(_) => return Ok(progress),
     };
     if !(1..=limits::IDLE_AMONG).contains(&pending) {
-        return Ok(done(Answer::Idle { entries: 0, busy }));
+        return Ok(done(Answer::Idle { entries: 0, busy, beyond: pending }));
     }
     let (group, from) = (group.clone(), StreamId::FIRST);
     let question = Question::Idle { group, after, from, looked_at: 0, idle: 0 };
@@ -302,10 +302,15 @@ impl Question {
             Question::Idle { group, after, looked_at, idle, .. } => {
                 let page = decode::pending_page(value, after)?;
                 let (looked_at, idle) = (looked_at + page.entries, idle + page.idle);
-                let is_last = page.entries < limits::IDLE_PAGE || looked_at >= limits::IDLE_AMONG;
-                match page.last.and_then(StreamId::next).filter(|_| !is_last) {
+                let is_full = page.entries >= limits::IDLE_PAGE;
+                let next = page.last.and_then(StreamId::next).filter(|_| is_full);
+                match next.filter(|_| looked_at <= limits::IDLE_AMONG) {
                     Some(from) => open(Self::Idle { group, after, from, looked_at, idle }),
-                    None => Ok(done(Answer::Idle { entries: idle, busy: true })),
+                    // There are more than there were, and nobody looks at those.
+                    None => {
+                        let beyond = u64::from(next.is_some());
+                        Ok(done(Answer::Idle { entries: idle, busy: true, beyond }))
+                    }
                 }
             }
             Question::Length => Ok(done(Answer::MissingGroup { entries: decode::count(value)? })),

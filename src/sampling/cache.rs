@@ -105,6 +105,26 @@ impl Slot {
         self.holds() && self.fault.is_none() && is_young
     }
 
+    /// The shortest time between two reads of it: so that all members of one collection that are looked at
+    /// in a second are no more than those of a small one.
+    #[must_use]
+    pub fn pace(&self) -> Duration {
+        let members = match self.known.as_ref().map(|known| &known.answer) {
+            Some(Answer::Each { examined, .. }) => *examined,
+            Some(_) | None => 0,
+        };
+        let times = members.div_ceil(limits::EACH_MEMBERS as u64).max(1);
+        limits::REFRESH_FLOOR * u32::try_from(times).unwrap_or(u32::MAX)
+    }
+
+    /// Until when it is not to be sent anew although it may have changed, if it has many members.
+    #[must_use]
+    pub fn rests_until(&self, now: Instant) -> Option<Instant> {
+        let pace = self.pace();
+        let until = self.asked_at? + pace;
+        (pace > limits::REFRESH_FLOOR && !self.is_fresh(now) && now < until).then_some(until)
+    }
+
     /// Why it is to be sent now.
     fn cause(&self, now: Instant) -> ReadCause {
         let Some(known) = &self.known else { return ReadCause::First };

@@ -83,6 +83,7 @@ impl State {
     pub(super) fn sweep(&mut self, now: Instant) {
         if now >= self.sweep_at {
             self.forget(now);
+            self.note_exact_again(now);
         }
     }
 

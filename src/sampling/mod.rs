@@ -8,6 +8,7 @@ mod announcement;
 mod batch;
 mod cache;
 mod clock;
+mod exactness;
 mod ids;
 mod interest;
 mod judgement;
@@ -225,6 +226,19 @@ impl Sampler {
                 %read,
                 reason = %fault,
                 "a read that ends the link is put off; its last value is held for the stale budget"
+            ),
+            Note::NotExact(subject, why) => warn!(
+                namespace = subject.namespace,
+                name = subject.name,
+                trigger = trigger(subject),
+                reason = shown(why),
+                "a count is not exact"
+            ),
+            Note::ExactAgain(subject) => info!(
+                namespace = subject.namespace,
+                name = subject.name,
+                trigger = trigger(subject),
+                "all counts are exact again"
             ),
             Note::Unseen(subject) => warn!(
                 namespace = subject.namespace,

@@ -99,6 +99,10 @@ pub enum Note {
     Active(Arc<Subject>, Verdict, Option<u64>),
     /// A subject is new whose work in flight is in no key.
     Unseen(Arc<Subject>),
+    /// What a subject is told is no more than a bound, for these reasons.
+    NotExact(Arc<Subject>, String),
+    /// What a subject is told has been exact again for a while.
+    ExactAgain(Arc<Subject>),
     /// A queue that a subject's pattern finds is left out, since this key of it may not be read.
     LeftOut(Arc<Subject>, Name),
     /// A read that ended the link twice alone, with this fault, is put off for longer and longer.
@@ -176,6 +180,7 @@ impl State {
         Remembered {
             triggers: self.subscriptions.count(),
             not_visible: self.subscriptions.unseen(),
+            not_exact: self.subscriptions.bounds(),
             questions: self.cache.count(),
             searches: self.searches.count(),
             queues_found: self.remembered.queues,

@@ -17,6 +17,7 @@ use crate::{layouts::Footprint, limits, time::Instant, trigger::Trigger};
 
 use super::{
     cache::ReadId,
+    exactness::Exactness,
     ids::Ids,
     news::Board,
     observation::{Held, Observation},
@@ -89,6 +90,8 @@ pub struct Subscription {
     pub held: Option<Held>,
     /// What the log says of its activations.
     pub told: Told,
+    /// Whether what it is told is exact.
+    pub exactness: Exactness,
     /// Where open streams look.
     pub board: Option<Arc<Board>>,
     waiters: Vec<Waiter>,
@@ -150,6 +153,7 @@ pub struct Subscriptions {
     /// Who uses each read, by its place.
     users: Vec<Ids>,
     unseen: usize,
+    bounds: usize,
 }
 
 /// The connection remembers as much as it may.
@@ -195,6 +199,7 @@ impl Subscriptions {
             peaks: None,
             held: None,
             told: Told::default(),
+            exactness: Exactness::default(),
             board: None,
             waiters: Vec::new(),
         });
@@ -246,10 +251,30 @@ impl Subscriptions {
         self.unseen
     }
 
+    /// How many there are that are told no more than a bound.
+    #[must_use]
+    pub fn bounds(&self) -> usize {
+        self.bounds
+    }
+
+    /// Does something with what is noted of whether a subscription is told what is exact.
+    pub fn note_exactness<T>(
+        &mut self,
+        id: SubscriptionId,
+        note: impl FnOnce(&mut Exactness) -> T,
+    ) -> T {
+        let exactness = &mut self.all[id].exactness;
+        self.bounds -= usize::from(exactness.is_bound());
+        let result = note(exactness);
+        self.bounds += usize::from(exactness.is_bound());
+        result
+    }
+
     /// Forgets a subscription and gives back its reads.
     pub fn remove(&mut self, id: SubscriptionId) -> Box<[ReadId]> {
         let gone = self.all.remove(id);
         self.unseen -= usize::from(gone.subject.trigger.invisible.is_some());
+        self.bounds -= usize::from(gone.exactness.is_bound());
         self.ids.remove(&gone.subject);
         for read in &gone.reads {
             self.users[*read].remove(id);

@@ -223,7 +223,8 @@ mod tests {
         assert_eq!(heard.whose, Whose::Queues(["a".into(), "b".into()].into()));
         assert_eq!(heard.station.alive[0].on(7), "x:7.up".into());
         assert_eq!(layout.blind_window(&arguments).as_secs(), 12);
-        let counts = plan.counts(&[&crate::layouts::Answer::Heard(2)]).unwrap();
+        let counts =
+            plan.counts(&[&crate::layouts::Answer::Heard { jobs: 2, nameless: 0 }]).unwrap();
         assert_eq!(counts.in_flight.get(), 6.0);
     }
 

@@ -239,6 +239,7 @@ pub(super) fn unproved(replies: &[Response]) -> Option<Fault> {
             | Fault::NotReady(_)
             | Fault::Credentials(_)
             | Fault::Listening(_)
+            | Fault::Looking { .. }
             | Fault::Unexpected(_)) => Some(other),
         },
         None => Some(Fault::Unexpected("no reply".to_owned())),

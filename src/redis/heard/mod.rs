@@ -118,13 +118,13 @@ impl Ears {
         };
         room.read_at = now;
         let tally = room.workers.tally(&heard.whose, now);
-        if let Ok(Tally { unattributed: 1.., .. }) = tally
+        if let Ok(Tally { nameless: 1.., .. }) = tally
             && !std::mem::replace(&mut room.told, true)
         {
             warn!(channel = %room.station.key, "workers do not name their queues, so what they run is counted for none");
         }
-        tally.map(|Tally { jobs, holds_for, .. }| Reply {
-            answer: Answer::Heard(jobs),
+        tally.map(|Tally { jobs, holds_for, nameless }| Reply {
+            answer: Answer::Heard { jobs, nameless },
             lasts: holds_for.map_or(Lasts::UntilAnnounced, Lasts::For),
         })
     }
@@ -243,7 +243,8 @@ impl RedisLink {
                 | Fault::Timeout
                 | Fault::NotReady(_)
                 | Fault::Credentials(_)
-                | Fault::Listening(_)) => Err(broken),
+                | Fault::Listening(_)
+                | Fault::Looking { .. }) => Err(broken),
             },
         }
     }

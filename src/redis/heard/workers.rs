@@ -39,7 +39,7 @@ pub(super) struct Tally {
     /// For how long that holds if nobody speaks; `None` for ever.
     pub(super) holds_for: Option<Duration>,
     /// Workers that do not say which queues they serve, where that is what counts.
-    pub(super) unattributed: usize,
+    pub(super) nameless: u64,
 }
 
 impl Workers {
@@ -106,10 +106,10 @@ impl Workers {
             return Err(Fault::Unexpected(why.clone()));
         }
         self.doubt = None;
-        let mut tally = Tally { jobs: 0, holds_for: None, unattributed: 0 };
+        let mut tally = Tally { jobs: 0, holds_for: None, nameless: 0 };
         for (name, worker) in &self.known {
             match whose.includes(name, worker.queues.as_deref()) {
-                None => tally.unattributed += 1,
+                None => tally.nameless += 1,
                 Some(false) => {}
                 Some(true) if worker.jobs == 0 => {}
                 Some(true) => {
@@ -233,8 +233,8 @@ mod tests {
         assert_eq!(jobs(&mut workers, &queues(&["emails"]), now), Some(2));
         assert_eq!(jobs(&mut workers, &queues(&["emails", "reports"]), now), Some(5));
         let tally = workers.tally(&queues(&["other"]), now).unwrap();
-        assert_eq!((tally.jobs, tally.unattributed), (0, 1));
-        assert_eq!(workers.tally(&pool("*"), now).unwrap().unattributed, 0);
+        assert_eq!((tally.jobs, tally.nameless), (0, 1));
+        assert_eq!(workers.tally(&pool("*"), now).unwrap().nameless, 0);
         assert!(workers.hear(serving("c", 7, &["other"]), now), "it now says whom it serves");
         assert_eq!(jobs(&mut workers, &queues(&["other"]), now), Some(7));
     }

@@ -4,6 +4,7 @@
 mod blind;
 mod bounds;
 mod calls;
+mod exactness;
 mod lasting;
 mod model;
 mod order;
