@@ -150,11 +150,11 @@ pub const ACTIVITY_WINDOW_MAX: Duration = Duration::from_hours(24);
 /// Members of a collection that are looked at one by one.
 pub const EACH_MEMBERS: usize = 1_000;
 /// Fields of a hash that are looked at one by one where their own values are what is asked for: each is
-/// fetched once and remembered, so that a look costs their names. HKEYS of so many takes Redis some 2 ms.
+/// fetched once and remembered, so that a look costs their names. HKEYS of so many takes Redis some 3 ms.
 pub const EACH_HASH_FIELDS: usize = 20_000;
-/// For how long a hash that is looked at for the first time is unknown while it takes more than one look.
-/// After that what was not looked at yet counts, which may be too many: as long as a value is held.
-pub const EACH_FIRST_LOOK: Duration = Duration::from_secs(30);
+/// For how long a hash is unknown while it takes more than one look. After that what was not looked at yet
+/// counts, which may be too many: as long as a value is held.
+pub const EACH_PATIENCE: Duration = Duration::from_secs(30);
 /// Fields whose values are fetched with one command, so that none takes Redis long.
 pub const EACH_FIELDS: usize = 16;
 /// Bytes of members' values that are fetched of one collection before the rest is left.
@@ -209,6 +209,8 @@ pub const HEARD_NAME_BYTES: usize = 2 * 1024;
 /// How long a worker is believed at least after it spoke, or three of its intervals if that is more:
 /// two heartbeats may be lost, or late on a busy machine.
 pub const HEARD_SILENCE: Duration = Duration::from_secs(10);
+/// The longest time for which a worker that fell silent is taken to run a job.
+pub const SILENCE_MAX: Duration = Duration::from_hours(24);
 /// The longest interval that a worker may announce; with a longer one a dead worker would count for
 /// a quarter of an hour and more.
 pub const HEARD_INTERVAL_MAX: Duration = Duration::from_mins(5);

@@ -194,12 +194,12 @@ impl Step {
     }
 
     /// The answers when there is no more time or room for the members that were not asked. A part of what
-    /// other keys say is no answer. Of values that are remembered the next look has fewer to ask: until all
-    /// of them were looked at once nothing is known, and after that what is new counts for every read.
+    /// other keys say is no answer. Of values that are remembered the next look has fewer to ask, so that
+    /// nothing is known until then; but where that has no end, what is new counts for every read.
     pub(super) fn part(self, each: &Each, known: &KnownFields) -> Result<Vec<Answer>, Fault> {
         match (self, &each.ask) {
             (Self::Members(_), _) => Err(Fault::Timeout),
-            (Self::Ask { members, seen }, Ask::Field) if known.is_looked_through(each) => {
+            (Self::Ask { members, seen }, Ask::Field) if known.is_endless(each) => {
                 Ok(seen.without(members.len() as u64))
             }
             (Self::Ask { members, seen }, Ask::Field) => {

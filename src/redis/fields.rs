@@ -39,17 +39,16 @@ struct Known {
 struct Looked {
     texts: Texts,
     bytes: usize,
-    /// When it was looked at first, and last.
-    since: Instant,
+    /// When it was looked at last.
     last: Instant,
-    /// Whether all of its fields were looked at once.
-    whole: bool,
+    /// When all of its fields were looked at last, or when that was tried first.
+    whole_at: Instant,
 }
 
 impl Looked {
     fn new(place: &Place, now: Instant) -> Self {
         let bytes = place_footprint(place);
-        Self { texts: HashMap::new(), bytes, since: now, last: now, whole: false }
+        Self { texts: HashMap::new(), bytes, last: now, whole_at: now }
     }
 }
 
@@ -121,16 +120,15 @@ impl KnownFields {
     /// Notes that all fields of a hash were looked at.
     pub(super) fn is_whole(&self, each: &Each) {
         if let Some(looked) = self.known().by_place.get_mut(&place(each)) {
-            looked.whole = true;
+            looked.whole_at = Instant::now();
         }
     }
 
-    /// Whether all fields of a hash were looked at once, or there was time enough to.
-    pub(super) fn is_looked_through(&self, each: &Each) -> bool {
+    /// Whether there was time enough to look at all fields of a hash since that was done last.
+    pub(super) fn is_endless(&self, each: &Each) -> bool {
         let known = self.known();
         let looked = known.by_place.get(&place(each));
-        looked
-            .is_some_and(|looked| looked.whole || looked.since.elapsed() >= limits::EACH_FIRST_LOOK)
+        looked.is_some_and(|looked| looked.whole_at.elapsed() >= limits::EACH_PATIENCE)
     }
 
     /// How many fields are remembered.
@@ -260,20 +258,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hash_is_looked_through_once_all_of_it_was_seen_or_time_is_over() {
-        let (each, other, known) = (hash("h"), hash("other"), KnownFields::default());
-        assert!(!known.is_looked_through(&each), "nobody has looked");
-        for each in [&each, &other] {
-            assert_eq!(look_up(&known, each, vec![b"a".to_vec()]), (vec![b"a".to_vec()], 0));
-        }
-        assert!(!known.is_looked_through(&each));
+    async fn a_hash_is_endless_that_was_not_looked_at_as_a_whole_for_long() {
+        let (each, known) = (hash("h"), KnownFields::default());
+        assert!(!known.is_endless(&each), "nobody has looked");
+        let look = || assert_eq!(look_up(&known, &each, vec![b"a".to_vec()]).0.len(), 1);
+        look();
+        tokio::time::advance(limits::EACH_PATIENCE - Duration::from_secs(1)).await;
+        look();
+        assert!(!known.is_endless(&each));
         known.is_whole(&each);
-        assert!(known.is_looked_through(&each) && !known.is_looked_through(&other));
-        tokio::time::advance(limits::EACH_FIRST_LOOK).await;
-        assert!(known.is_looked_through(&other));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!known.is_endless(&each));
+        tokio::time::advance(limits::EACH_PATIENCE).await;
+        assert!(known.is_endless(&each));
         // What is gone begins anew.
         assert_eq!(look_up(&known, &each, vec![]), (vec![], 0));
-        assert!(!known.is_looked_through(&each));
+        assert!(!known.is_endless(&each));
     }
 
     #[test]

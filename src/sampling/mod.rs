@@ -231,7 +231,7 @@ impl Sampler {
                 namespace = subject.namespace,
                 name = subject.name,
                 trigger = trigger(subject),
-                reason = shown(why),
+                reason = why,
                 "a count is not exact"
             ),
             Note::ExactAgain(subject) => info!(

@@ -86,9 +86,8 @@ pub enum Fault {
     /// nobody knows who has not spoken.
     #[error("workers are listened to for {0:?} before their silence means anything")]
     Listening(Duration),
-    /// Members are looked at for the first time, and it takes more than one look: a part of them is no
-    /// count.
-    #[error("{seen} of {of} members were looked at so far, and nothing is told before all are")]
+    /// Members are looked at one by one, and it takes more than one look: a part of them is no count.
+    #[error("there are many members to look at, and nothing is told before all of them were seen")]
     Looking {
         /// How many were looked at.
         seen: u64,
