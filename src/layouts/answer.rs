@@ -53,6 +53,8 @@ pub enum Answer {
         jobs: u64,
         /// How many workers do not name their queues, where those are what counts: theirs are not in it.
         nameless: u64,
+        /// How many workers are silent and are taken to run something: that is in it.
+        silent: u64,
     },
 }
 

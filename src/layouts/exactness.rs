@@ -47,6 +47,8 @@ pub enum Doubt {
     Uncounted(Name),
     /// Pending entries are not looked at, and none of them counts as idle.
     NotIdle(Name, u64),
+    /// Workers are silent, and are taken to run something.
+    Silent(Name, u64),
     /// Workers do not name their queues, and what they run counts for none.
     Nameless(Name, u64),
 }
@@ -58,7 +60,7 @@ impl Answer {
         match self {
             Self::Each { beyond, unsure, .. } => *beyond == 0 && *unsure == 0,
             Self::Idle { beyond, .. } => *beyond == 0,
-            Self::Heard { nameless, .. } => *nameless == 0,
+            Self::Heard { nameless, silent, .. } => *nameless == 0 && *silent == 0,
             Self::Group(group) => matches!(group.waiting, Waiting::Exact(_)),
             Self::Missing
             | Self::Size(_)
@@ -89,8 +91,11 @@ impl Answer {
             (Part::GroupIdle, Self::Idle { beyond: beyond @ 1.., .. }) => {
                 vec![(Bias::Low, Doubt::NotIdle(key(), *beyond))]
             }
-            (Part::Heard, Self::Heard { nameless: nameless @ 1.., .. }) => {
-                vec![(Bias::Low, Doubt::Nameless(key(), *nameless))]
+            (Part::Heard, Self::Heard { nameless, silent, .. }) => {
+                let silent = (*silent > 0).then(|| (Bias::High, Doubt::Silent(key(), *silent)));
+                let nameless =
+                    (*nameless > 0).then(|| (Bias::Low, Doubt::Nameless(key(), *nameless)));
+                silent.into_iter().chain(nameless).collect()
             }
             _ => vec![],
         }
@@ -216,6 +221,9 @@ impl fmt::Display for Doubt {
                 f,
                 "{entries} pending entries of `{key}` are not looked at, and none of them counts as idle"
             ),
+            Self::Silent(key, workers) => {
+                write!(f, "{workers} workers on `{key}` are silent, and are taken to run something")
+            }
             Self::Nameless(key, workers) => write!(
                 f,
                 "{workers} workers on `{key}` do not name their queues, and what they run counts for none"

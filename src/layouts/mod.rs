@@ -46,7 +46,7 @@ pub use exactness::{Bias, Doubt, Inexact};
 pub use expression::{Expression, Weight};
 pub use footprint::{Footprint, share_of};
 pub use glob::{Glob, GlobError};
-pub use heard::{Channel, Heard, Station, Whose};
+pub use heard::{Channel, Heard, Roll, Silence, Station, Whose};
 pub use parameter::{Argument, Arguments, Parameter, ParameterKind, Pattern, words};
 pub use plan::{Beyond, MissingGroup, Part, Plan, States, Term};
 pub use reach::Reach;
@@ -132,7 +132,7 @@ impl Layout {
 
     /// What of the work of a trigger with these arguments is in no key, and what to do about it.
     #[must_use]
-    pub fn invisible(&self, arguments: &Arguments) -> Option<&str> {
+    pub fn invisible(&self, arguments: &Arguments) -> Option<String> {
         self.definition.invisible(arguments)
     }
 

@@ -135,7 +135,7 @@ impl<'a> Parser<'a> {
             stale_for: stale_for?,
             activity_window: activity_window?,
             blind_window: layout.blind_window(&arguments),
-            invisible: layout.invisible(&arguments).map(str::to_owned),
+            invisible: layout.invisible(&arguments),
             search,
             family,
         })

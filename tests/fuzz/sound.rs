@@ -75,7 +75,7 @@ fn some(read: &Read, number: u64) -> Answer {
         Read::Flag { .. } => Answer::Flag(number == 7),
         Read::Each(_) => Answer::Each { counted: number.min(3), examined: 3, beyond: 0, unsure: 0 },
         Read::Idle { .. } => Answer::Idle { entries: number.min(3), busy: true, beyond: 0 },
-        Read::Heard(_) => Answer::Heard { jobs: number, nameless: 0 },
+        Read::Heard(_) => Answer::Heard { jobs: number, nameless: 0, silent: 0 },
     }
 }
 
