@@ -290,7 +290,10 @@ mod tests {
         let answer = Answer::Group(Group { waiting: Waiting::AtMost(7), pending: 2 });
         let bound = "in flight is an upper bound: what the group of `s` has still to be given is \
                      not counted further";
-        assert_eq!(told(group(Part::GroupWaiting(missing)), &[answer.clone()]), [bound]);
+        assert_eq!(
+            told(group(Part::GroupWaiting(missing)), std::slice::from_ref(&answer)),
+            [bound]
+        );
         assert_eq!(told(group(Part::GroupPending(missing)), &[answer]), [] as [String; 0]);
     }
 

@@ -4,20 +4,20 @@
 //! It is apart from the other follow-ups because it takes many commands to a step, remembers what it
 //! read of values that never change, and answers all reads that look at the same members.
 
+mod commands;
+
 use std::sync::Arc;
 
-use deadpool_redis::redis::{self, Cmd};
+use deadpool_redis::redis::Cmd;
 
 use crate::{
-    layouts::{Answer, Around, Ask, Collection, Each, Name},
+    layouts::{Answer, Ask, Collection, Each},
     limits,
     sampling::Fault,
 };
 
 use super::{decode, error::fault, fields::KnownFields, values::Tally, wire::Response};
-
-/// Bytes of a string that are looked at.
-const TEXT_BYTES: usize = 64 * 1024;
+use commands::{command, fields_of, of_member, ranged};
 
 /// How far one question is.
 #[derive(Debug)]
@@ -243,43 +243,6 @@ fn per_command(ask: &Ask) -> usize {
     }
 }
 
-fn of_member(ask: &Ask, filtered: bool, member: &[u8]) -> Option<Cmd> {
-    let of = |name, around: &Around| command(name, &around.key(member));
-    Some(match ask {
-        Ask::Exists(around) => of("EXISTS", around),
-        Ask::Length(around) => of("LLEN", around),
-        Ask::Values(around) if filtered => of("HVALS", around),
-        Ask::Values(around) => of("HLEN", around),
-        Ask::Text(around) if filtered => {
-            let mut command = of("GETRANGE", around);
-            command.arg(0).arg(TEXT_BYTES);
-            command
-        }
-        Ask::Text(around) => of("EXISTS", around),
-        Ask::Field => return None,
-    })
-}
-
-fn command(name: &str, key: &Name) -> Cmd {
-    let mut command = redis::cmd(name);
-    command.arg(key.as_bytes());
-    command
-}
-
-fn ranged(name: &str, key: &Name, last: usize) -> Cmd {
-    let mut command = command(name, key);
-    command.arg(0).arg(last);
-    command
-}
-
-fn fields_of(hash: &Name, fields: &[Vec<u8>]) -> Cmd {
-    let mut command = command("HMGET", hash);
-    for field in fields {
-        command.arg(field.as_slice());
-    }
-    command
-}
-
 pub(super) fn few() -> Fault {
     Fault::Unexpected("too few replies".to_owned())
 }
@@ -289,7 +252,7 @@ mod tests {
     use deadpool_redis::redis::Value;
 
     use super::*;
-    use crate::layouts::Filter;
+    use crate::layouts::{Around, Filter, Name};
 
     fn unacked(queue: &str) -> Arc<Each> {
         let only_if = Some(("/1".to_owned(), String::new()));

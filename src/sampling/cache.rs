@@ -5,6 +5,7 @@
 //! a successful reply never clears the mark. Then no order of replies and announcements can lose a
 //! change. The cache does not know who wants a read, or when it is due.
 
+mod pace;
 mod suspicion;
 
 use std::{collections::HashMap, time::Duration};
@@ -105,27 +106,6 @@ impl Slot {
         self.holds() && self.fault.is_none() && is_young
     }
 
-    /// The shortest time between two reads of it: so that all members of one collection that are looked at
-    /// in a second are no more than those of a small one.
-    #[must_use]
-    pub fn pace(&self) -> Duration {
-        let members = match self.known.as_ref().map(|known| &known.answer) {
-            Some(Answer::Each { examined, .. }) => *examined,
-            Some(_) | None => 0,
-        };
-        let times = members.div_ceil(limits::EACH_MEMBERS as u64).max(1);
-        limits::REFRESH_FLOOR * u32::try_from(times).unwrap_or(u32::MAX)
-    }
-
-    /// Until when it is not to be sent anew although it may have changed, if it has many members.
-    #[must_use]
-    pub fn rests_until(&self, now: Instant) -> Option<Instant> {
-        let pace = self.pace();
-        let until = self.asked_at? + pace;
-        (pace > limits::REFRESH_FLOOR && !self.is_fresh(now) && now < until).then_some(until)
-    }
-
-    /// Why it is to be sent now.
     fn cause(&self, now: Instant) -> ReadCause {
         let Some(known) = &self.known else { return ReadCause::First };
         match known.lasts {

@@ -99,9 +99,8 @@ pub enum Note {
     Active(Arc<Subject>, Verdict, Option<u64>),
     /// A subject is new whose work in flight is in no key.
     Unseen(Arc<Subject>),
-    /// What a subject is told is no more than a bound, for these reasons.
+    /// What a subject is told is a bound, for these reasons; or has been exact again for a while.
     NotExact(Arc<Subject>, String),
-    /// What a subject is told has been exact again for a while.
     ExactAgain(Arc<Subject>),
     /// A queue that a subject's pattern finds is left out, since this key of it may not be read.
     LeftOut(Arc<Subject>, Name),

@@ -113,17 +113,7 @@ impl PerLink {
         r.register("redis_up", "Whether the link to Redis is up", m.up.clone());
         r.register("redis_tracking", "Whether Redis announces changes", m.tracking.clone());
         m.register_replica(r);
-        r.register("triggers", "Triggers that are remembered", m.triggers.clone());
-        r.register(
-            "triggers_not_visible",
-            "Remembered triggers whose work in flight is in no key",
-            m.not_visible.clone(),
-        );
-        r.register(
-            "triggers_not_exact",
-            "Remembered triggers of which a count is known to be no more than a bound",
-            m.not_exact.clone(),
-        );
+        m.register_triggers(r);
         r.register("questions", "Distinct questions of all those triggers", m.questions.clone());
         r.register("redis_scans", "Steps of searches for queues", m.scans.clone());
         r.register("searches", "Patterns of keys that are looked for", m.searches.clone());
@@ -134,6 +124,20 @@ impl PerLink {
             m.leaving_out.clone(),
         );
         m
+    }
+
+    fn register_triggers(&self, r: &mut Registry) {
+        r.register("triggers", "Triggers that are remembered", self.triggers.clone());
+        r.register(
+            "triggers_not_visible",
+            "Remembered triggers whose work in flight is in no key",
+            self.not_visible.clone(),
+        );
+        r.register(
+            "triggers_not_exact",
+            "Remembered triggers of which a count is known to be no more than a bound",
+            self.not_exact.clone(),
+        );
     }
 
     fn register_replica(&self, r: &mut Registry) {

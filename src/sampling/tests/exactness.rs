@@ -49,13 +49,13 @@ async fn triggers_of_which_a_count_is_no_more_than_a_bound_are_counted() {
 
 #[tokio::test(start_paused = true)]
 async fn many_members_are_looked_at_less_often_and_a_small_collection_as_ever() {
-    for (members, most) in [(900, 90), (9_000, 10)] {
+    for (members, most) in [(900_u32, 90), (9_000, 10)] {
         let world = World::tracked().await;
         let subject = celery("q");
-        let set = |turn: u64| {
+        let set = |turn: u32| {
             world.redis.write(|keys| {
-                keys.set("q", Answer::Size(turn));
-                keys.set("unacked", found(members + turn, 0, 0));
+                keys.set("q", Answer::Size(turn.into()));
+                keys.set("unacked", found((members + turn).into(), 0, 0));
             });
         };
         set(0);
@@ -71,7 +71,7 @@ async fn many_members_are_looked_at_less_often_and_a_small_collection_as_ever() 
         assert!(looks <= most, "{looks} looks at {members} members in a second");
         assert!(looks * 2 >= most, "{looks} looks at {members} members in a second");
         // The last change is told, whatever was put off.
-        let last = Some((500 + members + 500) as f64);
+        let last = Some(f64::from(500 + members + 500));
         told(&mut watch, 3_000, |seen| fresh(seen) == last).await;
     }
 }
