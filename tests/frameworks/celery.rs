@@ -186,8 +186,13 @@ fn celery_workers_whose_loop_is_held_up_by_a_task_are_counted_while_they_say_not
     let mut stage = Stage::new("celery 5.7.0, gevent with a task that computes");
     let deaf = "layout=celery queue=q running=heartbeats pool=held@*";
     let held = "layout=celery queue=q running=heartbeats pool=held@* silentFor=1h";
-    stage.run("python celery_app.py q 1 computing");
     let first = stage.work(&worker("-Q q -P gevent -c 4 -n held@%h"));
+    // A worker that is held up from its first moment on is not listed yet.
+    patiently("the worker to be listed", || {
+        let listed: u64 = stage.redis.ask("SCARD _kombu.binding.celery.pidbox");
+        if listed == 1 { Ok(()) } else { Err(listed) }
+    });
+    stage.run("python celery_app.py q 1 computing");
     stage.began(1);
     // It is in no key, and its worker looks gone, which is what the trigger tells.
     stage.is("running, by heartbeats alone", deaf, counts(0, 0, 0));
