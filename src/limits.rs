@@ -171,6 +171,12 @@ pub const ACTIVITY_WINDOW_MAX: Duration = Duration::from_hours(24);
 
 /// Members of a collection that are looked at one by one.
 pub const EACH_MEMBERS: usize = 1_000;
+/// Fields of a hash that are looked at one by one where their own values are what is asked for: each is
+/// fetched once and remembered, so that a look costs their names. HKEYS of so many takes Redis some 3 ms.
+pub const EACH_HASH_FIELDS: usize = 20_000;
+/// For how long a hash is unknown while it takes more than one look. After that what was not looked at yet
+/// counts, which may be too many: as long as a value is held.
+pub const EACH_PATIENCE: Duration = Duration::from_secs(30);
 /// Fields whose values are fetched with one command, so that none takes Redis long.
 pub const EACH_FIELDS: usize = 16;
 /// Bytes of members' values that are fetched of one collection before the rest is left.
@@ -183,13 +189,18 @@ pub const EACH_ROUND_MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes that a member is taken to have before any of its collection was fetched: four of one
 /// collection are asked at first, and one of each where there are many.
 pub const EACH_UNSEEN_BYTES: u64 = EACH_ROUND_BYTES / 4;
-/// Bytes of a text that is remembered of a field, and of the field's own name: with
-/// [`REMEMBERED_FIELDS`] that is 40 MB at the very most.
+/// Bytes of a text that is remembered of a field, and of the field's own name.
 pub const FIELD_TEXT_BYTES: usize = 1024;
 /// Words that one parameter may list.
 pub const WORDS: usize = 64;
-/// Values of fields that one connection remembers between reads.
-pub const REMEMBERED_FIELDS: usize = 20_000;
+/// Bytes that one connection remembers of fields between reads, those of all hashes together, and those of
+/// one of them: [`EACH_HASH_FIELDS`] of Celery's come to 4 MB.
+pub const REMEMBERED_FIELD_BYTES: (usize, usize) = (40 * 1024 * 1024, 10 * 1024 * 1024);
+/// What a field that is remembered counts for in addition to its name and text: its place in a table, and
+/// two allocations.
+pub const FIELD_OVERHEAD_BYTES: usize = 160;
+/// How long a trigger has to be exact before the log says that it is again.
+pub const EXACT_AGAIN: Duration = Duration::from_mins(1);
 /// Bytes of a string key that are looked at; a number needs fewer.
 pub const NUMBER_BYTES: usize = 64;
 /// Entries after a group's last delivered id that are counted one by one.
@@ -225,6 +236,8 @@ pub const HEARD_NAME_BYTES: usize = 2 * 1024;
 /// How long a worker is believed at least after it spoke, or three of its intervals if that is more:
 /// two heartbeats may be lost, or late on a busy machine.
 pub const HEARD_SILENCE: Duration = Duration::from_secs(10);
+/// The longest time for which a worker that fell silent is taken to run a job.
+pub const SILENCE_MAX: Duration = Duration::from_hours(24);
 /// The longest interval that a worker may announce; with a longer one a dead worker would count for
 /// a quarter of an hour and more.
 pub const HEARD_INTERVAL_MAX: Duration = Duration::from_mins(5);

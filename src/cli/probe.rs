@@ -13,7 +13,7 @@ use crate::{
     cli::nearby::{self, Nearby, Place},
     config::Config,
     hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas},
-    layouts::{Answer, Expression, Group, Part, Plan, Term, Waiting},
+    layouts::{Answer, Expression, Group, Inexact, Part, Plan, Term, Waiting},
     limits,
     redis::{Exchange, Identity, RedisSource, SourceLink},
     sampling::{Changes, Fault, Flow, FlowRead, Link, Reply, Source},
@@ -134,6 +134,10 @@ async fn read(
             Err(Fault::Listening(listening)) => Some(*listening),
             Ok(_) | Err(_) => None,
         });
+        let is_looking = replies.iter().any(|reply| matches!(reply, Err(Fault::Looking { .. })));
+        if is_looking && since.elapsed() < limits::PROBE_SEARCH {
+            continue;
+        }
         match listening {
             // Nothing can be known any sooner, so that Redis is left alone until then.
             Some(listening) if std::mem::take(&mut first) => sleep(listening).await,
@@ -169,6 +173,9 @@ impl Probe {
         }
         if let Some(hint) = &trigger.hint {
             writeln!(text, "note       {hint}")?;
+        }
+        for inexact in self.inexact() {
+            writeln!(text, "not exact  {inexact}")?;
         }
         for line in self.findings.iter().flat_map(Findings::lines) {
             writeln!(text, "{line}")?;
@@ -215,6 +222,7 @@ impl Probe {
             "activation": trigger.activation.get(),
             "notVisible": trigger.invisible,
             "hint": trigger.hint.as_ref().map(ToString::to_string),
+            "notExact": self.inexact().iter().map(ToString::to_string).collect::<Vec<_>>(),
             "queuesFound": self.findings.as_ref().map(Findings::names),
             "leftOut": self.findings.as_ref().and_then(Findings::left_out),
             "noKey": self.nearby.as_ref().map(Nearby::missing),
@@ -234,6 +242,11 @@ impl Probe {
                 "hpa": self.hpa_wants(),
             },
         })
+    }
+
+    /// Why the counts are no more than bounds, if they are.
+    fn inexact(&self) -> Vec<Inexact> {
+        self.trigger.plan.inexact(&self.answers.iter().collect::<Vec<_>>())
     }
 
     fn states(&self) -> Vec<(&'static str, &[Expression<Term>], f64)> {

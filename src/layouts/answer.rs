@@ -3,8 +3,6 @@
 //!
 //! It is apart from the Redis side, which makes answers, and from the counting, which weighs them.
 
-use crate::limits;
-
 use super::read::Name;
 
 /// What Redis said to one [`Read`](super::read::Read).
@@ -28,6 +26,8 @@ pub enum Answer {
         entries: u64,
         /// Whether the group has anything to give or pending: only then can there come to be others.
         busy: bool,
+        /// How many more are pending that were not looked at.
+        beyond: u64,
     },
     /// The stream exists and has no such group; it holds this many entries.
     MissingGroup {
@@ -44,9 +44,18 @@ pub enum Answer {
         examined: u64,
         /// How many more members there are.
         beyond: u64,
+        /// How many of what counts tell nobody whether they belong, so that they count for everybody.
+        unsure: u64,
     },
-    /// How many jobs workers say that they have begun.
-    Heard(u64),
+    /// What workers say.
+    Heard {
+        /// How many jobs they have begun.
+        jobs: u64,
+        /// How many workers do not name their queues, where those are what counts: theirs are not in it.
+        nameless: u64,
+        /// How many workers are silent and are taken to run something: that is in it.
+        silent: u64,
+    },
 }
 
 impl Answer {
@@ -60,7 +69,7 @@ impl Answer {
             Self::Group(group) => group.waiting.entries() == 0 && group.pending == 0,
             Self::Each { counted, beyond, .. } => *counted == 0 && *beyond == 0,
             Self::Number(number) => *number == 0.0,
-            Self::Heard(jobs) => *jobs == 0,
+            Self::Heard { jobs, .. } => *jobs == 0,
             Self::Idle { busy, .. } => !busy,
             Self::Size(_) | Self::MissingGroup { .. } | Self::NotANumber | Self::WrongType(_) => {
                 false
@@ -76,7 +85,7 @@ impl Answer {
         match self {
             Self::Missing | Self::Flag(_) => false,
             Self::Each { counted, .. } => *counted > 0,
-            Self::Heard(jobs) => *jobs > 0,
+            Self::Heard { jobs, .. } => *jobs > 0,
             Self::Size(members) => *members > 0,
             Self::Number(_)
             | Self::NotANumber
@@ -104,7 +113,7 @@ impl Answer {
             | Self::NotANumber
             | Self::WrongType(_)
             | Self::Flag(_)
-            | Self::Heard(_) => false,
+            | Self::Heard { .. } => false,
         }
     }
 }
@@ -159,12 +168,14 @@ pub enum Misfit {
         key: Name,
     },
     /// There are too many members to look at each, and nothing can be said without.
-    #[error("key `{key}` has {members} members, at most {} are looked at", limits::EACH_MEMBERS)]
+    #[error("key `{key}` has {members} members, at most {most} are looked at")]
     TooMany {
         /// The key.
         key: Name,
         /// Its members.
         members: u64,
+        /// How many may be.
+        most: usize,
     },
     /// More queues match than one trigger may count, and a part of the sum is no sum.
     #[error("more than {most} queues or keys match `{pattern}`; name a narrower pattern")]

@@ -270,7 +270,7 @@ impl Definition {
         let pauses = self.paused.iter().flat_map(Pause::uses);
         let whens = self.invisible.iter().flat_map(|invisible| uses_of_when(&invisible.when));
         let unless = self.invisible.iter().filter_map(|invisible| invisible.unless.clone());
-        let unless = unless.map(|parameter| Use { parameter, as_a: Role::Text });
+        let unless = unless.map(|parameter| Use { parameter, as_a: Role::Any });
         let requires = self.requires.iter().flat_map(|requirement| {
             let named = requirement.with.iter().chain([&requirement.parameter]).cloned();
             let named = named.map(|parameter| Use { parameter, as_a: Role::Any });
@@ -401,12 +401,16 @@ impl Definition {
     }
 
     /// What of this trigger's work nobody can see.
-    pub(super) fn invisible(&self, arguments: &Arguments) -> Option<&str> {
+    pub(super) fn invisible(&self, arguments: &Arguments) -> Option<String> {
         let holds = |invisible: &&Invisible| {
-            let is_given = |name: &String| !arguments.values(name).is_empty();
+            let is_given = |name: &String| {
+                !arguments.values(name).is_empty() || arguments.duration(name).is_some()
+            };
             invisible.when.iter().all(|(name, word)| arguments.choice(name) == Some(word))
                 && !invisible.unless.as_ref().is_some_and(is_given)
         };
-        self.invisible.iter().find(holds).map(|invisible| invisible.doc.as_str())
+        let docs: Vec<&str> =
+            self.invisible.iter().filter(holds).map(|invisible| invisible.doc.as_str()).collect();
+        (!docs.is_empty()).then(|| docs.join(" "))
     }
 }

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use crate::limits;
+
 use super::{allowed::Allowed, glob::Glob, read::Name};
 
 /// One question for each member of a collection.
@@ -35,6 +37,15 @@ impl Each {
         };
         is_same_place
             && (&self.of, self.collection, &self.ask) == (&other.of, other.collection, &other.ask)
+    }
+
+    /// How many members are looked at one by one: more where their values are remembered.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        match self.ask {
+            Ask::Field => limits::EACH_HASH_FIELDS,
+            Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => limits::EACH_MEMBERS,
+        }
     }
 
     /// What stands around a member in the key that is read for it; `None` if no other key is.

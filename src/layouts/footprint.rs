@@ -16,7 +16,7 @@ use super::{
     each::{Around, Ask, Each, Filter, Matching, Wanted},
     expression::{Expression, Weight},
     glob::Glob,
-    heard::{Channel, Heard, Station, Whose},
+    heard::{Channel, Heard, Roll, Silence, Station, Whose},
     parameter::{Argument, Pattern},
     plan::{Plan, States, Term},
     read::{Name, Read, Test},
@@ -196,10 +196,17 @@ impl Footprint for Channel {
 
 impl Footprint for Station {
     fn footprint(&self) -> usize {
-        let Self { key, alive, gone, body, worker, jobs, every, queues, interval: _ } = self;
+        let Self { key, alive, gone, body, worker, jobs, every, queues, interval: _, silence } =
+            self;
         let channels = key.footprint() + alive.footprint() + gone.footprint();
         let pointers = [worker, jobs, every].map(Footprint::footprint).iter().sum::<usize>();
-        channels + pointers + body.footprint() + queues.footprint()
+        let silence = silence.as_ref().map_or(0, |Silence { at_most: _, slots, roll }| {
+            let of_roll = |Roll { of, around }: &Roll| {
+                of.footprint() + around.before.footprint() + around.after.footprint()
+            };
+            slots.footprint() + roll.as_ref().map_or(0, of_roll)
+        });
+        channels + pointers + body.footprint() + queues.footprint() + silence
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{glob::Glob, read::Name};
+use super::{each::Around, glob::Glob, read::Name};
 
 /// How many jobs the workers of one pool, or of some queues, say that they have begun.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -64,6 +64,39 @@ pub struct Station {
     pub queues: Box<[String]>,
     /// How often workers are expected to speak.
     pub interval: Duration,
+    /// What the silence of a worker means that said no farewell; without it that it is gone.
+    pub silence: Option<Silence>,
+}
+
+/// Workers that may say nothing while they run a job.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Silence {
+    /// For how long one is taken to run something.
+    pub at_most: Duration,
+    /// The JSON pointers to how many jobs it runs at once: the first that is there. Without one it runs one.
+    pub slots: Box<[String]>,
+    /// Where workers are listed that have not ended in their own way, also those that nobody has heard.
+    pub roll: Option<Roll>,
+}
+
+/// A set whose members name workers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Roll {
+    /// The set.
+    pub of: Name,
+    /// What stands around the name of a worker in a member.
+    pub around: Around,
+}
+
+impl Roll {
+    /// The worker that a member names, if it is of the form.
+    #[must_use]
+    pub fn worker(&self, member: &[u8]) -> Option<String> {
+        let Around { before, after } = &self.around;
+        let name = member.strip_prefix(before.as_bytes())?.strip_suffix(after.as_bytes())?;
+        let name = std::str::from_utf8(name).ok()?;
+        (!name.is_empty()).then(|| name.to_owned())
+    }
 }
 
 /// The name of a channel: these pieces, with the number of the database between them. Pub/Sub knows
@@ -82,6 +115,12 @@ impl Channel {
 }
 
 impl Station {
+    /// The set that is read beside its channels.
+    #[must_use]
+    pub fn roll(&self) -> Option<&Roll> {
+        self.silence.as_ref()?.roll.as_ref()
+    }
+
     /// The names of all its channels on this database.
     pub fn channels(&self, database: u32) -> impl Iterator<Item = Name> {
         self.alive.iter().chain(&self.gone).map(move |channel| channel.on(database))
@@ -126,5 +165,18 @@ mod tests {
         assert_eq!(channel.on(12), "app:/12.events".into());
         assert_eq!(channel.to_string(), "app:/{database}.events");
         assert_eq!(Channel(["events".into()].into()).on(3), "events".into());
+    }
+
+    #[test]
+    fn a_member_of_a_roll_names_a_worker_or_none() {
+        let around = Around { before: "\x06\x16".into(), after: ".pidbox".into() };
+        let roll = Roll { of: "roll".into(), around };
+        let named = |member: &[u8]| roll.worker(member);
+        assert_eq!(named(b"\x06\x16emails@a.pidbox"), Some("emails@a".to_owned()));
+        for member in
+            [&b"\x06\x16.pidbox"[..], b"emails@a.pidbox", b"\x06\x16a", b"\x06\x16\xff.pidbox"]
+        {
+            assert_eq!(named(member), None, "{}", member.escape_ascii());
+        }
     }
 }

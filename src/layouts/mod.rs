@@ -17,6 +17,7 @@ mod answer;
 mod count;
 mod definition;
 mod each;
+mod exactness;
 mod expression;
 mod flaw;
 mod footprint;
@@ -42,10 +43,11 @@ pub use answer::{Answer, Group, Misfit, Waiting};
 pub use count::{Count, Counts};
 pub use definition::DefinitionError;
 pub use each::{Around, Ask, Collection, Each, Filter, Matching, Wanted};
+pub use exactness::{Bias, Doubt, Inexact};
 pub use expression::{Expression, Weight};
 pub use footprint::{Footprint, share_of};
 pub use glob::{Glob, GlobError};
-pub use heard::{Channel, Heard, Station, Whose};
+pub use heard::{Channel, Heard, Roll, Silence, Station, Whose};
 pub use parameter::{Argument, Arguments, Parameter, ParameterKind, Pattern, words};
 pub use plan::{Beyond, MissingGroup, Part, Plan, States, Term};
 pub use reach::Reach;
@@ -138,7 +140,7 @@ impl Layout {
 
     /// What of the work of a trigger with these arguments is in no key, and what to do about it.
     #[must_use]
-    pub fn invisible(&self, arguments: &Arguments) -> Option<&str> {
+    pub fn invisible(&self, arguments: &Arguments) -> Option<String> {
         self.definition.invisible(arguments)
     }
 

@@ -209,22 +209,19 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
             Part::GroupWaiting(MissingGroup::Unknown) | Part::GroupPending(MissingGroup::Unknown),
             Answer::MissingGroup { .. },
         ) => Err(missing_group(read)),
-        (Part::Each(rest), Answer::Each { counted, examined, beyond }) => {
+        (Part::Each(rest), Answer::Each { counted, examined, beyond, .. }) => {
             let counted = Count::from(*counted);
             match rest {
                 Beyond::Count => Ok(counted + Count::from(*beyond)),
                 Beyond::Skip => Ok(counted),
                 Beyond::Unknown if *beyond == 0 => Ok(counted),
-                Beyond::Unknown => Err(Misfit::TooMany {
-                    key: read.keys()[0].clone(),
-                    members: examined.saturating_add(*beyond),
-                }),
+                Beyond::Unknown => Err(too_many(read, examined.saturating_add(*beyond))),
             }
         }
         (Part::GroupIdle, Answer::Idle { entries, .. }) => Ok(Count::from(*entries)),
         // A group that is not there was given nothing.
         (Part::GroupIdle, Answer::MissingGroup { .. }) => Ok(Count::ZERO),
-        (Part::Heard, Answer::Heard(jobs)) => Ok(Count::from(*jobs)),
+        (Part::Heard, Answer::Heard { jobs, .. }) => Ok(Count::from(*jobs)),
         // Answers to another read than the part's own, which nothing mixes up.
         (
             _,
@@ -235,7 +232,7 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
             | Answer::Idle { .. }
             | Answer::Flag(_)
             | Answer::Each { .. }
-            | Answer::Heard(_),
+            | Answer::Heard { .. },
         ) => Err(wrong_type("of another read", expected(read))),
     }
 }
@@ -252,6 +249,18 @@ fn expected(read: &Read) -> &'static str {
         Read::Flag { test: Test::Value(_), .. } => "a string",
         Read::Heard(_) => "what workers say",
     }
+}
+
+fn too_many(read: &Read, members: u64) -> Misfit {
+    let most = match read {
+        Read::Each(each) => each.most(),
+        Read::Size { .. }
+        | Read::Group { .. }
+        | Read::Idle { .. }
+        | Read::Flag { .. }
+        | Read::Heard(_) => 0,
+    };
+    Misfit::TooMany { key: read.keys()[0].clone(), members, most }
 }
 
 fn not_a_number(read: &Read) -> Misfit {

@@ -51,6 +51,7 @@ impl Reach {
         match read {
             Read::Heard(heard) => {
                 self.channels.extend(heard.station.channels(database).map(|name| whole(&name)));
+                self.keys.extend(heard.station.roll().map(|roll| whole(&roll.of)));
             }
             Read::Each(each) => {
                 self.keys.insert(whole(&each.of));

@@ -182,7 +182,9 @@ impl Read {
     pub fn touches(&self, database: Option<u32>) -> Vec<Name> {
         match self {
             Self::Heard(heard) => {
-                database.into_iter().flat_map(|number| heard.station.channels(number)).collect()
+                let station = &heard.station;
+                let channels = database.into_iter().flat_map(|number| station.channels(number));
+                channels.chain(station.roll().map(|roll| roll.of.clone())).collect()
             }
             Self::Size { .. }
             | Self::Group { .. }

@@ -4,20 +4,20 @@
 //! It is apart from the other follow-ups because it takes many commands to a step, remembers what it
 //! read of values that never change, and answers all reads that look at the same members.
 
+mod commands;
+
 use std::sync::Arc;
 
-use deadpool_redis::redis::{self, Cmd};
+use deadpool_redis::redis::Cmd;
 
 use crate::{
-    layouts::{Answer, Around, Ask, Collection, Each, Name},
+    layouts::{Answer, Ask, Collection, Each},
     limits,
     sampling::Fault,
 };
 
 use super::{decode, error::fault, fields::KnownFields, values::Tally, wire::Response};
-
-/// Bytes of a string that are looked at.
-const TEXT_BYTES: usize = 64 * 1024;
+use commands::{command, fields_of, of_member, ranged};
 
 /// How far one question is.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(super) enum Step {
 pub(super) struct Seen {
     /// Members that count, of those that need not be asked any more: for each read.
     counted: Vec<u64>,
+    /// Those of them that count for every read, since nobody can say whose they are.
+    unsure: u64,
     /// Members that are looked at.
     examined: u64,
     /// Members that are not.
@@ -49,9 +51,16 @@ impl Seen {
     }
 
     fn answers(self) -> Vec<Answer> {
-        let Self { counted, examined, beyond, .. } = self;
-        let answer = |counted| Answer::Each { counted, examined, beyond };
+        let Self { counted, examined, beyond, unsure, .. } = self;
+        let answer = |counted| Answer::Each { counted, examined, beyond, unsure };
         counted.into_iter().map(answer).collect()
+    }
+
+    /// The answers where so many members were not looked at after all.
+    fn without(mut self, unseen: u64) -> Vec<Answer> {
+        self.examined = self.examined.saturating_sub(unseen);
+        self.beyond = self.beyond.saturating_add(unseen);
+        self.answers()
     }
 }
 
@@ -78,7 +87,7 @@ pub(super) fn size(each: &Each) -> Cmd {
 /// The answer if the size says enough. A set or a hash that is too large is not looked at, since its
 /// members have no order of which the first would mean anything.
 pub(super) fn sized(each: &Each, members: u64) -> Option<Answer> {
-    let is_beyond = members > limits::EACH_MEMBERS as u64;
+    let is_beyond = members > each.most() as u64;
     let beyond = match each.collection {
         _ if members == 0 => 0,
         Collection::Set | Collection::Hash if is_beyond => members,
@@ -86,7 +95,7 @@ pub(super) fn sized(each: &Each, members: u64) -> Option<Answer> {
             return None;
         }
     };
-    Some(Answer::Each { counted: 0, examined: 0, beyond })
+    Some(Answer::Each { counted: 0, examined: 0, beyond, unsure: 0 })
 }
 
 impl Step {
@@ -102,7 +111,7 @@ impl Step {
 
     /// What to ask next, to bring about so many bytes of values: one member at least, or with no bytes none.
     pub(super) fn commands(&self, each: &Each, bytes: u64) -> Vec<Cmd> {
-        let last = limits::EACH_MEMBERS - 1;
+        let last = each.most() - 1;
         match (self, &each.ask) {
             (Self::Members(_), _) => vec![match each.collection {
                 Collection::Set => command("SMEMBERS", &each.of),
@@ -136,36 +145,32 @@ impl Step {
                 let reply = values.next().ok_or_else(few)??;
                 let mut members = decode::strings(reply)?;
                 // It may have grown since it was measured.
-                let grown = members.split_off(members.len().min(limits::EACH_MEMBERS)).len() as u64;
+                let grown = members.split_off(members.len().min(each.most())).len() as u64;
                 let examined = members.len() as u64;
                 let beyond = match each.collection {
                     // All of them were told; fields that are gone since may be back in their queue.
                     Collection::Set => grown,
                     Collection::Hash => size.saturating_sub(examined).max(grown),
-                    Collection::List | Collection::SortedSet
-                        if members.len() < limits::EACH_MEMBERS =>
-                    {
-                        0
-                    }
+                    Collection::List | Collection::SortedSet if members.len() < each.most() => 0,
                     Collection::List | Collection::SortedSet => size.saturating_sub(examined),
                 };
-                let mut counted = vec![0; reads.len()];
+                let (mut counted, mut unsure) = (vec![0; reads.len()], 0);
                 let members = match each.ask {
                     Ask::Field => {
-                        let mut tally = Tally::of(reads, &mut counted);
+                        let mut tally = Tally::of(reads, (&mut counted, &mut unsure));
                         known.look_up(each, members, |text| tally.text(text))
                     }
                     Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => members,
                 };
                 Ok(Next::Step(Self::Ask {
                     members,
-                    seen: Seen { counted, examined, beyond, asked: 0, bytes: 0 },
+                    seen: Seen { counted, unsure, examined, beyond, asked: 0, bytes: 0 },
                 }))
             }
             (Self::Ask { mut members, mut seen }, ask) => {
                 let rest = members.split_off(members.len().min(round(ask, &seen, bytes)));
                 seen.asked += members.len() as u64;
-                let mut tally = Tally::of(reads, &mut seen.counted);
+                let mut tally = Tally::of(reads, (&mut seen.counted, &mut seen.unsure));
                 for (asked, reply) in members.chunks(per_command(ask)).zip(values) {
                     let value = reply?;
                     seen.bytes = seen.bytes.saturating_add(decode::size(value) as u64);
@@ -177,15 +182,42 @@ impl Step {
                     }
                 }
                 if rest.is_empty() {
+                    known.is_whole(each);
                     return Ok(Next::Done(seen.answers()));
                 }
                 if seen.bytes > limits::EACH_BYTES {
-                    let unseen = rest.len() as u64;
-                    seen.examined = seen.examined.saturating_sub(unseen);
-                    seen.beyond = seen.beyond.saturating_add(unseen);
-                    return Ok(Next::Done(seen.answers()));
+                    return Self::Ask { members: rest, seen }.part(each, known).map(Next::Done);
                 }
                 Ok(Next::Step(Self::Ask { members: rest, seen }))
+            }
+        }
+    }
+
+    /// The answers when there is no more time or room for the members that were not asked. A part of what
+    /// other keys say is no answer. Of values that are remembered the next look has fewer to ask, so that
+    /// nothing is known until then; but where that has no end, what is new counts for every read.
+    pub(super) fn part(self, each: &Each, known: &KnownFields) -> Result<Vec<Answer>, Fault> {
+        match (self, &each.ask) {
+            (Self::Members(_), _) => Err(Fault::Timeout),
+            (Self::Ask { members, seen }, Ask::Field) if known.is_endless(each) => {
+                Ok(seen.without(members.len() as u64))
+            }
+            (Self::Ask { members, seen }, Ask::Field) => {
+                let unseen = members.len() as u64;
+                Err(Fault::Looking {
+                    seen: seen.examined.saturating_sub(unseen),
+                    of: seen.examined,
+                })
+            }
+            (
+                Self::Ask { members, seen },
+                Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_),
+            ) => {
+                if seen.bytes > limits::EACH_BYTES {
+                    Ok(seen.without(members.len() as u64))
+                } else {
+                    Err(Fault::Timeout)
+                }
             }
         }
     }
@@ -197,7 +229,8 @@ fn round(ask: &Ask, seen: &Seen, bytes: u64) -> usize {
     let most: u64 = match ask {
         Ask::Exists(_) | Ask::Length(_) => return 250,
         Ask::Text(_) | Ask::Field | Ask::Values(_) if bytes == 0 => return 0,
-        Ask::Text(_) | Ask::Field | Ask::Values(_) => 256,
+        Ask::Text(_) | Ask::Values(_) => 256,
+        Ask::Field => 1024,
     };
     usize::try_from((bytes / seen.average()).clamp(1, most)).unwrap_or(1)
 }
@@ -210,43 +243,6 @@ fn per_command(ask: &Ask) -> usize {
     }
 }
 
-fn of_member(ask: &Ask, filtered: bool, member: &[u8]) -> Option<Cmd> {
-    let of = |name, around: &Around| command(name, &around.key(member));
-    Some(match ask {
-        Ask::Exists(around) => of("EXISTS", around),
-        Ask::Length(around) => of("LLEN", around),
-        Ask::Values(around) if filtered => of("HVALS", around),
-        Ask::Values(around) => of("HLEN", around),
-        Ask::Text(around) if filtered => {
-            let mut command = of("GETRANGE", around);
-            command.arg(0).arg(TEXT_BYTES);
-            command
-        }
-        Ask::Text(around) => of("EXISTS", around),
-        Ask::Field => return None,
-    })
-}
-
-fn command(name: &str, key: &Name) -> Cmd {
-    let mut command = redis::cmd(name);
-    command.arg(key.as_bytes());
-    command
-}
-
-fn ranged(name: &str, key: &Name, last: usize) -> Cmd {
-    let mut command = command(name, key);
-    command.arg(0).arg(last);
-    command
-}
-
-fn fields_of(hash: &Name, fields: &[Vec<u8>]) -> Cmd {
-    let mut command = command("HMGET", hash);
-    for field in fields {
-        command.arg(field.as_slice());
-    }
-    command
-}
-
 pub(super) fn few() -> Fault {
     Fault::Unexpected("too few replies".to_owned())
 }
@@ -256,7 +252,7 @@ mod tests {
     use deadpool_redis::redis::Value;
 
     use super::*;
-    use crate::layouts::Filter;
+    use crate::layouts::{Around, Filter, Name};
 
     fn unacked(queue: &str) -> Arc<Each> {
         let only_if = Some(("/1".to_owned(), String::new()));
@@ -310,7 +306,7 @@ mod tests {
     }
 
     fn count(counted: u64, examined: u64) -> Answer {
-        Answer::Each { counted, examined, beyond: 0 }
+        Answer::Each { counted, examined, beyond: 0, unsure: 0 }
     }
 
     #[test]
@@ -336,16 +332,19 @@ mod tests {
         let mut fields: Vec<_> = ["a", "b", "c"].into_iter().zip(values.map(text)).collect();
         fields.push(("d", text(r#"[{}, "", "reports"]"#)));
         let known = KnownFields::default();
-        let answers = vec![count(3, 4), count(4, 4)];
+        let unsure = |counted| Answer::Each { counted, examined: 4, beyond: 0, unsure: 3 };
+        let answers = vec![unsure(3), unsure(4)];
         assert_eq!(refresh((&reads, &known), &fields), (4, answers.clone()));
         assert_eq!(refresh((&reads, &known), &fields), (0, answers));
     }
 
     #[test]
     fn a_large_hash_is_not_looked_at_and_says_how_large_it_is() {
-        let members = limits::EACH_MEMBERS as u64 + 1;
+        let members = limits::EACH_HASH_FIELDS as u64 + 1;
         let done = sized(&unacked("q"), members);
-        assert_eq!(done, Some(Answer::Each { counted: 0, examined: 0, beyond: members }));
+        let beyond = Answer::Each { counted: 0, examined: 0, beyond: members, unsure: 0 };
+        assert_eq!(done, Some(beyond));
+        assert_eq!(sized(&unacked("q"), members - 1), None);
     }
 
     #[test]

@@ -58,6 +58,7 @@ pub(super) fn about(whom: &dyn std::fmt::Display, fault: Fault) -> Fault {
         Fault::Refused(what) => Fault::Refused(with(what)),
         Fault::Credentials(what) => Fault::Credentials(what),
         Fault::Listening(listening) => Fault::Listening(listening),
+        Fault::Looking { seen, of } => Fault::Looking { seen, of },
         Fault::Unexpected(what) => Fault::Unexpected(with(what)),
     }
 }
@@ -73,6 +74,7 @@ pub(super) fn not_ready<T>(reply: &Result<T, Fault>) -> Option<Fault> {
             | Fault::Refused(_)
             | Fault::Credentials(_)
             | Fault::Listening(_)
+            | Fault::Looking { .. }
             | Fault::Unexpected(_),
         ) => None,
     }

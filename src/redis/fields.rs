@@ -3,13 +3,14 @@
 //! It is apart from the steps that read them because it outlives a link, and bounds what is kept.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use crate::{
     layouts::{Each, Name},
     limits,
+    time::Instant,
 };
 
 /// The texts that fields were found to have in the place of a filter; `None` where there is none.
@@ -26,9 +27,29 @@ pub(super) struct KnownFields(Arc<Mutex<Known>>);
 
 #[derive(Debug, Default)]
 struct Known {
-    by_place: HashMap<Place, Texts>,
-    /// How many fields that are in all.
-    count: usize,
+    by_place: HashMap<Place, Looked>,
+    /// How many bytes that is in all.
+    bytes: usize,
+    /// When it was last looked for what can be forgotten.
+    forgot_at: Option<Instant>,
+}
+
+/// What was read of one hash.
+#[derive(Debug)]
+struct Looked {
+    texts: Texts,
+    bytes: usize,
+    /// When it was looked at last.
+    last: Instant,
+    /// When all of its fields were looked at last, or when that was tried first.
+    whole_at: Instant,
+}
+
+impl Looked {
+    fn new(place: &Place, now: Instant) -> Self {
+        let bytes = place_footprint(place);
+        Self { texts: HashMap::new(), bytes, last: now, whole_at: now }
+    }
 }
 
 impl KnownFields {
@@ -44,50 +65,120 @@ impl KnownFields {
         fields: Vec<Vec<u8>>,
         mut count: impl FnMut(Option<&str>),
     ) -> Vec<Vec<u8>> {
+        let now = Instant::now();
         let mut guard = self.known();
         let known = &mut *guard;
-        let texts = known.by_place.entry(place(each)).or_default();
-        let mut before = std::mem::take(texts);
-        known.count = known.count.saturating_sub(before.len());
+        let looked = known.looked(place(each), now);
+        looked.last = now;
+        let bytes = looked.bytes;
+        looked.bytes = place_footprint(&place(each));
+        let mut before = std::mem::take(&mut looked.texts);
         let mut unknown = Vec::new();
         for field in fields {
             match before.remove(&field) {
                 Some(text) => {
                     count(text.as_deref());
-                    texts.insert(field, text);
+                    looked.bytes += footprint(&field, text.as_deref());
+                    looked.texts.insert(field, text);
                 }
                 None => unknown.push(field),
             }
         }
-        known.count += texts.len();
-        if texts.is_empty() {
-            known.by_place.remove(&place(each));
+        let (is_empty, now) = (looked.texts.is_empty() && unknown.is_empty(), looked.bytes);
+        known.bytes = known.bytes + now - bytes;
+        if is_empty && let Some(gone) = known.by_place.remove(&place(each)) {
+            known.bytes -= gone.bytes;
         }
         unknown
     }
 
-    /// Remembers what a field was found to have. One with a longer name is not remembered, but asked
-    /// each time: names may have any length, and what is remembered is bounded in bytes by their number.
+    /// Remembers what a field was found to have, as long as there is room. One with a longer name is not
+    /// remembered, but asked each time: names may have any length, and what is remembered is bounded.
     pub(super) fn learn(&self, each: &Each, field: Vec<u8>, text: Option<String>) {
         if field.len() > limits::FIELD_TEXT_BYTES {
             return;
         }
-        let mut known = self.known();
-        if known.count >= limits::REMEMBERED_FIELDS {
-            *known = Known::default();
+        let (most, most_of_one) = limits::REMEMBERED_FIELD_BYTES;
+        let (now, bytes) = (Instant::now(), footprint(&field, text.as_deref()));
+        let mut guard = self.known();
+        let known = &mut *guard;
+        if known.bytes + bytes > most {
+            known.forget(now);
         }
-        if known.by_place.entry(place(each)).or_default().insert(field, text).is_none() {
-            known.count += 1;
+        let has_room = known.bytes + bytes <= most;
+        let looked = known.looked(place(each), now);
+        if has_room && looked.bytes + bytes <= most_of_one {
+            // Another look may have learnt it meanwhile.
+            let before = looked.texts.get(&field);
+            let before = before.map_or(0, |text| footprint(&field, text.as_deref()));
+            looked.texts.insert(field, text);
+            looked.bytes = looked.bytes + bytes - before;
+            known.bytes = known.bytes + bytes - before;
         }
+    }
+
+    /// Notes that all fields of a hash were looked at.
+    pub(super) fn is_whole(&self, each: &Each) {
+        if let Some(looked) = self.known().by_place.get_mut(&place(each)) {
+            looked.whole_at = Instant::now();
+        }
+    }
+
+    /// Whether there was time enough to look at all fields of a hash since that was done last.
+    pub(super) fn is_endless(&self, each: &Each) -> bool {
+        let known = self.known();
+        let looked = known.by_place.get(&place(each));
+        looked.is_some_and(|looked| looked.whole_at.elapsed() >= limits::EACH_PATIENCE)
     }
 
     /// How many fields are remembered.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         let known = self.known();
-        assert_eq!(known.count, known.by_place.values().map(HashMap::len).sum::<usize>());
-        known.count
+        let of = |(place, looked): (&Place, &Looked)| {
+            let bytes = looked.texts.iter().map(|(field, text)| footprint(field, text.as_deref()));
+            assert_eq!(looked.bytes, place_footprint(place) + bytes.sum::<usize>());
+            looked.bytes
+        };
+        assert_eq!(known.bytes, known.by_place.iter().map(of).sum::<usize>());
+        known.by_place.values().map(|looked| looked.texts.len()).sum()
     }
+}
+
+impl Known {
+    fn looked(&mut self, place: Place, now: Instant) -> &mut Looked {
+        match self.by_place.entry(place) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let looked = Looked::new(new.key(), now);
+                self.bytes += looked.bytes;
+                new.insert(looked)
+            }
+        }
+    }
+
+    /// Forgets the hashes that nobody has looked at for as long as a trigger is remembered. It looks for
+    /// them once in a while: there may be many, and one is enough.
+    fn forget(&mut self, now: Instant) {
+        if self.forgot_at.is_some_and(|at| now < at + limits::SAMPLE_MAX_AGE) {
+            return;
+        }
+        self.forgot_at = Some(now);
+        self.by_place.retain(|_, looked| now < looked.last + limits::TRIGGER_MEMORY);
+        self.bytes = self.by_place.values().map(|looked| looked.bytes).sum();
+    }
+}
+
+fn footprint(field: &[u8], text: Option<&str>) -> usize {
+    field.len() + text.map_or(0, str::len) + limits::FIELD_OVERHEAD_BYTES
+}
+
+fn place_footprint((hash, filter): &Place) -> usize {
+    let texts = filter.iter().map(|(pointer, only_if)| {
+        let only_if = only_if.as_ref().map_or(0, |(pointer, is)| pointer.len() + is.len());
+        pointer.len() + only_if
+    });
+    hash.as_bytes().len() + texts.sum::<usize>() + 2 * limits::FIELD_OVERHEAD_BYTES
 }
 
 fn place(each: &Each) -> Place {
@@ -97,6 +188,8 @@ fn place(each: &Each) -> Place {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::layouts::{Ask, Collection, Filter};
 
@@ -134,14 +227,53 @@ mod tests {
         assert_eq!(known.count(), 1);
     }
 
-    #[test]
-    fn no_more_fields_are_remembered_than_may_be() {
-        let known = KnownFields::default();
-        for number in 0..=2 * limits::REMEMBERED_FIELDS {
-            known.learn(&hash(&format!("h{}", number % 3)), number.to_string().into(), None);
-            assert!(known.known().count <= limits::REMEMBERED_FIELDS);
+    /// As many fields as this, with names of the longest kind that is remembered.
+    fn learn_many(known: &KnownFields, each: &Each, fields: usize) {
+        for number in 0..fields {
+            known.learn(each, format!("{number:01024}").into(), None);
         }
-        assert!(known.count() > 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_is_remembered_than_may_be_and_of_one_hash_no_more_than_its_part() {
+        let known = KnownFields::default();
+        let (most, of_one) = limits::REMEMBERED_FIELD_BYTES;
+        let of_fields = of_one - place_footprint(&place(&hash("h0")));
+        let fields_of_one = of_fields / (limits::FIELD_TEXT_BYTES + limits::FIELD_OVERHEAD_BYTES);
+        learn_many(&known, &hash("h0"), fields_of_one + 100);
+        assert_eq!(known.count(), fields_of_one);
+        for number in 1..5 {
+            learn_many(&known, &hash(&format!("h{number}")), fields_of_one);
+        }
+        let count = known.count() - 4 * fields_of_one;
+        assert!(count < 5, "the last of them has no room: {count}");
+        assert!(known.known().bytes <= most);
+        // What nobody looks at makes room after a while.
+        tokio::time::advance(limits::TRIGGER_MEMORY - Duration::from_secs(1)).await;
+        let (kept, _) = look_up(&known, &hash("h1"), vec![format!("{:01024}", 0).into()]);
+        assert_eq!(kept, [] as [Vec<u8>; 0]);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        learn_many(&known, &hash("h5"), fields_of_one);
+        assert_eq!(known.count(), 1 + fields_of_one);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_hash_is_endless_that_was_not_looked_at_as_a_whole_for_long() {
+        let (each, known) = (hash("h"), KnownFields::default());
+        assert!(!known.is_endless(&each), "nobody has looked");
+        let look = || assert_eq!(look_up(&known, &each, vec![b"a".to_vec()]).0.len(), 1);
+        look();
+        tokio::time::advance(limits::EACH_PATIENCE - Duration::from_secs(1)).await;
+        look();
+        assert!(!known.is_endless(&each));
+        known.is_whole(&each);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(!known.is_endless(&each));
+        tokio::time::advance(limits::EACH_PATIENCE).await;
+        assert!(known.is_endless(&each));
+        // What is gone begins anew.
+        assert_eq!(look_up(&known, &each, vec![]), (vec![], 0));
+        assert!(!known.is_endless(&each));
     }
 
     #[test]

@@ -115,7 +115,7 @@ impl FollowUps {
             let Some(replies) = link.further_round(commands).await? else { break };
             self.proceed(&asked, &replies, (&link.fields, &link.tails))?;
         }
-        Ok(self.into_answers())
+        Ok(self.into_answers(&link.fields))
     }
 
     /// What is to be asked next for each read, and then for each question that reads share, whose members
@@ -151,8 +151,8 @@ impl FollowUps {
     }
 
     /// What every read is answered. What is still open had no more time.
-    pub(super) fn into_answers(self) -> Vec<Result<Answer, Fault>> {
-        let shared = self.shared.into_answers();
+    pub(super) fn into_answers(self, fields: &KnownFields) -> Vec<Result<Answer, Fault>> {
+        let shared = self.shared.into_answers(fields);
         let done = |progress| match progress {
             Progress::Done(answer) => answer,
             Progress::Open(..) => Err(Fault::Timeout),
@@ -253,12 +253,12 @@ fn of_idle(
     };
     let question = match (row.pending, row.last_delivered.next()) {
         (0, Some(from)) => Question::Follows { from },
-        (0, None) => return Ok(done(Answer::Idle { entries: 0, busy: false })),
+        (0, None) => return Ok(done(Answer::Idle { entries: 0, busy: false, beyond: 0 })),
         (1..=limits::IDLE_AMONG, _) => {
             let (group, from) = (group.clone(), StreamId::FIRST);
             Question::Idle { group, after, from, looked_at: 0, idle: 0 }
         }
-        _ => return Ok(done(Answer::Idle { entries: 0, busy: true })),
+        (beyond, _) => return Ok(done(Answer::Idle { entries: 0, busy: true, beyond })),
     };
     Ok(Progress::Open(key.clone(), question))
 }
@@ -336,16 +336,21 @@ impl Question {
             Question::Idle { group, after, looked_at, idle, .. } => {
                 let page = decode::pending_page(value, after)?;
                 let (looked_at, idle) = (looked_at + page.entries, idle + page.idle);
-                let is_last = page.entries < limits::IDLE_PAGE || looked_at >= limits::IDLE_AMONG;
-                match page.last.and_then(StreamId::next).filter(|_| !is_last) {
+                let is_full = page.entries >= limits::IDLE_PAGE;
+                let next = page.last.and_then(StreamId::next).filter(|_| is_full);
+                match next.filter(|_| looked_at <= limits::IDLE_AMONG) {
                     Some(from) => open(Self::Idle { group, after, from, looked_at, idle }),
-                    None => Ok(done(Answer::Idle { entries: idle, busy: true })),
+                    // There are more than there were, and nobody looks at those.
+                    None => {
+                        let beyond = u64::from(next.is_some());
+                        Ok(done(Answer::Idle { entries: idle, busy: true, beyond }))
+                    }
                 }
             }
             Question::Length => Ok(done(Answer::MissingGroup { entries: decode::count(value)? })),
             Question::Follows { .. } => {
                 let busy = decode::page(value)?.entries() > 0;
-                Ok(done(Answer::Idle { entries: 0, busy }))
+                Ok(done(Answer::Idle { entries: 0, busy, beyond: 0 }))
             }
             Question::Tail { pending, tail } => {
                 let outcome = tail.proceed(&key, replies, tails)?;

@@ -392,6 +392,7 @@ impl Link for RedisLink {
                 | Fault::Refused(_)
                 | Fault::Credentials(_)
                 | Fault::Listening(_)
+                | Fault::Looking { .. }
                 | Fault::Unexpected(_),
             )
             | None => {

@@ -61,7 +61,7 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
         follow_ups.proceed(&asked, &replies?, (&fields, &tails))?;
     }
     let nothing = || Fault::Unexpected("no answer".to_owned());
-    let answer = follow_ups.into_answers().pop().ok_or_else(nothing)??;
+    let answer = follow_ups.into_answers(&fields).pop().ok_or_else(nothing)??;
     let mut reply = until_announced(read, answer);
     reply.lasts = lasts.unwrap_or(reply.lasts);
     Ok(reply)

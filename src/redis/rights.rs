@@ -189,7 +189,10 @@ fn commands(read: &Read) -> Vec<&'static str> {
             };
             [&of_collection[..], &[of_member, "type"]].concat()
         }
-        Read::Heard(_) => vec![],
+        Read::Heard(heard) => match heard.station.roll() {
+            Some(_) => vec!["scard", "smembers"],
+            None => vec![],
+        },
     }
 }
 

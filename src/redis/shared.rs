@@ -132,10 +132,13 @@ impl Shared {
     }
 
     /// The answers to all questions. What is still open had no more time.
-    pub(super) fn into_answers(self) -> Answers {
-        let answers = self.questions.into_iter().map(|question| match question.progress {
-            Progress::Done(answers) => answers,
-            Progress::Open(_) => Err(Fault::Timeout),
+    pub(super) fn into_answers(self, fields: &KnownFields) -> Answers {
+        let answers = self.questions.into_iter().map(|Question { reads, progress }| {
+            let each = reads.first().ok_or_else(few)?;
+            match progress {
+                Progress::Done(answers) => answers,
+                Progress::Open(step) => step.part(each, fields),
+            }
         });
         Answers(answers.collect())
     }
@@ -236,9 +239,9 @@ mod tests {
         let values = [job("q0", 10), job("q2", 10), job("q2", 10), "no JSON".to_owned()];
         let rounds = finish(&mut shared, 3, &values);
         assert_eq!(rounds.iter().sum::<usize>(), 2 * (1 + 3), "{rounds:?}");
-        let answers = shared.into_answers();
+        let answers = shared.into_answers(&KnownFields::default());
         let counted = |number: usize| match answers.at(places[number]) {
-            Ok(Answer::Each { counted, examined: 3, beyond: 0 }) => counted,
+            Ok(Answer::Each { counted, examined: 3, beyond: 0, .. }) => counted,
             other => panic!("{number}: {other:?}"),
         };
         assert_eq!([counted(0), counted(2), counted(4), counted(1)], [6, 9, 3, 3]);
@@ -263,8 +266,8 @@ mod tests {
             let replies: Vec<Response> = asked[0].iter().map(|_| reply()).collect();
             shared.proceed(asked.iter(), &replies, &KnownFields::default()).unwrap();
         }
-        let answers = shared.into_answers();
-        let of_all = Answer::Each { counted: 1000, examined: 1000, beyond: 5 };
+        let answers = shared.into_answers(&KnownFields::default());
+        let of_all = Answer::Each { counted: 1000, examined: 1000, beyond: 5, unsure: 0 };
         assert_eq!(places.map(|place| answers.at(place)), [Ok(of_all.clone()), Ok(of_all)]);
     }
 
@@ -277,8 +280,8 @@ mod tests {
         let replies = [Ok(Value::Int(7)), Ok(Value::Array(vec![]))];
         shared.proceed(asked.iter(), &replies, &KnownFields::default()).unwrap();
         finish(&mut shared, 0, &[]);
-        let answers = shared.into_answers();
-        let nothing = Ok(Answer::Each { counted: 0, examined: 0, beyond: 0 });
+        let answers = shared.into_answers(&KnownFields::default());
+        let nothing = Ok(Answer::Each { counted: 0, examined: 0, beyond: 0, unsure: 0 });
         assert!(places[..2].iter().all(|place| answers.at(*place).is_err()));
         assert_eq!(answers.at(places[2]), nothing);
     }
@@ -314,15 +317,67 @@ mod tests {
         assert!(rounds[1..].iter().all(|asked| *asked <= fitting(limits::EACH_UNSEEN_BYTES)));
         let is_large = |asked: &&usize| **asked > fitting(300_000) + 1;
         assert!(rounds[1..].iter().filter(is_large).count() <= 4, "{rounds:?}");
-        let answers = shared.into_answers();
-        let both = Answer::Each { counted: 2, examined: 2, beyond: 0 };
+        let answers = shared.into_answers(&KnownFields::default());
+        let both = Answer::Each { counted: 2, examined: 2, beyond: 0, unsure: 0 };
         assert!(places.iter().all(|place| answers.at(*place) == Ok(both.clone())));
+    }
+
+    /// What all but the first so many fields of a hash are asked for, when there is no more time.
+    #[tokio::test(start_paused = true)]
+    async fn a_hash_that_takes_several_looks_is_unknown_until_all_of_it_was_seen_or_has_no_end() {
+        let filter = |queue: &str| Filter {
+            pointer: "/2".to_owned(),
+            is: Name::from(queue).into(),
+            only_if: None,
+        };
+        let unacked = |queue| {
+            let filter = Some(filter(queue));
+            let collection = Collection::Hash;
+            Arc::new(Each { of: "unacked".into(), collection, ask: Ask::Field, filter })
+        };
+        let known = KnownFields::default();
+        // Each look has time for so many rounds.
+        let look = |fields: u64, rounds: usize| {
+            let mut shared = Shared::default();
+            let places = ["a", "b"].map(|queue| shared.take_in(&unacked(queue), fields));
+            for _ in 0..rounds {
+                let asked: Vec<Vec<Cmd>> = shared.commands().collect();
+                let reply = |command: &Cmd| {
+                    let sent = String::from_utf8(command.get_packed_command()).unwrap();
+                    let asked = sent.lines().skip(4).step_by(2).filter(|word| *word != "unacked");
+                    Ok(Value::Array(if sent.contains("HKEYS") {
+                        (0..fields).map(|field| bulk(&field.to_string())).collect()
+                    } else {
+                        asked.map(|_| bulk(r#"["", "", "a"]"#)).collect()
+                    }))
+                };
+                let replies: Vec<Response> = asked.iter().flatten().map(reply).collect();
+                shared.proceed(asked.iter(), &replies, &known).unwrap();
+            }
+            let answers = shared.into_answers(&known);
+            places.map(|place| answers.at(place))
+        };
+        let exact =
+            |number, examined| Ok(Answer::Each { counted: number, examined, beyond: 0, unsure: 0 });
+        // Four, then 1,024, then as many again.
+        let looking = |seen| Err(Fault::Looking { seen, of: 2_000 });
+        assert_eq!(look(2_000, 1), [looking(0), looking(0)]);
+        assert_eq!(look(2_000, 3), [looking(1_028), looking(1_028)]);
+        assert_eq!(look(2_000, 3), [exact(2_000, 2_000), exact(0, 2_000)]);
+        // What is new since is unknown, too, and when that has no end it counts for each.
+        let six_left = Err(Fault::Looking { seen: 2_004, of: 2_010 });
+        assert_eq!(look(2_010, 2), [six_left.clone(), six_left]);
+        tokio::time::advance(limits::EACH_PATIENCE).await;
+        let [of_a, of_b] = look(2_012, 2);
+        let bound = |counted| Answer::Each { counted, examined: 2_008, beyond: 4, unsure: 0 };
+        assert_eq!([of_a, of_b], [Ok(bound(2_008)), Ok(bound(0))]);
+        assert_eq!(look(2_012, 3), [exact(2_012, 2_012), exact(0, 2_012)]);
     }
 
     #[test]
     fn what_is_still_open_when_the_time_is_over_is_unknown() {
         let mut shared = Shared::default();
         let place = shared.take_in(&work("", "q"), 3);
-        assert_eq!(shared.into_answers().at(place), Err(Fault::Timeout));
+        assert_eq!(shared.into_answers(&KnownFields::default()).at(place), Err(Fault::Timeout));
     }
 }

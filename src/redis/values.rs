@@ -19,12 +19,18 @@ use super::{decode, fields::KnownFields};
 pub(super) struct Tally<'r> {
     reads: &'r [Arc<Each>],
     counted: &'r mut [u64],
+    /// Those that count for every read, since nobody can say whose they are.
+    unsure: &'r mut u64,
 }
 
 impl<'r> Tally<'r> {
-    /// Adds to what was counted so far, one number for each read.
-    pub(super) fn of(reads: &'r [Arc<Each>], counted: &'r mut [u64]) -> Self {
-        Self { reads, counted }
+    /// Adds to what was counted so far, one number for each read, and to how many of that nobody can say
+    /// whose it is.
+    pub(super) fn of(
+        reads: &'r [Arc<Each>],
+        (counted, unsure): (&'r mut [u64], &'r mut u64),
+    ) -> Self {
+        Self { reads, counted, unsure }
     }
 
     /// So many count for every read.
@@ -35,6 +41,9 @@ impl<'r> Tally<'r> {
     /// A value counts that has this text in the place of the filter; one that has none does for every
     /// read, since nobody can say that it does not belong.
     pub(super) fn text(&mut self, text: Option<&str>) {
+        // Those that look alike have a filter, or none of them does.
+        let is_filtered = self.reads.iter().any(|each| each.filter.is_some());
+        *self.unsure += u64::from(is_filtered && text.is_none());
         for (each, counted) in self.reads.iter().zip(self.counted.iter_mut()) {
             let is_met = match (&each.filter, text) {
                 (None, _) | (Some(_), None) => true,

@@ -51,6 +51,14 @@ pub fn take(
                 members.insert(id);
                 continue;
             }
+            // Without that one, nothing is known of this trigger anyway.
+            let others = subscription.reads.iter().filter(|other| **other != id);
+            if let Some(until) =
+                others.filter_map(|other| cache.slot(*other).rests_until(now)).max()
+            {
+                schedule.plan(id, until);
+                continue;
+            }
             let all = !tracked || subscription.is_read_whole();
             let stale = |read: &&ReadId| {
                 let slot = cache.slot(**read);

@@ -5,6 +5,7 @@
 //! a successful reply never clears the mark. Then no order of replies and announcements can lose a
 //! change. The cache does not know who wants a read, or when it is due.
 
+mod pace;
 mod suspicion;
 
 use std::{collections::HashMap, time::Duration};
@@ -111,7 +112,6 @@ impl Slot {
         self.holds() && self.fault.is_none() && is_young
     }
 
-    /// Why it is to be sent now.
     fn cause(&self, now: Instant) -> ReadCause {
         let Some(known) = &self.known else { return ReadCause::First };
         match known.lasts {

@@ -84,6 +84,7 @@ impl State {
         if now >= self.sweep_at {
             self.forget(now);
             self.note_all_keys(now);
+            self.note_exact_again(now);
         }
     }
 

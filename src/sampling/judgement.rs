@@ -184,6 +184,7 @@ impl State {
             let subject = subscription.subject.clone();
             self.notes.push(Note::Active(subject, *verdict, untold));
         }
+        self.note_exactness(id, read_at);
     }
 
     /// Answers the calls that wait for a subject and can be answered.
@@ -258,10 +259,11 @@ impl State {
 
     /// When a read may be sent again at the earliest: at the next line of a grid, one
     /// [`limits::REFRESH_FLOOR`] wide, which is the same for all reads. So those of one trigger that
-    /// change all the time are due together, however many triggers share them.
+    /// change all the time are due together, however many triggers share them. A read of many members
+    /// leaves out lines.
     fn floor(&self, slot: &Slot, now: Instant) -> Instant {
         let Some(asked_at) = slot.asked_at else { return now };
-        let width = limits::REFRESH_FLOOR.as_micros();
+        let width = slot.pace().as_micros();
         let since = asked_at.saturating_duration_since(self.started_at).as_micros();
         let next = (since / width + 1) * width;
         now.max(self.started_at + Duration::from_micros(u64::try_from(next).unwrap_or(u64::MAX)))

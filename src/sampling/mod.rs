@@ -9,6 +9,7 @@ mod announcement;
 mod batch;
 mod cache;
 mod clock;
+mod exactness;
 mod falls;
 mod ids;
 mod interest;
@@ -226,6 +227,19 @@ impl Sampler {
                 %read,
                 reason = %fault,
                 "a read that ends the link is put off; its last value is held for the stale budget"
+            ),
+            Note::NotExact(subject, why) => warn!(
+                namespace = subject.namespace,
+                name = subject.name,
+                trigger = trigger(subject),
+                reason = why,
+                "a count is not exact"
+            ),
+            Note::ExactAgain(subject) => info!(
+                namespace = subject.namespace,
+                name = subject.name,
+                trigger = trigger(subject),
+                "all counts are exact again"
             ),
             Note::NeverSeen(subject) => warn!(
                 namespace = subject.namespace,

@@ -89,6 +89,14 @@ pub enum Fault {
     /// nobody knows who has not spoken.
     #[error("workers are listened to for {0:?} before their silence means anything")]
     Listening(Duration),
+    /// Members are looked at one by one, and it takes more than one look: a part of them is no count.
+    #[error("there are many members to look at, and nothing is told before all of them were seen")]
+    Looking {
+        /// How many were looked at.
+        seen: u64,
+        /// How many there are.
+        of: u64,
+    },
     /// Redis answered what this question cannot have as an answer.
     #[error("Redis answered what was not expected: {0}")]
     Unexpected(String),

@@ -101,6 +101,9 @@ pub enum Note {
     Unseen(Arc<Subject>),
     /// No key of a subject was there since it is known, for so long that people are told.
     NeverSeen(Arc<Subject>),
+    /// What a subject is told is a bound, for these reasons; or has been exact again for a while.
+    NotExact(Arc<Subject>, String),
+    ExactAgain(Arc<Subject>),
     /// A queue that a subject's pattern finds is left out, since this key of it may not be read.
     LeftOut(Arc<Subject>, Name),
     /// A read that ended the link twice alone, with this fault, is put off for longer and longer.
@@ -178,6 +181,7 @@ impl State {
         Remembered {
             triggers: self.subscriptions.count(),
             not_visible: self.subscriptions.unseen(),
+            not_exact: self.subscriptions.bounds(),
             questions: self.cache.count(),
             searches: self.searches.count(),
             queues_found: self.remembered.queues,

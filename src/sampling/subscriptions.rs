@@ -18,6 +18,7 @@ use crate::{layouts::Footprint, limits, time::Instant, trigger::Trigger};
 use super::{
     absence::Absence,
     cache::ReadId,
+    exactness::Exactness,
     falls::{Falls, is_long},
     ids::Ids,
     news::Board,
@@ -92,6 +93,8 @@ pub struct Subscription {
     pub absence: Absence,
     /// What the log says of its activations.
     pub told: Told,
+    /// Whether what it is told is exact.
+    pub exactness: Exactness,
     /// Where open streams look.
     pub board: Option<Arc<Board>>,
     waiters: Vec<Waiter>,
@@ -164,6 +167,7 @@ pub struct Subscriptions {
     unseen: usize,
     /// How many there are of which it was told that no key was ever there.
     pub never_seen: usize,
+    bounds: usize,
 }
 
 /// The connection remembers as much as it may.
@@ -210,6 +214,7 @@ impl Subscriptions {
             held: None,
             absence: Absence::default(),
             told: Told::default(),
+            exactness: Exactness::default(),
             board: None,
             waiters: Vec::new(),
         });
@@ -261,11 +266,31 @@ impl Subscriptions {
         self.unseen
     }
 
+    /// How many there are that are told no more than a bound.
+    #[must_use]
+    pub fn bounds(&self) -> usize {
+        self.bounds
+    }
+
+    /// Does something with what is noted of whether a subscription is told what is exact.
+    pub fn note_exactness<T>(
+        &mut self,
+        id: SubscriptionId,
+        note: impl FnOnce(&mut Exactness) -> T,
+    ) -> T {
+        let exactness = &mut self.all[id].exactness;
+        self.bounds -= usize::from(exactness.is_bound());
+        let result = note(exactness);
+        self.bounds += usize::from(exactness.is_bound());
+        result
+    }
+
     /// Forgets a subscription and gives back its reads.
     pub fn remove(&mut self, id: SubscriptionId) -> Box<[ReadId]> {
         let gone = self.all.remove(id);
         self.unseen -= usize::from(gone.subject.trigger.invisible.is_some());
         self.never_seen -= usize::from(gone.absence.is_told());
+        self.bounds -= usize::from(gone.exactness.is_bound());
         self.ids.remove(&gone.subject);
         for read in &gone.reads {
             self.users[*read].remove(id);

@@ -53,6 +53,7 @@ pub(super) struct PerLink {
     replica_lag: Family<Link, Gauge<f64, AtomicU64>>,
     triggers: Family<Link, Gauge>,
     not_visible: Family<Link, Gauge>,
+    not_exact: Family<Link, Gauge>,
     questions: Family<Link, Gauge>,
     scans: Family<Link, Counter>,
     searches: Family<Link, Gauge>,
@@ -81,6 +82,7 @@ impl PerLink {
             replica_lag: Family::default(),
             triggers: Family::default(),
             not_visible: Family::default(),
+            not_exact: Family::default(),
             questions: Family::default(),
             scans: Family::default(),
             searches: Family::default(),
@@ -113,12 +115,7 @@ impl PerLink {
         r.register("redis_up", "Whether the link to Redis is up", m.up.clone());
         r.register("redis_tracking", "Whether Redis announces changes", m.tracking.clone());
         m.register_replica(r);
-        r.register("triggers", "Triggers that are remembered", m.triggers.clone());
-        r.register(
-            "triggers_not_visible",
-            "Remembered triggers whose work in flight is in no key",
-            m.not_visible.clone(),
-        );
+        m.register_triggers(r);
         r.register("questions", "Distinct questions of all those triggers", m.questions.clone());
         m.register_found(r);
         m
@@ -137,6 +134,20 @@ impl PerLink {
             "triggers_never_seen",
             "Remembered triggers of which no key was ever there, ten minutes after they were known",
             self.never_seen.clone(),
+        );
+    }
+
+    fn register_triggers(&self, r: &mut Registry) {
+        r.register("triggers", "Triggers that are remembered", self.triggers.clone());
+        r.register(
+            "triggers_not_visible",
+            "Remembered triggers whose work in flight is in no key",
+            self.not_visible.clone(),
+        );
+        r.register(
+            "triggers_not_exact",
+            "Remembered triggers of which a count is known to be no more than a bound",
+            self.not_exact.clone(),
         );
     }
 
@@ -185,6 +196,7 @@ impl PerLink {
             replica_lag: self.replica_lag.get_or_create_owned(&link),
             triggers: self.triggers.get_or_create_owned(&link),
             not_visible: self.not_visible.get_or_create_owned(&link),
+            not_exact: self.not_exact.get_or_create_owned(&link),
             questions: self.questions.get_or_create_owned(&link),
             scans: self.scans.get_or_create_owned(&link),
             searches: self.searches.get_or_create_owned(&link),
@@ -216,6 +228,7 @@ struct OfLink {
     replica_lag: Gauge<f64, AtomicU64>,
     triggers: Gauge,
     not_visible: Gauge,
+    not_exact: Gauge,
     questions: Gauge,
     scans: Counter,
     searches: Gauge,
@@ -298,11 +311,12 @@ impl LinkMetrics {
 
     /// Notes what is remembered.
     pub fn remembered(&self, remembered: Remembered) {
-        let Remembered { triggers, not_visible, questions, .. } = remembered;
+        let Remembered { triggers, not_visible, not_exact, questions, .. } = remembered;
         let Remembered { searches, queues_found, leaving_out, never_seen, .. } = remembered;
         for (gauge, number) in [
             (&self.0.triggers, triggers),
             (&self.0.not_visible, not_visible),
+            (&self.0.not_exact, not_exact),
             (&self.0.questions, questions),
             (&self.0.searches, searches),
             (&self.0.queues_found, queues_found),

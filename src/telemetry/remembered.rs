@@ -9,6 +9,8 @@ pub struct Remembered {
     pub triggers: usize,
     /// Those whose work in flight is in no key.
     pub not_visible: usize,
+    /// Those of which a count is known to be no more than a bound.
+    pub not_exact: usize,
     /// The distinct questions of all of them.
     pub questions: usize,
     /// Searches for the queues of patterns.

@@ -136,7 +136,7 @@ impl<'a> Parser<'a> {
             stale_for: stale_for?,
             activity_window: activity_window?,
             gap: layout.gap(&arguments),
-            invisible: layout.invisible(&arguments).map(str::to_owned),
+            invisible: layout.invisible(&arguments),
             hint,
             names,
             search,

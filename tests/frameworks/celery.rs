@@ -140,7 +140,7 @@ fn celery_workers_with_a_hash_of_their_own_under_a_key_prefix_are_counted() {
 fn celery_tasks_acknowledged_early_are_counted_by_the_heartbeats_of_their_pool() {
     let mut stage = Stage::new("celery 5.7.0, heartbeats of a pool");
     let (emails, reports) = (
-        "layout=celery queue=emails running=heartbeats pool=emails@*",
+        "layout=celery queue=emails running=heartbeats pool=emails@* silentFor=0",
         "layout=celery queue=reports running=heartbeats pool=reports@*",
     );
     stage.run("python celery_app.py emails 5");
@@ -231,4 +231,51 @@ fn celery_messages_without_emulated_acknowledgement_are_not_seen_and_the_trigger
     stage.release();
     stage.ended(4);
     stage.is("drained", trigger, counts(0, 0, 0));
+}
+
+#[test]
+fn celery_workers_whose_loop_is_held_up_by_a_task_are_counted_while_they_say_nothing() {
+    let mut stage = Stage::new("celery 5.7.0, gevent with a task that computes");
+    let deaf = "layout=celery queue=q running=heartbeats pool=held@*";
+    let held = "layout=celery queue=q running=heartbeats pool=held@* silentFor=1h";
+    let first = stage.work(&worker("-Q q -P gevent -c 4 -n held@%h"));
+    // A worker that is held up from its first moment on is not listed yet.
+    patiently("the worker to be listed", || {
+        let listed: u64 = stage.redis.ask("SCARD _kombu.binding.celery.pidbox");
+        if listed == 1 { Ok(()) } else { Err(listed) }
+    });
+    stage.run("python celery_app.py q 1 computing");
+    stage.began(1);
+    // It is in no key, and its worker looks gone, which is what the trigger tells.
+    stage.is("running, by heartbeats alone", deaf, counts(0, 0, 0));
+    let told = stage.report(deaf)["notVisible"].to_string();
+    assert!(told.contains("silentFor"), "{told}");
+    stage.is("running", held, counts(0, 0, 1));
+    let told = stage.report(held);
+    assert_eq!(told["notVisible"], serde_json::Value::Null);
+    assert!(told["notExact"].to_string().contains("1 workers on"), "{told}");
+    stage.release();
+    stage.ended(1);
+    stage.is("drained", held, counts(0, 0, 0));
+    stage.terminate(first);
+    stage.gone(first);
+    stage.is("ended in its own way", held, counts(0, 0, 0));
+}
+
+#[test]
+fn celery_solo_workers_hold_their_message_while_they_say_nothing() {
+    let mut stage = Stage::new("celery 5.7.0, solo");
+    let trigger = "layout=celery queue=q running=heartbeats pool=solo@*";
+    stage.run("python celery_app.py q 2");
+    let first = stage.work(&worker("-Q q -P solo -n solo@%h"));
+    stage.began(1);
+    // The acknowledgement waits for the loop, too.
+    stage.is("running", trigger, counts(1, 0, 1));
+    stage.is("running", "layout=celery queue=q", counts(1, 0, 1));
+    let heard = stage.report(trigger)["commands"].to_string();
+    assert!(heard.contains("nobody"), "{heard}");
+    // A silent worker is one task, which is the same one: the larger of the two counts.
+    stage.is("running", &format!("{trigger} silentFor=1h"), counts(1, 0, 1));
+    stage.kill(first);
+    stage.is("killed", trigger, counts(1, 0, 1));
 }

@@ -84,9 +84,9 @@ enum BeyondWord {
 /// The key of a member: the templates before and after the one `{member}`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-struct MemberKey {
-    before: Template,
-    after: Template,
+pub(super) struct MemberKey {
+    pub(super) before: Template,
+    pub(super) after: Template,
 }
 
 impl TryFrom<String> for MemberKey {

@@ -7,16 +7,20 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
+use crate::limits;
+
 use super::{
     super::{
         Arguments,
+        each::Around,
         expression::{Expression, Weight},
-        heard::{Channel, Heard, Station, Whose},
+        heard::{Channel, Heard, Roll, Silence, Station, Whose},
         plan::Part,
         read::{Name, Read},
         template::{Binding, Template},
     },
     Question, Role, Summand, Use, When,
+    each::MemberKey,
 };
 
 /// How many jobs workers say that they have begun.
@@ -41,11 +45,38 @@ pub(in crate::layouts) struct HeardQuestion {
     pool: String,
     /// The duration parameter that says how often workers speak.
     interval: String,
+    /// The duration parameter that says for how long a worker that falls silent is taken to run something.
+    /// Without a value silent workers are gone.
+    silence: Option<String>,
+    /// Pointers to how many jobs such a worker runs at once.
+    #[serde(default)]
+    slots: Vec<String>,
+    /// Where workers are listed that were not heard yet.
+    roll: Option<RollQuestion>,
     #[serde(default)]
     pub(super) when: When,
     /// What counts in its place if all of it together is more.
     #[serde(default)]
     or: Vec<Question>,
+}
+
+/// A set whose members name workers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RollQuestion {
+    of: Template,
+    name: MemberKey,
+}
+
+impl RollQuestion {
+    fn templates(&self) -> [&Template; 3] {
+        [&self.of, &self.name.before, &self.name.after]
+    }
+
+    fn fill(&self, binding: &Binding<'_>) -> Option<Roll> {
+        let [of, before, after] = self.templates().map(|template| template.fill(binding));
+        Some(Roll { of: of?, around: Around { before: before?, after: after? } })
+    }
 }
 
 /// At least one channel.
@@ -93,21 +124,26 @@ impl ChannelTemplate {
 impl HeardQuestion {
     /// What of it can mean nothing, in words for who wrote it.
     pub(super) fn flaw(&self) -> Option<&'static str> {
-        let Self { base64, worker, jobs, every, queues, .. } = self;
-        let mut pointers = [worker, jobs, every].into_iter().chain(base64).chain(queues);
-        if pointers.any(|pointer| !pointer.starts_with('/')) {
-            Some("`base64`, `worker`, `jobs`, `every` and `queues` are pointers, as `/hostname`")
+        let Self { base64, worker, jobs, every, queues, slots, .. } = self;
+        let pointers = [worker, jobs, every].into_iter().chain(base64).chain(queues);
+        if pointers.chain(slots).any(|pointer| !pointer.starts_with('/')) {
+            Some(
+                "`base64`, `worker`, `jobs`, `every`, `queues` and `slots` are pointers, as `/hostname`",
+            )
         } else if self.database.as_ref().is_some_and(String::is_empty) {
             Some("`database` is empty; write what stands for its number in a parameter, as `{db}`")
+        } else if self.silence.is_none() && (self.roll.is_some() || !slots.is_empty()) {
+            Some("`slots` and `roll` say what `silence` means, and it is not there")
         } else {
             self.or.iter().find_map(Question::flaw)
         }
     }
 
-    /// The parameters in the names of its channels, each of which has one value.
+    /// The parameters in the names of its channels and of the list of workers, each of which has one value.
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
         let channels = self.alive.0.iter().chain(&self.gone);
-        channels.flat_map(|channel| &channel.0).flat_map(Template::parameters)
+        let of_roll = self.roll.iter().flat_map(RollQuestion::templates);
+        channels.flat_map(|channel| &channel.0).chain(of_roll).flat_map(Template::parameters)
     }
 
     pub(super) fn uses(&self, uses: &mut Vec<Use>) {
@@ -116,6 +152,7 @@ impl HeardQuestion {
         uses.push(named(&self.queue, Role::Text));
         uses.push(named(&self.pool, Role::Pattern));
         uses.push(named(&self.interval, Role::Duration));
+        uses.extend(self.silence.iter().map(|silence| named(silence, Role::Duration)));
         uses.extend(self.or.iter().flat_map(Question::uses));
     }
 
@@ -160,6 +197,17 @@ impl HeardQuestion {
             every: self.every.clone(),
             queues: self.queues.clone().into(),
             interval: self.interval(arguments),
+            silence: match self.silence.as_ref().and_then(|name| arguments.duration(name)) {
+                None | Some(Duration::ZERO) => None,
+                Some(at_most) => Some(Silence {
+                    at_most: at_most.min(limits::SILENCE_MAX),
+                    slots: self.slots.clone().into(),
+                    roll: match &self.roll {
+                        Some(roll) => Some(roll.fill(binding)?),
+                        None => None,
+                    },
+                }),
+            },
         };
         let queues = arguments.values(&self.queue);
         let whose = match arguments.pattern(&self.pool) {
@@ -237,7 +285,9 @@ mod tests {
         assert_eq!(heard.whose, Whose::Queues(["a".into(), "b".into()].into()));
         assert_eq!(heard.station.alive[0].on(7), "x:7.up".into());
         assert_eq!(layout.gap(&arguments).as_secs(), 12);
-        let counts = plan.counts(&[&crate::layouts::Answer::Heard(2)]).unwrap();
+        let counts = plan
+            .counts(&[&crate::layouts::Answer::Heard { jobs: 2, nameless: 0, silent: 0 }])
+            .unwrap();
         assert_eq!(counts.in_flight.get(), 6.0);
     }
 

@@ -137,7 +137,8 @@ fn is_silence(fault: &Fault) -> bool {
         | Fault::Timeout
         | Fault::NotReady(_)
         | Fault::Credentials(_)
-        | Fault::Listening(_) => false,
+        | Fault::Listening(_)
+        | Fault::Looking { .. } => false,
     }
 }
 

@@ -141,6 +141,11 @@ impl Cluster {
             let what = format!("more than {most} sets of channels would have to be listened to");
             return Err(Fault::Unexpected(what));
         }
+        if station.roll().is_some() {
+            let what =
+                "workers that are silent while they run something are not looked for in a cluster";
+            return Err(Fault::Unexpected(what.to_owned()));
+        }
         let channels = ears.channels(station);
         let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
         let left = deadline.saturating_duration_since(Instant::now());
@@ -239,6 +244,7 @@ pub(super) fn unproved(replies: &[Response]) -> Option<Fault> {
             | Fault::NotReady(_)
             | Fault::Credentials(_)
             | Fault::Listening(_)
+            | Fault::Looking { .. }
             | Fault::Unexpected(_)) => Some(other),
         },
         None => Some(Fault::Unexpected("no reply".to_owned())),

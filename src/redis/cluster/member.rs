@@ -117,6 +117,7 @@ pub(super) fn of_node(node: &Node, fault: &Fault) -> Fault {
         Fault::Refused(why) => Fault::Refused(of(why)),
         Fault::Credentials(why) => Fault::Credentials(why.clone()),
         Fault::Listening(listening) => Fault::Listening(*listening),
+        Fault::Looking { seen, of } => Fault::Looking { seen: *seen, of: *of },
         Fault::Unexpected(why) => Fault::Unexpected(of(why)),
     }
 }

@@ -19,6 +19,8 @@ pub(super) struct Said {
     pub(super) jobs: u64,
     /// When it speaks again.
     pub(super) every: Duration,
+    /// How many jobs it runs at once, if it says so.
+    pub(super) slots: Option<u64>,
     /// The queues that it serves, if it says so.
     pub(super) queues: Option<Vec<String>>,
 }
@@ -66,7 +68,9 @@ impl Said {
         };
         let queues = queues
             .map(|(list, pointer)| texts(list).ok_or_else(|| lacks("list of texts", pointer)));
+        let pointers = station.silence.iter().flat_map(|silence| &silence.slots);
         let said = Self {
+            slots: pointers.filter_map(|pointer| body.pointer(pointer)?.as_u64()).next(),
             worker: worker(station, &body)?,
             jobs: jobs.ok_or_else(|| lacks("number of jobs", &station.jobs))?,
             every: every.ok_or_else(|| lacks("number of seconds", &station.every))?,
@@ -126,7 +130,10 @@ mod tests {
         let said =
             parse(r#"{"hostname": "emails@a", "active": 2, "freq": 2.0, "clock": 9}"#).unwrap();
         let every = Duration::from_secs(2);
-        assert_eq!(said, Said { worker: "emails@a".to_owned(), jobs: 2, every, queues: None });
+        assert_eq!(
+            said,
+            Said { worker: "emails@a".to_owned(), jobs: 2, every, slots: None, queues: None }
+        );
         let with = |queues: &str| {
             parse(&format!(r#"{{"hostname": "a", "active": 0, "freq": 2, {queues}}}"#))
                 .unwrap()

@@ -5,22 +5,21 @@
 
 mod message;
 pub(super) mod offline;
+mod tuning;
 mod workers;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use deadpool_redis::redis::{PushInfo, PushKind, Value};
-use tokio::time::timeout;
 use tracing::warn;
 
 use crate::{
-    layouts::{Answer, Heard, Name, Read, Station},
+    layouts::{Answer, Heard, Name, Station},
     limits,
     sampling::{Change, Fault, Lasts, Reply},
     time::Instant,
 };
 
-use super::{error::fault, link::RedisLink, transcript::Exchange};
 use message::{Said, farewell};
 use workers::{Tally, Workers};
 
@@ -98,10 +97,18 @@ impl Ears {
             station: Arc::clone(station),
             alive: names(&station.alive),
             gone: names(&station.gone),
-            workers: Workers::new(station.interval, now),
+            workers: Workers::new(station, now),
             read_at: now,
             told: false,
         });
+    }
+
+    /// Takes in who is listed where those are that have not ended in their own way.
+    fn enroll(&self, station: &Station, names: Vec<String>, now: Instant) {
+        let mut rooms = self.rooms();
+        if let Some(room) = rooms.iter_mut().find(|room| *room.station == *station) {
+            room.workers.enroll(names, now);
+        }
     }
 
     /// Whether another station can be listened to.
@@ -118,13 +125,13 @@ impl Ears {
         };
         room.read_at = now;
         let tally = room.workers.tally(&heard.whose, now);
-        if let Ok(Tally { unattributed: 1.., .. }) = tally
+        if let Ok(Tally { nameless: 1.., .. }) = tally
             && !std::mem::replace(&mut room.told, true)
         {
             warn!(channel = %room.station.key, "workers do not name their queues, so what they run is counted for none");
         }
-        tally.map(|Tally { jobs, holds_for, .. }| Reply {
-            answer: Answer::Heard(jobs),
+        tally.map(|Tally { jobs, holds_for, nameless, silent }| Reply {
+            answer: Answer::Heard { jobs, nameless, silent },
             lasts: holds_for.map_or(Lasts::UntilAnnounced, Lasts::For),
             moment: None,
         })
@@ -171,110 +178,6 @@ impl Room {
     }
 }
 
-impl RedisLink {
-    /// Answers reads of which some are heard. What is asked comes first, so that a job which moves
-    /// meanwhile is counted twice; its replies prove that everything was taken in that was pushed
-    /// before them.
-    pub(super) async fn ask_and_hear(
-        &mut self,
-        reads: &[Read],
-        flows: &[Vec<usize>],
-    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
-        let mut silent = Vec::new();
-        for read in reads {
-            if let Read::Heard(heard) = read
-                && let Err(fault) = self.tune_in(&heard.station).await?
-            {
-                silent.push((Arc::clone(&heard.station), fault));
-            }
-        }
-        let is_asked = |place: &usize| !matches!(reads[*place], Read::Heard(_));
-        let places: Vec<usize> = (0..reads.len()).filter(is_asked).collect();
-        let asked: Vec<Read> = places.iter().map(|place| reads[*place].clone()).collect();
-        let along = |flow: &Vec<usize>| {
-            flow.iter().filter_map(|place| places.binary_search(place).ok()).collect()
-        };
-        let flows: Vec<Vec<usize>> = flows.iter().map(along).collect();
-        if asked.is_empty() {
-            self.round(vec![deadpool_redis::redis::cmd("PING")]).await?;
-        }
-        let mut replies = self.ask(&asked, &flows).await?.into_iter();
-        let mut next = || replies.next().unwrap_or_else(|| Err(few()));
-        let mut answer = |read: &Read| match read {
-            Read::Heard(heard) => match silent.iter().find(|(of, _)| *of == heard.station) {
-                Some((_, fault)) => Err(fault.clone()),
-                None => self.heard(heard),
-            },
-            Read::Size { .. }
-            | Read::Group { .. }
-            | Read::Idle { .. }
-            | Read::Flag { .. }
-            | Read::Each(_) => next(),
-        };
-        Ok(reads.iter().map(&mut answer).collect())
-    }
-
-    fn heard(&mut self, heard: &Heard) -> Result<Reply, Fault> {
-        let Some(ears) = self.ears.clone() else { return Err(deaf()) };
-        let station = &heard.station;
-        let command = || format!("(heard on {})", ears.channel(station));
-        self.note(|| Exchange { node: None, command: command(), reply: ears.describe(station) });
-        ears.answer(heard, Instant::now())
-    }
-
-    /// Subscribes to the channels of a station, unless it is. The inner fault is about the station
-    /// alone.
-    async fn tune_in(&mut self, station: &Arc<Station>) -> Result<Result<(), Fault>, Fault> {
-        let Some(ears) = self.ears.clone() else { return Ok(Err(deaf())) };
-        if self.tuned.contains(station) {
-            return Ok(Ok(()));
-        }
-        if !ears.has_room(station) {
-            let most = limits::STATIONS;
-            let what = format!("more than {most} sets of channels would have to be listened to");
-            return Ok(Err(Fault::Unexpected(what)));
-        }
-        let channels = ears.channels(station);
-        let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
-        let Some(connection) = self.connection() else { return Ok(Err(deaf())) };
-        let subscribed = timeout(limits::COMMAND_DEADLINE, connection.subscribe(names)).await;
-        match subscribed.map_err(|_| Fault::Timeout)? {
-            Ok(()) => {
-                ears.listen(station, Instant::now());
-                self.tuned.push(Arc::clone(station));
-                Ok(Ok(()))
-            }
-            Err(error) => match fault(&error) {
-                refused @ (Fault::Refused(_) | Fault::Unexpected(_)) => Ok(Err(refused)),
-                broken @ (Fault::Unreachable(_)
-                | Fault::Timeout
-                | Fault::NotReady(_)
-                | Fault::Credentials(_)
-                | Fault::Listening(_)) => Err(broken),
-            },
-        }
-    }
-
-    /// Unsubscribes from what nobody asks about any more.
-    pub(super) async fn rest_ears(&mut self) -> Result<(), Fault> {
-        let Some(ears) = &self.ears else { return Ok(()) };
-        let channels = ears.rest(Instant::now());
-        if channels.is_empty() {
-            return Ok(());
-        }
-        let rooms = ears.stations();
-        self.tuned.retain(|station| rooms.contains(station));
-        let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
-        let Some(connection) = self.connection() else { return Ok(()) };
-        let ended = timeout(limits::COMMAND_DEADLINE, connection.unsubscribe(names)).await;
-        ended.map_err(|_| Fault::Timeout)?.map_err(|error| fault(&error))
-    }
-}
-
-fn few() -> Fault {
-    Fault::Unexpected("too few replies".to_owned())
-}
-
 pub(super) fn deaf() -> Fault {
     let what = "messages of workers come over RESP3, which this Redis or its user does not have";
     Fault::Unexpected(what.to_owned())
@@ -304,6 +207,7 @@ mod tests {
             every: "/freq".to_owned(),
             queues: ["/queues".to_owned(), "/x_worker_info/queues".to_owned()].into(),
             interval: Duration::from_secs(2),
+            silence: None,
         }
     }
 

@@ -48,8 +48,14 @@ mod tests {
         let channel = &b"/0.celeryev/worker.heartbeat"[..];
         let seconds = Duration::from_secs;
         let told = |asked| heard(&all, &[(seconds(6), channel, message)], asked);
-        assert_eq!(told(seconds(5)).unwrap().answer, Answer::Heard(0));
-        assert_eq!(told(seconds(6)).unwrap().answer, Answer::Heard(2));
+        assert_eq!(
+            told(seconds(5)).unwrap().answer,
+            Answer::Heard { jobs: 0, nameless: 0, silent: 0 }
+        );
+        assert_eq!(
+            told(seconds(6)).unwrap().answer,
+            Answer::Heard { jobs: 2, nameless: 0, silent: 0 }
+        );
         assert!(told(seconds(4)).is_err());
     }
 }

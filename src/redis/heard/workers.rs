@@ -1,12 +1,22 @@
 //! Who was heard on a station, and what that makes.
 //!
 //! It is pure, and apart from the channels, because the rules of silence live here: when it means
-//! that there is nobody, and when it only means that nobody knows. A message that cannot be read
-//! never lowers a count.
+//! that there is nobody, when it only means that nobody knows, and when that somebody works: a worker of
+//! Celery with gevent, eventlet or solo runs a task in the loop that would send its heartbeats. A message that
+//! cannot be read never lowers a count.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
-use crate::{layouts::Whose, limits, sampling::Fault, time::Instant};
+use crate::{
+    layouts::{Station, Whose},
+    limits,
+    sampling::Fault,
+    time::Instant,
+};
 
 use super::message::Said;
 
@@ -15,9 +25,13 @@ use super::message::Said;
 pub(super) struct Workers {
     /// How often they are expected to speak.
     interval: Duration,
+    /// For how long one that falls silent is taken to run something; without it, it is gone.
+    silence: Option<Duration>,
     /// Since when they are listened to without a gap.
     since: Instant,
     known: BTreeMap<String, Worker>,
+    /// Those that are taken for nobody until they speak, although they may still be listed.
+    given_up: BTreeSet<String>,
     /// What was said that nobody can make anything of, and when.
     doubt: Option<(Instant, String)>,
 }
@@ -26,9 +40,12 @@ pub(super) struct Workers {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Worker {
     jobs: u64,
+    slots: Option<u64>,
     every: Duration,
     queues: Option<Vec<String>>,
     heard_at: Instant,
+    /// Whether it is only listed, and has said nothing yet.
+    listed: bool,
 }
 
 /// What the workers that count say.
@@ -39,13 +56,22 @@ pub(super) struct Tally {
     /// For how long that holds if nobody speaks; `None` for ever.
     pub(super) holds_for: Option<Duration>,
     /// Workers that do not say which queues they serve, where that is what counts.
-    pub(super) unattributed: usize,
+    pub(super) nameless: u64,
+    /// Workers that are silent and are taken to run something.
+    pub(super) silent: u64,
 }
 
 impl Workers {
     /// Nobody was heard yet.
-    pub(super) fn new(interval: Duration, now: Instant) -> Self {
-        Self { interval, since: now, known: BTreeMap::new(), doubt: None }
+    pub(super) fn new(station: &Station, now: Instant) -> Self {
+        Self {
+            interval: station.interval,
+            silence: station.silence.as_ref().map(|silence| silence.at_most),
+            since: now,
+            known: BTreeMap::new(),
+            given_up: BTreeSet::new(),
+            doubt: None,
+        }
     }
 
     /// They are listened to anew, after a gap. Who was heard before is believed for a while, since its
@@ -57,19 +83,60 @@ impl Workers {
     /// Takes in what a worker said. Tells whether it is news.
     pub(super) fn hear(&mut self, said: Said, now: Instant) -> bool {
         self.forget(now);
-        let Said { worker: name, jobs, every, queues } = said;
+        let Said { worker: name, jobs, every, slots, queues } = said;
         if self.known.len() >= limits::HEARD_WORKERS && !self.known.contains_key(&name) {
             let most = limits::HEARD_WORKERS;
             return self.doubt(format!("more than {most} workers speak on it"), now);
         }
-        let worker = Worker { jobs, every, queues, heard_at: now };
+        self.given_up.remove(&name);
+        let worker = Worker { jobs, slots, every, queues, heard_at: now, listed: false };
         let before = self.known.insert(name, worker.clone());
-        before.is_none_or(|before| (before.jobs, before.queues) != (worker.jobs, worker.queues))
+        before.is_none_or(|before| {
+            (before.jobs, &before.queues) != (worker.jobs, &worker.queues)
+                || self.silence.is_some() && before.is_overdue(now)
+        })
+    }
+
+    /// Takes in who is listed, as those are that began and have not ended in their own way. One that
+    /// nobody has heard may run something all the while, or be dead: like one that fell silent now, once.
+    pub(super) fn enroll(&mut self, names: Vec<String>, now: Instant) {
+        if self.silence.is_none() {
+            return;
+        }
+        self.given_up.retain(|name| names.contains(name));
+        for name in names {
+            if self.known.contains_key(&name) || self.given_up.contains(&name) {
+                continue;
+            }
+            if self.known.len() >= limits::HEARD_WORKERS {
+                let most = limits::HEARD_WORKERS;
+                self.doubt(format!("more than {most} workers are listed or speak on it"), now);
+                return;
+            }
+            let (every, heard_at) = (self.interval, now);
+            let worker =
+                Worker { jobs: 0, slots: None, every, queues: None, heard_at, listed: true };
+            self.known.insert(name, worker);
+        }
     }
 
     /// A worker said that it ends. Tells whether it is news.
     pub(super) fn end(&mut self, name: &str) -> bool {
-        self.known.remove(name).is_some()
+        let ended = self.known.remove_entry(name);
+        let is_news = ended.is_some();
+        self.give_up(ended.into_iter().map(|(name, _)| name));
+        is_news
+    }
+
+    /// Takes these for nobody until they speak. Of too many the first are forgotten, which counts one too
+    /// many for a while if it is listed when all are listened to anew.
+    fn give_up(&mut self, names: impl Iterator<Item = String>) {
+        if self.silence.is_some() {
+            self.given_up.extend(names);
+        }
+        while self.given_up.len() > limits::HEARD_WORKERS {
+            self.given_up.pop_first();
+        }
     }
 
     /// Something was said that cannot be counted. Until it is long enough ago nothing is known, since
@@ -106,15 +173,23 @@ impl Workers {
             return Err(Fault::Unexpected(why.clone()));
         }
         self.doubt = None;
-        let mut tally = Tally { jobs: 0, holds_for: None, unattributed: 0 };
+        let mut tally = Tally { jobs: 0, holds_for: None, nameless: 0, silent: 0 };
         for (name, worker) in &self.known {
+            let is_silent = self.silence.is_some() && worker.is_overdue(now);
+            let jobs = if is_silent { worker.most_jobs() } else { worker.jobs };
             match whose.includes(name, worker.queues.as_deref()) {
-                None => tally.unattributed += 1,
+                None => tally.nameless += 1,
                 Some(false) => {}
-                Some(true) if worker.jobs == 0 => {}
+                Some(true) if jobs == 0 && self.silence.is_none() => {}
                 Some(true) => {
-                    tally.jobs = tally.jobs.saturating_add(worker.jobs);
-                    let left = worker.believed_until(self.since).saturating_duration_since(now);
+                    tally.jobs = tally.jobs.saturating_add(jobs);
+                    tally.silent += u64::from(is_silent && jobs > worker.jobs);
+                    let until = if is_silent || self.silence.is_none() {
+                        worker.believed_until(self.since, self.silence)
+                    } else {
+                        worker.overdue_at()
+                    };
+                    let left = until.saturating_duration_since(now);
                     tally.holds_for = Some(tally.holds_for.map_or(left, |least| least.min(left)));
                 }
             }
@@ -124,8 +199,11 @@ impl Workers {
 
     /// Forgets who has been silent for too long.
     fn forget(&mut self, now: Instant) {
-        let since = self.since;
-        self.known.retain(|_, worker| now < worker.believed_until(since));
+        let (since, silence) = (self.since, self.silence);
+        let is_over =
+            |_: &String, worker: &mut Worker| now >= worker.believed_until(since, silence);
+        let gone: Vec<String> = self.known.extract_if(.., is_over).map(|(name, _)| name).collect();
+        self.give_up(gone.into_iter());
     }
 }
 
@@ -135,8 +213,23 @@ fn silence(interval: Duration) -> Duration {
 }
 
 impl Worker {
-    fn believed_until(&self, since: Instant) -> Instant {
-        let until = self.heard_at + silence(self.every);
+    /// Since when it should have spoken again, and one message was lost.
+    fn overdue_at(&self) -> Instant {
+        self.heard_at + 2 * self.every
+    }
+
+    fn is_overdue(&self, now: Instant) -> bool {
+        now >= self.overdue_at()
+    }
+
+    /// What it runs at most if it says nothing.
+    fn most_jobs(&self) -> u64 {
+        self.jobs.max(self.slots.unwrap_or(1)).max(1)
+    }
+
+    fn believed_until(&self, since: Instant, at_most: Option<Duration>) -> Instant {
+        let silence = silence(self.every);
+        let until = self.heard_at + at_most.map_or(silence, |at_most| at_most.max(silence));
         if self.heard_at < since { until.max(since + limits::REJOINING) } else { until }
     }
 }
@@ -149,6 +242,10 @@ impl fmt::Display for Workers {
         }
         for (place, (name, worker)) in self.known.iter().enumerate() {
             let between = if place == 0 { "" } else { "; " };
+            if worker.listed {
+                write!(f, "{between}{}: listed, and has not spoken", name.escape_debug())?;
+                continue;
+            }
             write!(f, "{between}{}: {} running", name.escape_debug(), worker.jobs)?;
             match &worker.queues {
                 None => f.write_str(", names no queues")?,
@@ -160,145 +257,4 @@ impl fmt::Display for Workers {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::layouts::Glob;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn said(worker: &str, jobs: u64, every: u64) -> Said {
-        let every = Duration::from_secs(every);
-        Said { worker: worker.to_owned(), jobs, every, queues: None }
-    }
-
-    fn serving(worker: &str, jobs: u64, queues: &[&str]) -> Said {
-        let queues = Some(queues.iter().map(|queue| (*queue).to_owned()).collect());
-        Said { queues, ..said(worker, jobs, 2) }
-    }
-
-    fn pool(pattern: &str) -> Whose {
-        Whose::Pool(Glob::parse(pattern).unwrap())
-    }
-
-    fn queues(queues: &[&str]) -> Whose {
-        Whose::Queues(queues.iter().map(|queue| (*queue).into()).collect())
-    }
-
-    fn jobs(workers: &mut Workers, whose: &Whose, now: Instant) -> Option<u64> {
-        workers.tally(whose, now).ok().map(|tally| tally.jobs)
-    }
-
-    /// Workers that have been listened to for long enough.
-    fn listened() -> (Workers, Instant) {
-        let start = Instant::now();
-        (Workers::new(2 * SECOND, start), start + 5 * SECOND)
-    }
-
-    #[test]
-    fn silence_means_nothing_until_everybody_should_have_spoken_twice() {
-        let start = Instant::now();
-        let mut workers = Workers::new(2 * SECOND, start);
-        let early = workers.tally(&pool("*"), start + 4 * SECOND);
-        assert_eq!(early, Err(Fault::Listening(5 * SECOND)));
-        assert_eq!(jobs(&mut workers, &pool("*"), start + 5 * SECOND), Some(0));
-        // What is expected, or heard, to speak less often is listened to for longer.
-        let mut seldom = Workers::new(10 * SECOND, start);
-        assert_eq!(jobs(&mut seldom, &pool("*"), start + 20 * SECOND), None);
-        assert_eq!(jobs(&mut seldom, &pool("*"), start + 21 * SECOND), Some(0));
-        workers.hear(said("slow@a", 0, 30), start + 5 * SECOND);
-        assert_eq!(jobs(&mut workers, &pool("*"), start + 60 * SECOND), None);
-        assert_eq!(jobs(&mut workers, &pool("*"), start + 61 * SECOND), Some(0));
-    }
-
-    #[test]
-    fn the_jobs_of_a_pool_are_those_of_the_workers_that_match() {
-        let (mut workers, now) = listened();
-        for (worker, jobs) in [("emails@a", 2), ("emails@b", 3), ("reports@a", 4)] {
-            assert!(workers.hear(said(worker, jobs, 2), now), "a new worker is news");
-        }
-        assert_eq!(jobs(&mut workers, &pool("emails@*"), now), Some(5));
-        assert_eq!(jobs(&mut workers, &pool("*@a"), now), Some(6));
-        assert_eq!(jobs(&mut workers, &pool("others@*"), now), Some(0));
-        assert!(!workers.hear(said("emails@a", 2, 2), now + SECOND), "nothing is new");
-        assert!(workers.hear(said("emails@a", 1, 2), now + SECOND));
-        assert_eq!(jobs(&mut workers, &pool("emails@*"), now), Some(4));
-    }
-
-    #[test]
-    fn a_worker_counts_once_for_all_the_queues_that_it_serves() {
-        let (mut workers, now) = listened();
-        workers.hear(serving("a", 2, &["emails", "reports"]), now);
-        workers.hear(serving("b", 3, &["reports"]), now);
-        workers.hear(said("c", 7, 2), now);
-        assert_eq!(jobs(&mut workers, &queues(&["emails"]), now), Some(2));
-        assert_eq!(jobs(&mut workers, &queues(&["emails", "reports"]), now), Some(5));
-        let tally = workers.tally(&queues(&["other"]), now).unwrap();
-        assert_eq!((tally.jobs, tally.unattributed), (0, 1));
-        assert_eq!(workers.tally(&pool("*"), now).unwrap().unattributed, 0);
-        assert!(workers.hear(serving("c", 7, &["other"]), now), "it now says whom it serves");
-        assert_eq!(jobs(&mut workers, &queues(&["other"]), now), Some(7));
-    }
-
-    #[test]
-    fn a_worker_that_falls_silent_counts_until_three_of_its_intervals_are_over() {
-        let (mut workers, now) = listened();
-        workers.hear(said("a", 2, 2), now);
-        workers.hear(said("slow", 1, 20), now);
-        let later = now + 41 * SECOND;
-        workers.hear(said("a", 2, 2), later);
-        let tally = workers.tally(&pool("*"), later).unwrap();
-        assert_eq!((tally.jobs, tally.holds_for), (3, Some(10 * SECOND)));
-        let tally = workers.tally(&pool("*"), later + 10 * SECOND).unwrap();
-        assert_eq!((tally.jobs, tally.holds_for), (1, Some(9 * SECOND)));
-        let tally = workers.tally(&pool("*"), later + 19 * SECOND).unwrap();
-        assert_eq!((tally.jobs, tally.holds_for), (0, None));
-    }
-
-    #[test]
-    fn a_worker_that_says_that_it_ends_counts_no_more() {
-        let (mut workers, now) = listened();
-        workers.hear(said("a", 2, 2), now);
-        assert!(workers.end("a") && !workers.end("a"));
-        assert_eq!(jobs(&mut workers, &pool("*"), now), Some(0));
-    }
-
-    #[test]
-    fn what_cannot_be_read_never_lowers_a_count() {
-        let (mut workers, now) = listened();
-        workers.hear(said("a", 2, 2), now);
-        assert!(workers.doubt("no JSON".to_owned(), now + SECOND), "the first is news");
-        assert!(!workers.doubt("no JSON".to_owned(), now + 9 * SECOND));
-        // The worker that spoke last may be the one that is not understood any more.
-        let fault = Err(Fault::Unexpected("no JSON".to_owned()));
-        assert_eq!(workers.tally(&pool("*"), now + 18 * SECOND), fault);
-        assert_eq!(jobs(&mut workers, &pool("*"), now + 19 * SECOND), Some(0));
-    }
-
-    #[test]
-    fn after_a_gap_who_was_heard_before_is_believed_until_it_had_time_to_come_back() {
-        let (mut workers, now) = listened();
-        workers.hear(said("a", 2, 2), now);
-        workers.hear(said("b", 3, 2), now);
-        let back = now + 60 * SECOND;
-        workers.listen_anew(back);
-        assert_eq!(jobs(&mut workers, &pool("*"), back + 4 * SECOND), None);
-        workers.hear(said("a", 1, 2), back + 4 * SECOND);
-        let tally = workers.tally(&pool("*"), back + 5 * SECOND).unwrap();
-        assert_eq!((tally.jobs, tally.holds_for), (4, Some(9 * SECOND)));
-        workers.hear(said("a", 1, 2), back + 39 * SECOND);
-        assert_eq!(jobs(&mut workers, &pool("*"), back + 40 * SECOND), Some(1));
-    }
-
-    #[test]
-    fn more_workers_than_are_remembered_are_no_number() {
-        let (mut workers, now) = listened();
-        for number in 0..limits::HEARD_WORKERS {
-            workers.hear(said(&format!("w{number}"), 1, 2), now);
-        }
-        assert_eq!(jobs(&mut workers, &pool("*"), now), Some(limits::HEARD_WORKERS as u64));
-        assert!(workers.hear(said("one more", 1, 2), now));
-        assert!(!workers.hear(said("w0", 1, 2), now + SECOND), "who is known is still heard");
-        assert_eq!(jobs(&mut workers, &pool("*"), now + 9 * SECOND), None);
-        assert_eq!(workers.known.len(), limits::HEARD_WORKERS);
-    }
-}
+mod tests;

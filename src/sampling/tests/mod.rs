@@ -4,6 +4,7 @@
 mod absence;
 mod bounds;
 mod calls;
+mod exactness;
 mod falls;
 mod lasting;
 mod model;

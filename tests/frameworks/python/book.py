@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 import time
+import urllib.parse
 
 import redis
 
@@ -33,6 +34,23 @@ def hold(name):
     else:
         while not book.exists("test:release"):
             time.sleep(0.05)
+    book.rpush("test:ended", name)
+
+
+def compute(name):
+    """The same for a job that never gives way to what else its loop has to do, as one that computes."""
+    from gevent import monkey
+
+    book.rpush("test:began", name)
+    at = urllib.parse.urlsplit(URL)
+    plain = monkey.get_original("socket", "socket")()
+    plain.connect((at.hostname, at.port))
+    released = b""
+    while released != b":1\r\n":
+        monkey.get_original("time", "sleep")(0.05)
+        plain.sendall(b"EXISTS test:release\r\n")
+        released = plain.recv(64)
+    plain.close()
     book.rpush("test:ended", name)
 
 

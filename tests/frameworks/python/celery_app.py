@@ -1,5 +1,6 @@
-"""A Celery application. As a script: QUEUE COUNT [priorities] enqueues jobs."""
+"""A Celery application. As a script: QUEUE COUNT [priorities] [computing] enqueues jobs."""
 
+import importlib
 import json
 import os
 import sys
@@ -10,7 +11,8 @@ import book
 
 if "TEST_PUBLISHES" in os.environ:
     sys.path.append("../../../contrib/celery")
-    import penstock_queues  # noqa: F401, it connects itself
+    # It connects itself.
+    importlib.import_module("penstock_" + os.environ["TEST_PUBLISHES"])
 
 app = Celery("celery_app", broker=book.URL)
 app.conf.update(
@@ -33,9 +35,15 @@ def hold(name):
     book.hold(name)
 
 
+@app.task
+def compute(name):
+    book.compute(name)
+
+
 if __name__ == "__main__":
     queue, count = sys.argv[1], int(sys.argv[2])
     for number in range(count):
         more = {"priority": number % 10} if "priorities" in sys.argv else {}
-        hold.apply_async((f"{queue}-{number}",), queue=queue, **more)
+        task = compute if "computing" in sys.argv else hold
+        task.apply_async((f"{queue}-{number}",), queue=queue, **more)
         book.enqueued(f"{queue}-{number}")

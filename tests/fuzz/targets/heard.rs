@@ -124,7 +124,9 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
         traits.note_message(&fault.to_string());
     }
     let got = got.ok().map(|reply| {
-        let Answer::Heard(jobs) = reply.answer else { panic!("{:?} was heard", reply.answer) };
+        let Answer::Heard { jobs, .. } = reply.answer else {
+            panic!("{:?} was heard", reply.answer)
+        };
         let left = match reply.lasts {
             Lasts::For(left) => Some(left.as_secs_f64()),
             Lasts::UntilAnnounced => None,

@@ -198,14 +198,16 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
             _ => false,
         },
         Answer::Group(group) => is_group(group, replies),
-        Answer::Idle { entries, busy } => is_idle((*entries, *busy), replies),
+        Answer::Idle { entries, busy, beyond } => {
+            is_idle((*entries, *busy), replies) && is_beyond(*beyond, replies)
+        }
         // No key holds it.
-        Answer::Heard(_) => false,
+        Answer::Heard { .. } => false,
         Answer::MissingGroup { entries } => {
             replies.get(1).and_then(Resp::length) == Some(*entries) && row(&replies[0]).is_none()
         }
-        Answer::Each { counted, examined, beyond } => {
-            is_sum((*counted, *examined, *beyond), replies)
+        Answer::Each { counted, examined, beyond, unsure } => {
+            *unsure <= *counted && is_sum((*counted, *examined, *beyond), replies)
         }
     }
 }
@@ -275,6 +277,12 @@ fn is_idle((entries, busy): (u64, bool), replies: &[Resp]) -> bool {
     };
     let page = replies.get(1).and_then(Resp::list).unwrap_or_default();
     busy && entries == page.iter().filter(|entry| idle(entry)).count() as u64
+}
+
+/// Whether so many pending entries were not looked at: all of them, where they are too many.
+fn is_beyond(beyond: u64, replies: &[Resp]) -> bool {
+    let pending = replies.first().and_then(row).and_then(|row| row.field("pending")?.length());
+    pending.is_some_and(|pending| beyond == if pending > limits::IDLE_AMONG { pending } else { 0 })
 }
 
 /// Whether what the members have adds up: one number each, in their order.

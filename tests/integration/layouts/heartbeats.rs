@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use deadpool_redis::redis;
+use penstock::limits;
 use tokio::time::{Instant, sleep};
 
 use super::{Eye, Four};
@@ -28,6 +29,8 @@ on_both_servers!(
     probe_shows_who_was_heard,
     a_restart_and_a_lost_connection_never_make_a_zero_of_what_runs,
     a_worker_that_says_that_it_works_wakes_its_workload_at_once,
+    a_worker_that_is_silent_while_it_works_counts_until_it_speaks_or_ends_or_its_time_is_over,
+    a_worker_that_was_silent_all_the_while_is_known_by_its_name_after_a_restart,
 );
 
 /// With room for the seconds in which workers are listened to first.
@@ -315,6 +318,69 @@ async fn a_restart_and_a_lost_connection_never_make_a_zero_of_what_runs(kind: Ki
             sleep(STEP).await;
         }
     }
+}
+
+async fn a_worker_that_is_silent_while_it_works_counts_until_it_speaks_or_ends_or_its_time_is_over(
+    kind: Kind,
+) {
+    let server = Server::start(kind);
+    let (mut eye, mut workers) = (Eye::on(&server).await, Workers::on(&server));
+    let solo = format!("{POOL} silentFor=15s");
+    let idle = |workers: &mut Workers| {
+        workers.run("emails@a", 0, "");
+        workers.speak();
+    };
+    idle(&mut workers);
+    workers.until((&mut eye, &solo), 0.0, only(&[0.0])).await;
+    // It takes a task, and says nothing until that ends.
+    let taken = Instant::now();
+    workers.says.clear();
+    workers.until((&mut eye, &solo), 1.0, only(&[0.0, 1.0])).await;
+    assert!(taken.elapsed() < seconds(8), "before a fall of the waiting ones is believed");
+    sleep(seconds(6)).await;
+    assert_eq!(eye.four(&solo).await, Ok([0.0, 0.0, 1.0, 0.0]), "longer than the others' silence");
+    assert_eq!(eye.four(POOL).await.ok(), None, "another trigger begins to listen");
+    idle(&mut workers);
+    workers.until((&mut eye, &solo), 0.0, only(&[1.0, 0.0])).await;
+    // It takes another one, and is asked to end.
+    workers.says.clear();
+    workers.until((&mut eye, &solo), 1.0, only(&[0.0, 1.0])).await;
+    workers.end("emails@a");
+    workers.until((&mut eye, &solo), 0.0, only(&[1.0, 0.0])).await;
+    // Another one is killed. Nobody can tell, until its time is over.
+    workers.run("emails@b", 0, r#", "slots": 3"#);
+    workers.speak();
+    let last = Instant::now();
+    workers.says.clear();
+    workers.until((&mut eye, &solo), 3.0, only(&[0.0, 3.0])).await;
+    workers.until((&mut eye, &solo), 0.0, only(&[3.0, 0.0])).await;
+    assert!(last.elapsed() >= seconds(15), "given up after {:?}", last.elapsed());
+}
+
+async fn a_worker_that_was_silent_all_the_while_is_known_by_its_name_after_a_restart(kind: Kind) {
+    let server = Server::start(kind);
+    // As kombu 5.7 lists workers that have not ended in their own way.
+    let list = "_kombu.binding.celery.pidbox";
+    for worker in ["emails@a", "emails@b", "reports@a"] {
+        let member = format!("\u{6}\u{16}\u{6}\u{16}{worker}.celery.pidbox");
+        let _: redis::Value = server.ask_words(&["SADD", list, &member]);
+    }
+    let mut workers = Workers::on(&server);
+    workers.run("emails@b", 0, "");
+    let solo = format!("{POOL} silentFor=1h");
+    // Each is a new link, which has heard nobody.
+    for _ in 0..2 {
+        let mut eye = Eye::on(&server).await;
+        workers.until((&mut eye, &solo), 1.0, only(&[1.0])).await;
+    }
+    let mut eye = Eye::on(&server).await;
+    workers.until((&mut eye, POOL), 0.0, only(&[0.0])).await;
+    let told = async |metadata: &str| Eye::on(&server).await.four(metadata).await.unwrap_err();
+    server.run(&format!("DEL {list}\nSET {list} x"));
+    assert!(told(&solo).await.contains("WRONGTYPE"));
+    let names: Vec<String> = (0..=limits::HEARD_WORKERS).map(|number| number.to_string()).collect();
+    server.run(&format!("DEL {list}\nSADD {list} {}", names.join(" ")));
+    assert!(told(&solo).await.contains("names more than 1000 workers"));
 }
 
 async fn a_worker_that_says_that_it_works_wakes_its_workload_at_once(kind: Kind) {

@@ -63,7 +63,7 @@ impl Keys {
         match (read, self.answers.get(key)) {
             (_, None) => Answer::Missing,
             (Read::Each(_), Some(Answer::Size(size))) => {
-                Answer::Each { counted: *size, examined: *size, beyond: 0 }
+                Answer::Each { counted: *size, examined: *size, beyond: 0, unsure: 0 }
             }
             (_, Some(answer)) => answer.clone(),
         }

@@ -1,0 +1,328 @@
+//! Which counts are knowingly not exact, and why: a bound where nobody counts any further, a value that
+//! tells nobody whose it is.
+//!
+//! It is apart from the counting because a number is needed all the time, and this only for who looks. It
+//! does not know where it is told.
+
+use std::fmt;
+
+use super::{
+    answer::{Answer, Misfit, Waiting},
+    count::Count,
+    expression::Expression,
+    plan::{Beyond, Part, Plan, Term},
+    read::{Name, Read},
+};
+
+/// One reason why a state is not exact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inexact {
+    /// The state: `waiting`, `in flight` and so on.
+    pub state: &'static str,
+    /// Which way it is off.
+    pub bias: Bias,
+    /// Why.
+    pub why: Doubt,
+}
+
+/// Which way a count may be off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bias {
+    /// It is an upper bound.
+    High,
+    /// It is a lower bound.
+    Low,
+}
+
+/// Why a part of an answer is no more than a bound.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Doubt {
+    /// Members of a collection are not looked at, and each counts.
+    Unseen(Name, u64),
+    /// Members of a collection are not looked at, and none counts in this state.
+    LeftOut(Name, u64),
+    /// Values do not tell whose they are, and count for everybody who reads them.
+    Unsure(Name, u64),
+    /// What a group has still to be given is not counted any further.
+    Uncounted(Name),
+    /// Pending entries are not looked at, and none of them counts as idle.
+    NotIdle(Name, u64),
+    /// Workers are silent, and are taken to run something.
+    Silent(Name, u64),
+    /// Workers do not name their queues, and what they run counts for none.
+    Nameless(Name, u64),
+}
+
+impl Answer {
+    /// Whether all that it says is exact.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        match self {
+            Self::Each { beyond, unsure, .. } => *beyond == 0 && *unsure == 0,
+            Self::Idle { beyond, .. } => *beyond == 0,
+            Self::Heard { nameless, silent, .. } => *nameless == 0 && *silent == 0,
+            Self::Group(group) => matches!(group.waiting, Waiting::Exact(_)),
+            Self::Missing
+            | Self::Size(_)
+            | Self::Number(_)
+            | Self::NotANumber
+            | Self::WrongType(_)
+            | Self::MissingGroup { .. }
+            | Self::Flag(_) => true,
+        }
+    }
+
+    /// Why this part of it is not exact.
+    fn doubts(&self, part: Part, key: &Name) -> Vec<(Bias, Doubt)> {
+        let key = || key.clone();
+        match (part, self) {
+            (Part::Each(rest), Self::Each { beyond, unsure, .. }) => {
+                let unseen = (*beyond > 0).then(|| match rest {
+                    Beyond::Skip => (Bias::Low, Doubt::LeftOut(key(), *beyond)),
+                    Beyond::Count | Beyond::Unknown => (Bias::High, Doubt::Unseen(key(), *beyond)),
+                });
+                let unsure = (*unsure > 0).then(|| (Bias::High, Doubt::Unsure(key(), *unsure)));
+                unseen.into_iter().chain(unsure).collect()
+            }
+            (Part::GroupWaiting(_), Self::Group(group)) if !self.is_exact() => {
+                debug_assert!(matches!(group.waiting, Waiting::AtMost(_)));
+                vec![(Bias::High, Doubt::Uncounted(key()))]
+            }
+            (Part::GroupIdle, Self::Idle { beyond: beyond @ 1.., .. }) => {
+                vec![(Bias::Low, Doubt::NotIdle(key(), *beyond))]
+            }
+            (Part::Heard, Self::Heard { nameless, silent, .. }) => {
+                let silent = (*silent > 0).then(|| (Bias::High, Doubt::Silent(key(), *silent)));
+                let nameless =
+                    (*nameless > 0).then(|| (Bias::Low, Doubt::Nameless(key(), *nameless)));
+                silent.into_iter().chain(nameless).collect()
+            }
+            _ => vec![],
+        }
+    }
+}
+
+impl Plan {
+    /// Why the counts that these answers give are not exact; empty if they are, or if they give none.
+    #[must_use]
+    pub fn inexact(&self, answers: &[&Answer]) -> Vec<Inexact> {
+        if answers.iter().all(|answer| answer.is_exact()) {
+            return vec![];
+        }
+        let terms = self.terms();
+        let states = [
+            ("due", &terms.scheduled),
+            ("waiting", &terms.waiting),
+            ("in flight", &terms.in_flight),
+            ("orphaned", &terms.orphaned),
+        ];
+        let mut all = Vec::new();
+        for (state, summands) in states {
+            for summand in summands {
+                let Ok(doubts) = self.doubts(summand, answers) else { return vec![] };
+                all.extend(doubts.into_iter().map(|(bias, why)| Inexact { state, bias, why }));
+            }
+        }
+        all
+    }
+
+    fn doubts(
+        &self,
+        of: &Expression<Term>,
+        answers: &[&Answer],
+    ) -> Result<Vec<(Bias, Doubt)>, Misfit> {
+        let count = |of: &Expression<Term>| of.evaluate(&|term| self.count(term, answers));
+        Ok(match of {
+            Expression::Leaf(term) => {
+                self.count(term, answers)?;
+                let read: &Read = &self.reads()[term.read];
+                answers[term.read].doubts(term.part, read.keys()[0])
+            }
+            Expression::Sum(all) => {
+                let all: Result<Vec<_>, _> =
+                    all.iter().map(|one| self.doubts(one, answers)).collect();
+                all?.concat()
+            }
+            Expression::Difference(both) => {
+                let [whole, part] = both.as_ref();
+                let part = self.doubts(part, answers)?;
+                let turned = part.into_iter().map(|(bias, why)| (bias.turned(), why));
+                self.doubts(whole, answers)?.into_iter().chain(turned).collect()
+            }
+            Expression::Max(both) => {
+                let [one, other] = both.as_ref();
+                let (of_one, of_other) = (count(one)?, count(other)?);
+                let mut doubts = self.mattering((one, of_one), of_other, answers)?;
+                doubts.extend(self.mattering((other, of_other), of_one, answers)?);
+                doubts
+            }
+            Expression::Unless(flag, of) => {
+                if self.count(flag, answers)?.is_some() {
+                    vec![]
+                } else {
+                    self.doubts(of, answers)?
+                }
+            }
+            Expression::Times(_, of) => self.doubts(of, answers)?,
+        })
+    }
+
+    /// The doubts of one of two, of which the larger counts: that it is too high does not matter while the
+    /// other is higher.
+    fn mattering(
+        &self,
+        (of, is): (&Expression<Term>, Count),
+        beside: Count,
+        answers: &[&Answer],
+    ) -> Result<Vec<(Bias, Doubt)>, Misfit> {
+        let mut doubts = self.doubts(of, answers)?;
+        doubts.retain(|(bias, _)| *bias == Bias::Low || is > beside);
+        Ok(doubts)
+    }
+}
+
+impl Bias {
+    /// That of what this is taken off.
+    fn turned(self) -> Self {
+        match self {
+            Self::High => Self::Low,
+            Self::Low => Self::High,
+        }
+    }
+}
+
+impl fmt::Display for Inexact {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let bound = match self.bias {
+            Bias::High => "an upper bound",
+            Bias::Low => "a lower bound",
+        };
+        write!(f, "{} is {bound}: {}", self.state, self.why)
+    }
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unseen(key, members) => {
+                write!(f, "{members} members of `{key}` are not looked at, and each counts")
+            }
+            Self::LeftOut(key, members) => {
+                write!(f, "{members} members of `{key}` are not looked at, and none counts here")
+            }
+            Self::Unsure(key, values) => write!(
+                f,
+                "{values} values of `{key}` do not tell whose they are, and count for everybody who reads it"
+            ),
+            Self::Uncounted(key) => {
+                write!(f, "what the group of `{key}` has still to be given is not counted further")
+            }
+            Self::NotIdle(key, entries) => write!(
+                f,
+                "{entries} pending entries of `{key}` are not looked at, and none of them counts as idle"
+            ),
+            Self::Silent(key, workers) => {
+                write!(f, "{workers} workers on `{key}` are silent, and are taken to run something")
+            }
+            Self::Nameless(key, workers) => write!(
+                f,
+                "{workers} workers on `{key}` do not name their queues, and what they run counts for none"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::layouts::{Ask, Collection, Each, Group, Members, States, Test};
+
+    type Summand = Expression<(Read, Part)>;
+
+    fn each(beyond: Beyond) -> Summand {
+        let hash =
+            Each { of: "h".into(), collection: Collection::Hash, ask: Ask::Field, filter: None };
+        Expression::Leaf((Read::Each(Arc::new(hash)), Part::Each(beyond)))
+    }
+
+    fn size() -> Summand {
+        let read = Read::Size { key: "k".into(), members: Members::All };
+        Expression::Leaf((read, Part::Size))
+    }
+
+    fn group(part: Part) -> Summand {
+        Expression::Leaf((Read::Group { key: "s".into(), group: "g".into() }, part))
+    }
+
+    fn told(summand: Summand, answers: &[Answer]) -> Vec<String> {
+        let in_flight = [summand].into();
+        let plan = Plan::new(States { in_flight, ..States::default() });
+        let answers: Vec<&Answer> = answers.iter().collect();
+        plan.inexact(&answers).iter().map(ToString::to_string).collect()
+    }
+
+    fn found(counted: u64, beyond: u64, unsure: u64) -> Answer {
+        Answer::Each { counted, examined: 9, beyond, unsure }
+    }
+
+    #[test]
+    fn each_answer_that_is_no_more_than_a_bound_says_which_and_why() {
+        let over =
+            "in flight is an upper bound: 5 members of `h` are not looked at, and each counts";
+        assert_eq!(told(each(Beyond::Count), &[found(1, 5, 0)]), [over]);
+        let under =
+            "in flight is a lower bound: 5 members of `h` are not looked at, and none counts here";
+        assert_eq!(told(each(Beyond::Skip), &[found(1, 5, 0)]), [under]);
+        let unsure = "in flight is an upper bound: 2 values of `h` do not tell whose they are, and \
+                      count for everybody who reads it";
+        assert_eq!(told(each(Beyond::Unknown), &[found(3, 0, 2)]), [unsure]);
+        assert_eq!(told(each(Beyond::Count), &[found(3, 4, 2)]).len(), 2);
+        assert_eq!(told(each(Beyond::Count), &[found(3, 0, 0)]), [] as [String; 0]);
+        // What counts nothing at all says so by itself.
+        assert_eq!(told(each(Beyond::Unknown), &[found(3, 4, 0)]), [] as [String; 0]);
+    }
+
+    #[test]
+    fn the_bound_of_a_group_is_one_of_what_it_is_to_be_given_and_of_nothing_else() {
+        let missing = crate::layouts::MissingGroup::All;
+        let answer = Answer::Group(Group { waiting: Waiting::AtMost(7), pending: 2 });
+        let bound = "in flight is an upper bound: what the group of `s` has still to be given is \
+                     not counted further";
+        assert_eq!(
+            told(group(Part::GroupWaiting(missing)), std::slice::from_ref(&answer)),
+            [bound]
+        );
+        assert_eq!(told(group(Part::GroupPending(missing)), &[answer]), [] as [String; 0]);
+    }
+
+    #[test]
+    fn what_is_taken_off_turns_the_bound() {
+        let less = |whole, part| Expression::Difference(Box::new([whole, part]));
+        let answers = [Answer::Size(9), found(1, 5, 0)];
+        let told_of = told(less(size(), each(Beyond::Count)), &answers);
+        assert!(told_of[0].starts_with("in flight is a lower bound"), "{told_of:?}");
+        let idle = Read::Idle {
+            key: "s".into(),
+            group: "g".into(),
+            after: std::time::Duration::from_secs(1),
+        };
+        let idle = Expression::Leaf((idle, Part::GroupIdle));
+        let answers = [Answer::Size(9), Answer::Idle { entries: 0, busy: true, beyond: 3_000 }];
+        let told_of = told(less(size(), idle), &answers);
+        assert!(told_of[0].starts_with("in flight is an upper bound: 3000 pending"), "{told_of:?}");
+    }
+
+    #[test]
+    fn a_bound_that_does_not_decide_is_not_told() {
+        let larger = || Expression::Max(Box::new([each(Beyond::Count), size()]));
+        assert_eq!(told(larger(), &[found(1, 5, 0), Answer::Size(6)]), [] as [String; 0]);
+        assert_eq!(told(larger(), &[found(1, 5, 0), Answer::Size(5)]).len(), 1);
+        let flag = Read::Flag { key: "f".into(), test: Test::Exists };
+        let paused = Expression::Unless((flag, Part::Flag), Box::new(each(Beyond::Count)));
+        let answers = |stands| [Answer::Flag(stands), found(1, 5, 0)];
+        assert_eq!(told(paused.clone(), &answers(true)), [] as [String; 0]);
+        assert_eq!(told(paused, &answers(false)).len(), 1);
+    }
+}

@@ -1,0 +1,47 @@
+//! The commands that ask for members and for what they have.
+//!
+//! They are apart from the steps, which decide how many are asked at once.
+
+use deadpool_redis::redis::{self, Cmd};
+
+use crate::layouts::{Around, Ask, Name};
+
+/// Bytes of a string that are looked at.
+const TEXT_BYTES: usize = 64 * 1024;
+
+pub(super) fn of_member(ask: &Ask, filtered: bool, member: &[u8]) -> Option<Cmd> {
+    let of = |name, around: &Around| command(name, &around.key(member));
+    Some(match ask {
+        Ask::Exists(around) => of("EXISTS", around),
+        Ask::Length(around) => of("LLEN", around),
+        Ask::Values(around) if filtered => of("HVALS", around),
+        Ask::Values(around) => of("HLEN", around),
+        Ask::Text(around) if filtered => {
+            let mut command = of("GETRANGE", around);
+            command.arg(0).arg(TEXT_BYTES);
+            command
+        }
+        Ask::Text(around) => of("EXISTS", around),
+        Ask::Field => return None,
+    })
+}
+
+pub(super) fn command(name: &str, key: &Name) -> Cmd {
+    let mut command = redis::cmd(name);
+    command.arg(key.as_bytes());
+    command
+}
+
+pub(super) fn ranged(name: &str, key: &Name, last: usize) -> Cmd {
+    let mut command = command(name, key);
+    command.arg(0).arg(last);
+    command
+}
+
+pub(super) fn fields_of(hash: &Name, fields: &[Vec<u8>]) -> Cmd {
+    let mut command = command("HMGET", hash);
+    for field in fields {
+        command.arg(field.as_slice());
+    }
+    command
+}

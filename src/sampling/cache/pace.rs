@@ -1,0 +1,31 @@
+//! How often a read of many members is sent.
+//!
+//! It is apart because it is about what a look costs, and not about what is true.
+
+use std::time::Duration;
+
+use crate::{layouts::Answer, limits, time::Instant};
+
+use super::Slot;
+
+impl Slot {
+    /// The shortest time between two reads of it: so that all members of one collection that are looked at
+    /// in a second are no more than those of a small one.
+    #[must_use]
+    pub fn pace(&self) -> Duration {
+        let members = match self.known.as_ref().map(|known| &known.answer) {
+            Some(Answer::Each { examined, .. }) => *examined,
+            Some(_) | None => 0,
+        };
+        let times = members.div_ceil(limits::EACH_MEMBERS as u64).max(1);
+        limits::REFRESH_FLOOR * u32::try_from(times).unwrap_or(u32::MAX)
+    }
+
+    /// Until when it is not to be sent anew although it may have changed, if it has many members.
+    #[must_use]
+    pub fn rests_until(&self, now: Instant) -> Option<Instant> {
+        let pace = self.pace();
+        let until = self.asked_at? + pace;
+        (pace > limits::REFRESH_FLOOR && !self.is_fresh(now) && now < until).then_some(until)
+    }
+}
