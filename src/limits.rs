@@ -254,6 +254,9 @@ pub const REJOINING: Duration = Duration::from_secs(40);
 pub const GAP_WAITED_FOR: Duration = Duration::from_millis(200);
 /// How long a fall is looked at, beyond the gap, where the keys change all the time.
 pub const CONFIRMATION: Duration = Duration::from_millis(250);
+/// How long a fall of much that is read waits for its next reading, for each read of it, where Redis announces
+/// no changes.
+pub const READ_AGAIN_PAUSE: Duration = Duration::from_micros(20);
 /// How many readings that takes at least, so that a slow Redis is no reason to believe one of few. Where
 /// they take longer than a call, it is told the value from before the fall.
 pub const BUSY_READINGS: usize = 10;

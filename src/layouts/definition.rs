@@ -11,10 +11,9 @@ use std::{
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
-use crate::time;
-
 use super::{
     Arguments, Layout,
+    gap::Gap,
     parameter::Parameter,
     plan::{Plan, States},
     question::{Pause, Question, Role, Summand, Use, When, holds, uses_of_when},
@@ -133,59 +132,8 @@ struct FoundBy {
     when: When,
 }
 
-/// How long a job may be in no key while the framework moves it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Gap {
-    lasts: Lasts,
-    /// When that is, and how it is known.
-    pub(super) doc: String,
-    #[serde(default)]
-    when: When,
-}
-
-/// How long a gap lasts: a time, or the duration parameter that has it, in braces.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-enum Lasts {
-    For(Duration),
-    Of(String),
-}
-
 fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     IgnoredAny::deserialize(deserializer).map(|_| true)
-}
-
-impl TryFrom<String> for Lasts {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        if let Some(parameter) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-            return Ok(Self::Of(parameter.to_owned()));
-        }
-        let lasts = time::parse_duration(&text).map(Self::For);
-        lasts.map_err(|error| format!("`lasts`: `{text}` {error}"))
-    }
-}
-
-impl Gap {
-    /// How long it lasts with these arguments; `None` where there is none.
-    fn lasts(&self, arguments: &Arguments) -> Option<Duration> {
-        let lasts = match &self.lasts {
-            Lasts::For(duration) => Some(*duration),
-            Lasts::Of(parameter) => arguments.duration(parameter),
-        };
-        lasts.filter(|_| holds(&self.when, arguments))
-    }
-
-    /// The parameters that it names, and as what.
-    fn uses(&self) -> Vec<Use> {
-        let mut uses = uses_of_when(&self.when);
-        if let Lasts::Of(parameter) = &self.lasts {
-            uses.push(Use { parameter: parameter.clone(), as_a: Role::Duration });
-        }
-        uses
-    }
 }
 
 /// Work that is in no key.

@@ -21,6 +21,7 @@ mod exactness;
 mod expression;
 mod flaw;
 mod footprint;
+mod gap;
 mod glob;
 mod heard;
 mod parameter;

@@ -90,8 +90,10 @@ impl Layout {
             }
             let parameter = self.parameter(name)?;
             match &parameter.kind {
-                ParameterKind::Name { default: Some(default) }
-                | ParameterKind::Choice { default, .. } => {
+                ParameterKind::Name { default: Some(default) } => {
+                    Some(Filling::Is(parameter.name(default).as_bytes().to_vec()))
+                }
+                ParameterKind::Choice { default, .. } => {
                     Some(Filling::Is(default.as_bytes().to_vec()))
                 }
                 ParameterKind::Name { default: None } if !parameter.required => None,

@@ -1,9 +1,6 @@
-//! One connection to Redis, and how it answers a batch of reads in few round trips.
+//! One connection to Redis: what a worker asks of it, and how its rounds travel.
 //!
-//! All commands of a batch go in one pipeline in the order of the reads. A key whose type was
-//! guessed wrongly makes the whole batch go again, so that the answers keep their order; answers
-//! that need a second command (a nil lag, an empty string) get it afterwards, when it can only
-//! count a job twice. It does not know why a read is done.
+//! How a batch of reads is answered is in `answering.rs`. It does not know why a read is done.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,37 +9,32 @@ use tokio::time::timeout_at;
 
 use crate::{
     config::Node,
-    layouts::{Answer, Ask, Members, Name, Read, Station, Wild},
+    layouts::{Read, Station, Wild},
     limits,
-    sampling::{Fault, Flow, FlowRead, KeyPage, Lasts, Link, Position, Reply},
+    sampling::{Fault, Flow, FlowRead, KeyPage, Link, Position, Reply},
     time::Instant,
 };
 
 use super::{
-    cluster, decode,
-    encode::{self, KeyType},
-    error::{Refusal, fault, refusal},
+    decode,
+    encode::{self},
+    error::fault,
     fields::KnownFields,
-    follow_up::FollowUps,
     heard::Ears,
     known_tails::KnownTails,
     known_types::KnownTypes,
     login::Login,
     role::Asker,
     scan,
-    transaction::{self, Questions, Replies},
     transcript::Exchange,
     wire::{Response, Wire},
 };
 
-/// How often a batch is tried while keys change their types under it.
-const ATTEMPTS: usize = 3;
-
 /// A connection that one worker holds.
 pub struct RedisLink {
     wire: Option<Wire>,
-    tracked: bool,
-    types: KnownTypes,
+    pub(super) tracked: bool,
+    pub(super) types: KnownTypes,
     pub(super) fields: KnownFields,
     pub(super) tails: KnownTails,
     transcript: Option<Vec<Exchange>>,
@@ -55,9 +47,9 @@ pub struct RedisLink {
     /// Whether SCAN takes a type.
     scans_types: bool,
     /// Whether several questions may be put at one moment.
-    transacts: bool,
+    pub(super) transacts: bool,
     /// How many moments its answers were given names for.
-    moments: u64,
+    pub(super) moments: u64,
     /// When the batch under way has to have its answers, where that is not the wire's own matter.
     until: Option<Instant>,
 }
@@ -154,7 +146,7 @@ impl RedisLink {
         self.send(&commands).await
     }
 
-    async fn send(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
+    pub(super) async fn send(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
         if commands.is_empty() {
             return Ok(vec![]);
         }
@@ -202,115 +194,6 @@ impl RedisLink {
             [Err(error)] => Err(fault(error)),
             _ => Err(Fault::Unexpected("no time".to_owned())),
         })
-    }
-
-    fn guess(&self, read: &Read) -> KeyType {
-        match read {
-            Read::Size { key, members } => {
-                let of_unknown = match members {
-                    Members::AllOf(kind) => return (*kind).into(),
-                    Members::All => KeyType::List,
-                    Members::Due(_) | Members::Leased(_) => KeyType::SortedSet,
-                };
-                self.types.of(key).unwrap_or(of_unknown)
-            }
-            Read::Group { .. } | Read::Idle { .. } => KeyType::Stream,
-            Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => KeyType::Other,
-        }
-    }
-
-    /// Asks for the types of keys that were guessed wrongly.
-    async fn learn_types(&mut self, keys: Vec<Name>) -> Result<(), Fault> {
-        let replies = self.round(keys.iter().map(encode::type_of).collect()).await?;
-        self.types.learn(keys, replies)
-    }
-
-    /// Answers reads in their order. `nows` has for each of them the time of the server that answers it,
-    /// `flows` which of them belong together, in the order of each trigger.
-    pub(super) async fn answer(
-        &mut self,
-        reads: &[Read],
-        nows: &[Duration],
-        flows: &[Vec<usize>],
-    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
-        let sets = self.sets(reads, flows);
-        for attempt in 1..=ATTEMPTS {
-            let types: Vec<KeyType> = reads.iter().map(|read| self.guess(read)).collect();
-            let (mut questions, places) = transaction::compose(reads, &sets, |at| {
-                encode::question(&reads[at], types[at], nows[at])
-            });
-            // Where nothing is announced, everything is read again soon anyway.
-            let is_timed = |at: &usize| self.tracked && depends_on_time(&reads[*at], types[*at]);
-            let timed: Vec<(usize, usize)> = (0..reads.len())
-                .filter(is_timed)
-                .map(|at| (at, questions.add(encode::next_score(&reads[at], nows[at]))))
-                .collect();
-            let replies = self.put(&questions).await?;
-            let rows =
-                || reads.iter().zip(&types).zip(places.iter().map(|place| replies.at(*place)));
-            let mistaken: Vec<Name> = rows()
-                .filter(|((read, guess), reply)| is_mistaken(read, **guess, reply))
-                .map(|((read, _), _)| read.keys()[0].clone())
-                .collect();
-            if !mistaken.is_empty() && attempt < ATTEMPTS {
-                self.learn_types(mistaken).await?;
-                continue;
-            }
-            let mut follow_ups = FollowUps::default();
-            for (index, ((read, guess), reply)) in rows().enumerate() {
-                follow_ups.first(index, (read, *guess), reply);
-            }
-            let moments: Vec<Option<u64>> = (0..reads.len())
-                .map(|at| {
-                    follow_ups.is_of_one_moment(at).then(|| self.moment(replies.moment(places[at])))
-                })
-                .collect();
-            self.moments += u64::try_from(questions.commands().len()).unwrap_or(u64::MAX);
-            let answers = follow_ups.finish(self).await?;
-            let with_reads = reads.iter().zip(answers).zip(moments);
-            let mut answers: Vec<_> = with_reads
-                .map(|((read, answer), moment)| {
-                    answer.map(|answer| Reply { moment, ..until_announced(read, answer) })
-                })
-                .collect();
-            for (at, next) in timed {
-                if let Ok(reply) = &mut answers[at] {
-                    reply.lasts = decode::lasts(replies.at(next), &reads[at], nows[at]);
-                }
-            }
-            return Ok(answers);
-        }
-        Err(Fault::Unexpected("the types of the keys keep changing".to_owned()))
-    }
-
-    /// Which reads are asked at one moment: those of a trigger that one server answers.
-    fn sets(&mut self, reads: &[Read], flows: &[Vec<usize>]) -> Vec<Option<usize>> {
-        if !self.transacts {
-            return vec![None; reads.len()];
-        }
-        let spreads = matches!(self.wire(), Wire::Cluster(_));
-        let shares = |one: usize, other: usize| {
-            let ([one], [other]) = (reads[one].keys(), reads[other].keys());
-            !spreads || cluster::is_same_slot(one.as_bytes(), other.as_bytes())
-        };
-        transaction::sets(reads, flows, shares)
-    }
-
-    /// Asks the questions of a batch, those by themselves whose transaction did not come about.
-    async fn put(&mut self, questions: &Questions) -> Result<Replies, Fault> {
-        let replies = self.send(questions.commands()).await?;
-        let mut replies = questions.take(replies);
-        if replies.refused {
-            self.transacts = false;
-        }
-        let open = questions.at(&replies.open);
-        replies.fill(self.send(&open).await?);
-        Ok(replies)
-    }
-
-    /// The name of a moment of this batch.
-    fn moment(&self, place: usize) -> u64 {
-        self.moments.saturating_add(u64::try_from(place).unwrap_or(u64::MAX))
     }
 
     /// Asks for what is in keys.
@@ -403,52 +286,12 @@ impl Link for RedisLink {
     }
 }
 
-/// Whether the answer to a read changes by time passing alone: only members of sorted sets have a
-/// time.
-pub(super) fn depends_on_time(read: &Read, key_type: KeyType) -> bool {
-    key_type == KeyType::SortedSet && read.depends_on_time()
-}
-
-/// An answer that time alone does not change.
-pub(super) fn until_announced(read: &Read, answer: Answer) -> Reply {
-    // The fields of a hash are no keys of their own; but those that were left for want of time are
-    // looked at next time.
-    let of_fields = matches!(read, Read::Each(each) if each.ask == Ask::Field);
-    let is_partial = matches!(answer, Answer::Each { examined: 1.., beyond: 1.., .. });
-    let is_silent = answer.changes_silently() && (!of_fields || is_partial);
-    let lasts = if is_silent { Lasts::Unknown } else { Lasts::UntilAnnounced };
-    Reply { answer, lasts, moment: None }
-}
-
 /// The places of the reads of a flow that are sent.
 pub(super) fn sent(flow: &Flow) -> impl Iterator<Item = usize> {
     flow.iter().filter_map(|read| match read {
         FlowRead::Sent(place) => Some(*place),
         FlowRead::Kept(_) => None,
     })
-}
-
-/// Whether a reply says that the key's type was guessed wrongly.
-fn is_mistaken(read: &Read, guess: KeyType, reply: &Response) -> bool {
-    match (read, reply) {
-        (
-            Read::Group { .. }
-            | Read::Idle { .. }
-            | Read::Flag { .. }
-            | Read::Each(_)
-            | Read::Heard(_),
-            _,
-        ) => false,
-        // Its type is for the answer to say.
-        (Read::Size { members: Members::AllOf(_), .. }, _) => false,
-        (Read::Size { .. }, Err(error)) => refusal(error) == Refusal::WrongType,
-        (Read::Size { .. }, Ok(value)) => {
-            let named = || decode::type_name(value).ok();
-            let other =
-                || named().is_some_and(|name| KeyType::named(&name) == Some(KeyType::Other));
-            guess == KeyType::Other && !other()
-        }
-    }
 }
 
 impl Drop for RedisLink {

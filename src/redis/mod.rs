@@ -3,6 +3,7 @@
 //! The only folder that names the `redis` and `deadpool` crates. It knows reads and answers, and
 //! nothing of triggers, signals, gRPC or who asks.
 
+mod answering;
 mod approach;
 mod certificates;
 mod cluster;

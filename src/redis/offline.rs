@@ -25,6 +25,7 @@ pub use super::{
 };
 
 use super::{
+    answering::{depends_on_time, until_announced},
     decode,
     encode::KeyType,
     error::fault,
@@ -32,7 +33,6 @@ use super::{
     follow_up::FollowUps,
     invalidation,
     known_tails::KnownTails,
-    link::{depends_on_time, until_announced},
     scan,
     wire::Response,
 };

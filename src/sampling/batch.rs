@@ -59,7 +59,7 @@ pub fn take(
                 schedule.plan(id, until);
                 continue;
             }
-            let all = !tracked || subscription.is_read_whole();
+            let all = !tracked || subscription.scattered;
             let stale = |read: &&ReadId| {
                 let slot = cache.slot(**read);
                 **read == id || all || slot.changes_silently() || !slot.is_fresh(now)

@@ -5,6 +5,7 @@
 //! a successful reply never clears the mark. Then no order of replies and announcements can lose a
 //! change. The cache does not know who wants a read, or when it is due.
 
+mod known;
 mod pace;
 mod suspicion;
 
@@ -13,7 +14,7 @@ use std::{collections::HashMap, time::Duration};
 use slab::Slab;
 
 use crate::{
-    layouts::{Answer, Name, Read},
+    layouts::{Name, Read},
     limits,
     telemetry::ReadCause,
     time::Instant,
@@ -24,45 +25,10 @@ use super::{
     source::{Fault, Lasts, Reply},
 };
 
+pub use known::Known;
+
 /// A read by its place in the cache.
 pub type ReadId = usize;
-
-/// The last answer to a read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Known {
-    /// The answer.
-    pub answer: Answer,
-    /// When its read was sent.
-    pub read_at: Instant,
-    /// Until when it is known to have been true; before `read_at` only where a replica answered.
-    pub true_until: Instant,
-    /// When it has to be read again although nothing was announced.
-    pub fresh_until: Instant,
-    /// How long it lasts; [`Lasts::Unknown`] on a link that announces nothing.
-    pub lasts: Lasts,
-    /// When the change was announced for which it was read, if one was.
-    pub announced_at: Option<Instant>,
-    /// Whether no change was known when its read was sent.
-    pub unprompted: bool,
-    /// The one moment at which it was true, if it took one: equal moments are one.
-    pub moment: Option<u64>,
-    /// Whether the mark of its read no longer speaks for it: it was already dirty, or had outlived
-    /// itself, when the read was sent anew. Only the next answer takes its place.
-    pub superseded: bool,
-}
-
-impl Known {
-    /// Until when it was true, if everything that changed it until `proved_at` was announced.
-    #[must_use]
-    pub fn true_until(&self, proved_at: Instant) -> Instant {
-        let announced = match self.lasts {
-            Lasts::UntilAnnounced => proved_at,
-            Lasts::For(_) => proved_at.min(self.fresh_until),
-            Lasts::Unknown => self.true_until,
-        };
-        self.true_until.max(announced)
-    }
-}
 
 /// What is known of one read.
 #[derive(Debug)]
@@ -309,6 +275,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::layouts::Answer;
     use crate::layouts::Members;
 
     fn size(key: &str) -> Read {

@@ -23,6 +23,8 @@ pub struct Reading {
     pub read_at: Instant,
     /// When what it tells happened, if that was announced; else the same.
     pub happened_at: Instant,
+    /// Until when all changes of what it was made of are known.
+    pub proved_at: Instant,
     /// Whether all of it was true at one moment.
     pub whole: bool,
     /// Whether nothing changed since the reading before it; `None` where nobody would say.
@@ -84,6 +86,12 @@ impl Falls {
         self.doubt = None;
     }
 
+    /// When the last reading was asked for.
+    #[must_use]
+    pub fn noted_at(&self) -> Option<Instant> {
+        self.noted_at
+    }
+
     /// When the next reading is wanted to confirm a fall. Until then nothing new can be said.
     #[must_use]
     pub fn again_at(&self) -> Option<Instant> {
@@ -134,7 +142,7 @@ impl Falls {
         let quiet_until = doubt.quiet_since + gap;
         doubt.again_at = if reading.quiet == Some(true) { now.max(quiet_until) } else { now };
         let is_settled = reading.quiet.unwrap_or(doubt.alike >= limits::CONFIRMING_READINGS);
-        if is_settled && reading.read_at >= quiet_until {
+        if is_settled && reading.proved_at >= quiet_until {
             return Some(reading.verdict);
         }
         // Everything changes all the time: what was true at any moment since is true enough.
@@ -213,7 +221,14 @@ mod tests {
         fn read(&mut self, ms: u64, jobs: u64, whole: bool, quiet: Option<bool>) -> Option<u64> {
             let read_at = self.at(ms);
             let verdict = verdict(jobs);
-            let reading = Reading { verdict, read_at, happened_at: read_at, whole, quiet };
+            let reading = Reading {
+                verdict,
+                read_at,
+                happened_at: read_at,
+                proved_at: read_at,
+                whole,
+                quiet,
+            };
             self.falls.note(&reading, self.gap, read_at);
             if self.falls.again_at().is_some() {
                 return None;
@@ -333,8 +348,9 @@ mod tests {
         let mut falls = Falls::default();
         for verdict in [before, after] {
             let read_at = start + Duration::from_secs(u64::from(verdict.active));
+            let (happened_at, proved_at) = (read_at, read_at);
             let reading =
-                Reading { verdict, read_at, happened_at: read_at, whole: false, quiet: None };
+                Reading { verdict, read_at, happened_at, proved_at, whole: false, quiet: None };
             falls.note(&reading, LONG, read_at);
         }
         let told = falls.told(after, start + Duration::from_secs(1));

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::{
-    layouts::{Answer, Misfit, Read},
+    layouts::{Answer, Misfit},
     limits,
     time::Instant,
     trigger::Verdict,
@@ -15,10 +15,8 @@ use crate::{
 
 use super::{
     cache::{ReadId, Slot},
-    falls::Reading,
     news::News,
     observation::{Held, Observation, Why, hold},
-    source::Lasts,
     state::{LinkState, Note, State},
     subscriptions::SubscriptionId,
 };
@@ -106,36 +104,6 @@ impl State {
         if self.subscriptions.get(id).is_wanted() {
             self.plan_reads(id, now);
         }
-    }
-
-    /// Takes note of what was counted, and tells whether it may be told: a fall has to be confirmed first.
-    /// What a call is told while nothing can be read is not counted.
-    pub(super) fn believes(&mut self, id: SubscriptionId, now: Instant) -> bool {
-        if self.why_not(id).is_some() {
-            return true;
-        }
-        let (Some(Ok(verdict)), Some(read_at)) = (self.judge(id), self.newest(id)) else {
-            self.subscriptions.get_mut(id).falls.give_up();
-            return true;
-        };
-        let reading = Reading {
-            verdict,
-            read_at,
-            happened_at: self.announced_at(id).unwrap_or(now),
-            whole: self.is_whole(id),
-            quiet: self.is_quiet(id),
-        };
-        let gap = self.gap(id);
-        let falls = &mut self.subscriptions.get_mut(id).falls;
-        falls.note(&reading, gap, now);
-        falls.again_at().is_none()
-    }
-
-    /// How long a job of a subject may be in none of its keys. Where it counts one key only, no job
-    /// moves between two of them.
-    fn gap(&self, id: SubscriptionId) -> Duration {
-        let gap = self.subscriptions.get(id).subject.trigger.gap;
-        if self.counting(id).nth(1).is_some() { gap } else { Duration::ZERO }
     }
 
     /// Plans the look at a subject whose activity window, or the window of a fall of its counts, ends
@@ -227,10 +195,7 @@ impl State {
         if let Some(at) = self.subscriptions.get(id).falls.again_at()
             && !self.has_fault(id)
         {
-            for read in self.subscriptions.get(id).reads.clone() {
-                self.schedule.plan(read, at.max(self.floor(self.cache.slot(read), now)));
-            }
-            return;
+            return self.plan_again(id, at, now);
         }
         let anew = awaited && !self.is_coherent(id);
         for read in self.subscriptions.get(id).reads.clone() {
@@ -261,7 +226,7 @@ impl State {
     /// [`limits::REFRESH_FLOOR`] wide, which is the same for all reads. So those of one trigger that
     /// change all the time are due together, however many triggers share them. A read of many members
     /// leaves out lines.
-    fn floor(&self, slot: &Slot, now: Instant) -> Instant {
+    pub(super) fn floor(&self, slot: &Slot, now: Instant) -> Instant {
         let Some(asked_at) = slot.asked_at else { return now };
         let width = slot.pace().as_micros();
         let since = asked_at.saturating_duration_since(self.started_at).as_micros();
@@ -285,7 +250,7 @@ impl State {
         }
     }
 
-    fn slots(&self, id: SubscriptionId) -> impl Iterator<Item = &Slot> {
+    pub(super) fn slots(&self, id: SubscriptionId) -> impl Iterator<Item = &Slot> {
         self.subscriptions.get(id).reads.iter().map(|read| self.cache.slot(*read))
     }
 
@@ -294,7 +259,7 @@ impl State {
     }
 
     /// Why nothing fresh can be said, if so.
-    fn why_not(&self, id: SubscriptionId) -> Option<Why> {
+    pub(super) fn why_not(&self, id: SubscriptionId) -> Option<Why> {
         match &self.link {
             LinkState::Down(fault) => return Some(Why::Fault(fault.clone())),
             LinkState::Connecting => return Some(Why::NotYetRead),
@@ -321,49 +286,15 @@ impl State {
                 || self.slots(id).map(read_at).is_sorted_by(|one, other| along(*one, *other)))
     }
 
-    /// The answers that count jobs: all but flags, which no job moves through.
-    fn counting(&self, id: SubscriptionId) -> impl Iterator<Item = &Slot> {
-        self.slots(id).filter(|slot| !matches!(slot.read, Read::Flag { .. }))
-    }
-
-    /// Whether all answers were true at one moment, so that no job that moved, in whatever direction, is
-    /// missing from all of them: all are true still, or those of the newest batch were given together.
-    fn is_whole(&self, id: SubscriptionId) -> bool {
-        let newest = self.newest(id);
-        if self.counting(id).all(|slot| slot.holds() && !slot.changes_silently()) {
-            return true;
-        }
-        let newest = self.counting(id).filter(|slot| read_at(slot) == newest);
-        let mut moments = newest.map(|slot| slot.known.as_ref()?.moment);
-        moments.next().is_some_and(|first| first.is_some() && moments.all(|other| other == first))
-    }
-
-    /// Whether nothing was announced since the answers before these were asked for; `None` where Redis
-    /// announces nothing. What never is announced moves only together with what is.
-    fn is_quiet(&self, id: SubscriptionId) -> Option<bool> {
-        let mut is_quiet = true;
-        for slot in self.counting(id) {
-            let Some(known) = &slot.known else { return Some(false) };
-            if known.lasts == Lasts::Unknown {
-                if !known.answer.changes_silently() {
-                    return None;
-                }
-            } else {
-                is_quiet &= known.unprompted && !slot.dirty;
-            }
-        }
-        Some(is_quiet)
-    }
-
     /// When the change was announced for which the newest answers were read.
-    fn announced_at(&self, id: SubscriptionId) -> Option<Instant> {
+    pub(super) fn announced_at(&self, id: SubscriptionId) -> Option<Instant> {
         let newest = self.newest(id)?;
         let known = self.slots(id).filter_map(|slot| slot.known.as_ref());
         known.filter(|known| known.read_at == newest).filter_map(|known| known.announced_at).max()
     }
 
     /// When the newest answer was read.
-    fn newest(&self, id: SubscriptionId) -> Option<Instant> {
+    pub(super) fn newest(&self, id: SubscriptionId) -> Option<Instant> {
         self.slots(id).filter_map(read_at).max().or_else(|| self.found_empty_at(id))
     }
 
@@ -391,7 +322,7 @@ impl State {
     }
 
     /// What the answers mean, if every read has one.
-    fn judge(&self, id: SubscriptionId) -> Option<Result<Verdict, Misfit>> {
+    pub(super) fn judge(&self, id: SubscriptionId) -> Option<Result<Verdict, Misfit>> {
         let answers: Option<Vec<&Answer>> =
             self.slots(id).map(|slot| slot.known.as_ref().map(|known| &known.answer)).collect();
         let subscription = self.subscriptions.get(id);
@@ -405,6 +336,6 @@ impl State {
     }
 }
 
-fn read_at(slot: &Slot) -> Option<Instant> {
+pub(super) fn read_at(slot: &Slot) -> Option<Instant> {
     slot.known.as_ref().map(|known| known.read_at)
 }

@@ -7,6 +7,7 @@
 mod absence;
 mod announcement;
 mod batch;
+mod belief;
 mod cache;
 mod clock;
 mod exactness;

@@ -1,7 +1,7 @@
 //! The sampler's state: cache, schedule and subscriptions joined, and the state of the link.
 //!
-//! Pure: every method takes the time. It decides what is read next, what a call may be answered
-//! with, and what is news to a stream. It does not wait, and does not know what a socket is.
+//! Pure: every method takes the time. It decides what is read next, what a call may be answered with, and
+//! what is news to a stream. It does not wait.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -94,8 +94,7 @@ pub struct Due {
 /// Something that people should be able to read about later.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Note {
-    /// A subject became active, for these counts; with how many activations there was no line for before
-    /// it, if there is to be one for this.
+    /// A subject became active, for these counts; how many before had no line, if this one has.
     Active(Arc<Subject>, Verdict, Option<u64>),
     /// A subject is new whose work in flight is in no key, or that names a queue by what looks like a key.
     Unseen(Arc<Subject>),
@@ -104,9 +103,9 @@ pub enum Note {
     /// What a subject is told is a bound, for these reasons; or has been exact again for a while.
     NotExact(Arc<Subject>, String),
     ExactAgain(Arc<Subject>),
-    /// A queue that a subject's pattern finds is left out, since this key of it may not be read.
+    /// A queue that a pattern finds is left out, since this key of it may not be read.
     LeftOut(Arc<Subject>, Name),
-    /// A read that ended the link twice alone, with this fault, is put off for longer and longer.
+    /// A read that ended the link twice alone, with this fault, is put off longer and longer.
     PutOff(Read, Fault),
 }
 
@@ -134,7 +133,7 @@ pub struct State {
     pub(super) started_at: Instant,
     /// When the last step was sent.
     pub(super) sent_at: Instant,
-    /// Until when the link announced all changes, if not until the last step was sent.
+    /// Until when the link announced all changes, if not until then.
     pub(super) heard_until: Option<Instant>,
     /// As of when the link last answered, if that may be earlier than its being asked.
     pub(super) as_of: Option<Instant>,
@@ -267,10 +266,9 @@ impl State {
     pub fn next(&mut self, now: Instant) -> Step {
         self.sweep(now);
         self.lapse(now);
+        let closed = || Fault::Unreachable("the connection was closed".to_owned());
         let (tracked, proved_at) = match &self.link {
-            LinkState::Up { broken: true, .. } => {
-                return Step::Reconnect(Fault::Unreachable("the connection was closed".to_owned()));
-            }
+            LinkState::Up { broken: true, .. } => return Step::Reconnect(closed()),
             LinkState::Up { tracked, proved_at, .. } => (*tracked, *proved_at),
             LinkState::Connecting | LinkState::Down(_) => return Step::Wait(self.sweep_at),
         };

@@ -117,13 +117,6 @@ impl Subscription {
         self.streams > 0 || self.is_awaited() || is_followed
     }
 
-    /// Whether the next batch is to read all of it: a job could hide between its answers as they are, or
-    /// they tell of a fall that is not confirmed yet.
-    #[must_use]
-    pub fn is_read_whole(&self) -> bool {
-        self.scattered || self.falls.again_at().is_some()
-    }
-
     /// Until when the last change keeps it active, whatever the counts say.
     #[must_use]
     pub fn active_until(&self) -> Option<Instant> {

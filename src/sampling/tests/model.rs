@@ -2,6 +2,7 @@
 //! demand. It answers the reads of a batch one after the other, so that other clients' commands
 //! come between them.
 
+mod answers;
 mod keys;
 
 use std::{
@@ -277,40 +278,6 @@ impl Redis {
     }
 }
 
-impl Server {
-    fn is_poisoned_by(&mut self, reads: &[Read]) -> bool {
-        let is_poisoned = reads.iter().any(|read| self.poisonous.contains(read.keys()[0]));
-        if is_poisoned {
-            self.poisonings.push((Instant::now(), questions(reads)));
-        }
-        is_poisoned
-    }
-
-    fn answer(&mut self, reads: &[Read]) -> Vec<Result<Reply, Fault>> {
-        self.batches.push(reads.len());
-        let mut replies = vec![];
-        for (place, read) in reads.iter().enumerate() {
-            let is_moment = place == 0 || !self.transacts;
-            if let Some(meanwhile) = self.meanwhile.as_mut().filter(|_| is_moment) {
-                meanwhile(&mut self.keys, place);
-            }
-            self.moments += u64::from(is_moment);
-            self.reads.push((Instant::now(), read.clone()));
-            let failure = self.failing.get(read.keys()[0]).cloned();
-            let answer = self.keys.answer(read);
-            let lasts = match self.lasting.get(read.keys()[0]) {
-                Some(lasts) => *lasts,
-                None if answer.changes_silently() => Lasts::Unknown,
-                None => Lasts::UntilAnnounced,
-            };
-            let is_one_question = matches!(read, Read::Size { .. } | Read::Group { .. });
-            let moment = is_one_question.then_some(self.moments);
-            replies.push(failure.map_or(Ok(Reply { answer, lasts, moment }), Err));
-        }
-        replies
-    }
-}
-
 impl Source for Redis {
     type Link = Connection;
 
@@ -328,17 +295,6 @@ impl Source for Redis {
     async fn moved(&self) {
         self.moved.notified().await;
     }
-}
-
-/// How many questions these reads are: those that look alike are one.
-fn questions(reads: &[Read]) -> usize {
-    let is_alike = |one: &Read, other: &Read| match (one, other) {
-        (Read::Each(one), Read::Each(other)) => one.looks_alike(other),
-        _ => false,
-    };
-    let is_first =
-        |place: &usize| !reads[..*place].iter().any(|read| is_alike(read, &reads[*place]));
-    (0..reads.len()).filter(is_first).count()
 }
 
 /// One connection to the model.

@@ -97,6 +97,29 @@ async fn jobs_that_move_between_queues_that_are_known_are_never_fewer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_fall_among_many_queues_has_what_changed_read_again_and_not_all_of_it() {
+    let world = World::tracked().await;
+    (0..200).for_each(|n| world.redis.size(&format!("emails-{n}"), 2));
+    assert_eq!(fresh(&world.ask(&emails()).await), Some(400.0));
+    let reads = || world.redis.batches().iter().sum::<usize>();
+    let before = reads();
+    world.redis.size("emails-7", 1);
+    assert_eq!(fresh(&world.ask(&emails()).await), Some(399.0));
+    let more = reads() - before;
+    assert!((2..=4).contains(&more), "{more} more reads");
+    // Where nothing is announced all is read a few times, at a pace that lets others in.
+    let world = World::untracked().await;
+    (0..200).for_each(|n| world.redis.size(&format!("emails-{n}"), 2));
+    assert_eq!(fresh(&world.ask(&emails()).await), Some(400.0));
+    seconds(2).await;
+    let before = world.redis.batches().iter().sum::<usize>();
+    world.redis.size("emails-7", 1);
+    assert_eq!(fresh(&world.ask(&emails()).await), Some(399.0));
+    let more = world.redis.batches().iter().sum::<usize>() - before;
+    assert!((800..=1_000).contains(&more), "{more} more reads");
+}
+
+#[tokio::test(start_paused = true)]
 async fn names_and_patterns_count_each_queue_once_with_its_own_weight() {
     let world = World::tracked().await;
     for key in ["emails-a", "emails-big", "reports", "emails*"] {

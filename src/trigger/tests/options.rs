@@ -92,7 +92,7 @@ fn a_default_that_nobody_may_write_is_still_a_value_that_holds() {
     };
     assert_eq!(sep, "\u{6}\u{16}");
     let plain = keys(celery, "queue", "q").unwrap();
-    assert!(plain.contains(&"q\\u{6}\\u{16}3".to_owned()), "{plain:?}");
+    assert!(plain.contains(&"q{0x06}{0x16}3".to_owned()), "{plain:?}");
     let written = parse(&[("layout", "celery"), ("queue", "q"), ("sep", sep)]).unwrap();
     assert_eq!(written.plan, parse(&[("layout", "celery"), ("queue", "q")]).unwrap().plan);
     let told = parse(&[("layout", "celery"), ("queue", "q"), ("sep", "\u{6}")]).unwrap_err();

@@ -1,0 +1,66 @@
+//! The gap of a framework: how long a job may be in no key while it is moved.
+//!
+//! It is apart from the definition because a layout states it once, with its source, and it is about time and
+//! not about keys.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::time;
+
+use super::{
+    Arguments,
+    question::{Role, Use, When, holds, uses_of_when},
+};
+
+/// How long a job may be in no key while the framework moves it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Gap {
+    lasts: Lasts,
+    /// When that is, and how it is known.
+    pub(super) doc: String,
+    #[serde(default)]
+    when: When,
+}
+
+/// How long a gap lasts: a time, or the duration parameter that has it, in braces.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+enum Lasts {
+    For(Duration),
+    Of(String),
+}
+
+impl TryFrom<String> for Lasts {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if let Some(parameter) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+            return Ok(Self::Of(parameter.to_owned()));
+        }
+        let lasts = time::parse_duration(&text).map(Self::For);
+        lasts.map_err(|error| format!("`lasts`: `{text}` {error}"))
+    }
+}
+
+impl Gap {
+    /// How long it lasts with these arguments; `None` where there is none.
+    pub(super) fn lasts(&self, arguments: &Arguments) -> Option<Duration> {
+        let lasts = match &self.lasts {
+            Lasts::For(duration) => Some(*duration),
+            Lasts::Of(parameter) => arguments.duration(parameter),
+        };
+        lasts.filter(|_| holds(&self.when, arguments))
+    }
+
+    /// The parameters that it names, and as what.
+    pub(super) fn uses(&self) -> Vec<Use> {
+        let mut uses = uses_of_when(&self.when);
+        if let Lasts::Of(parameter) = &self.lasts {
+            uses.push(Use { parameter: parameter.clone(), as_a: Role::Duration });
+        }
+        uses
+    }
+}

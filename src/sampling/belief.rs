@@ -1,0 +1,107 @@
+//! Whether what was read of a subject is believed: whether it was true at one moment, whether anything has
+//! changed since, and when it is read again.
+//!
+//! Pure, and apart from `judgement.rs` because that one is about what answers mean, and this one about
+//! whether a lower count than before may be told. `falls.rs` decides.
+
+use std::time::Duration;
+
+use crate::{layouts::Read, limits, time::Instant};
+
+use super::{
+    cache::Slot, falls::Reading, judgement::read_at, source::Lasts, state::State,
+    subscriptions::SubscriptionId,
+};
+
+impl State {
+    /// Takes note of what was counted, and tells whether it may be told: a fall has to be confirmed first.
+    /// What a call is told while nothing can be read is not counted.
+    pub(super) fn believes(&mut self, id: SubscriptionId, now: Instant) -> bool {
+        if self.why_not(id).is_some() {
+            return true;
+        }
+        let (Some(Ok(verdict)), Some(read_at)) = (self.judge(id), self.newest(id)) else {
+            self.subscriptions.get_mut(id).falls.give_up();
+            return true;
+        };
+        let reading = Reading {
+            verdict,
+            read_at,
+            happened_at: self.announced_at(id).unwrap_or(now),
+            proved_at: self.proved_at(id).unwrap_or(read_at),
+            whole: self.is_whole(id),
+            quiet: self.is_quiet(id),
+        };
+        let gap = self.gap(id);
+        let falls = &mut self.subscriptions.get_mut(id).falls;
+        falls.note(&reading, gap, now);
+        falls.again_at().is_none()
+    }
+
+    /// How long a job of a subject may be in none of its keys. Where it counts one key only, no job
+    /// moves between two of them.
+    fn gap(&self, id: SubscriptionId) -> Duration {
+        let gap = self.subscriptions.get(id).subject.trigger.gap;
+        if self.counting(id).nth(1).is_some() { gap } else { Duration::ZERO }
+    }
+
+    /// The answers that count jobs: all but flags, which no job moves through.
+    fn counting(&self, id: SubscriptionId) -> impl Iterator<Item = &Slot> {
+        self.slots(id).filter(|slot| !matches!(slot.read, Read::Flag { .. }))
+    }
+
+    /// Whether all answers were true at one moment, so that no job that moved, in whatever direction, is
+    /// missing from all of them: all are true still, or those of the newest batch were given together.
+    fn is_whole(&self, id: SubscriptionId) -> bool {
+        let newest = self.newest(id);
+        if self.counting(id).all(|slot| slot.holds() && !slot.changes_silently()) {
+            return true;
+        }
+        let newest = self.counting(id).filter(|slot| read_at(slot) == newest);
+        let mut moments = newest.map(|slot| slot.known.as_ref()?.moment);
+        moments.next().is_some_and(|first| first.is_some() && moments.all(|other| other == first))
+    }
+
+    /// Until when all changes of what a subject counts are known, where some of it was not read just now.
+    fn proved_at(&self, id: SubscriptionId) -> Option<Instant> {
+        let newest = self.newest(id);
+        let is_kept = |slot: &Slot| read_at(slot) != newest;
+        self.counting(id).any(is_kept).then(|| self.announced_until()).flatten()
+    }
+
+    /// Whether nothing was announced since the reading before this one was asked for; `None` where Redis
+    /// announces nothing. What never is announced moves only together with what is.
+    fn is_quiet(&self, id: SubscriptionId) -> Option<bool> {
+        let before = self.subscriptions.get(id).falls.noted_at();
+        let mut is_quiet = true;
+        for slot in self.counting(id) {
+            let Some(known) = &slot.known else { return Some(false) };
+            if known.lasts == Lasts::Unknown {
+                if !known.answer.changes_silently() {
+                    return None;
+                }
+            } else {
+                let is_new = Some(known.read_at) > before;
+                is_quiet &= !slot.dirty && (known.unprompted || !is_new);
+            }
+        }
+        Some(is_quiet)
+    }
+
+    /// Plans the next reading that is to confirm a fall. Where much is read, only what may have changed is
+    /// read again, and something in any case, so that it is known that nothing else did.
+    pub(super) fn plan_again(&mut self, id: SubscriptionId, at: Instant, now: Instant) {
+        let reads = self.subscriptions.get(id).reads.clone();
+        let is_large = reads.len() > limits::TRANSACTION_READS;
+        let pause = limits::READ_AGAIN_PAUSE * u32::try_from(reads.len()).unwrap_or(u32::MAX);
+        let at =
+            if is_large && self.announced_until().is_none() { at.max(now + pause) } else { at };
+        for (place, read) in reads.iter().enumerate() {
+            let slot = self.cache.slot(*read);
+            if !is_large || place == 0 || slot.changes_silently() || !slot.is_fresh(now) {
+                let at = at.max(self.floor(slot, now));
+                self.schedule.plan(*read, at);
+            }
+        }
+    }
+}
