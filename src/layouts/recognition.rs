@@ -235,7 +235,7 @@ mod tests {
         ] {
             assert_eq!(within(layout, name, None).as_deref(), Some(queue), "{layout} {name}");
         }
-        let prefixed = within("bull", "app:jobs:wait", Some(("prefix", "app")));
+        let prefixed = within("bull", "app:jobs:wait", Some(("prefix", "app:")));
         assert_eq!(prefixed.as_deref(), Some("jobs"));
         for (layout, name) in [
             ("bull", "jobs"),
