@@ -16,6 +16,7 @@ mod interest;
 mod judgement;
 mod news;
 mod observation;
+mod plans;
 mod queues;
 mod schedule;
 mod searches;

@@ -118,10 +118,10 @@ impl Subscription {
     }
 
     /// Whether the next batch is to read all of it: a job could hide between its answers as they are, or
-    /// they tell of a fall that is not confirmed yet.
+    /// they tell of a fall that is not confirmed yet, or is taken for a smaller one.
     #[must_use]
     pub fn is_read_whole(&self) -> bool {
-        self.scattered || self.falls.again_at().is_some()
+        self.scattered || self.falls.again_at().is_some() || self.falls.is_provisional()
     }
 
     /// Until when the last change keeps it active, whatever the counts say.
