@@ -114,8 +114,11 @@ impl Falls {
     /// A fall; or nothing at all, of which it is not known what was there before.
     fn is_doubtful(&self, reading: &Reading, gap: Duration) -> bool {
         let is_exact = reading.whole && gap.is_zero();
-        let now = total(&reading.verdict);
-        !is_exact && self.believed.map_or(!now.is_some(), |before| now < total(&before))
+        let fell = |before: Verdict| {
+            let of = |count: fn(&Verdict) -> Count| count(&reading.verdict) < count(&before);
+            of(total) || of(kept)
+        };
+        !is_exact && self.believed.map_or(!total(&reading.verdict).is_some(), fell)
     }
 
     /// What is believed if the doubt is over with this reading.
@@ -183,7 +186,13 @@ fn most(one: Verdict, other: Verdict) -> Verdict {
 
 /// What does not change when a job moves.
 fn total(verdict: &Verdict) -> Count {
-    verdict.counts.backlog() + verdict.counts.orphaned
+    kept(verdict) + verdict.counts.orphaned
+}
+
+/// The part of it that has a worker or waits for one. A job whose mark was looked for after it moved back
+/// is taken for one whose worker is gone.
+fn kept(verdict: &Verdict) -> Count {
+    verdict.counts.backlog()
 }
 
 #[cfg(test)]

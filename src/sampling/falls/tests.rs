@@ -113,6 +113,23 @@ fn a_reading_that_is_taken_for_a_higher_one_is_not_the_last_word() {
 }
 
 #[test]
+fn a_job_that_seems_to_have_lost_its_worker_is_looked_at_again() {
+    let mut world = World::new(Duration::ZERO);
+    let seen = |in_flight: u64, orphaned: u64| {
+        let counts = Counts { orphaned: orphaned.into(), ..verdict(in_flight).counts };
+        Verdict { counts, ..verdict(in_flight) }
+    };
+    for (ms, verdict, doubtful) in
+        [(0, seen(3, 0), false), (9, seen(2, 1), true), (10, seen(3, 0), false)]
+    {
+        let (read_at, happened_at) = (world.at(ms), world.at(ms));
+        let reading = Reading { verdict, read_at, happened_at, whole: false, quiet: Some(false) };
+        world.falls.note(&reading, Duration::ZERO, read_at);
+        assert_eq!(world.falls.again_at().is_some(), doubtful, "at {ms} ms");
+    }
+}
+
+#[test]
 fn where_nothing_is_announced_some_readings_in_a_row_have_to_agree() {
     let mut world = World::new(GAP);
     assert_eq!(world.read(0, 10, true, None), Some(10));
