@@ -31,7 +31,7 @@ test: ## run every test; TEST_FLAGS="..." adds arguments for cargo test
 	@scripts/setup.sh rust redis valkey python
 	cargo test --workspace --locked $(TEST_FLAGS)
 
-test-frameworks: ## compare the counts with real job frameworks, in about five minutes; installs them in .tools
+test-frameworks: ## compare the counts with real job frameworks, in about six minutes; installs them in .tools
 	@scripts/setup.sh rust redis valkey frameworks
 	cargo test --locked --features frameworks --test frameworks -- --test-threads=2 $(FRAMEWORKS_FLAGS)
 

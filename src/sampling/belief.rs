@@ -1,12 +1,12 @@
-//! Whether what was read of a subject is believed: whether it was true at one moment, whether anything has
-//! changed since, and when it is read again.
+//! Whether what was read of a subject is believed: whether it was true at one moment, and whether
+//! anything has changed since.
 //!
 //! Pure, and apart from `judgement.rs` because that one is about what answers mean, and this one about
 //! whether a lower count than before may be told. `falls.rs` decides.
 
 use std::time::Duration;
 
-use crate::{layouts::Read, limits, time::Instant};
+use crate::{layouts::Read, time::Instant};
 
 use super::{
     cache::Slot, falls::Reading, judgement::read_at, source::Lasts, state::State,
@@ -86,22 +86,5 @@ impl State {
             }
         }
         Some(is_quiet)
-    }
-
-    /// Plans the next reading that is to confirm a fall. Where much is read, only what may have changed is
-    /// read again, and something in any case, so that it is known that nothing else did.
-    pub(super) fn plan_again(&mut self, id: SubscriptionId, at: Instant, now: Instant) {
-        let reads = self.subscriptions.get(id).reads.clone();
-        let is_large = reads.len() > limits::TRANSACTION_READS;
-        let pause = limits::READ_AGAIN_PAUSE * u32::try_from(reads.len()).unwrap_or(u32::MAX);
-        let at =
-            if is_large && self.announced_until().is_none() { at.max(now + pause) } else { at };
-        for (place, read) in reads.iter().enumerate() {
-            let slot = self.cache.slot(*read);
-            if !is_large || place == 0 || slot.changes_silently() || !slot.is_fresh(now) {
-                let at = at.max(self.floor(slot, now));
-                self.schedule.plan(*read, at);
-            }
-        }
     }
 }

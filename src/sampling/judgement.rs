@@ -4,8 +4,6 @@
 //! Pure, and apart from `state.rs` because that one is about what happens next, and this one about
 //! what is true.
 
-use std::time::Duration;
-
 use crate::{
     layouts::{Answer, Misfit},
     limits,
@@ -43,9 +41,11 @@ impl State {
                 return Some(now);
             }
         }
+        let is_final = !subscription.falls.is_provisional();
         let until = |slot: &Slot| {
             let failed_at = slot.fault.as_ref().map(|fault| fault.1);
-            if slot.is_fresh(now) { Some(now) } else { read_at(slot).max(failed_at) }
+            let stands = is_final && slot.is_fresh(now);
+            if stands { Some(now) } else { read_at(slot).max(failed_at) }
         };
         let is_whole = self.is_coherent(id) || self.has_fault(id);
         self.slots(id).map(until).min().flatten().filter(|_| is_whole)
@@ -103,19 +103,6 @@ impl State {
         self.plan_lapse(id, now);
         if self.subscriptions.get(id).is_wanted() {
             self.plan_reads(id, now);
-        }
-    }
-
-    /// Plans the look at a subject whose activity window, or the window of a fall of its counts, ends
-    /// while a stream is open on it.
-    pub(super) fn plan_lapse(&mut self, id: SubscriptionId, now: Instant) {
-        let subscription = self.subscriptions.get(id);
-        let active_until = subscription.active_until().filter(|until| *until > now);
-        let held_until = subscription.falls.until(now);
-        if let Some(until) = active_until.into_iter().chain(held_until).min()
-            && subscription.streams > 0
-        {
-            self.lapses.plan(id, until);
         }
     }
 
@@ -188,52 +175,6 @@ impl State {
         }
     }
 
-    /// Plans the reads of a subject that are not fresh, each no sooner than its floor allows; for a
-    /// call, also those that are fresh one by one and hide a job between them.
-    pub(super) fn plan_reads(&mut self, id: SubscriptionId, now: Instant) {
-        let awaited = self.subscriptions.get(id).is_awaited();
-        if let Some(at) = self.subscriptions.get(id).falls.again_at()
-            && !self.has_fault(id)
-        {
-            return self.plan_again(id, at, now);
-        }
-        let anew = awaited && !self.is_coherent(id);
-        for read in self.subscriptions.get(id).reads.clone() {
-            let slot = self.cache.slot(read);
-            if slot.fault.is_some() && !awaited {
-                let again = slot.asked_at.map_or(now, |asked_at| asked_at + limits::SAMPLE_MAX_AGE);
-                self.schedule.plan(read, again.max(now));
-            } else if anew || !slot.is_fresh(now) {
-                self.schedule.plan(read, self.floor(slot, now));
-            } else if let Some(expiry) = slot.expires_at() {
-                self.schedule.plan(read, expiry.max(self.floor(slot, now)));
-            }
-        }
-    }
-
-    /// Plans a read that changed, if a stream or a call wants it.
-    pub(super) fn plan_if_wanted(&mut self, read: ReadId, now: Instant) -> bool {
-        let mut users = self.subscriptions.users(read);
-        let wanted = users.any(|user| self.subscriptions.get(user).is_wanted());
-        if wanted {
-            let at = self.floor(self.cache.slot(read), now);
-            self.schedule.plan(read, at);
-        }
-        wanted
-    }
-
-    /// When a read may be sent again at the earliest: at the next line of a grid, one
-    /// [`limits::REFRESH_FLOOR`] wide, which is the same for all reads. So those of one trigger that
-    /// change all the time are due together, however many triggers share them. A read of many members
-    /// leaves out lines.
-    pub(super) fn floor(&self, slot: &Slot, now: Instant) -> Instant {
-        let Some(asked_at) = slot.asked_at else { return now };
-        let width = slot.pace().as_micros();
-        let since = asked_at.saturating_duration_since(self.started_at).as_micros();
-        let next = (since / width + 1) * width;
-        now.max(self.started_at + Duration::from_micros(u64::try_from(next).unwrap_or(u64::MAX)))
-    }
-
     /// Marks everything dirty; what was clean was true until `proved_at` where changes were
     /// announced.
     pub(super) fn suspect_all(&mut self, proved_at: Option<Instant>) {
@@ -254,7 +195,7 @@ impl State {
         self.subscriptions.get(id).reads.iter().map(|read| self.cache.slot(*read))
     }
 
-    fn has_fault(&self, id: SubscriptionId) -> bool {
+    pub(super) fn has_fault(&self, id: SubscriptionId) -> bool {
         self.slots(id).any(|slot| slot.fault.is_some())
     }
 
@@ -274,7 +215,7 @@ impl State {
     /// be in the older one. Where nothing is announced, nobody knows what is still true, so that
     /// no answer may be older than one before it along the flow. A batch that was sent before the
     /// subject was known did not follow its flow, so that its answers are in no order.
-    fn is_coherent(&self, id: SubscriptionId) -> bool {
+    pub(super) fn is_coherent(&self, id: SubscriptionId) -> bool {
         let newest = self.newest(id);
         let is_announced = self.announced_until().is_some();
         let subscription = self.subscriptions.get(id);

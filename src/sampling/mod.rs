@@ -17,6 +17,7 @@ mod interest;
 mod judgement;
 mod news;
 mod observation;
+mod plans;
 mod queues;
 mod schedule;
 mod searches;

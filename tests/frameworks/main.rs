@@ -18,6 +18,7 @@ mod huey;
 mod keda;
 mod leases;
 mod lists;
+mod moves;
 mod pool;
 mod rq;
 mod shutdown;

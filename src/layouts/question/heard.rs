@@ -302,7 +302,7 @@ mod tests {
         }
         let queues = vec![("a".into(), Weight::ONE), ("b".into(), Weight::ONE)];
         arguments.set("queue", Argument::Names(queues));
-        assert_eq!(celery.gap(&arguments).as_millis(), 50);
+        assert_eq!(celery.gap(&arguments).as_millis(), 150);
         arguments.set("running", Argument::Choice("heartbeats".to_owned()));
         assert_eq!(celery.gap(&arguments).as_secs(), 8);
         let plan: Plan = celery.plan(&arguments);

@@ -136,6 +136,28 @@ async fn a_fall_costs_one_more_reading_and_anything_else_none() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whenever_everything_comes_to_rest_the_next_call_says_what_is_left() {
+    for steps in 100_u32..140 {
+        let world = World::tracked().await;
+        let subject = subject(&[("layout", "rq"), ("queue", "q")]);
+        world.redis.size("rq:queue:q", 500);
+        assert_eq!(fresh(&world.ask(&subject).await), Some(500.0));
+        world.redis.size("rq:queue:q", 499);
+        // For about as long as a fall is looked at where everything changes.
+        let falling = async {
+            for step in 1..=steps {
+                ms(3).await;
+                world.redis.size("rq:queue:q", u64::from(499 - step));
+            }
+        };
+        let left = Some(f64::from(499 - steps));
+        let (seen, ()) = tokio::join!(world.ask(&subject), falling);
+        assert!(fresh(&seen) >= left, "{steps}");
+        assert_eq!(fresh(&world.ask(&subject).await), left, "{steps}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fall_that_cannot_be_confirmed_is_told_as_the_value_before() {
     let world = World::tracked().await;
     let subject = subject(&[("layout", "rq"), ("queue", "q")]);

@@ -194,7 +194,7 @@ async fn a_trigger_that_comes_while_its_reads_are_under_way_takes_no_order_for_i
         // At one of these moments both are on their way to Redis.
         ms(at).await;
         let mut third = world.watch(&subject(&[("waiting", "b"), ("inFlight", "doing")]));
-        for _ in 0..1_200 {
+        for _ in 0..1_500 {
             assert_ne!(fresh(&third.observation()), Some(0.0), "{tracked} {at}: it was missed");
             ms(1).await;
         }

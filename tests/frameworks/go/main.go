@@ -1,4 +1,4 @@
-// Tasks of asynq on the queue q: add COUNT DELAY, counts, pause, resume or work.
+// Tasks of asynq on the queue q: add COUNT DELAY, counts, pause, resume, work, or moves COUNT SECONDS [adds].
 package main
 
 import (
@@ -43,6 +43,8 @@ func run(role string, words []string) error {
 		return inspector.UnpauseQueue(queue)
 	case "work":
 		return work(redisOf, redis.NewClient(&redis.Options{Addr: address}))
+	case "moves":
+		return moves(redisOf, redis.NewClient(&redis.Options{Addr: address}), words)
 	}
 	return fmt.Errorf("no role %q", role)
 }
