@@ -215,7 +215,7 @@ mod tests {
                     deadpool_redis::redis::Arg::Simple(bytes) => {
                         String::from_utf8(bytes.to_vec()).unwrap()
                     }
-                    _ => panic!("a cursor"),
+                    deadpool_redis::redis::Arg::Cursor | _ => panic!("a cursor"),
                 })
                 .collect();
             if words[0] == "XLEN" {

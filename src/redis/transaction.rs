@@ -231,9 +231,11 @@ impl Replies {
 fn given(exec: &mut Response, questions: usize) -> Option<Vec<Response>> {
     match exec {
         Ok(Value::Array(values)) if values.len() == questions => {
-            let reply = |value| match value {
-                Value::ServerError(error) => Err(RedisError::from(error)),
-                value => Ok(value),
+            let reply = |value| {
+                if let Value::ServerError(error) = value {
+                    return Err(RedisError::from(error));
+                }
+                Ok(value)
             };
             Some(std::mem::take(values).into_iter().map(reply).collect())
         }

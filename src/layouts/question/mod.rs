@@ -52,7 +52,7 @@ pub(super) enum Question {
     /// What the members of a collection have.
     Each(EachQuestion),
     /// What workers say on channels.
-    Heard(HeardQuestion),
+    Heard(Box<HeardQuestion>),
 }
 
 /// The size of a key, or of what is left of it.

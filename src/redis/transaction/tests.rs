@@ -29,7 +29,7 @@ fn lines(questions: &Questions) -> Vec<String> {
                 .args_iter()
                 .filter_map(|arg| match arg {
                     redis::Arg::Simple(bytes) => Some(bytes.to_vec()),
-                    _ => None,
+                    redis::Arg::Cursor | _ => None,
                 })
                 .collect::<Vec<_>>()
                 .join(&b' '),

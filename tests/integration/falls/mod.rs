@@ -24,6 +24,10 @@ on_both_servers!(
 );
 
 /// How long nobody asks. `PAUSES=2,10,60` waits longer than a test should.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is not the service, and reads one list for a person"
+)]
 fn pauses() -> Vec<Duration> {
     let text = std::env::var("PAUSES").unwrap_or_else(|_| "2".to_owned());
     text.split(',').map(|pause| seconds(pause.parse().unwrap())).collect()
@@ -61,7 +65,7 @@ async fn poll_after(run: impl Fn(&str), (polled, pushed): (&Keda, &Keda), pause:
         let expected = if case.told_late > pause { (10.0, true) } else { (0.0, false) };
         for (keda, who) in [(polled, "polled"), (pushed, "with the stream")] {
             let told = told(keda, trigger).await;
-            println!("{:<22} {who:<16} {pause:>4?} {told:?}", case.name);
+            eprintln!("{:<22} {who:<16} {pause:>4?} {told:?}", case.name);
             assert_eq!(told, expected, "{} {who}, after {pause:?}", case.name);
         }
     }

@@ -5,11 +5,11 @@
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use deadpool_redis::redis::{Cmd, Connection};
-use tokio::time::sleep;
+use deadpool_redis::redis::{Cmd, Connection, Value, from_redis_value};
+use tokio::time::{Instant, sleep};
 
 use crate::{
     harness::{Kind, Server, Service, millis},
@@ -101,20 +101,15 @@ const MOVES: &[Moves] = &[
     },
 ];
 
-/// Sends a command, and tells the last word of its reply: the job, where it gives one.
+/// Sends a command, and tells the job that it gives: its reply, or the last word of it.
 fn send(redis: &mut Connection, command: &str, job: &str) -> Option<String> {
     let mut words = Cmd::new();
     for word in command.split(' ') {
         words.arg(word.replace('\u{1}', " ").replace('J', job));
     }
-    match words.query::<deadpool_redis::redis::Value>(redis).unwrap() {
-        deadpool_redis::redis::Value::Array(mut values) => match values.pop() {
-            Some(deadpool_redis::redis::Value::BulkString(job)) => String::from_utf8(job).ok(),
-            _ => None,
-        },
-        deadpool_redis::redis::Value::BulkString(job) => String::from_utf8(job).ok(),
-        _ => None,
-    }
+    let reply: Value = words.query(redis).unwrap();
+    let one = from_redis_value::<Vec<String>>(reply).ok()?;
+    one.into_iter().next_back()
 }
 
 /// Takes a job and puts it back, at most a thousand moves a second, until told to stop.
@@ -149,6 +144,10 @@ async fn lowest(keda: &Keda, trigger: &Trigger, lasting: Duration) -> (f64, usiz
 }
 
 /// How long each layout is looked at. `MOVING=20` looks for longer than a test should.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is not the service, and reads one number for a person"
+)]
 fn lasting() -> Duration {
     let seconds = std::env::var("MOVING").map_or(1, |seconds| seconds.parse().unwrap());
     Duration::from_secs(seconds)
@@ -190,7 +189,7 @@ async fn no_answer_is_too_low_while_jobs_move_forward_and_back(kind: Kind) {
                 sampled
             });
             let moved = moved.load(Ordering::SeqCst);
-            println!(
+            eprintln!(
                 "{:<28} tracked {tracked:<5} {moved:>6} moves, lowest {one:?} {other:?}",
                 moves.name
             );
