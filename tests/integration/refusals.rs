@@ -155,7 +155,7 @@ async fn names_that_are_written_for_the_log_stay_in_their_line() {
     let [line] = lines.as_slice() else { panic!("not one line: {lines:?}") };
     for field in ["namespace", "name"] {
         let shown = line[field].as_str().unwrap();
-        assert!(shown.starts_with("a\\nlevel=ERROR xxx") && shown.len() < 300, "{shown}");
+        assert!(shown.starts_with("a{0x0a}level=ERROR xxx") && shown.len() < 300, "{shown}");
     }
     service.signal("TERM");
     service.ended().await;
