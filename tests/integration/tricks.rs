@@ -150,7 +150,7 @@ const CASES: &[Case] = &[
     (&[("layout", "rq"), ("prefix", "a:../b:"), ("queue", "q")], Ok(0.0)),
     (&[("layout", "reliable-list"), ("queue", "a:q"), ("processing", "/../b:q")], Ok(1.0)),
     // Celery: steps, keys and channels.
-    (&[("layout", "celery"), ("queue", "a:q"), ("unackedKey", "a:u"), ("sep", "b")], INVALID),
+    (&[("layout", "celery"), ("queue", "a:q"), ("unackedKey", "a:u"), ("sep", ",b:q")], Ok(1.0)),
     (
         &[
             ("layout", "celery"),
