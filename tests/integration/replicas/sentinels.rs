@@ -79,7 +79,7 @@ async fn a_master_that_is_killed_costs_no_zero(kind: Kind) {
         follows(&keda, &mut pushes, (switch.at, master)).await;
         // There is one replica left, which follows the new master.
         reads_replica(&service, 6 * PATIENCE, true).await;
-        master.run("RPUSH q e");
+        trio.at_master("RPUSH q e");
         eventually_is(RECOVERY, Ok(5.0), async || value(&keda, "q").await).await;
     })
     .await;
