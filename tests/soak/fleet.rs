@@ -2,8 +2,6 @@
 //!
 //! It is apart from what happens to them. What a queue holds is counted by the tests' own script.
 
-use std::time::Duration;
-
 use deadpool_redis::redis::Cmd;
 use fastrand::Rng;
 
@@ -180,20 +178,6 @@ const FINISH: &str = r"
     end";
 
 impl Member {
-    /// How long a fall may be held back, since jobs of its framework are in no key for a moment.
-    pub fn blind(&self) -> Duration {
-        match self.shape {
-            Shape::Rq | Shape::Bullmq => Duration::from_secs(1),
-            Shape::List
-            | Shape::Set
-            | Shape::Sorted
-            | Shape::Hash
-            | Shape::Number
-            | Shape::Flow
-            | Shape::Group => Duration::ZERO,
-        }
-    }
-
     /// A job comes.
     fn comes(&self, job: &str) -> Cmd {
         let n = self.name.as_str();

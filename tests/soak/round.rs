@@ -57,7 +57,7 @@ pub struct Round {
     pub number: usize,
     pub fault: Fault,
     pub judged: Judged,
-    /// How long after the fault the last answer was right, beside what its blind window takes.
+    /// How long after the fault the last answer was right.
     pub settled: Duration,
     /// What was wrong when a calm was given up, or wrong again after it.
     pub unsettled: Vec<String>,
@@ -160,7 +160,7 @@ impl World {
     }
 
     /// Asks until everything is answered and was pushed as Redis has it. Gives how long that took
-    /// for the slowest, without its blind window, and what was never right.
+    /// for the slowest, and what was never right.
     async fn settle(&mut self, calm: Instant) -> (Duration, Vec<String>) {
         let truth = self.truth().await;
         let mut settled = Duration::ZERO;
@@ -169,9 +169,8 @@ impl World {
             let looks = self.look(&open, &truth).await;
             let mut wrong = Vec::new();
             for (member, asked_at, said) in looks {
-                let blind = self.fleet.members[member].blind();
                 match said {
-                    None => settled = settled.max((asked_at - calm).saturating_sub(blind)),
+                    None => settled = settled.max(asked_at - calm),
                     Some(said) => wrong.push((member, said)),
                 }
             }
