@@ -9,9 +9,9 @@ use std::{collections::BTreeMap, ops::Range};
 
 use deadpool_redis::redis::{self, Cmd, RedisError, Value};
 
-use crate::{layouts::Read, limits};
+use crate::{layouts::Read, limits, sampling::Fault};
 
-use super::{encode, wire::Response};
+use super::{encode, error::fault, wire::Response};
 
 /// What a user of Redis needs for it. Without them reads are not of one moment.
 pub(super) const COMMANDS: &[&str] = &["multi", "exec"];
@@ -153,7 +153,7 @@ impl Questions {
         let moments = (0..replies.len()).collect();
         let mut taken = Replies { moments, open: vec![], refused: false, replies: vec![] };
         for set in &self.sets {
-            taken.refused |= replies[set.start - 1].is_err();
+            taken.refused |= is_refused(&replies[set.start - 1]);
             match given(&mut replies[set.end], set.len()) {
                 Some(given) => {
                     for (place, reply) in set.clone().zip(given) {
@@ -241,6 +241,12 @@ fn given(exec: &mut Response, questions: usize) -> Option<Vec<Response>> {
         }
         Ok(_) | Err(_) => None,
     }
+}
+
+/// Whether MULTI will be refused again: a server that is away or not ready says nothing of that.
+fn is_refused(multi: &Response) -> bool {
+    let why = multi.as_ref().err().map(fault);
+    matches!(why, Some(Fault::Refused(_) | Fault::Unexpected(_)))
 }
 
 fn is_queued(reply: &Response) -> bool {

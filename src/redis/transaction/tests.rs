@@ -161,3 +161,10 @@ fn who_may_have_no_transactions_has_the_answers_one_by_one() {
     assert_eq!(replies.at(places[1]).as_ref().unwrap(), &Value::Int(2));
     assert_ne!(replies.moment(places[0]), replies.moment(places[1]));
 }
+
+#[test]
+fn a_server_that_is_not_ready_is_asked_for_transactions_again() {
+    let (questions, _) = ask(&[size("a"), size("b")], &[vec![0, 1]]);
+    let away = || refused("LOADING");
+    assert!(!questions.take(vec![away(), away(), away(), away()]).refused);
+}
