@@ -5,7 +5,7 @@
 //! keep their order; answers that need a second command (what waits in a stream, an empty string) get it
 //! afterwards, when it can only count a job twice.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use crate::{
     layouts::{Answer, Ask, Members, Name, Read},
@@ -61,13 +61,14 @@ impl RedisLink {
             let (mut questions, places) = transaction::compose(reads, &sets, |at| {
                 encode::question(&reads[at], types[at], nows[at])
             });
+            let ends = ends(reads, &mut questions);
             // Where nothing is announced, everything is read again soon anyway.
             let is_timed = |at: &usize| self.tracked && depends_on_time(&reads[*at], types[*at]);
             let timed: Vec<(usize, usize)> = (0..reads.len())
                 .filter(is_timed)
                 .map(|at| (at, questions.add(encode::next_score(&reads[at], nows[at]))))
                 .collect();
-            let replies = self.put(&questions).await?;
+            let replies = self.put(&questions, &ends).await?;
             let rows =
                 || reads.iter().zip(&types).zip(places.iter().map(|place| replies.at(*place)));
             let mistaken: Vec<Name> = rows()
@@ -80,7 +81,8 @@ impl RedisLink {
             }
             let mut follow_ups = FollowUps::default();
             for (index, ((read, guess), reply)) in rows().enumerate() {
-                follow_ups.first(index, (read, *guess), reply);
+                let end = ends[index].map(|place| replies.at(place));
+                follow_ups.first(index, (read, *guess), (reply, end));
             }
             let moments: Vec<Option<u64>> = (0..reads.len())
                 .map(|at| {
@@ -118,12 +120,20 @@ impl RedisLink {
         transaction::sets(reads, flows, shares)
     }
 
-    /// Asks the questions of a batch, those by themselves whose transaction did not come about.
-    async fn put(&mut self, questions: &Questions) -> Result<Replies, Fault> {
+    /// Asks the questions of a batch, those by themselves whose transaction did not come about, and after
+    /// them once more how streams end, which must not be older than what is known of their groups.
+    async fn put(
+        &mut self,
+        questions: &Questions,
+        ends: &[Option<usize>],
+    ) -> Result<Replies, Fault> {
         let replies = self.send(questions.commands()).await?;
         let mut replies = questions.take(replies);
         if replies.refused {
             self.transacts = false;
+        }
+        if !replies.open.is_empty() {
+            replies.open.extend(ends.iter().flatten());
         }
         let open = questions.at(&replies.open);
         replies.fill(self.send(&open).await?);
@@ -134,6 +144,24 @@ impl RedisLink {
     fn moment(&self, place: usize) -> u64 {
         self.moments.saturating_add(u64::try_from(place).unwrap_or(u64::MAX))
     }
+}
+
+/// Asks how the streams of groups end, each once and after the groups, so that no entry is left out. Tells
+/// for each read the place of that question.
+fn ends<'r>(reads: &'r [Read], questions: &mut Questions) -> Vec<Option<usize>> {
+    let mut known = HashMap::new();
+    let end = |read: &'r Read| match read {
+        Read::Group { key, .. } => {
+            let place = known.entry(key).or_insert_with(|| questions.add(encode::last_entry(key)));
+            Some(*place)
+        }
+        Read::Size { .. }
+        | Read::Idle { .. }
+        | Read::Flag { .. }
+        | Read::Each(_)
+        | Read::Heard(_) => None,
+    };
+    reads.iter().map(end).collect()
 }
 
 /// Whether the answer to a read changes by time passing alone: only members of sorted sets have a

@@ -1,4 +1,6 @@
 //! What a consumer group of a stream was not given yet: the entries behind its last delivered id, its tail.
+//! It ends with the entry that was the last one when the group was asked for: what is added while the tail is
+//! counted, in further round trips, may make room for what is delivered meanwhile, and both would count.
 //!
 //! It is apart because Redis's own `lag` is no answer: after XTRIM, MAXLEN and XDEL it is a wrong
 //! number and not only nil (a stream that was trimmed to nothing has a lag of 4 for ever; measured on Redis
@@ -10,6 +12,7 @@ use deadpool_redis::redis::Cmd;
 
 use crate::{
     layouts::{Name, Waiting},
+    limits,
     sampling::Fault,
 };
 
@@ -23,12 +26,13 @@ use super::{
     wire::Response,
 };
 
-/// A tail on its way to its number of entries. The last delivered id stays that of the first reply, so that
-/// an entry which is delivered meanwhile counts twice and never not at all.
+/// A tail on its way to its number of entries. Both of its ends are those of the first replies, so that
+/// an entry which is delivered meanwhile still counts, and one that is added does not yet.
 #[derive(Debug)]
 pub(super) struct Tail {
     group: Name,
     delivered: StreamId,
+    end: StreamId,
     lag: Option<u64>,
     step: Step,
 }
@@ -36,9 +40,10 @@ pub(super) struct Tail {
 /// What is asked next.
 #[derive(Debug)]
 enum Step {
-    /// Does any entry follow? In most groups none does, and nothing more is asked.
+    /// Which entry follows first?
     Follows,
-    /// Is any entry kept that was delivered? Otherwise the length of the stream is that of the tail.
+    /// Is any entry kept that was delivered? Otherwise the length of the stream is that of the tail, and of
+    /// what was added since.
     Kept(Seen),
     /// The entries that follow these.
     Count(Seen),
@@ -56,30 +61,37 @@ pub(super) enum Outcome {
 }
 
 impl Tail {
-    /// The tail of a group as XINFO GROUPS describes it.
-    pub(super) fn of(group: Name, row: &GroupRow) -> Outcome {
-        match row.last_delivered.next() {
-            Some(_) => Outcome::Open(Self {
+    /// The tail of a group as XINFO GROUPS describes it, in a stream whose last entry has this id. In most
+    /// groups nothing follows, and nothing more is asked.
+    pub(super) fn of(group: Name, row: &GroupRow, end: Option<StreamId>) -> Outcome {
+        match end.filter(|end| *end > row.last_delivered) {
+            Some(end) => Outcome::Open(Self {
                 group,
                 delivered: row.last_delivered,
+                end,
                 lag: row.lag,
                 step: Step::Follows,
             }),
-            // Nothing can follow the last id that there can be.
             None => Outcome::Known(Waiting::Exact(0)),
         }
     }
 
     /// The commands that are to be sent together.
     pub(super) fn commands(&self, key: &Name) -> Vec<Cmd> {
-        let after = |id: StreamId, count| {
-            let from = id.next().unwrap_or(id);
-            encode::entries_from(key, from, count)
-        };
+        let after =
+            |id: StreamId, count| encode::entries(key, id.next().unwrap_or(id)..=self.end, count);
         match &self.step {
             Step::Follows => vec![after(self.delivered, 1)],
             Step::Kept(_) => {
-                vec![encode::first_entry_until(key, self.delivered), encode::length(key)]
+                vec![
+                    encode::entries(key, StreamId::FIRST..=self.delivered, 1),
+                    encode::entries(
+                        key,
+                        self.end.next().unwrap_or(self.end)..=StreamId::LAST,
+                        limits::COUNTED_SINCE,
+                    ),
+                    encode::length(key),
+                ]
             }
             Step::Count(seen) => {
                 vec![after(seen.last().unwrap_or(self.delivered), seen.counted().next_page())]
@@ -107,9 +119,12 @@ impl Tail {
                 }
             }
             Step::Kept(seen) => {
-                let (kept, length) = (decode::page(value(0)?)?, decode::count(value(1)?)?);
-                if kept.ids.is_empty() {
-                    return exactly(length);
+                let (kept, since) = (decode::page(value(0)?)?, decode::page(value(1)?)?);
+                let length = decode::count(value(2)?)?;
+                let added = since.ids.iter().filter(|id| **id > self.end).count();
+                let added = u64::try_from(added).unwrap_or(u64::MAX);
+                if kept.ids.is_empty() && added < limits::COUNTED_SINCE {
+                    return exactly(length.saturating_sub(added));
                 }
                 Self::count_on(seen)
             }
@@ -166,11 +181,12 @@ mod tests {
     use deadpool_redis::redis::Value;
 
     use super::*;
-    use crate::limits;
 
     /// A stream of entries `1-0`, `2-0`… of which some are left, and how a group looks at it.
     struct Model {
         left: Vec<u64>,
+        /// What is added as soon as the stream was asked how it ends.
+        added: Vec<u64>,
         delivered: u64,
         lag: Option<u64>,
         body: usize,
@@ -178,7 +194,7 @@ mod tests {
 
     impl Model {
         fn new(left: impl IntoIterator<Item = u64>, delivered: u64, lag: Option<u64>) -> Self {
-            Self { left: left.into_iter().collect(), delivered, lag, body: 10 }
+            Self { left: left.into_iter().collect(), added: vec![], delivered, lag, body: 10 }
         }
 
         fn id(number: u64) -> StreamId {
@@ -190,7 +206,8 @@ mod tests {
             let (key, group) = ("s".into(), "g".into());
             let row =
                 GroupRow { pending: 0, lag: self.lag, last_delivered: Self::id(self.delivered) };
-            let (mut outcome, mut asked, mut moved) = (Tail::of(group, &row), 0, 0);
+            let end = self.left.last().map(|number| Self::id(*number));
+            let (mut outcome, mut asked, mut moved) = (Tail::of(group, &row, end), 0, 0);
             loop {
                 let tail = match outcome {
                     Outcome::Known(waiting) => return (waiting, asked, moved),
@@ -218,18 +235,13 @@ mod tests {
                     deadpool_redis::redis::Arg::Cursor | _ => panic!("a cursor"),
                 })
                 .collect();
+            let entries = || self.left.iter().chain(&self.added);
             if words[0] == "XLEN" {
-                return Value::Int(i64::try_from(self.left.len()).unwrap());
+                return Value::Int(i64::try_from(entries().count()).unwrap());
             }
             assert_eq!((&*words[0], &*words[4]), ("XRANGE", "COUNT"));
-            let bound = |word: &str, open| match word {
-                "-" | "+" => open,
-                id => StreamId::parse(id).unwrap(),
-            };
-            let last = StreamId::parse("99999999-0").unwrap();
-            let (from, to) = (bound(&words[2], StreamId::FIRST), bound(&words[3], last));
-            let within =
-                self.left.iter().filter(|number| (from..=to).contains(&Self::id(**number)));
+            let [from, to] = [2, 3].map(|place: usize| StreamId::parse(&words[place]).unwrap());
+            let within = entries().filter(|number| (from..=to).contains(&Self::id(**number)));
             let entry = |number: &u64| {
                 let body = Value::Array(vec![Value::BulkString(vec![b'x'; self.body])]);
                 Value::Array(vec![Value::SimpleString(format!("{number}-0")), body])
@@ -266,13 +278,29 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_costs_one_command_if_there_is_none_and_no_more_than_its_first_entry_if_it_is_all() {
+    fn a_tail_costs_nothing_if_there_is_none_and_no_more_than_its_first_entry_if_it_is_all() {
         let none = Model::new(1..=5000, 5000, Some(0)).fresh();
-        assert_eq!(none, (Waiting::Exact(0), 1, 0));
+        assert_eq!(none, (Waiting::Exact(0), 0, 0));
         let all = Model::new(1..=5000, 0, Some(5000)).fresh();
-        assert_eq!(all, (Waiting::Exact(5000), 3, 1));
+        assert_eq!(all, (Waiting::Exact(5000), 4, 1));
         let few = Model::new(1..=5000, 4990, Some(10)).fresh();
-        assert_eq!(few, (Waiting::Exact(10), 4, 1 + 1 + 9));
+        assert_eq!(few, (Waiting::Exact(10), 5, 1 + 1 + 9));
+    }
+
+    #[test]
+    fn what_is_added_while_a_tail_is_counted_does_not_count_yet() {
+        let of = |left, delivered, added| {
+            let mut model = Model::new(left, delivered, Some(3));
+            model.added = added;
+            model.fresh().0
+        };
+        for left in [1..=6, 4..=6] {
+            assert_eq!(of(left.clone(), 3, (7..=9).collect()), Waiting::Exact(3));
+            // More than are looked at: the entries are counted, and not what the stream has.
+            assert_eq!(of(left, 3, (7..=99).collect()), Waiting::Exact(3));
+        }
+        // Of what was trimmed away meanwhile nothing is left.
+        assert_eq!(of(7..=6, 3, (7..=9).collect()), Waiting::Exact(0));
     }
 
     #[test]
@@ -340,7 +368,8 @@ mod tests {
     fn no_reply_that_is_no_entry_or_length_becomes_a_number() {
         let row = GroupRow { pending: 0, lag: Some(3), last_delivered: Model::id(5) };
         for value in [Value::Nil, Value::Int(0), Value::Array(vec![Value::Nil])] {
-            let Outcome::Open(tail) = Tail::of("g".into(), &row) else { panic!("it is asked") };
+            let outcome = Tail::of("g".into(), &row, Some(Model::id(8)));
+            let Outcome::Open(tail) = outcome else { panic!("it is asked") };
             let known = KnownTails::default();
             assert!(tail.proceed(&"s".into(), &[Ok(value)], &known).is_err());
         }

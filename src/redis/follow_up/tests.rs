@@ -19,7 +19,7 @@ fn answer(progress: Result<Progress, Fault>) -> Option<Answer> {
 #[test]
 fn only_a_group_takes_no_such_key_for_an_answer() {
     let reply = refused("ERR", "no such key");
-    assert_eq!(answer(of_group(&"s".into(), &"g".into(), &reply)), Some(Answer::Missing));
+    assert_eq!(answer(of_group((&"s".into(), &"g".into()), &reply, None)), Some(Answer::Missing));
     assert_eq!(answer(size((&"k".into(), &["list"]), KeyType::List, &reply)), None);
 }
 

@@ -204,7 +204,9 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
         // No key holds it.
         Answer::Heard { .. } => false,
         Answer::MissingGroup { entries } => {
-            replies.get(1).and_then(Resp::length) == Some(*entries) && row(&replies[0]).is_none()
+            // How the stream ends is asked for a group alone.
+            let length = replies.get(if kind == "group" { 2 } else { 1 }).and_then(Resp::length);
+            length == Some(*entries) && row(&replies[0]).is_none()
         }
         Answer::Each { counted, examined, beyond, unsure } => {
             *unsure <= *counted && is_sum((*counted, *examined, *beyond), replies)
@@ -224,24 +226,30 @@ fn is_group(group: &Group, replies: &[Resp]) -> bool {
     is_pending && is_waiting(group.waiting, row, &replies[1..])
 }
 
-/// Whether so many entries follow the last delivered one: does any, is any kept before it, and how many are
-/// there, in pages. The lag is only a bound where it is more than what was counted.
+/// Whether so many entries follow the last delivered one: how does the stream end, what follows, is any kept
+/// before it, what was added since, and how many are there, in pages. The lag is only a bound where it is more
+/// than what was counted.
 fn is_waiting(waiting: Waiting, row: &Resp, said: &[Resp]) -> bool {
-    if is_at_the_last_id(row) {
+    let delivered = row.field("last-delivered-id").and_then(id);
+    let Some(end) = said.first().and_then(Resp::list) else { return false };
+    let end = end.first().map(entry_id);
+    if end.is_none_or(|end| end <= delivered) {
         return waiting == Waiting::Exact(0);
     }
     let page = |reply: &Resp| reply.list().map(|entries| entries.len() as u64);
-    let Some(follow) = said.first().and_then(page) else { return false };
+    let Some(follow) = said.get(1).and_then(page) else { return false };
     if follow == 0 {
         return waiting == Waiting::Exact(0);
     }
-    let (kept, length) = (said.get(1).and_then(page), said.get(2).and_then(Resp::length));
+    let (kept, length) = (said.get(2).and_then(page), said.get(4).and_then(Resp::length));
     let (Some(kept), Some(length)) = (kept, length) else { return false };
-    if kept == 0 {
-        return waiting == Waiting::Exact(length);
+    let Some(since) = said.get(3).and_then(Resp::list) else { return false };
+    let added = since.iter().filter(|entry| Some(entry_id(entry)) > end).count() as u64;
+    if kept == 0 && added < limits::COUNTED_SINCE {
+        return waiting == Waiting::Exact(length.saturating_sub(added));
     }
     // The pages that were asked for come first among what is left.
-    let mut sums = said[3..].iter().scan(follow, |sum, reply| {
+    let mut sums = said[5..].iter().scan(follow, |sum, reply| {
         *sum += page(reply)?;
         Some(*sum)
     });
@@ -249,10 +257,21 @@ fn is_waiting(waiting: Waiting, row: &Resp, said: &[Resp]) -> bool {
         Waiting::Exact(entries) => sums.any(|sum| sum == entries),
         Waiting::AtMost(entries) => {
             let lag = row.field("lag").and_then(Resp::length);
-            let lengths = || said[3..].iter().filter_map(Resp::length);
+            let lengths = || said[5..].iter().filter_map(Resp::length);
             lengths().any(|length| length == entries || (lag == Some(entries) && entries < length))
         }
     }
+}
+
+/// The milliseconds and the sequence number of an id.
+fn id(reply: &Resp) -> Option<(u64, u64)> {
+    let (ms, sequence) = std::str::from_utf8(reply.text()?).ok()?.split_once('-')?;
+    Some((ms.parse().ok()?, sequence.parse().ok()?))
+}
+
+/// The id of an entry of a stream.
+fn entry_id(entry: &Resp) -> Option<(u64, u64)> {
+    entry.list()?.first().and_then(id)
 }
 
 fn is_at_the_last_id(row: &Resp) -> bool {

@@ -32,6 +32,7 @@ const UNKNOWN: &[&str] = &[
     "XINFO",
     "XPENDING",
     "XRANGE",
+    "XREVRANGE",
 ];
 
 /// The proxy. It ends when it is dropped.
