@@ -7,6 +7,9 @@ export PENSTOCK_TEST_REDIS_SERVER ?= $(TOOLS)/redis-server
 export PENSTOCK_TEST_VALKEY_SERVER ?= $(TOOLS)/valkey-server
 export PENSTOCK_TEST_PYTHON ?= $(TOOLS)/python
 
+# Most tests wait for something most of the time: three to a core make the run as long as the cores are busy.
+export RUST_TEST_THREADS ?= $(shell echo $$(( 3 * $$(getconf _NPROCESSORS_ONLN) )))
+
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
 FRAMEWORKS_FLAGS ?=
@@ -31,9 +34,9 @@ test: ## run every test; TEST_FLAGS="..." adds arguments for cargo test
 	@scripts/setup.sh rust redis valkey python
 	cargo test --workspace --locked $(TEST_FLAGS)
 
-test-frameworks: ## compare the counts with real job frameworks, in about six minutes; installs them in .tools
+test-frameworks: ## compare the counts with real job frameworks, in about three minutes; installs them in .tools
 	@scripts/setup.sh rust redis valkey frameworks
-	cargo test --locked --features frameworks --test frameworks -- --test-threads=2 $(FRAMEWORKS_FLAGS)
+	cargo test --locked --features frameworks --test frameworks -- $(FRAMEWORKS_FLAGS)
 
 bench: ## measure what it costs, in about eight minutes; BENCH_FLAGS="..." adds flags
 	@scripts/setup.sh rust redis
