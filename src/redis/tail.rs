@@ -289,7 +289,7 @@ mod tests {
 
     #[test]
     fn what_is_added_while_a_tail_is_counted_does_not_count_yet() {
-        let of = |left, delivered, added| {
+        let of = |left: std::ops::RangeInclusive<u64>, delivered, added| {
             let mut model = Model::new(left, delivered, Some(3));
             model.added = added;
             model.fresh().0
@@ -299,8 +299,6 @@ mod tests {
             // More than are looked at: the entries are counted, and not what the stream has.
             assert_eq!(of(left, 3, (7..=99).collect()), Waiting::Exact(3));
         }
-        // Of what was trimmed away meanwhile nothing is left.
-        assert_eq!(of(7..=6, 3, (7..=9).collect()), Waiting::Exact(0));
     }
 
     #[test]
