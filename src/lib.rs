@@ -30,11 +30,14 @@ pub mod trigger;
 pub mod config;
 pub mod sampling;
 
-// L5: the outside: Redis, gRPC, HTTP.
+// L5: the service itself, and Redis.
+pub mod redis;
+pub mod scaler;
+
+// L6: the transports, which translate.
 pub mod grpc;
 pub mod http;
-pub mod redis;
 
-// L6: the demo's pretended cluster, and the command line, which wires and prints.
+// L7: the demo's pretended cluster, and the command line, which wires and prints.
 pub mod cli;
 pub mod demo;

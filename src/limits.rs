@@ -128,15 +128,8 @@ pub const NAMESPACE_SEARCHES: usize = 32;
 /// Sets of heartbeat channels that one namespace may have listened to by default; an application of
 /// Celery has one.
 pub const NAMESPACE_HEARTBEATS: usize = 8;
-/// Requests whose parsed trigger is kept for the next poll.
-pub const SUBJECTS: usize = 50_000;
-/// Bytes of names and metadata of a request that is kept so; a larger one is parsed each time.
-pub const SUBJECT_BYTES: usize = 2 * 1024;
-/// Bytes of memory that such a trigger may hold, which patterns make of few bytes of a request; one that
-/// holds more is parsed each time. Most hold one to four thousand.
-pub const SUBJECT_FOOTPRINT: usize = 64 * 1024;
-/// Bytes of memory that all of them may hold. The triggers that are remembered are the same ones.
-pub const SUBJECTS_FOOTPRINT: usize = 96 * 1024 * 1024;
+/// Triggers that one page of the admin side lists.
+pub const TRIGGERS_LISTED: usize = 1_000;
 /// How long a trigger is remembered after its last call when no stream is open on it.
 pub const TRIGGER_MEMORY: Duration = Duration::from_mins(10);
 /// How long no key of a trigger has to be there until people are told.

@@ -21,7 +21,8 @@ const LEVELS: &[&[&str]] = &[
     &["layouts", "signals"],
     &["trigger"],
     &["config", "sampling"],
-    &["redis", "grpc", "http"],
+    &["redis", "scaler"],
+    &["grpc", "http"],
     &["cli", "demo"],
 ];
 /// Who may use whom on its own level: signals weigh the counts of layouts, connections of peers count

@@ -11,13 +11,14 @@ use tracing::{error, info};
 
 use crate::{
     config::{Config, Connection, Quota},
-    grpc::{Listener, Route, Routes, Service, Timing, Tls},
+    grpc::{Listener, Tls},
     http::AdminListener,
     layouts::Registry,
     limits,
     readiness::Readiness,
     redis::{Identity, RedisSource},
     sampling::{KeyShares, Sampler},
+    scaler::{Route, Routes, Scaler, ServiceOptions},
     supervise::{Stage, Supervisor},
     telemetry::{Link, Metrics},
 };
@@ -31,6 +32,7 @@ pub(super) struct Serving {
     routes: Routes,
     layouts: Registry,
     push_inactive: bool,
+    show_triggers: bool,
     quota: Quota,
 }
 
@@ -59,9 +61,20 @@ impl Serving {
             routes.insert(name, route(connection, &keys, &metrics, &mut supervisor));
         }
         let routes = Routes::new(routes, keys);
-        let push_inactive = config.server.push_inactive;
+        let (push_inactive, show_triggers) =
+            (config.server.push_inactive, config.server.show_triggers);
         let (layouts, quota) = (config.layouts, config.quota);
-        Ok(Self { listener, admin, supervisor, metrics, routes, layouts, push_inactive, quota })
+        Ok(Self {
+            listener,
+            admin,
+            supervisor,
+            metrics,
+            routes,
+            layouts,
+            push_inactive,
+            show_triggers,
+            quota,
+        })
     }
 
     /// Serves until `until` comes, then drains.
@@ -74,19 +87,21 @@ impl Serving {
             routes,
             layouts,
             push_inactive,
+            show_triggers,
             quota,
         } = self;
         let readiness = Readiness::default();
         let (drain, stop) = (supervisor.drain(), supervisor.stop());
         let (stream_max_age, max_streams) = (limits::STREAM_MAX_AGE, limits::STREAMS);
-        let timing = Timing { stream_max_age, push_inactive, max_streams, quota };
-        let service = Service::new((routes, layouts), Arc::clone(&metrics), timing, drain.clone());
+        let options = ServiceOptions { stream_max_age, push_inactive, max_streams, quota };
+        let scaler = Scaler::new((routes, layouts), Arc::clone(&metrics), options, drain.clone());
+        let shown = show_triggers.then(|| scaler.clone());
         let (counted, ready) = (Arc::clone(&metrics), readiness.clone());
         supervisor.spawn(Stage::Front, "gRPC", async move {
-            Ok(listener.serve(service, (&counted, ready), drain).await?)
+            Ok(listener.serve(scaler, (&counted, ready), drain).await?)
         });
         supervisor.spawn(Stage::Back, "admin HTTP", async move {
-            Ok(admin.serve(metrics, readiness, stop).await?)
+            Ok(admin.serve((metrics, readiness), shown, stop).await?)
         });
         Ok(supervisor.run(until).await?)
     }

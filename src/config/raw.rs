@@ -40,6 +40,7 @@ pub(super) struct RawServer {
     pub(super) listen: Option<Given<String>>,
     pub(super) admin_listen: Option<Given<String>>,
     pub(super) push_inactive: Option<Given<bool>>,
+    pub(super) show_triggers: Option<Given<bool>>,
     pub(super) tls: Option<RawTls>,
 }
 
@@ -123,6 +124,7 @@ impl RawServer {
             listen: section.text("listen"),
             admin_listen: section.text("admin_listen"),
             push_inactive: section.flag("push_inactive"),
+            show_triggers: section.flag("show_triggers"),
             tls: section.section("tls").map(RawTls::read),
         };
         section.finish(&[]);

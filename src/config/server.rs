@@ -21,6 +21,8 @@ pub struct Server {
     pub admin_listen: SocketAddr,
     /// Whether streams also tell that a workload became inactive; KEDA up to 2.17 acts on it.
     pub push_inactive: bool,
+    /// Whether the admin side shows what is known of each trigger.
+    pub show_triggers: bool,
     /// TLS where KEDA calls; without it all of that is plaintext.
     pub tls: Option<ServerTls>,
 }
@@ -31,6 +33,7 @@ impl Default for Server {
             listen: every_interface(9090),
             admin_listen: every_interface(9091),
             push_inactive: false,
+            show_triggers: false,
             tls: None,
         }
     }
@@ -52,6 +55,7 @@ impl Server {
             listen: flags.listen.or(listen).unwrap_or(default.listen),
             admin_listen: flags.admin_listen.or(admin_listen).unwrap_or(default.admin_listen),
             push_inactive: raw.push_inactive.is_some_and(|given| given.value),
+            show_triggers: raw.show_triggers.is_some_and(|given| given.value),
             tls: tls::settle(raw.tls, &flags.tls, scope, problems),
         };
         if server.listen == server.admin_listen && server.listen.port() != 0 {

@@ -63,6 +63,7 @@ fn every_key_of_the_file_is_read() {
         listen = "127.0.0.1:1"
         admin_listen = "[::1]:2"
         push_inactive = true
+        show_triggers = true
         [redis.cache-2]
         url = "valkey://10.0.0.1/1"
         username = "app"
@@ -76,7 +77,7 @@ fn every_key_of_the_file_is_read() {
     let config = load(toml, &[], &[("ANY_NAME", "hunter2")]).unwrap();
     assert_eq!(config.server.listen, "127.0.0.1:1".parse().unwrap());
     assert_eq!(config.server.admin_listen, "[::1]:2".parse().unwrap());
-    assert!(config.server.push_inactive);
+    assert!(config.server.push_inactive && config.server.show_triggers);
     let connection = &config.connections["cache-2"];
     assert_eq!(connection.name, "cache-2");
     assert_eq!(connection.endpoint.to_string(), "10.0.0.1:6379");

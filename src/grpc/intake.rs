@@ -31,7 +31,7 @@ use crate::{
     telemetry::{Edge, Unread},
 };
 
-use super::status::Refusal;
+use super::status::Overload;
 
 /// What all requests together hold. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -76,7 +76,7 @@ impl Intake {
         SideCalls(self.calls(inner))
     }
 
-    fn open(&self) -> Result<Open, Refusal> {
+    fn open(&self) -> Result<Open, Overload> {
         let before = self.0.side_calls.fetch_add(1, Ordering::Relaxed);
         let open = Open(self.clone());
         let most = limits::SIDE_CALLS;
@@ -84,18 +84,18 @@ impl Intake {
             return Ok(open);
         }
         self.0.edge.unread(Unread::SideCalls);
-        Err(Refusal::SideCalls(most))
+        Err(Overload::SideCalls(most))
     }
 
     /// Takes bytes for a message that has begun; they are taken also when they are too many.
-    fn hold(&self, bytes: usize) -> Result<(), Refusal> {
+    fn hold(&self, bytes: usize) -> Result<(), Overload> {
         let most = limits::INCOMPLETE_BYTES;
         let before = self.0.incomplete.fetch_add(bytes, Ordering::Relaxed);
         if before + bytes <= most {
             return Ok(());
         }
         self.0.edge.unread(Unread::Incomplete);
-        Err(Refusal::Incomplete(most))
+        Err(Overload::Incomplete(most))
     }
 
     fn give_back(&self, bytes: usize) {
@@ -199,7 +199,7 @@ impl Measured {
     }
 
     /// Follows the messages in the bytes that came.
-    fn take(&mut self, mut bytes: &[u8]) -> Result<(), Refusal> {
+    fn take(&mut self, mut bytes: &[u8]) -> Result<(), Overload> {
         while !bytes.is_empty() {
             if self.lacking > 0 {
                 let part = self.lacking.min(bytes.len());
@@ -239,7 +239,7 @@ impl Measured {
         }
     }
 
-    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Refusal> {
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Overload> {
         let is_begun = self.lacking > 0 || self.head_bytes > 0;
         if self.whole == Whole::Message && !is_begun {
             return Poll::Pending;
@@ -248,7 +248,7 @@ impl Measured {
         let deadline = self.deadline.get_or_insert_with(|| Box::pin(sleep(within)));
         deadline.as_mut().poll(context).map(|()| {
             self.intake.0.edge.unread(Unread::Slow);
-            Refusal::Slow(within)
+            Overload::Slow(within)
         })
     }
 }
@@ -367,7 +367,7 @@ mod tests {
         }
         let mut one_more = measured(&intake);
         let refused = one_more.take(&message(1, 0)).unwrap_err();
-        assert!(matches!(refused, Refusal::Incomplete(limits::INCOMPLETE_BYTES)));
+        assert!(matches!(refused, Overload::Incomplete(limits::INCOMPLETE_BYTES)));
         drop(one_more);
         measured(&intake).take(&message(5, 5)).unwrap();
         drop(open);

@@ -1,7 +1,7 @@
 //! The gRPC side: KEDA's protocol in, observations out.
 //!
-//! The only folder that names tonic and prost. It translates and decides nothing about jobs: what
-//! is true comes from the sampler, what a trigger means from the trigger.
+//! The only folder that names tonic and prost. It translates and decides nothing: what is answered comes
+//! from the scaler.
 
 mod client;
 mod codec;
@@ -10,21 +10,13 @@ mod encode;
 mod health;
 mod incoming;
 mod intake;
-mod pulse;
-mod routes;
 mod server;
 mod service;
 mod status;
-mod stream;
-mod subjects;
-mod tenants;
 mod tls;
-mod told;
 
 pub use client::{CallError, KedaClient, Polled, Pushes};
-pub use routes::{Route, Routes};
 pub use server::{Listener, ServerError};
-pub use service::{Service, Timing};
 pub use tls::Tls;
 
 /// The code that `build.rs` makes of `proto/externalscaler.proto`.

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tracing::info;
 
-use crate::{limits, readiness::Readiness, telemetry::Metrics};
+use crate::{limits, readiness::Readiness, scaler::Scaler, telemetry::Metrics};
 
 use super::{
     health, incoming,
@@ -84,7 +84,7 @@ impl Listener {
     /// [`ServerError`] when the transport fails.
     pub async fn serve(
         self,
-        service: Service,
+        scaler: Scaler,
         (metrics, readiness): (&Metrics, Readiness),
         drain: CancellationToken,
     ) -> Result<(), ServerError> {
@@ -95,7 +95,7 @@ impl Listener {
                 .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
                 .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         };
-        let scaler = ExternalScalerServer::new(service.clone())
+        let service = ExternalScalerServer::new(Service(scaler.clone()))
             .max_decoding_message_size(limits::REQUEST_BYTES);
         let intake = Intake::new(metrics.edge());
         let (interval, patience) = limits::KEEPALIVE;
@@ -108,7 +108,7 @@ impl Listener {
             .max_connection_age(limits::CONNECTION_MAX_AGE)
             .http2_keepalive_interval(Some(interval))
             .http2_keepalive_timeout(Some(patience))
-            .add_service(intake.calls(scaler))
+            .add_service(intake.calls(service))
             .add_service(intake.side_calls(health_service))
             .add_service(intake.side_calls(reflection().build_v1()?))
             .add_service(intake.side_calls(reflection().build_v1alpha()?));
@@ -124,7 +124,7 @@ impl Listener {
             readiness.draining();
             health::draining(&reporter).await;
             stop.cancel();
-            service.ended().await;
+            scaler.ended().await;
             sleep(limits::DRAIN_FLUSH).await;
         };
         tokio::select! {

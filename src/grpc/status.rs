@@ -1,135 +1,55 @@
-//! The only place that builds a gRPC status: every refusal there is, and its code, in one total
-//! match.
-//!
-//! It is apart so that the rule "which code means what" can be read in one look. INTERNAL and
-//! UNKNOWN are not in it: they would be bugs.
+//! The only place that builds a gRPC status: of what the scaler refuses, and of what a peer may not have.
+//! INTERNAL and UNKNOWN are never among them: they would be bugs.
 
 use std::time::Duration;
 
 use tonic::{Code as GrpcCode, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
-use crate::{
-    config::Denied,
-    layouts::Misfit,
-    limits,
-    sampling::{TooMany, Why},
-    telemetry::Code,
-    trigger::Problems,
-};
+use crate::{limits, scaler::Refusal, telemetry::Code, trigger::Problems};
 
-use super::{routes::NoRoute, tenants::OverQuota};
-
-/// Why a call is not answered with a value.
-#[derive(Debug)]
-pub(super) enum Refusal {
-    /// The metadata is wrong.
-    Metadata(Problems),
-    /// A rule of a connection forbids it.
-    Denied(String, Denied),
-    /// What Redis holds is not what the layout says.
-    Misfit(Misfit),
-    /// Redis cannot be read, beyond the stale budget.
-    Unavailable(Why),
-    /// The connection remembers as many triggers as it may.
-    Triggers(TooMany),
-    /// A namespace has as much of something as it may.
-    Namespace(OverQuota),
-    /// As many streams are open as may be: this many.
-    Streams(usize),
+/// What a peer asks of the server and may not have, whatever the trigger.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Overload {
     /// Requests that are not whole hold as many bytes as they may: this many.
+    #[error("requests that are not whole hold {0} bytes, the limit of this server")]
     Incomplete(usize),
     /// As many calls of other services are open as may be: this many.
+    #[error("{0} calls of health and reflection are open, the limit of this server")]
     SideCalls(usize),
     /// The request was not whole within this.
+    #[error("the request was not whole within {0:?}")]
     Slow(Duration),
-    /// The spec changes with the metadata alone, so that there is nothing to stream.
-    FixedSpec,
 }
 
-impl From<Problems> for Refusal {
-    fn from(problems: Problems) -> Self {
-        Self::Metadata(problems)
+impl From<Overload> for Status {
+    fn from(overload: Overload) -> Self {
+        let code = match overload {
+            Overload::Incomplete(_) | Overload::SideCalls(_) => Code::ResourceExhausted,
+            Overload::Slow(_) => Code::DeadlineExceeded,
+        };
+        Self::new(grpc(code), overload.to_string())
     }
 }
 
-impl From<TooMany> for Refusal {
-    fn from(limit: TooMany) -> Self {
-        Self::Triggers(limit)
+/// The status of a refusal.
+pub(super) fn of(refusal: &Refusal) -> Status {
+    if let Refusal::Metadata(problems) = refusal {
+        return invalid_argument(problems);
     }
+    Status::new(grpc(refusal.code()), cut(refusal.to_string()))
 }
 
-impl From<OverQuota> for Refusal {
-    fn from(limit: OverQuota) -> Self {
-        Self::Namespace(limit)
-    }
-}
-
-impl From<NoRoute> for Refusal {
-    fn from(no_route: NoRoute) -> Self {
-        match no_route {
-            NoRoute::UnknownConnection(what) => {
-                let mut problems = Problems::default();
-                problems.add("redis", what);
-                Self::Metadata(problems)
-            }
-            NoRoute::Denied(connection, denied) => Self::Denied(connection, denied),
-        }
-    }
-}
-
-impl Refusal {
-    /// The label by which the metrics count it.
-    pub(super) fn code(&self) -> Code {
-        match self {
-            Self::Metadata(_) => Code::InvalidArgument,
-            Self::Denied(..) => Code::PermissionDenied,
-            Self::Misfit(Misfit::TooManyKeys { .. }) => Code::ResourceExhausted,
-            Self::Misfit(_) => Code::FailedPrecondition,
-            Self::Unavailable(_) => Code::Unavailable,
-            Self::Triggers(_)
-            | Self::Namespace(_)
-            | Self::Streams(_)
-            | Self::Incomplete(_)
-            | Self::SideCalls(_) => Code::ResourceExhausted,
-            Self::Slow(_) => Code::DeadlineExceeded,
-            Self::FixedSpec => Code::Unimplemented,
-        }
-    }
-}
-
-impl From<Refusal> for Status {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Metadata(problems) => invalid_argument(&problems),
-            Refusal::Denied(connection, denied) => {
-                let message = format!("connection `{connection}`: {denied}");
-                Self::permission_denied(cut(message))
-            }
-            Refusal::Misfit(limit @ Misfit::TooManyKeys { .. }) => {
-                Self::resource_exhausted(cut(limit.to_string()))
-            }
-            Refusal::Misfit(misfit) => Self::failed_precondition(cut(misfit.to_string())),
-            Refusal::Unavailable(why) => Self::unavailable(cut(why.to_string())),
-            Refusal::Triggers(limit) => Self::resource_exhausted(limit.to_string()),
-            Refusal::Namespace(limit) => Self::resource_exhausted(limit.to_string()),
-            Refusal::Streams(most) => Self::resource_exhausted(format!(
-                "{most} streams are open, the limit of this server"
-            )),
-            Refusal::Incomplete(most) => Self::resource_exhausted(format!(
-                "requests that are not whole hold {most} bytes, the limit of this server"
-            )),
-            Refusal::SideCalls(most) => Self::resource_exhausted(format!(
-                "{most} calls of health and reflection are open, the limit of this server"
-            )),
-            Refusal::Slow(within) => {
-                Self::deadline_exceeded(format!("the request was not whole within {within:?}"))
-            }
-            Refusal::FixedSpec => Self::unimplemented(
-                "the spec of this trigger changes with its metadata alone, so that nothing is \
-                 streamed; GetMetricSpec tells it",
-            ),
-        }
+fn grpc(code: Code) -> GrpcCode {
+    match code {
+        Code::Ok => GrpcCode::Ok,
+        Code::InvalidArgument => GrpcCode::InvalidArgument,
+        Code::PermissionDenied => GrpcCode::PermissionDenied,
+        Code::FailedPrecondition => GrpcCode::FailedPrecondition,
+        Code::Unavailable => GrpcCode::Unavailable,
+        Code::ResourceExhausted => GrpcCode::ResourceExhausted,
+        Code::DeadlineExceeded => GrpcCode::DeadlineExceeded,
+        Code::Unimplemented => GrpcCode::Unimplemented,
     }
 }
 
@@ -182,7 +102,7 @@ mod tests {
     #[test]
     fn a_status_stays_within_its_bytes_and_lists_all_it_can() {
         for (number, length) in [(1, 10), (20, 10), (64, 200), (3, 3000), (64, 5)] {
-            let status = Status::from(Refusal::from(problems(number, length)));
+            let status = of(&Refusal::Metadata(problems(number, length)));
             assert!(fits(&status), "{number} problems of {length}");
             assert_eq!(status.code(), GrpcCode::InvalidArgument);
             let violations = status.get_details_bad_request().unwrap().field_violations;
@@ -196,7 +116,7 @@ mod tests {
         for n in 0..20 {
             problems.add(&format!("key{n}"), "is unknown; did you mean `queue`?");
         }
-        let status = Status::from(Refusal::from(problems));
+        let status = of(&Refusal::Metadata(problems));
         let violations = status.get_details_bad_request().unwrap().field_violations;
         assert_eq!(violations.len(), 20);
         assert!(violations.iter().all(|violation| violation.description.starts_with("is unknown")));

@@ -1,6 +1,7 @@
-//! The admin side: `/metrics`, `/livez` and `/readyz` over plain HTTP/1.1.
-//!
-//! It is apart from gRPC so that it can be bound to another address, and gives nothing secret.
+//! The admin side: `/metrics`, `/livez` and `/readyz` over plain HTTP/1.1, and `/triggers` where the
+//! configuration says so. It can be bound to another address than gRPC, and gives nothing secret.
+
+mod triggers;
 
 use std::{io, net::SocketAddr, sync::Arc};
 
@@ -20,6 +21,7 @@ use crate::{
     limits,
     peers::{Beyond, Bounds, Guarded, Peers},
     readiness::Readiness,
+    scaler::Scaler,
     telemetry::{Door, Metrics},
 };
 
@@ -94,14 +96,14 @@ impl AdminListener {
         socket.map(Self).map_err(|error| AdminError::Listen { address, error })
     }
 
-    /// Serves until `stop` is cancelled.
+    /// Serves until `stop` is cancelled: the triggers of `shown` too, if there is one.
     ///
     /// # Errors
     /// [`AdminError`] when the socket fails.
     pub async fn serve(
         self,
-        metrics: Arc<Metrics>,
-        readiness: Readiness,
+        (metrics, readiness): (Arc<Metrics>, Readiness),
+        shown: Option<Scaler>,
         stop: CancellationToken,
     ) -> Result<(), AdminError> {
         let address = self.0.local_addr().map_err(AdminError::Serve)?;
@@ -112,6 +114,10 @@ impl AdminListener {
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
             .with_state(Shared { metrics, readiness });
+        let app = match shown {
+            Some(scaler) => app.merge(triggers_of(scaler)),
+            None => app,
+        };
         let peers = Peers::new(Door::Admin, BOUNDS, metrics_edge);
         // An idle peer must not hold the end, so the listener is dropped and not drained.
         let serving = axum::serve(Bounded { socket: self.0, peers }, app);
@@ -120,6 +126,13 @@ impl AdminListener {
             () = stop.cancelled() => Ok(()),
         }
     }
+}
+
+fn triggers_of(scaler: Scaler) -> Router {
+    Router::new()
+        .route("/triggers", get(triggers::all))
+        .route("/triggers/{namespace}/{name}", get(triggers::of_object))
+        .with_state(scaler)
 }
 
 async fn encode(State(shared): State<Shared>) -> Response {

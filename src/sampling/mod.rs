@@ -156,6 +156,13 @@ impl Sampler {
         Ok(observation)
     }
 
+    /// What may be said about a subject now, without its being asked for: nothing is read, and it is
+    /// remembered no longer. `None` for one that is not remembered.
+    #[must_use]
+    pub fn look(&self, subject: &Subject) -> Option<Observation> {
+        self.with_state(|state, now| state.look(subject, now))
+    }
+
     /// Opens a stream of observations of a subject; it ends when the [`Watch`] is dropped.
     ///
     /// # Errors

@@ -18,6 +18,9 @@ pub enum Why {
     /// Nothing was ever read, and the first answer did not come in time.
     #[error("no value is known yet")]
     NotYetRead,
+    /// It changed since it was read, or may have, and nobody has asked for it.
+    #[error("it is read again when it is asked for")]
+    NotAsked,
     /// The queues of a pattern are not known yet.
     #[error("the queues that match `{0}` are still being looked for")]
     Searching(Name),

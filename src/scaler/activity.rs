@@ -1,8 +1,7 @@
-//! The stream of a trigger's activity, pushed on edges.
+//! The pushes of a trigger's activity, on edges.
 //!
-//! It is apart from the unary calls because a stream lives long: it has an age at which it ends
-//! with OK, ends with OK on a drain, and must cost its reader's pace to nobody else. A stream is
-//! pulled by its own HTTP/2 stream, so a reader that does not read holds one message and no task.
+//! A stream lives long: it ends at an age and on a drain, and must cost its reader's pace to nobody else.
+//! It is pulled by who reads it, so that one that does not read holds one message and no task.
 
 use std::{
     pin::Pin,
@@ -16,7 +15,6 @@ use tokio_util::{
     sync::{CancellationToken, WaitForCancellationFutureOwned},
     task::task_tracker::TaskTrackerToken,
 };
-use tonic::Status;
 
 use crate::{
     sampling::{News, Observation, Watch},
@@ -25,28 +23,33 @@ use crate::{
 };
 
 use super::{
-    encode,
-    proto::IsActiveResponse,
-    pulse::{Budget, Pulse},
-    service::Timing,
-    tenants::Place,
+    push::{Budget, Pulse},
+    registry::Place,
 };
-
-/// A stream of messages to one peer.
-pub(super) type Responses<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 /// What every open stream holds until it ends.
 pub(super) struct Lease {
-    pub(super) metrics: Arc<Metrics>,
+    metrics: Arc<Metrics>,
     /// Holds the drain until the stream has ended.
-    pub(super) _call: TaskTrackerToken,
+    _call: TaskTrackerToken,
     /// Counts against the limit of streams.
-    pub(super) _open: Arc<()>,
+    _open: Arc<()>,
     /// Counts against the limit of streams of its namespace.
-    pub(super) _place: Place,
-    pub(super) drain: CancellationToken,
+    _place: Place,
+    drain: CancellationToken,
     /// When the stream ends by itself.
-    pub(super) ends_at: Instant,
+    ends_at: Instant,
+}
+
+impl Lease {
+    pub(super) fn new(
+        (metrics, call, open, place): (Arc<Metrics>, TaskTrackerToken, Arc<()>, Place),
+        drain: CancellationToken,
+        ends_at: Instant,
+    ) -> Self {
+        metrics.streams(Method::StreamIsActive, 1);
+        Self { metrics, _call: call, _open: open, _place: place, drain, ends_at }
+    }
 }
 
 impl Drop for Lease {
@@ -55,22 +58,9 @@ impl Drop for Lease {
     }
 }
 
-/// `StreamIsActive`: the state first, then what the pulse says, until the lease is over.
-pub(super) fn activity(
-    lease: Lease,
-    watch: Watch,
-    timing: Timing,
-    budget: Arc<Mutex<Budget>>,
-) -> Responses<IsActiveResponse> {
-    let timer = Box::pin(sleep_until(lease.ends_at));
-    let drained = Box::pin(lease.drain.clone().cancelled_owned());
-    let pulse = Pulse::new(timing.push_inactive);
-    Box::pin(Activity { lease, watch, is_known: false, pulse, budget, timer, drained })
-}
-
-/// One open stream. It is polled by hand, since a fleet has ten thousand of them and an async block
-/// would hold all of it twice.
-struct Activity {
+/// One open stream: the state first, then what the pulse says, until the lease is over. It is polled by hand,
+/// since a fleet has ten thousand of them and an async block would hold all of it twice.
+pub struct Activity {
     lease: Lease,
     watch: Watch,
     /// Whether the state was known for sure at the last look.
@@ -83,14 +73,14 @@ struct Activity {
 }
 
 impl Stream for Activity {
-    type Item = Result<IsActiveResponse, Status>;
+    type Item = bool;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         loop {
             let now = Instant::now();
             if let Some((active, kind)) = self.due(now) {
                 self.lease.metrics.push(kind);
-                return Poll::Ready(Some(Ok(encode::activity(active))));
+                return Poll::Ready(Some(active));
             }
             if now >= self.lease.ends_at || self.drained.as_mut().poll(context).is_ready() {
                 return Poll::Ready(None);
@@ -110,6 +100,18 @@ impl Stream for Activity {
 }
 
 impl Activity {
+    pub(super) fn new(
+        lease: Lease,
+        watch: Watch,
+        push_inactive: bool,
+        budget: Arc<Mutex<Budget>>,
+    ) -> Self {
+        let timer = Box::pin(sleep_until(lease.ends_at));
+        let drained = Box::pin(lease.drain.clone().cancelled_owned());
+        let pulse = Pulse::new(push_inactive);
+        Self { lease, watch, is_known: false, pulse, budget, timer, drained }
+    }
+
     /// What is to be sent now, if anything. Only what is known for sure makes an edge or a repeat:
     /// a value held through an outage is no news, and nothing unknown is ever sent.
     fn due(&mut self, now: Instant) -> Option<(bool, PushKind)> {

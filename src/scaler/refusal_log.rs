@@ -12,16 +12,11 @@ use std::{
 
 use crate::{limits, telemetry::Code, time::Instant};
 
-/// Whose refusal it is, as the call says.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct Object {
-    pub(super) namespace: String,
-    pub(super) name: String,
-}
+use super::refusal::Object;
 
 /// What was said of refusals lately.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct RefusalLog {
     /// Nobody outside can make two refusals that look the same.
     key: RandomState,
     lines: Mutex<Lines>,
@@ -39,7 +34,7 @@ struct Lines {
     unsaid: u64,
 }
 
-impl Told {
+impl RefusalLog {
     /// Nothing said yet.
     pub(super) fn new(now: Instant) -> Self {
         let (younger, elder) = (HashSet::new(), HashSet::new());
@@ -122,7 +117,7 @@ mod tests {
     #[test]
     fn a_refusal_is_told_once_for_each_object_until_it_is_another() {
         let now = Instant::now();
-        let told = Told::new(now);
+        let told = RefusalLog::new(now);
         let tell = |name: &str, message: &str| told.tell(&object(name), message, now);
         assert_eq!(tell("a", "qeue: is unknown"), Some(0));
         assert_eq!(tell("a", "qeue: is unknown"), None);
@@ -135,7 +130,7 @@ mod tests {
     #[test]
     fn what_is_asked_with_every_poll_is_told_once_and_what_comes_back_after_a_while_again() {
         let start = Instant::now();
-        let told = Told::new(start);
+        let told = RefusalLog::new(start);
         let tell =
             |minutes: u64| told.tell(&object("a"), "no", start + Duration::from_secs(60 * minutes));
         assert_eq!(tell(0), Some(0));
@@ -149,7 +144,7 @@ mod tests {
     #[test]
     fn more_lines_than_the_pace_wait_until_they_come_again_and_are_counted() {
         let start = Instant::now();
-        let told = Told::new(start);
+        let told = RefusalLog::new(start);
         let (burst, pause) = limits::REFUSAL_LINES;
         let tell = |number: u32, at: Instant| told.tell(&object(&number.to_string()), "no", at);
         for number in 0..burst {
@@ -164,7 +159,7 @@ mod tests {
     #[test]
     fn no_more_are_remembered_than_the_limit_whoever_asks() {
         let start = Instant::now();
-        let told = Told::new(start);
+        let told = RefusalLog::new(start);
         let (_, pause) = limits::REFUSAL_LINES;
         for number in 0..u32::try_from(2 * limits::REFUSALS_TOLD).unwrap() {
             // (Within the memory of a trigger all the time, as far as the pace is concerned.)

@@ -47,6 +47,7 @@ mod tails;
 mod tenancy;
 mod tls;
 mod tricks;
+mod triggers_page;
 mod values;
 mod windows;
 

@@ -1,11 +1,13 @@
-//! What each namespace has of what all of them share: remembered triggers, their keys, open streams,
-//! what is looked for and listened to.
+//! The triggers that are remembered: one entry each, with its parsed form, who answers for it, when it was
+//! asked for, its open streams, and what it takes of its namespace's share. An entry that goes gives all of
+//! that back.
 //!
-//! It is apart from the sampler because a namespace's triggers may be spread over all connections,
-//! and from access because here it is not about what may be read but how much. A trigger counts for
-//! as long as the sampler remembers it.
+//! A trigger is remembered for as long as its sampler remembers it. A request that was let in is known again
+//! by a fingerprint of 128 bits under two keys that are drawn at the start, so that it is not parsed with
+//! every poll, and nobody outside can make two requests that look the same.
 
 mod common;
+mod fingerprint;
 #[cfg(test)]
 mod tests;
 
@@ -17,12 +19,17 @@ use std::{
 
 use crate::{
     config::Quota,
-    limits,
-    sampling::{KeyShares, Subject},
+    layouts, limits,
+    sampling::{KeyShares, Sampler, Subject},
+    telemetry::Method,
     time::Instant,
     trigger::shown,
 };
+
+use super::request::Request;
+
 use common::{Common, Held};
+use fingerprint::{Fingerprint, Keys};
 
 /// How often what was not asked for any more is looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -34,24 +41,28 @@ const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 #[error(
     "namespace `{namespace}` is at its limit of {most} {what} (setting limits.{what}_per_namespace)"
 )]
-pub(super) struct OverQuota {
+pub struct OverQuota {
     namespace: String,
     what: &'static str,
     most: usize,
 }
 
-/// Every namespace that has something.
+/// Every trigger that is remembered, by namespace.
 #[derive(Debug)]
-pub(super) struct Tenants {
+pub(super) struct Registry {
     quota: Quota,
+    layouts: layouts::Registry,
     /// The keys, which the samplers take from too when they find some.
-    keys: KeyShares,
+    shares: KeyShares,
+    keys: Keys,
     all: Mutex<All>,
 }
 
 #[derive(Debug)]
 struct All {
     tenants: HashMap<Box<str>, Tenant>,
+    /// Which trigger a request asks for.
+    requests: HashMap<Fingerprint, Arc<Subject>>,
     swept_at: Instant,
 }
 
@@ -63,60 +74,135 @@ struct Tenant {
     swept_at: Option<Instant>,
 }
 
-/// A trigger that counts.
-#[derive(Debug)]
-struct Known {
+/// One trigger.
+#[derive(Debug, Clone)]
+pub(super) struct Known {
+    pub(super) subject: Arc<Subject>,
+    /// Who answers for it.
+    pub(super) sampler: Sampler,
+    /// When each method last asked for it.
+    pub(super) asked: [Option<Instant>; Method::ALL.len()],
+    pub(super) streams: usize,
+    /// How the last new request for it looked.
+    fingerprint: Fingerprint,
+    /// When its answer was last asked for, or its last stream ended.
     last_asked: Instant,
-    streams: usize,
     /// What it has in common with others; most triggers have nothing.
-    held: Option<Box<Held>>,
+    held: Option<Arc<Held>>,
+}
+
+impl Known {
+    /// A trigger that nobody has asked for yet.
+    pub(super) fn new(subject: Arc<Subject>, sampler: Sampler, fingerprint: Fingerprint) -> Self {
+        let held = Held::of(&subject.trigger, sampler.name()).map(Arc::from);
+        let (asked, last_asked) = ([None; Method::ALL.len()], Instant::now());
+        Self { subject, sampler, asked, streams: 0, fingerprint, last_asked, held }
+    }
+
+    fn ask(&mut self, method: Method, now: Instant) {
+        self.last_asked = now;
+        self.note(method, now);
+    }
+
+    fn note(&mut self, method: Method, now: Instant) {
+        self.asked[method as usize] = Some(now);
+    }
 }
 
 /// One open stream of a namespace, until it is dropped.
 pub(super) struct Place {
-    tenants: Arc<Tenants>,
+    registry: Arc<Registry>,
     subject: Arc<Subject>,
-    /// Whether it keeps the trigger counted. One that was opened before the trigger counted does not.
+    /// Whether it keeps the trigger remembered. One that was opened before that does not.
     keeps: bool,
 }
 
-impl Tenants {
-    pub(super) fn new(quota: Quota, keys: KeyShares, now: Instant) -> Arc<Self> {
-        let all = Mutex::new(All { tenants: HashMap::new(), swept_at: now });
-        Arc::new(Self { quota, keys, all })
+impl Registry {
+    pub(super) fn new(
+        (quota, layouts): (Quota, layouts::Registry),
+        shares: KeyShares,
+        now: Instant,
+    ) -> Arc<Self> {
+        let all = All { tenants: HashMap::new(), requests: HashMap::new(), swept_at: now };
+        Arc::new(Self { quota, layouts, shares, keys: Keys::default(), all: Mutex::new(all) })
     }
 
-    /// Counts a trigger that is asked for on the link of this name, if it is new.
+    /// The layouts that triggers can name.
+    pub(super) fn layouts(&self) -> &layouts::Registry {
+        &self.layouts
+    }
+
+    /// How a request is known again.
+    pub(super) fn fingerprint(&self, request: &Request) -> Fingerprint {
+        self.keys.fingerprint(request)
+    }
+
+    /// The trigger of a request whose answer is asked for, and who gives it, if it is remembered.
+    pub(super) fn asked(
+        &self,
+        fingerprint: Fingerprint,
+        method: Method,
+        now: Instant,
+    ) -> Option<(Arc<Subject>, Sampler)> {
+        let mut all = self.all();
+        all.sweep(&self.shares, now);
+        let known = all.known(fingerprint)?;
+        known.ask(method, now);
+        Some((Arc::clone(&known.subject), known.sampler.clone()))
+    }
+
+    /// The trigger of a request, if it is remembered. That keeps it no longer.
+    pub(super) fn looked_up(
+        &self,
+        fingerprint: Fingerprint,
+        method: Method,
+        now: Instant,
+    ) -> Option<Arc<Subject>> {
+        let mut all = self.all();
+        let known = all.known(fingerprint)?;
+        known.note(method, now);
+        Some(Arc::clone(&known.subject))
+    }
+
+    /// Remembers a trigger that is asked for, if it is new.
     ///
     /// # Errors
     /// [`OverQuota`] when its namespace has as much of something as it may.
     pub(super) fn admit(
         &self,
-        subject: &Arc<Subject>,
-        link: &str,
+        mut new: Known,
+        method: Method,
         now: Instant,
     ) -> Result<(), OverQuota> {
-        let mut all = self.all();
-        all.sweep(&self.keys, now);
-        let tenant = all.tenant(subject);
-        if let Some(known) = tenant.triggers.get_mut(subject) {
-            known.last_asked = now;
+        let mut guard = self.all();
+        guard.sweep(&self.shares, now);
+        guard.tenant(&new.subject.namespace);
+        let All { tenants, requests, .. } = &mut *guard;
+        let tenant = tenants.get_mut(new.subject.namespace.as_str()).expect("it was just made");
+        if let Some(known) = tenant.triggers.get_mut(&new.subject) {
+            known.ask(method, now);
+            // The same trigger in other words.
+            let old = std::mem::replace(&mut known.fingerprint, new.fingerprint);
+            requests.remove(&old);
+            requests.insert(new.fingerprint, Arc::clone(&known.subject));
             return Ok(());
         }
-        let held = Held::of(&subject.trigger, link);
-        if self.is_over(tenant, held.as_deref()).is_some() || !self.take_keys(subject) {
-            tenant.forget(&self.keys, now);
-            let over = self.is_over(tenant, held.as_deref());
-            let over =
-                over.or_else(|| (!self.take_keys(subject)).then(|| ("keys", self.keys.most())));
+        let held = new.held.as_deref();
+        if self.is_over(tenant, held).is_some() || !self.take_keys(&new.subject) {
+            tenant.forget((&self.shares, requests), now);
+            let over = self.is_over(tenant, held);
+            let over = over
+                .or_else(|| (!self.take_keys(&new.subject)).then(|| ("keys", self.shares.most())));
             if let Some((what, most)) = over {
-                all.drop_if_empty(&subject.namespace);
-                let namespace = shown(&subject.namespace);
+                let namespace = shown(&new.subject.namespace);
+                guard.drop_if_empty(&new.subject.namespace);
                 return Err(OverQuota { namespace, what, most });
             }
         }
-        tenant.common.add(held.as_deref());
-        tenant.triggers.insert(Arc::clone(subject), Known { last_asked: now, streams: 0, held });
+        tenant.common.add(held);
+        new.ask(method, now);
+        requests.insert(new.fingerprint, Arc::clone(&new.subject));
+        tenant.triggers.insert(Arc::clone(&new.subject), new);
         Ok(())
     }
 
@@ -136,20 +222,20 @@ impl Tenants {
     }
 
     fn take_keys(&self, subject: &Subject) -> bool {
-        self.keys.take(&subject.namespace, subject.trigger.share())
+        self.shares.take(&subject.namespace, subject.trigger.share())
     }
 
-    /// A trigger that was admitted and is not remembered after all.
+    /// Forgets a trigger that was admitted and that its sampler does not remember after all.
     pub(super) fn dismiss(&self, subject: &Arc<Subject>) {
-        let mut all = self.all();
-        if let Some(tenant) = all.tenants.get_mut(subject.namespace.as_str()) {
-            let is_open = tenant.triggers.get(subject).is_some_and(|known| known.streams > 0);
-            if !is_open && let Some(known) = tenant.triggers.remove(subject) {
-                tenant.common.remove(known.held.as_deref());
-                give_back_keys(subject, &self.keys);
-            }
+        let mut guard = self.all();
+        let All { tenants, requests, .. } = &mut *guard;
+        if let Some(tenant) = tenants.get_mut(subject.namespace.as_str())
+            && tenant.triggers.get(subject).is_some_and(|known| known.streams == 0)
+            && let Some(known) = tenant.triggers.remove(subject)
+        {
+            known.give_back((&self.shares, requests), &mut tenant.common);
         }
-        all.drop_if_empty(&subject.namespace);
+        guard.drop_if_empty(&subject.namespace);
     }
 
     /// Counts a stream.
@@ -158,7 +244,7 @@ impl Tenants {
     /// [`OverQuota`] when its namespace has as many open as it may.
     pub(super) fn open(self: &Arc<Self>, subject: &Arc<Subject>) -> Result<Place, OverQuota> {
         let mut all = self.all();
-        let tenant = all.tenant(subject);
+        let tenant = all.tenant(&subject.namespace);
         if tenant.streams >= self.quota.streams {
             let namespace = shown(&subject.namespace);
             return Err(OverQuota { namespace, what: "streams", most: self.quota.streams });
@@ -167,7 +253,27 @@ impl Tenants {
         let known = tenant.triggers.get_mut(subject);
         let keeps = known.is_some();
         known.into_iter().for_each(|known| known.streams += 1);
-        Ok(Place { tenants: Arc::clone(self), subject: Arc::clone(subject), keeps })
+        Ok(Place { registry: Arc::clone(self), subject: Arc::clone(subject), keeps })
+    }
+
+    /// The triggers of some objects, in the order of namespace and name: so many at most.
+    pub(super) fn known(&self, which: impl Fn((&str, &str)) -> bool, most: usize) -> Vec<Known> {
+        let mut subjects: Vec<Arc<Subject>> = self.all().requests.values().cloned().collect();
+        subjects.retain(|subject| which((&subject.namespace, &subject.name)));
+        subjects.sort_by(|one, other| {
+            (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name))
+        });
+        subjects.truncate(most);
+        let all = self.all();
+        let known = |subject: &Arc<Subject>| {
+            all.tenants.get(subject.namespace.as_str())?.triggers.get(subject).cloned()
+        };
+        subjects.iter().filter_map(known).collect()
+    }
+
+    /// How many triggers are remembered.
+    pub(super) fn count(&self) -> usize {
+        self.all().requests.len()
     }
 
     fn all(&self) -> MutexGuard<'_, All> {
@@ -177,7 +283,7 @@ impl Tenants {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut all = self.tenants.all();
+        let mut all = self.registry.all();
         if let Some(tenant) = all.tenants.get_mut(self.subject.namespace.as_str()) {
             tenant.streams -= 1;
             if let Some(known) = tenant.triggers.get_mut(&self.subject)
@@ -191,13 +297,29 @@ impl Drop for Place {
     }
 }
 
+/// What an entry gives back when it goes: its keys, and how its request looks.
+type Shared<'a> = (&'a KeyShares, &'a mut HashMap<Fingerprint, Arc<Subject>>);
+
+impl Known {
+    fn give_back(&self, (shares, requests): Shared<'_>, common: &mut Common) {
+        common.remove(self.held.as_deref());
+        shares.give_back(&self.subject.namespace, self.subject.trigger.share());
+        requests.remove(&self.fingerprint);
+    }
+}
+
 impl All {
-    fn tenant(&mut self, subject: &Subject) -> &mut Tenant {
+    fn known(&mut self, fingerprint: Fingerprint) -> Option<&mut Known> {
+        let subject = self.requests.get(&fingerprint)?;
+        self.tenants.get_mut(subject.namespace.as_str())?.triggers.get_mut(subject)
+    }
+
+    fn tenant(&mut self, namespace: &str) -> &mut Tenant {
         // Most calls are of a namespace that is known: its name is only copied for another.
-        if !self.tenants.contains_key(subject.namespace.as_str()) {
-            self.tenants.insert(subject.namespace.as_str().into(), Tenant::default());
+        if !self.tenants.contains_key(namespace) {
+            self.tenants.insert(namespace.into(), Tenant::default());
         }
-        self.tenants.get_mut(subject.namespace.as_str()).expect("it was just made")
+        self.tenants.get_mut(namespace).expect("it was just made")
     }
 
     fn drop_if_empty(&mut self, namespace: &str) {
@@ -206,13 +328,14 @@ impl All {
         }
     }
 
-    fn sweep(&mut self, keys: &KeyShares, now: Instant) {
+    fn sweep(&mut self, shares: &KeyShares, now: Instant) {
         if now < self.swept_at + SWEEP_INTERVAL {
             return;
         }
         self.swept_at = now;
-        self.tenants.retain(|_, tenant| {
-            tenant.forget(keys, now);
+        let Self { tenants, requests, .. } = self;
+        tenants.retain(|_, tenant| {
+            tenant.forget((shares, &mut *requests), now);
             !tenant.is_empty()
         });
     }
@@ -224,23 +347,18 @@ impl Tenant {
     }
 
     /// Forgets what the sampler forgets.
-    fn forget(&mut self, keys: &KeyShares, now: Instant) {
+    fn forget(&mut self, (shares, requests): Shared<'_>, now: Instant) {
         if self.swept_at.is_some_and(|swept_at| now < swept_at + SWEEP_PAUSE) {
             return;
         }
         self.swept_at = Some(now);
         let common = &mut self.common;
-        self.triggers.retain(|subject, known| {
+        self.triggers.retain(|_, known| {
             let stays = known.streams > 0 || now < known.last_asked + limits::TRIGGER_MEMORY;
             if !stays {
-                common.remove(known.held.as_deref());
-                give_back_keys(subject, keys);
+                known.give_back((shares, &mut *requests), common);
             }
             stays
         });
     }
-}
-
-fn give_back_keys(subject: &Subject, keys: &KeyShares) {
-    keys.give_back(&subject.namespace, subject.trigger.share());
 }

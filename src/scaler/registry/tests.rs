@@ -1,8 +1,11 @@
 //! What a namespace may have, and when it may have it again.
 
+use std::collections::HashMap as Metadata;
+
 use super::*;
 use crate::{
-    layouts::{Footprint, Registry},
+    layouts::Footprint,
+    telemetry::{Link, Metrics},
     trigger::Trigger,
 };
 
@@ -14,12 +17,34 @@ fn subject(namespace: &str, name: &str, queues: &str) -> Arc<Subject> {
 
 fn of(namespace: &str, name: &str, pairs: &[(&str, &str)]) -> Arc<Subject> {
     let pairs = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
-    let trigger = Trigger::parse(pairs.collect::<Vec<_>>(), Registry::builtin()).unwrap();
+    let trigger = Trigger::parse(pairs.collect::<Vec<_>>(), layouts::Registry::builtin()).unwrap();
     Subject::new(namespace.to_owned(), name.to_owned(), Arc::new(trigger))
 }
 
-fn tenants(quota: Quota, now: Instant) -> Arc<Tenants> {
-    Tenants::new(quota, KeyShares::new(quota.keys), now)
+fn registry_of(quota: Quota, keys: KeyShares, now: Instant) -> Arc<Registry> {
+    Registry::new((quota, layouts::Registry::builtin().clone()), keys, now)
+}
+
+fn registry(quota: Quota, now: Instant) -> Arc<Registry> {
+    registry_of(quota, KeyShares::new(quota.keys), now)
+}
+
+/// The sampler of a link of this name, which reads nothing.
+fn sampler(link: &str) -> Sampler {
+    let labels = Link { connection: link.to_owned(), database: 0 };
+    Sampler::new(link.to_owned(), limits::HOLD_STALE, Metrics::new().link(labels))
+}
+
+impl Registry {
+    /// Lets a trigger in that was asked for by a request of its own.
+    fn let_in(&self, subject: &Arc<Subject>, link: &str, now: Instant) -> Result<(), OverQuota> {
+        let known = Known::new(Arc::clone(subject), sampler(link), unlike_any_other());
+        self.admit(known, Method::IsActive, now)
+    }
+}
+
+fn unlike_any_other() -> Fingerprint {
+    (fastrand::u64(..), fastrand::u64(..))
 }
 
 fn told(result: Result<(), OverQuota>) -> String {
@@ -29,88 +54,88 @@ fn told(result: Result<(), OverQuota>) -> String {
 #[test]
 fn a_namespace_at_a_limit_is_told_which_and_no_other_is_disturbed() {
     let now = Instant::now();
-    let tenants = tenants(QUOTA, now);
+    let registry = registry(QUOTA, now);
     for name in ["one", "two"] {
-        tenants.admit(&subject("a", name, "q"), "r", now).unwrap();
+        registry.let_in(&subject("a", name, "q"), "r", now).unwrap();
     }
     assert_eq!(
-        told(tenants.admit(&subject("a", "three", "q"), "r", now)),
+        told(registry.let_in(&subject("a", "three", "q"), "r", now)),
         "namespace `a` is at its limit of 2 triggers (setting limits.triggers_per_namespace)"
     );
-    tenants.admit(&subject("a", "one", "q"), "r", now).unwrap();
-    tenants.admit(&subject("b", "one", "q,r,s,t"), "r", now).unwrap();
+    registry.let_in(&subject("a", "one", "q"), "r", now).unwrap();
+    registry.let_in(&subject("b", "one", "q,r,s,t"), "r", now).unwrap();
     assert_eq!(
-        told(tenants.admit(&subject("b", "two", "q,r"), "r", now)),
+        told(registry.let_in(&subject("b", "two", "q,r"), "r", now)),
         "namespace `b` is at its limit of 5 keys (setting limits.keys_per_namespace)"
     );
-    tenants.admit(&subject("b", "two", "q"), "r", now).unwrap();
+    registry.let_in(&subject("b", "two", "q"), "r", now).unwrap();
 }
 
 #[test]
 fn streams_are_counted_until_they_end() {
     let now = Instant::now();
-    let tenants = tenants(QUOTA, now);
+    let registry = registry(QUOTA, now);
     let subject = subject("a", "one", "q");
-    tenants.admit(&subject, "r", now).unwrap();
-    let (one, _two) = (tenants.open(&subject).unwrap(), tenants.open(&subject).unwrap());
+    registry.let_in(&subject, "r", now).unwrap();
+    let (one, _two) = (registry.open(&subject).unwrap(), registry.open(&subject).unwrap());
     assert_eq!(
-        told(tenants.open(&subject).map(drop)),
+        told(registry.open(&subject).map(drop)),
         "namespace `a` is at its limit of 2 streams (setting limits.streams_per_namespace)"
     );
     drop(one);
-    assert!(tenants.open(&subject).is_ok());
+    assert!(registry.open(&subject).is_ok());
 }
 
 #[test]
 fn what_was_not_asked_for_in_a_while_counts_no_more_unless_a_stream_is_open() {
     let now = Instant::now();
-    let tenants = tenants(QUOTA, now);
+    let registry = registry(QUOTA, now);
     let (watched, asked) = (subject("a", "watched", "q"), subject("a", "asked", "r"));
-    tenants.admit(&watched, "r", now).unwrap();
-    tenants.admit(&asked, "r", now).unwrap();
-    let stream = tenants.open(&watched).unwrap();
+    registry.let_in(&watched, "r", now).unwrap();
+    registry.let_in(&asked, "r", now).unwrap();
+    let stream = registry.open(&watched).unwrap();
     let later = now + limits::TRIGGER_MEMORY;
-    tenants.admit(&subject("a", "new", "s"), "r", later).unwrap();
-    assert!(tenants.admit(&asked, "r", later).is_err());
+    registry.let_in(&subject("a", "new", "s"), "r", later).unwrap();
+    assert!(registry.let_in(&asked, "r", later).is_err());
     drop(stream);
     let last = later + 2 * limits::TRIGGER_MEMORY;
-    tenants.admit(&subject("b", "other", "q"), "r", last).unwrap();
-    assert_eq!(tenants.all().tenants.len(), 1, "nothing is left of the namespace `a`");
+    registry.let_in(&subject("b", "other", "q"), "r", last).unwrap();
+    assert_eq!(registry.all().tenants.len(), 1, "nothing is left of the namespace `a`");
 }
 
 #[test]
 fn a_trigger_that_is_not_remembered_after_all_does_not_count() {
     let now = Instant::now();
-    let tenants = tenants(QUOTA, now);
+    let registry = registry(QUOTA, now);
     for n in 0..10 {
         let subject = subject("a", &n.to_string(), "q,r,s");
-        tenants.admit(&subject, "r", now).unwrap();
-        tenants.dismiss(&subject);
+        registry.let_in(&subject, "r", now).unwrap();
+        registry.dismiss(&subject);
     }
-    assert!(tenants.all().tenants.is_empty());
+    assert!(registry.all().tenants.is_empty());
 }
 
 #[test]
 fn a_stream_that_keeps_no_trigger_leaves_those_that_do_alone() {
     let now = Instant::now();
-    let tenants = tenants(QUOTA, now);
+    let registry = registry(QUOTA, now);
     let subject = subject("a", "one", "q");
-    let specs = tenants.open(&subject).unwrap();
-    tenants.admit(&subject, "r", now).unwrap();
-    let activity = tenants.open(&subject).unwrap();
+    let specs = registry.open(&subject).unwrap();
+    registry.let_in(&subject, "r", now).unwrap();
+    let activity = registry.open(&subject).unwrap();
     drop(specs);
     let later = now + 3 * limits::TRIGGER_MEMORY;
-    tenants.admit(&of("b", "other", &[("queue", "q")]), "r", later).unwrap();
-    assert!(tenants.all().tenants["a"].triggers.contains_key(&subject), "its stream is open");
+    registry.let_in(&of("b", "other", &[("queue", "q")]), "r", later).unwrap();
+    assert!(registry.all().tenants["a"].triggers.contains_key(&subject), "its stream is open");
     drop(activity);
 }
 
 #[test]
 fn what_several_triggers_of_a_namespace_look_for_counts_once_and_for_each_namespace() {
     let now = Instant::now();
-    let tenants = tenants(Quota { triggers: 10, keys: 100, ..QUOTA }, now);
+    let registry = registry(Quota { triggers: 10, keys: 100, ..QUOTA }, now);
     let with = |namespace: &str, name: &str, queues: &str, link: &str| {
-        tenants.admit(&subject(namespace, name, queues), link, now)
+        registry.let_in(&subject(namespace, name, queues), link, now)
     };
     with("a", "one", "x*,y*", "r").unwrap();
     with("a", "two", "y*,plain", "r").unwrap();
@@ -120,7 +145,7 @@ fn what_several_triggers_of_a_namespace_look_for_counts_once_and_for_each_namesp
     assert_eq!(told(with("a", "three", "x*", "elsewhere")), limit, "it is another search there");
     with("a", "four", "plain", "elsewhere").unwrap();
     with("b", "one", "x*,z*", "r").unwrap();
-    tenants.dismiss(&subject("a", "one", "x*,y*"));
+    registry.dismiss(&subject("a", "one", "x*,y*"));
     with("a", "three", "z*", "r").unwrap();
     assert_eq!(told(with("a", "one", "x*,y*", "r")), limit, "the second trigger has one of them");
 }
@@ -128,11 +153,11 @@ fn what_several_triggers_of_a_namespace_look_for_counts_once_and_for_each_namesp
 #[test]
 fn heartbeats_count_by_their_channels_and_not_by_their_queues() {
     let now = Instant::now();
-    let tenants = tenants(Quota { triggers: 10, keys: 100, ..QUOTA }, now);
+    let registry = registry(Quota { triggers: 10, keys: 100, ..QUOTA }, now);
     let with = |namespace: &str, queues: &str, prefix: &str| {
         let pairs = [("layout", "celery"), ("running", "heartbeats"), ("queue", queues)];
         let pairs = [&pairs[..], &[("keyPrefix", prefix)]].concat();
-        tenants.admit(&of(namespace, queues, &pairs), "r", now)
+        registry.let_in(&of(namespace, queues, &pairs), "r", now)
     };
     with("a", "q", "x:").unwrap();
     with("a", "r", "x:").unwrap();
@@ -148,13 +173,13 @@ fn heartbeats_count_by_their_channels_and_not_by_their_queues() {
 fn the_keys_that_patterns_find_and_those_that_triggers_name_are_of_one_share() {
     let now = Instant::now();
     let keys = KeyShares::new(5);
-    let tenants = Tenants::new(QUOTA, keys.clone(), now);
+    let registry = registry_of(QUOTA, keys.clone(), now);
     assert!(keys.take("a", 3), "a sampler found some");
-    assert!(tenants.admit(&subject("a", "one", "q,r,s"), "r", now).is_err());
+    assert!(registry.let_in(&subject("a", "one", "q,r,s"), "r", now).is_err());
     keys.give_back("a", 1);
-    tenants.admit(&subject("a", "one", "q,r,s"), "r", now).unwrap();
+    registry.let_in(&subject("a", "one", "q,r,s"), "r", now).unwrap();
     assert!(!keys.take("a", 1) && keys.take("b", 5));
-    tenants.admit(&subject("c", "one", "q"), "r", now + 2 * limits::TRIGGER_MEMORY).unwrap();
+    registry.let_in(&subject("c", "one", "q"), "r", now + 2 * limits::TRIGGER_MEMORY).unwrap();
     assert!(keys.take("a", 3), "the trigger is forgotten");
 }
 
@@ -178,18 +203,72 @@ fn what_holds_more_memory_than_keys_do_counts_for_more_of_them() {
         (&[("queue", names.as_str())][..], 10),
         (&searches[..], 3),
     ] {
-        let tenants = tenants(quota, now);
+        let registry = registry(quota, now);
         let one = |name: usize| of("a", &name.to_string(), pairs);
         let admitted =
-            (0..).take_while(|name| tenants.admit(&one(*name), "r", now).is_ok()).count();
+            (0..).take_while(|name| registry.let_in(&one(*name), "r", now).is_ok()).count();
         assert!((1..=most).contains(&admitted), "{admitted} of {:?}", pairs[0]);
         let bytes = admitted * one(0).footprint();
         assert!(
             bytes < quota.keys * limits::KEY_FOOTPRINT + quota.triggers * limits::TRIGGER_FOOTPRINT
         );
         for name in 0..admitted {
-            tenants.dismiss(&one(name));
+            registry.dismiss(&one(name));
         }
-        assert!(tenants.keys.take("a", quota.keys), "what was taken is given back");
+        assert!(registry.shares.take("a", quota.keys), "what was taken is given back");
     }
+}
+
+#[test]
+fn a_request_that_was_let_in_is_known_again_until_its_trigger_is_forgotten() {
+    let now = Instant::now();
+    let registry = registry(QUOTA, now);
+    let request = |target: &str, name: &str| {
+        let pairs = [("target", target), ("queue", "q")];
+        let metadata: Metadata<_, _> =
+            pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
+        Request { namespace: "a".to_owned(), name: name.to_owned(), metadata }
+    };
+    let fingerprint = |target, name| registry.fingerprint(&request(target, name));
+    let asked = |target, at| registry.asked(fingerprint(target, "one"), Method::IsActive, at);
+    assert!(asked("5", now).is_none());
+    let subject = request("5", "one").subject(registry.layouts()).unwrap();
+    let known = Known::new(subject, sampler("r"), fingerprint("5", "one"));
+    registry.admit(known, Method::IsActive, now).unwrap();
+    let (subject, _) = asked("5", now).expect("it is known");
+    for other in [fingerprint("4", "one"), fingerprint("5", "two")] {
+        assert!(registry.asked(other, Method::IsActive, now).is_none());
+    }
+    // The same trigger in other words is known by the words that came last, and counts once.
+    let again = Known::new(Arc::clone(&subject), sampler("r"), fingerprint("05", "one"));
+    registry.admit(again, Method::GetMetrics, now).unwrap();
+    assert!(asked("5", now).is_none());
+    assert!(Arc::ptr_eq(&asked("05", now).unwrap().0, &subject));
+    assert_eq!((registry.count(), registry.all().requests.len()), (1, 1));
+    // Who asks for its spec alone does not keep it.
+    let later = now + limits::TRIGGER_MEMORY;
+    let spec = fingerprint("05", "one");
+    assert!(registry.looked_up(spec, Method::GetMetricSpec, later).is_some());
+    registry.let_in(&of("b", "other", &[("queue", "q")]), "r", later + SWEEP_INTERVAL).unwrap();
+    assert!(registry.looked_up(spec, Method::GetMetricSpec, later).is_none());
+    assert_eq!(registry.all().requests.len(), 1, "that of the namespace `b`");
+}
+
+#[test]
+fn triggers_are_listed_in_order_with_who_asked_and_as_many_as_are_wanted() {
+    let now = Instant::now();
+    let registry = registry(QUOTA, now);
+    for (namespace, name) in [("b", "one"), ("a", "two"), ("a", "one")] {
+        registry.let_in(&subject(namespace, name, "q"), "r", now).unwrap();
+    }
+    let names = |known: Vec<Known>| -> Vec<String> {
+        let object = |known: Known| format!("{}/{}", known.subject.namespace, known.subject.name);
+        known.into_iter().map(object).collect()
+    };
+    assert_eq!(names(registry.known(|_| true, 10)), ["a/one", "a/two", "b/one"]);
+    assert_eq!(names(registry.known(|_| true, 2)), ["a/one", "a/two"]);
+    assert_eq!(names(registry.known(|object| object > ("a", "one"), 10)), ["a/two", "b/one"]);
+    let one = &registry.known(|object| object == ("b", "one"), 1)[0];
+    assert_eq!(one.asked[Method::IsActive as usize], Some(now));
+    assert_eq!(one.asked[Method::GetMetrics as usize], None);
 }

@@ -1,0 +1,257 @@
+//! The service itself: what may be asked about a trigger, and whether who asks is answered.
+//!
+//! Transports stand in front of it and only translate: KEDA's protocol in `grpc/`, pages in `http/`. What is
+//! true comes from the sampler of the trigger's connection, what a trigger means from the trigger.
+
+mod activity;
+mod listing;
+mod push;
+mod refusal;
+mod refusal_log;
+mod registry;
+mod request;
+mod routes;
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use tokio_util::{
+    sync::CancellationToken,
+    task::{TaskTracker, task_tracker::TaskTrackerToken},
+};
+use tracing::warn;
+
+pub use activity::Activity;
+pub use listing::Listing;
+pub use refusal::{Refusal, Refused};
+pub use request::Request;
+pub use routes::{Route, Routes};
+
+use crate::{
+    config::Quota,
+    layouts, limits,
+    sampling::{Observation, Sampler, Subject, TooMany},
+    signals::TargetChange,
+    telemetry::{Code, Method, Metrics},
+    time::Instant,
+    trigger::{Trigger, Verdict, cut},
+};
+
+use activity::Lease;
+use push::Budget;
+use refusal_log::RefusalLog;
+use registry::{Known, Registry};
+
+/// What the service does beside answering, and how much of it.
+#[derive(Debug, Clone, Copy)]
+pub struct ServiceOptions {
+    /// The age at which a stream ends with OK, before its jitter of a tenth.
+    pub stream_max_age: Duration,
+    /// Whether `false` is pushed when a workload becomes inactive (KEDA ≤ 2.17 acts on it).
+    pub push_inactive: bool,
+    /// Streams that may be open at once.
+    pub max_streams: usize,
+    /// What one namespace may have.
+    pub quota: Quota,
+}
+
+/// Answers for the triggers of all connections. Cheap to clone.
+#[derive(Clone)]
+pub struct Scaler(Arc<Shared>);
+
+struct Shared {
+    routes: Routes,
+    registry: Arc<Registry>,
+    metrics: Arc<Metrics>,
+    options: ServiceOptions,
+    log: RefusalLog,
+    budget: Arc<Mutex<Budget>>,
+    /// As many clones of it as streams are open, and one.
+    open: Arc<()>,
+    calls: TaskTracker,
+    drain: CancellationToken,
+}
+
+impl Scaler {
+    /// A service of these routes, for triggers of these layouts. Its streams end when `drain` is cancelled.
+    #[must_use]
+    pub fn new(
+        (routes, layouts): (Routes, layouts::Registry),
+        metrics: Arc<Metrics>,
+        options: ServiceOptions,
+        drain: CancellationToken,
+    ) -> Self {
+        let now = Instant::now();
+        let registry = Registry::new((options.quota, layouts), routes.keys().clone(), now);
+        Self(Arc::new(Shared {
+            routes,
+            registry,
+            metrics,
+            options,
+            log: RefusalLog::new(now),
+            budget: Arc::new(Mutex::new(Budget::new(now))),
+            open: Arc::default(),
+            calls: TaskTracker::new(),
+            drain,
+        }))
+    }
+
+    /// Comes when the last call and stream have ended.
+    pub async fn ended(&self) {
+        self.0.calls.close();
+        self.0.calls.wait().await;
+    }
+
+    /// A token that holds the drain until it is dropped.
+    pub fn call(&self) -> TaskTrackerToken {
+        self.0.calls.token()
+    }
+
+    /// What may be told about a trigger now.
+    ///
+    /// # Errors
+    /// [`Refused`] when there is no such trigger, it may not be asked for, or nothing is known of it.
+    pub async fn answer(&self, request: Request, method: Method) -> Result<Verdict, Refused> {
+        let (subject, sampler) = self.admit(request, method)?;
+        let observation = self.remembered(&subject, sampler.current(&subject).await)?;
+        let why = match observation {
+            Observation::Fresh(verdict) | Observation::Stale { verdict, .. } => return Ok(verdict),
+            Observation::Unavailable(why) => Refusal::Unavailable(why),
+            Observation::Misfit(misfit) => Refusal::Misfit(misfit),
+        };
+        Err(Refused::to(&subject, why))
+    }
+
+    /// The pushes of a trigger's activity.
+    ///
+    /// # Errors
+    /// [`Refused`] when there is no such trigger, it may not be asked for, or too many streams are open.
+    pub fn watch(&self, request: Request) -> Result<Activity, Refused> {
+        let (subject, sampler) = self.admit(request, Method::StreamIsActive)?;
+        // First, since a lease keeps what it counts, and a trigger that is not remembered counts no more.
+        let watch = self.remembered(&subject, sampler.watch(&subject))?;
+        let lease = self.lease(&subject).map_err(|why| Refused::to(&subject, why))?;
+        Ok(Activity::new(lease, watch, self.0.options.push_inactive, Arc::clone(&self.0.budget)))
+    }
+
+    /// The trigger of a request, whose name and target make KEDA's metric spec. It is made of the metadata
+    /// alone, so that who may not ask or has too much gets the same one as when all is well again.
+    ///
+    /// # Errors
+    /// [`Refused`] when there is no such trigger.
+    pub fn spec(&self, request: Request, method: Method) -> Result<Arc<Trigger>, Refused> {
+        let registry = &self.0.registry;
+        let fingerprint = registry.fingerprint(&request);
+        let subject = match registry.looked_up(fingerprint, method, Instant::now()) {
+            Some(subject) => subject,
+            None => request.subject(registry.layouts())?,
+        };
+        Ok(Arc::clone(&subject.trigger))
+    }
+
+    /// Why no spec is streamed. KEDA opens such a stream once for each edit of an object that gets this
+    /// answer, and shows it nobody; with any other it comes back at least once a minute. So who is refused
+    /// gets it too: the one spec of what is no trigger does not change either.
+    #[must_use]
+    pub fn no_spec_stream(&self, request: Request) -> Refused {
+        let trigger = self.spec(request, Method::StreamMetricSpec);
+        match trigger.map(|trigger| trigger.signal.kind().target_change()) {
+            Ok(TargetChange::WithMetadata) | Err(_) => Refused::of_nobody(Refusal::FixedSpec),
+        }
+    }
+
+    /// What is remembered of triggers and may be said of them now, in the order of namespace and name: those
+    /// after this object, so many at most. Nothing is read for it, and it does not count as being asked for.
+    #[must_use]
+    pub fn list(&self, after: Option<(&str, &str)>, most: usize) -> Vec<Listing> {
+        self.listed(|object| after.is_none_or(|after| object > after), most)
+    }
+
+    /// The same for the triggers of one object.
+    #[must_use]
+    pub fn list_object(&self, object: (&str, &str)) -> Vec<Listing> {
+        self.listed(|other| other == object, usize::MAX)
+    }
+
+    fn listed(&self, which: impl Fn((&str, &str)) -> bool, most: usize) -> Vec<Listing> {
+        let known = self.0.registry.known(which, most);
+        known.into_iter().map(|known| Listing::of(known, Instant::now())).collect()
+    }
+
+    /// How many triggers are remembered.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.0.registry.count()
+    }
+
+    /// The trigger of a request and who answers for it, if its namespace may ask and has room for it.
+    fn admit(&self, request: Request, method: Method) -> Result<(Arc<Subject>, Sampler), Refused> {
+        let (registry, now) = (&self.0.registry, Instant::now());
+        let fingerprint = registry.fingerprint(&request);
+        if let Some(found) = registry.asked(fingerprint, method, now) {
+            return Ok(found);
+        }
+        let subject = request.subject(registry.layouts())?;
+        let admitted = (self.0.routes.find(&subject.namespace, &subject.trigger))
+            .map_err(Refusal::from)
+            .and_then(|sampler| {
+                let known = Known::new(Arc::clone(&subject), sampler.clone(), fingerprint);
+                registry.admit(known, method, now)?;
+                Ok(sampler.clone())
+            });
+        match admitted {
+            Ok(sampler) => Ok((subject, sampler)),
+            Err(why) => Err(Refused::to(&subject, why)),
+        }
+    }
+
+    /// A trigger that the sampler has no room for counts for nobody.
+    fn remembered<T>(
+        &self,
+        subject: &Arc<Subject>,
+        answer: Result<T, TooMany>,
+    ) -> Result<T, Refused> {
+        answer.map_err(|limit| {
+            self.0.registry.dismiss(subject);
+            Refused::to(subject, Refusal::Triggers(limit))
+        })
+    }
+
+    fn lease(&self, subject: &Arc<Subject>) -> Result<Lease, Refusal> {
+        let open = Arc::clone(&self.0.open);
+        let most = self.0.options.max_streams;
+        if Arc::strong_count(&open) > most + 1 {
+            return Err(Refusal::Streams(most));
+        }
+        let place = self.0.registry.open(subject)?;
+        let age = self.0.options.stream_max_age.mul_f64(0.9 + 0.2 * fastrand::f64());
+        let who = (Arc::clone(&self.0.metrics), self.call(), open, place);
+        Ok(Lease::new(who, self.0.drain.clone(), Instant::now() + age))
+    }
+
+    /// Counts a call by how it was answered, and logs a refusal that people should know of.
+    pub fn note(&self, method: Method, refused: Option<&Refused>) {
+        let code = refused.map_or(Code::Ok, |refused| refused.why.code());
+        self.0.metrics.rpc(method, code);
+        let Some(Refused { object: Some(object), why }) = refused else { return };
+        if !refusal_log::is_told(code) {
+            return;
+        }
+        let reason = why.to_string();
+        if let Some(unsaid) = self.0.log.tell(object, &reason, Instant::now()) {
+            warn!(
+                namespace = cut(&object.namespace, limits::OBJECT_NAME_BYTES),
+                name = cut(&object.name, limits::OBJECT_NAME_BYTES),
+                code = code.text(),
+                reason = cut(&reason, limits::REFUSAL_CHARS_SHOWN),
+                unsaid = (unsaid > 0).then_some(unsaid),
+                "a trigger is refused"
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
