@@ -3,10 +3,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it cannot use")]
 
+#[path = "docs/log_lines.rs"]
+mod log_lines;
 #[path = "docs/wrong_triggers.rs"]
 mod wrong_triggers;
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
 
 use penstock::{
     config::Config,
@@ -16,6 +23,7 @@ use penstock::{
     trigger::Trigger,
 };
 
+use log_lines::log_lines;
 use wrong_triggers::{WrongTrigger, wrong_triggers};
 
 fn read(path: &str) -> String {
@@ -29,6 +37,16 @@ fn every_row_of_the_table_of_wrong_triggers_is_what_a_trigger_is_told() {
         let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
         assert!(told.contains(&answer), "{metadata:?}\n documented: {answer}\n told: {told:#?}");
     }
+}
+
+#[test]
+fn every_line_of_the_log_is_on_its_page_with_its_level_and_no_other() {
+    let page = read("docs/logging.md");
+    let rows = page.lines().filter_map(|row| row.strip_prefix("| `")?.split_once("` | "));
+    let level = |rest: &str| rest.split_once(" | ").unwrap().0.to_owned();
+    let documented: BTreeMap<String, String> =
+        rows.map(|(line, rest)| (line.to_owned(), level(rest))).collect();
+    assert_eq!(documented, log_lines());
 }
 
 #[test]

@@ -88,8 +88,8 @@ impl Incoming {
                 Ok(accepted) => accepted,
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
-                    if let Some(unsaid) = self.log.say() {
-                        warn!(%error, unsaid, "cannot accept connections");
+                    if let Some(suppressed) = self.log.say() {
+                        warn!(%error, suppressed, "cannot accept connections");
                     }
                     sleep(limits::ACCEPT_PAUSE).await;
                     continue;
@@ -174,9 +174,9 @@ impl Handshakes {
                 }
                 Err((result, reason)) => {
                     self.edge.handshake(result);
-                    if let Some(unsaid) = self.log.say() {
+                    if let Some(suppressed) = self.log.say() {
                         let result = result.text();
-                        info!(%from, result, reason, unsaid, "a TLS handshake failed");
+                        info!(%from, result, reason, suppressed, "a TLS handshake failed");
                     }
                 }
             }
@@ -201,17 +201,17 @@ fn kind(error: &io::Error) -> Handshake {
 #[derive(Default)]
 struct Seldom {
     last: Option<Instant>,
-    unsaid: u64,
+    suppressed: u64,
 }
 
 impl Seldom {
-    /// How many lines went unsaid before this one; `None` if it is to be unsaid too.
+    /// How many lines went suppressed before this one; `None` if it is to be suppressed too.
     fn say(&mut self) -> Option<u64> {
         if self.last.is_some_and(|last| last.elapsed() < limits::PEER_LOG_PAUSE) {
-            self.unsaid += 1;
+            self.suppressed += 1;
             return None;
         }
         self.last = Some(Instant::now());
-        Some(std::mem::take(&mut self.unsaid))
+        Some(std::mem::take(&mut self.suppressed))
     }
 }

@@ -135,9 +135,9 @@ impl State {
         let was_active = subscription.held.is_some_and(|held| held.verdict.active);
         subscription.held = Some(Held { verdict: *verdict, read_at, true_until });
         if verdict.active && !was_active {
-            let untold = subscription.told.tell(read_at);
+            let suppressed = subscription.told.tell(read_at);
             let subject = subscription.subject.clone();
-            self.notes.push(Note::Active(subject, *verdict, untold));
+            self.notes.push(Note::Active(subject, *verdict, suppressed));
         }
         self.note_exactness(id, read_at);
     }

@@ -218,10 +218,10 @@ impl Sampler {
 
     fn log(&self, note: &Note) {
         match note {
-            Note::Active(subject, verdict, untold) => {
+            Note::Active(subject, verdict, suppressed) => {
                 self.0.metrics.activation();
-                if let Some(untold) = untold {
-                    log_active(subject, verdict, *untold);
+                if let Some(suppressed) = suppressed {
+                    log_active(subject, verdict, *suppressed);
                 }
             }
             Note::LeftOut(subject, key) => warn!(
@@ -299,7 +299,7 @@ fn log_new(subject: &Subject) {
     }
 }
 
-fn log_active(subject: &Subject, verdict: &Verdict, untold: u64) {
+fn log_active(subject: &Subject, verdict: &Verdict, suppressed: u64) {
     info!(
         namespace = subject.namespace,
         name = subject.name,
@@ -309,7 +309,7 @@ fn log_active(subject: &Subject, verdict: &Verdict, untold: u64) {
         in_flight = verdict.counts.in_flight.get(),
         value = verdict.value.get(),
         activation = subject.trigger.activation.get(),
-        unsaid = (untold > 0).then_some(untold),
+        suppressed = (suppressed > 0).then_some(suppressed),
         "became active"
     );
 }

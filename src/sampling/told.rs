@@ -10,7 +10,7 @@ use crate::{limits, time::Instant};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Told {
     last: Option<Instant>,
-    untold: u64,
+    suppressed: u64,
 }
 
 impl Told {
@@ -18,11 +18,11 @@ impl Told {
     /// `None` if it goes without one, too.
     pub fn tell(&mut self, at: Instant) -> Option<u64> {
         if self.last.is_some_and(|last| at < last + limits::ACTIVATION_LOG_PAUSE) {
-            self.untold = self.untold.saturating_add(1);
+            self.suppressed = self.suppressed.saturating_add(1);
             return None;
         }
         self.last = Some(at);
-        Some(std::mem::take(&mut self.untold))
+        Some(std::mem::take(&mut self.suppressed))
     }
 }
 

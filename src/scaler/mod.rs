@@ -240,13 +240,13 @@ impl Scaler {
             return;
         }
         let reason = why.to_string();
-        if let Some(unsaid) = self.0.log.tell(object, &reason, Instant::now()) {
+        if let Some(suppressed) = self.0.log.tell(object, &reason, Instant::now()) {
             warn!(
                 namespace = cut(&object.namespace, limits::OBJECT_NAME_BYTES),
                 name = cut(&object.name, limits::OBJECT_NAME_BYTES),
                 code = code.text(),
                 reason = cut(&reason, limits::REFUSAL_CHARS_SHOWN),
-                unsaid = (unsaid > 0).then_some(unsaid),
+                suppressed = (suppressed > 0).then_some(suppressed),
                 "a trigger is refused"
             );
         }

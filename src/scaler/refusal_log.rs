@@ -31,14 +31,14 @@ struct Lines {
     turned_at: Instant,
     /// Until when the lines that were written last by the allowed pace.
     paid_until: Instant,
-    unsaid: u64,
+    suppressed: u64,
 }
 
 impl RefusalLog {
     /// Nothing said yet.
     pub(super) fn new(now: Instant) -> Self {
         let (younger, elder) = (HashSet::new(), HashSet::new());
-        let lines = Lines { younger, elder, turned_at: now, paid_until: now, unsaid: 0 };
+        let lines = Lines { younger, elder, turned_at: now, paid_until: now, suppressed: 0 };
         Self { key: RandomState::new(), lines: Mutex::new(lines) }
     }
 
@@ -52,11 +52,11 @@ impl RefusalLog {
             return None;
         }
         if !lines.pay(now) {
-            lines.unsaid = lines.unsaid.saturating_add(1);
+            lines.suppressed = lines.suppressed.saturating_add(1);
             return None;
         }
         lines.younger.insert(refusal);
-        Some(mem::take(&mut lines.unsaid))
+        Some(mem::take(&mut lines.suppressed))
     }
 }
 

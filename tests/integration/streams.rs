@@ -351,7 +351,7 @@ async fn a_queue_that_flaps_leaves_a_line_now_and_then_that_says_how_often() {
     flap().await;
     let lines = service.log_with("became active");
     let [line] = lines.as_slice() else { panic!("not one line: {lines:?}") };
-    assert!(line.get("unsaid").is_none(), "{line}");
+    assert!(line.get("suppressed").is_none(), "{line}");
     let shown = line["trigger"].as_str().unwrap();
     assert!(shown.starts_with("backlog of size of `10xxx") && shown.chars().count() == 257);
     while began.elapsed() < seconds(3) {
@@ -366,7 +366,7 @@ async fn a_queue_that_flaps_leaves_a_line_now_and_then_that_says_how_often() {
     let all = activations().await;
     eventually_is(RECOVERY, all, async || {
         let lines = service.log_with("became active");
-        let told = lines.iter().map(|line| 1.0 + line["unsaid"].as_f64().unwrap_or_default());
+        let told = lines.iter().map(|line| 1.0 + line["suppressed"].as_f64().unwrap_or_default());
         told.sum::<f64>()
     })
     .await;

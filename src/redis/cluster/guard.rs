@@ -94,7 +94,7 @@ pub(super) async fn survey(cluster: &Arc<Cluster>, asked_at: Instant) {
     for (node, replies) in nodes.iter().zip(of_all) {
         match own_of(&replies) {
             Ok(own) => drop(owns.insert(node.clone(), own)),
-            Err(fault) if is_silence(&fault) => cluster.untold(node, &fault),
+            Err(fault) if is_silence(&fault) => cluster.suppressed(node, &fault),
             // It is set aside for that.
             Err(_) => {}
         }
@@ -114,7 +114,7 @@ pub(super) async fn own(
     match own_of(&link.round(vec![command("NODES")]).await?) {
         Ok(own) => Ok(Some(own)),
         Err(fault) if is_silence(&fault) => {
-            cluster.untold(node, &fault);
+            cluster.suppressed(node, &fault);
             Ok(None)
         }
         Err(fault) => Err(fault),

@@ -52,7 +52,7 @@ pub(super) struct State {
     /// Whether the map was changed by something else than the last survey.
     pub(super) patched: bool,
     /// Whether it was told that a node does not say what it serves.
-    untold: bool,
+    suppressed: bool,
     turns: Turns,
     openings: u64,
 }
@@ -68,7 +68,7 @@ impl Cluster {
             surveyed_at: now,
             outdated: false,
             patched: false,
-            untold: false,
+            suppressed: false,
             turns: Turns::new(now),
             openings: 0,
         };
@@ -101,7 +101,7 @@ impl Cluster {
 
     /// Notes that a node does not say what it serves, which is told once. What was taken for unchanged
     /// because it said so before is suspect.
-    pub(super) fn untold(&self, node: &Node, fault: &Fault) {
+    pub(super) fn suppressed(&self, node: &Node, fault: &Fault) {
         let (first, suspects) = {
             let mut state = self.state();
             let until = state.surveyed_at;
@@ -110,7 +110,7 @@ impl Cluster {
                 let told = std::mem::take(&mut up.tells);
                 told.then(|| keys(Arc::clone(&member.slots), Some(until)))
             });
-            (!std::mem::replace(&mut state.untold, true), suspects)
+            (!std::mem::replace(&mut state.suppressed, true), suspects)
         };
         if let Some(suspects) = suspects {
             self.changes.report(Change::Keys(suspects));
