@@ -6,7 +6,11 @@
 
 use std::time::Duration;
 
-use crate::{layouts::Read, time::Instant};
+use crate::{
+    layouts::{Misfit, Read},
+    time::Instant,
+    trigger::Verdict,
+};
 
 use super::{
     cache::Slot, falls::Reading, judgement::read_at, source::Lasts, state::State,
@@ -15,17 +19,18 @@ use super::{
 
 impl State {
     /// Takes note of what was counted, and tells whether it may be told: a fall has to be confirmed first.
-    /// What a call is told while nothing can be read is not counted.
-    pub(super) fn believes(&mut self, id: SubscriptionId, now: Instant) -> bool {
-        if self.why_not(id).is_some() {
-            return true;
-        }
-        let (Some(Ok(verdict)), Some(read_at)) = (self.judge(id), self.newest(id)) else {
+    pub(super) fn believes(
+        &mut self,
+        id: SubscriptionId,
+        judged: Option<&Result<Verdict, Misfit>>,
+        now: Instant,
+    ) -> bool {
+        let (Some(Ok(verdict)), Some(read_at)) = (judged, self.newest(id)) else {
             self.subscriptions.get_mut(id).falls.give_up();
             return true;
         };
         let reading = Reading {
-            verdict,
+            verdict: *verdict,
             read_at,
             happened_at: self.announced_at(id).unwrap_or(now),
             proved_at: self.proved_at(id).unwrap_or(read_at),

@@ -53,6 +53,27 @@ impl State {
 
     /// What may be said about a subject now, whatever is under way.
     pub(super) fn observe(&self, id: SubscriptionId, now: Instant) -> Observation {
+        self.observe_judged(id, || self.judge(id), now)
+    }
+
+    /// What is said about a subject that is settled; `None` while a fall has to be confirmed. The answers are
+    /// judged once.
+    pub(super) fn conclude(&mut self, id: SubscriptionId, now: Instant) -> Option<Observation> {
+        // What a call is told while nothing can be read is no count.
+        if self.why_not(id).is_some() {
+            return Some(self.observe(id, now));
+        }
+        let judged = self.judge(id);
+        let is_believed = self.believes(id, judged.as_ref(), now);
+        is_believed.then(|| self.observe_judged(id, || judged, now))
+    }
+
+    fn observe_judged(
+        &self,
+        id: SubscriptionId,
+        judged: impl FnOnce() -> Option<Result<Verdict, Misfit>>,
+        now: Instant,
+    ) -> Observation {
         if let Some(why) = self.why_not(id).or_else(|| self.why_not_found(id, now)) {
             return self.held(id, why, now);
         }
@@ -60,7 +81,7 @@ impl State {
         if let Some(misfit) = queues.and_then(|queues| queues.misfit.clone()) {
             return Observation::Misfit(misfit);
         }
-        match self.judge(id) {
+        match judged() {
             Some(Ok(verdict)) => {
                 let falls = &self.subscriptions.get(id).falls;
                 if falls.again_at().is_some() {
@@ -94,12 +115,13 @@ impl State {
         let scattered = !self.is_coherent(id);
         self.subscriptions.get_mut(id).scattered = scattered;
         // A trigger that was only polled may have answers here that nobody has looked at for long.
-        if self.is_settled(id, self.sent_at, self.sent_at) && self.believes(id, now) {
-            let observation = self.observe(id, now);
-            self.remember(id, &observation);
-            self.tell(id, observation);
+        let is_settled = self.is_settled(id, self.sent_at, self.sent_at);
+        let concluded = if is_settled { self.conclude(id, now) } else { None };
+        if let Some(observation) = &concluded {
+            self.remember(id, observation);
+            self.tell(id, observation.clone());
         }
-        self.answer(id, now);
+        self.answer(id, concluded, now);
         self.plan_lapse(id, now);
         if self.subscriptions.get(id).is_wanted() {
             self.plan_reads(id, now);
@@ -143,12 +165,11 @@ impl State {
     }
 
     /// Answers the calls that wait for a subject and can be answered.
-    fn answer(&mut self, id: SubscriptionId, now: Instant) {
+    fn answer(&mut self, id: SubscriptionId, concluded: Option<Observation>, now: Instant) {
         if self.subscriptions.get(id).is_awaited()
             && let Some(asked_until) = self.settled_until(id, now)
-            && self.believes(id, now)
+            && let Some(observation) = concluded.or_else(|| self.conclude(id, now))
         {
-            let observation = self.observe(id, now);
             self.subscriptions.get_mut(id).answer(&observation, asked_until);
         }
     }
@@ -168,7 +189,7 @@ impl State {
             if !matches!(observation, Observation::Fresh(_) | Observation::Misfit(_)) {
                 self.tell(id, observation);
             }
-            self.answer(id, now);
+            self.answer(id, None, now);
             if self.subscriptions.get(id).is_wanted() {
                 self.plan_reads(id, now);
             }

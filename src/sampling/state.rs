@@ -201,8 +201,9 @@ impl State {
     ) -> Result<Ask, TooMany> {
         let id = self.subscribe(subject, now)?;
         self.subscriptions.get_mut(id).last_asked = now;
-        if self.is_settled(id, asked_at, now) && self.believes(id, now) {
-            let observation = self.observe(id, now);
+        if self.is_settled(id, asked_at, now)
+            && let Some(observation) = self.conclude(id, now)
+        {
             self.remember(id, &observation);
             return Ok(Ask::Ready(observation));
         }
@@ -246,13 +247,10 @@ impl State {
         now: Instant,
     ) -> Result<(SubscriptionId, Reader), TooMany> {
         let id = self.subscribe(subject, now)?;
-        let current = if self.is_settled(id, now, now) && self.believes(id, now) {
-            let current = self.observe(id, now);
-            self.remember(id, &current);
-            current
-        } else {
-            Observation::Unavailable(Why::NotYetRead)
-        };
+        let is_settled = self.is_settled(id, now, now);
+        let current = if is_settled { self.conclude(id, now) } else { None };
+        current.iter().for_each(|current| self.remember(id, current));
+        let current = current.unwrap_or(Observation::Unavailable(Why::NotYetRead));
         let subscription = self.subscriptions.get_mut(id);
         subscription.streams += 1;
         let reader = Reader::of(subscription.board.get_or_insert_with(|| Board::new(current)));
