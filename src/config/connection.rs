@@ -16,7 +16,6 @@ use super::{
     problem::{ConfigProblems, Spot},
     raw::{Given, RawConnection},
     redis_tls::{RawRedisTls, RedisTls},
-    replicas::{RawReplicas, Replicas},
     sentinel::RawSentinel,
 };
 
@@ -33,8 +32,6 @@ pub struct Connection {
     pub password: Password,
     /// How it is encrypted, if it is.
     pub tls: Option<RedisTls>,
-    /// Which replicas are read in place of its master, if any are.
-    pub replicas: Option<Replicas>,
     /// The database of triggers that name none.
     pub database: u32,
     /// How long the last known value is held while Redis cannot be read.
@@ -181,8 +178,6 @@ pub(super) fn settle(
     let access = raw.access.settle(database, problems);
     let asks_for_tls = place.as_ref().and_then(|place| place.asks_for_tls);
     let tls = RawRedisTls::settle(raw.tls, asks_for_tls, scope.reads_files(), problems);
-    let endpoint = place.as_ref().map(|place| &place.endpoint);
-    let replicas = raw.replicas.and_then(|given| RawReplicas::settle(given, endpoint, problems));
     let Place { endpoint, .. } = place?;
     if matches!(endpoint, Endpoint::Cluster(_)) && access.databases() != [0] {
         problems
@@ -194,7 +189,6 @@ pub(super) fn settle(
         username: username.map(|username| username.value),
         password: password.map_or(Password::None, |password| password.value),
         tls,
-        replicas,
         database,
         hold_stale,
         access,

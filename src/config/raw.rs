@@ -14,7 +14,6 @@ use super::{
     problem::{ConfigProblems, Spot},
     quota::RawQuota,
     redis_tls::RawRedisTls,
-    replicas::RawReplicas,
     sentinel::RawSentinel,
 };
 
@@ -65,7 +64,6 @@ pub(super) struct RawConnection {
     pub(super) password_command: RawCommand,
     pub(super) tls: Option<RawRedisTls>,
     pub(super) sentinel: Option<RawSentinel>,
-    pub(super) replicas: Option<RawReplicas>,
     pub(super) hold_stale: Option<Given<String>>,
     pub(super) access: RawAccess,
 }
@@ -73,11 +71,18 @@ pub(super) struct RawConnection {
 /// Why a known key is refused: by name, in words for who wrote it.
 type Refused = &'static [(&'static str, &'static str)];
 
-const REFUSED_IN_CONNECTION: Refused = &[(
-    "password",
-    "a password is never written here; use password_file, password_env, password_command or a \
+const REFUSED_IN_CONNECTION: Refused = &[
+    (
+        "password",
+        "a password is never written here; use password_file, password_env, password_command or a \
          variable PENSTOCK_REDIS_NAME_PASSWORD",
-)];
+    ),
+    (
+        "replicas",
+        "reading replicas was taken out; remove it, and name the server to read in `url`, or the \
+         master's sentinels in `sentinel`",
+    ),
+];
 
 const REFUSED_IN_SENTINEL: Refused = &[(
     "password",
@@ -170,7 +175,6 @@ impl RawConnection {
             password_env: section.text("password_env"),
             password_command: section.command(),
             sentinel: RawSentinel::read(&mut section),
-            replicas: section.section("replicas").map(RawReplicas::read),
             hold_stale: section.text("hold_stale"),
             tls: section.section("tls").map(RawRedisTls::read),
             access: RawAccess {
@@ -230,18 +234,6 @@ impl RawSentinel {
         };
         section.finish(REFUSED_IN_SENTINEL);
         Some(sentinel)
-    }
-}
-
-impl RawReplicas {
-    fn read(mut section: Section<'_>) -> Self {
-        let replicas = Self {
-            spot: section.spot.clone(),
-            max_lag: section.text("max_lag"),
-            nodes: section.list("nodes", "strings", match_text),
-        };
-        section.finish(&[]);
-        replicas
     }
 }
 

@@ -1,7 +1,6 @@
 //! What administrators write, and what they are told.
 
 mod credentials;
-mod replicas;
 mod secrecy;
 mod sentinel;
 
@@ -244,6 +243,17 @@ fn all_problems_come_at_once_with_their_place() {
     }
     assert!(!told.contains("hunter2"), "{told}");
     assert_eq!(told.lines().count(), 21, "{told}");
+}
+
+#[test]
+fn reading_replicas_is_refused_and_told_what_to_write_instead() {
+    for replicas in ["{ max_lag = '1s' }", "{ nodes = ['redis://u:hunter2@r'] }", "'hunter2'"] {
+        assert_eq!(
+            told(&format!("[redis.default]\nurl = 'redis://h'\nreplicas = {replicas}")),
+            "penstock.toml: redis.default.replicas: reading replicas was taken out; remove it, and \
+             name the server to read in `url`, or the master's sentinels in `sentinel`"
+        );
+    }
 }
 
 #[test]

@@ -98,20 +98,3 @@ pub const SENTINEL_DEADLINE: Duration = Duration::from_millis(400);
 pub const SENTINEL_INTERVAL: Duration = Duration::from_secs(1);
 /// The shortest time between two such questions, however much is announced.
 pub const SENTINEL_FLOOR: Duration = Duration::from_millis(25);
-/// The least and the most that a replica may be allowed to lag. Less cannot be told from the time that
-/// the questions take; with more, jobs would wait longer than a plain poll of KEDA takes.
-pub const REPLICA_LAGS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_mins(1));
-/// Replicas that a connection may name, or that are looked at of those that its master names.
-pub const REPLICAS: usize = 16;
-/// The shortest and the longest time between two proofs that a replica keeps its bound; between them
-/// it is a quarter of the bound.
-pub const REPLICA_PROOFS: (Duration, Duration) =
-    (Duration::from_millis(25), Duration::from_millis(500));
-/// How long a replica within the bound is looked for at connecting. With [`SENTINEL_DEADLINE`] it
-/// leaves enough of [`CONNECT_DEADLINE`] for the master.
-pub const REPLICA_SEARCH: Duration = Duration::from_millis(300);
-/// Between two looks in that time whether a replica has caught up.
-pub const REPLICA_STEP: Duration = Duration::from_millis(10);
-/// The first and the longest pause before a replica is looked for again while the master is read. A
-/// replica that was kept for the longest of them starts with the first.
-pub const REPLICA_PAUSES: (Duration, Duration) = (Duration::from_secs(2), Duration::from_mins(1));

@@ -2,13 +2,16 @@
 //!
 //! How a batch of reads is answered is in `answering.rs`. It does not know why a read is done.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::{Future, pending},
+    sync::Arc,
+    time::Duration,
+};
 
 use deadpool_redis::redis::{Cmd, aio::MultiplexedConnection};
 use tokio::time::timeout_at;
 
 use crate::{
-    config::Node,
     layouts::{Read, Station, Wild},
     limits,
     sampling::{Fault, Flow, FlowRead, KeyPage, Link, Position, Reply},
@@ -38,8 +41,6 @@ pub struct RedisLink {
     pub(super) fields: KnownFields,
     pub(super) tails: KnownTails,
     transcript: Option<Vec<Exchange>>,
-    /// What the transcript calls the server.
-    name: Option<String>,
     /// What is heard on it; `None` where nothing is pushed.
     pub(super) ears: Option<Ears>,
     /// The stations to which it is subscribed.
@@ -69,7 +70,6 @@ impl RedisLink {
             fields,
             tails: KnownTails::default(),
             transcript: None,
-            name: None,
             ears,
             tuned: Vec::new(),
             scans_types: true,
@@ -105,11 +105,6 @@ impl RedisLink {
     /// What was noted.
     pub fn take_transcript(&mut self) -> Vec<Exchange> {
         self.transcript.take().unwrap_or_default()
-    }
-
-    /// Has the transcript name the server, since there is more than one that may be read.
-    pub(super) fn name(&mut self, node: &Node) {
-        self.name = Some(node.to_string());
     }
 
     /// Notes one exchange more, if they are noted.
@@ -157,10 +152,10 @@ impl RedisLink {
         if let Some(transcript) = &mut self.transcript {
             let mut nodes = nodes.into_iter();
             let exchanges = commands.iter().zip(&replies);
-            transcript.extend(exchanges.map(|(command, reply)| {
-                let node = nodes.next().flatten().or_else(|| self.name.clone());
-                Exchange::new(node, command, reply)
-            }));
+            transcript.extend(
+                exchanges
+                    .map(|(command, reply)| Exchange::new(nodes.next().flatten(), command, reply)),
+            );
         }
         Ok(replies)
     }
@@ -255,6 +250,14 @@ impl Link for RedisLink {
             return Ok(scan::page(&self.round(vec![scan::command(wild, None, from)]).await?));
         }
         Ok(scan::page(&replies))
+    }
+
+    fn heard_until(&self, sent_at: Instant) -> Instant {
+        sent_at
+    }
+
+    fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
+        pending()
     }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {

@@ -29,7 +29,6 @@ pub mod offline;
 mod opener;
 mod password_command;
 mod proxy;
-mod replica;
 mod rights;
 mod role;
 mod scan;

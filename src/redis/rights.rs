@@ -212,8 +212,6 @@ pub fn acl_line_on_sentinels(connection: &Connection) -> Option<String> {
 /// What the kind of endpoint takes on top.
 fn of_nodes(connection: &Connection) -> &'static [&'static str] {
     match &connection.endpoint {
-        // A replica and its master are asked how far they are.
-        Endpoint::Standalone(_) if connection.replicas.is_some() => &["role"],
         Endpoint::Standalone(_) => &[],
         // A server that was named is asked what it is.
         Endpoint::Sentinel(_) => &["role"],
@@ -329,8 +327,6 @@ mod tests {
             "ACL SETUSER watcher reset on >PASSWORD resetchannels &+switch-master -@all \
              +sentinel|get-master-addr-by-name +sentinel|master +subscribe"
         );
-        let of_replicas = line("url = 'redis://h'\nreplicas = { max_lag = '1s' }");
-        assert!(of_replicas.ends_with(" +role"), "{of_replicas}");
         let config = Config::parse("[redis.default]\ncluster = ['n1']", "test").unwrap();
         let connection = &config.connections["default"];
         let on_nodes = acl_line(connection);

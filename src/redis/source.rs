@@ -23,8 +23,7 @@ use super::{
     connection::Dialer,
     identity::Identity,
     link::RedisLink,
-    replica::{Readers, ReplicaLink},
-    sentinel::{Found, SentinelLink, SentinelSource},
+    sentinel::{SentinelLink, SentinelSource},
     transcript::Exchange,
 };
 
@@ -34,7 +33,7 @@ pub struct RedisSource(Kind);
 
 #[derive(Debug, Clone)]
 enum Kind {
-    Standalone(Dialer, Node, Option<Readers>),
+    Standalone(Dialer, Node),
     Cluster(Dialer, Arc<[Node]>),
     Sentinel(SentinelSource),
 }
@@ -46,9 +45,6 @@ enum LinkKind {
     Node(RedisLink),
     Cluster(Box<ClusterLink>),
     Master(SentinelLink),
-    Replica(Box<ReplicaLink>),
-    /// The one server, as long as none of its replicas is of use.
-    Instead(RedisLink, Readers, Node),
 }
 
 impl RedisSource {
@@ -68,16 +64,12 @@ impl RedisSource {
         identity: Identity,
         metrics: SentinelMetrics,
     ) -> Self {
-        let replicas = connection.replicas.as_ref();
         Self(match &connection.endpoint {
             Endpoint::Standalone(node) => {
-                let dialer = Dialer::new(identity, database);
-                let readers = replicas.map(|replicas| Readers::new(replicas, dialer.clone()));
-                Kind::Standalone(dialer, node.clone(), readers)
+                Kind::Standalone(Dialer::new(identity, database), node.clone())
             }
             Endpoint::Sentinel(sentinels) => {
-                let (who, sentinels) = ((identity, database), (sentinels, metrics));
-                Kind::Sentinel(SentinelSource::new(sentinels, replicas, who))
+                Kind::Sentinel(SentinelSource::new((sentinels, metrics), (identity, database)))
             }
             Endpoint::Cluster(seeds) => {
                 Kind::Cluster(Dialer::new(identity, database), seeds.as_slice().into())
@@ -91,23 +83,8 @@ impl Source for RedisSource {
 
     async fn connect(&self, changes: Changes) -> Result<SourceLink, Fault> {
         Ok(SourceLink(match &self.0 {
-            Kind::Standalone(dialer, node, None) => {
-                LinkKind::Node(dialer.dial(node, &changes).await?)
-            }
-            Kind::Standalone(dialer, node, Some(readers)) => {
-                match readers.link(node, &changes).await {
-                    Some(link) => LinkKind::Replica(Box::new(link)),
-                    None => {
-                        let mut link = dialer.dial(node, &changes).await?;
-                        link.name(node);
-                        LinkKind::Instead(link, readers.clone(), node.clone())
-                    }
-                }
-            }
-            Kind::Sentinel(source) => match source.connect(&changes).await? {
-                Found::Master(link) => LinkKind::Master(*link),
-                Found::Replica(link) => LinkKind::Replica(link),
-            },
+            Kind::Standalone(dialer, node) => LinkKind::Node(dialer.dial(node, &changes).await?),
+            Kind::Sentinel(source) => LinkKind::Master(source.connect(&changes).await?),
             Kind::Cluster(dialer, seeds) => {
                 let link = ClusterLink::connect(dialer, seeds, changes).await?;
                 LinkKind::Cluster(Box::new(link))
@@ -127,8 +104,7 @@ impl SourceLink {
     /// The link to one server, where that is all there is to ask.
     pub(super) fn single(&mut self) -> Option<&mut RedisLink> {
         match &mut self.0 {
-            LinkKind::Node(link) | LinkKind::Instead(link, ..) => Some(link),
-            LinkKind::Replica(link) => Some(link.node_link()),
+            LinkKind::Node(link) => Some(link),
             LinkKind::Master(link) => Some(link.node_link()),
             LinkKind::Cluster(_) => None,
         }
@@ -137,8 +113,7 @@ impl SourceLink {
     /// Notes every command and reply from now on.
     pub fn record(&mut self) {
         match &mut self.0 {
-            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.record(),
-            LinkKind::Replica(link) => link.node_link().record(),
+            LinkKind::Node(link) => link.record(),
             LinkKind::Master(link) => link.node_link().record(),
             LinkKind::Cluster(link) => link.record(),
         }
@@ -147,8 +122,7 @@ impl SourceLink {
     /// What was noted.
     pub fn take_transcript(&mut self) -> Vec<Exchange> {
         match &mut self.0 {
-            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.take_transcript(),
-            LinkKind::Replica(link) => link.node_link().take_transcript(),
+            LinkKind::Node(link) => link.take_transcript(),
             LinkKind::Master(link) => link.node_link().take_transcript(),
             LinkKind::Cluster(link) => link.take_transcript(),
         }
@@ -158,8 +132,7 @@ impl SourceLink {
 impl Link for SourceLink {
     fn tracked(&self) -> bool {
         match &self.0 {
-            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.tracked(),
-            LinkKind::Replica(link) => link.tracked(),
+            LinkKind::Node(link) => link.tracked(),
             LinkKind::Master(link) => link.tracked(),
             LinkKind::Cluster(link) => link.tracked(),
         }
@@ -171,8 +144,7 @@ impl Link for SourceLink {
         flows: &[Flow],
     ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         match &mut self.0 {
-            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.read(reads, flows).await,
-            LinkKind::Replica(link) => link.read(reads, flows).await,
+            LinkKind::Node(link) => link.read(reads, flows).await,
             LinkKind::Master(link) => link.read(reads, flows).await,
             LinkKind::Cluster(link) => link.read(reads, flows).await,
         }
@@ -180,26 +152,15 @@ impl Link for SourceLink {
 
     fn heard_until(&self, sent_at: Instant) -> Instant {
         match &self.0 {
-            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.heard_until(sent_at),
-            LinkKind::Replica(link) => link.heard_until(sent_at),
+            LinkKind::Node(link) => link.heard_until(sent_at),
             LinkKind::Master(link) => link.heard_until(sent_at),
             LinkKind::Cluster(link) => link.heard_until(sent_at),
         }
     }
 
-    fn as_of(&self) -> Option<Instant> {
-        match &self.0 {
-            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.as_of(),
-            LinkKind::Replica(link) => link.as_of(),
-            LinkKind::Master(link) => link.as_of(),
-            LinkKind::Cluster(link) => link.as_of(),
-        }
-    }
-
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
         match &mut self.0 {
-            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.prove(clock).await,
-            LinkKind::Replica(link) => link.prove(clock).await,
+            LinkKind::Node(link) => link.prove(clock).await,
             LinkKind::Master(link) => link.prove(clock).await,
             LinkKind::Cluster(link) => link.prove(clock).await,
         }
@@ -211,8 +172,7 @@ impl Link for SourceLink {
         from: Option<&Position>,
     ) -> Result<Result<KeyPage, Fault>, Fault> {
         match &mut self.0 {
-            LinkKind::Node(link) | LinkKind::Instead(link, ..) => link.scan(wild, from).await,
-            LinkKind::Replica(link) => link.scan(wild, from).await,
+            LinkKind::Node(link) => link.scan(wild, from).await,
             LinkKind::Master(link) => link.scan(wild, from).await,
             LinkKind::Cluster(link) => link.scan(wild, from).await,
         }
@@ -221,8 +181,6 @@ impl Link for SourceLink {
     fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
         match &mut self.0 {
             LinkKind::Node(link) => link.guard().boxed(),
-            LinkKind::Instead(_, readers, node) => readers.clone().come_back(node.clone()).boxed(),
-            LinkKind::Replica(link) => link.guard().boxed(),
             LinkKind::Master(link) => link.guard().boxed(),
             LinkKind::Cluster(link) => link.guard().boxed(),
         }

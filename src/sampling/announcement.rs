@@ -50,11 +50,6 @@ impl State {
         self.heard_until = Some(until.min(self.sent_at));
     }
 
-    /// Notes as of when the link answered, before what it answered is taken in.
-    pub fn as_of(&mut self, as_of: Option<Instant>) {
-        self.as_of = as_of;
-    }
-
     /// The flows of the triggers that a batch is read for.
     #[must_use]
     pub fn flows(&self, batch: &[Due]) -> Vec<Flow> {

@@ -312,7 +312,7 @@ mod tests {
         let answer = crate::layouts::Answer::Size(1);
         let reply = Reply { answer, lasts: Lasts::UntilAnnounced, moment: None };
         world.cache.begin(reads[0], world.now);
-        world.cache.finish(reads[0], &waiting, Ok(reply), (None, world.now));
+        world.cache.finish(reads[0], &waiting, Ok(reply), world.now);
         world.schedule.plan(reads[1], world.now);
         assert_eq!(world.take(true), [reads[1]]);
         world.schedule.plan(reads[1], world.now);

@@ -196,21 +196,15 @@ impl Cache {
     }
 
     /// Stores what became of a read that was begun. Nothing happens if it was forgotten meanwhile
-    /// and its place given to another: the question tells. A replica answers as of an earlier moment.
-    pub fn finish(
-        &mut self,
-        id: ReadId,
-        read: &Read,
-        reply: Result<Reply, Fault>,
-        (as_of, now): (Option<Instant>, Instant),
-    ) {
+    /// and its place given to another: the question tells.
+    pub fn finish(&mut self, id: ReadId, read: &Read, reply: Result<Reply, Fault>, now: Instant) {
         let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.read == *read) else { return };
         match (reply, slot.asked_at) {
             (Ok(Reply { answer, lasts, moment }), Some(read_at)) => {
                 let known = Known {
                     answer,
                     read_at,
-                    true_until: as_of.map_or(read_at, |as_of| as_of.min(read_at)),
+                    true_until: read_at,
                     fresh_until: read_at + max_age(id, lasts),
                     lasts,
                     announced_at: slot.answers,
@@ -301,7 +295,7 @@ mod tests {
         let (mut cache, id, start) = cache();
         cache.begin(id, start);
         assert_eq!(cache.changed(&"q".into(), Some(after(start, 1)), after(start, 1)), [id]);
-        cache.finish(id, &size("q"), Ok(size_3()), (None, after(start, 2)));
+        cache.finish(id, &size("q"), Ok(size_3()), after(start, 2));
         assert!(cache.slot(id).dirty, "a successful reply never clears the mark");
         assert!(!cache.slot(id).is_fresh(after(start, 3)));
     }
@@ -310,10 +304,10 @@ mod tests {
     fn a_failed_read_leaves_its_key_dirty_and_keeps_the_last_answer() {
         let (mut cache, id, start) = cache();
         cache.begin(id, start);
-        cache.finish(id, &size("q"), Ok(size_3()), (None, start));
+        cache.finish(id, &size("q"), Ok(size_3()), start);
         assert!(cache.slot(id).is_fresh(after(start, 1)));
         cache.begin(id, after(start, 5));
-        cache.finish(id, &size("q"), Err(Fault::Timeout), (None, after(start, 9)));
+        cache.finish(id, &size("q"), Err(Fault::Timeout), after(start, 9));
         let slot = cache.slot(id);
         assert!(slot.dirty && slot.fault.is_some());
         assert_eq!(slot.known.as_ref().unwrap().answer, Answer::Size(3));
@@ -323,14 +317,14 @@ mod tests {
     fn while_a_read_is_on_its_way_an_answer_that_was_dirty_stays_so() {
         let (mut cache, id, start) = cache();
         cache.begin(id, start);
-        cache.finish(id, &size("q"), Ok(size_3()), (None, start));
+        cache.finish(id, &size("q"), Ok(size_3()), start);
         cache.begin(id, after(start, 2));
         assert!(cache.slot(id).is_fresh(after(start, 3)), "a change would have been announced");
         cache.changed(&"q".into(), Some(after(start, 4)), after(start, 4));
         cache.begin(id, after(start, 5));
         assert!(!cache.slot(id).is_fresh(after(start, 6)));
         cache.changed(&"q".into(), Some(after(start, 7)), after(start, 7));
-        cache.finish(id, &size("q"), Err(Fault::Timeout), (None, after(start, 8)));
+        cache.finish(id, &size("q"), Err(Fault::Timeout), after(start, 8));
         assert_eq!(cache.slot(id).known.as_ref().unwrap().true_until, after(start, 4));
     }
 
@@ -346,7 +340,7 @@ mod tests {
     fn what_was_clean_was_true_until_the_link_was_last_proved() {
         let (mut cache, id, start) = cache();
         cache.begin(id, start);
-        cache.finish(id, &size("q"), Ok(size_3()), (None, start));
+        cache.finish(id, &size("q"), Ok(size_3()), start);
         cache.suspect_all(Some(after(start, 700)));
         cache.suspect_all(Some(after(start, 900)));
         assert_eq!(cache.slot(id).known.as_ref().unwrap().true_until, after(start, 700));
@@ -359,10 +353,10 @@ mod tests {
         assert!(cache.release(id));
         let other = cache.acquire(&size("other"));
         assert_eq!(other, id, "the place is given again");
-        cache.finish(id, &size("q"), Ok(size_3()), (None, start));
+        cache.finish(id, &size("q"), Ok(size_3()), start);
         assert!(cache.slot(other).known.is_none());
         let again = cache.acquire(&size("q"));
-        cache.finish(again, &size("q"), Ok(size_3()), (None, start));
+        cache.finish(again, &size("q"), Ok(size_3()), start);
         assert!(cache.slot(again).known.is_none(), "nothing was sent for this place");
     }
 

@@ -205,9 +205,7 @@ impl State {
     /// Until when a link that announces changes has announced them all.
     pub(super) fn announced_until(&self) -> Option<Instant> {
         match &self.link {
-            LinkState::Up { tracked: true, proved_at, .. } => {
-                Some(self.as_of.map_or(*proved_at, |as_of| as_of.min(*proved_at)))
-            }
+            LinkState::Up { tracked: true, proved_at, .. } => Some(*proved_at),
             LinkState::Up { .. } | LinkState::Connecting | LinkState::Down(_) => None,
         }
     }

@@ -236,15 +236,7 @@ pub trait Link: Send {
     ) -> impl Future<Output = Result<Vec<Result<Reply, Fault>>, Fault>> + Send;
 
     /// Until when all changes were announced, now that the link answered what was sent at `sent_at`.
-    fn heard_until(&self, sent_at: Instant) -> Instant {
-        sent_at
-    }
-
-    /// As of when what the link answered is what the source holds, where that may be earlier than the
-    /// moment it was asked: on a replica. All changes until then were announced.
-    fn as_of(&self) -> Option<Instant> {
-        None
-    }
+    fn heard_until(&self, sent_at: Instant) -> Instant;
 
     /// Proves that the link is alive, and with it that no earlier announcement is outstanding. With
     /// `clock`, tells Redis's own time since the Unix epoch, if this user may know it.
@@ -258,9 +250,7 @@ pub trait Link: Send {
 
     /// What goes on beside the reads as long as the link is held: it comes, with the reason, when the
     /// link is of no more use although it answers. It is asked for once, and is dropped with the link.
-    fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
-        pending()
-    }
+    fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static;
 
     /// One step through the keyspace for keys that match, from a position that an earlier step gave,
     /// or from the beginning. A step looks at some [`crate::limits::SCAN_COUNT`] keys. A key that is

@@ -135,8 +135,6 @@ pub struct State {
     pub(super) sent_at: Instant,
     /// Until when the link announced all changes, if not until then.
     pub(super) heard_until: Option<Instant>,
-    /// As of when the link last answered, if that may be earlier than its being asked.
-    pub(super) as_of: Option<Instant>,
     clock: Clock,
     pub(super) sweep_at: Instant,
     /// Reads that may have ended a link.
@@ -165,7 +163,6 @@ impl State {
             clock: Clock::default(),
             sent_at: now,
             heard_until: None,
-            as_of: None,
             sweep_at: now + SWEEP_INTERVAL,
             suspects: Suspects::default(),
             searches: Searches::new(Allowed::all()),
@@ -336,7 +333,7 @@ impl State {
         };
         let mut touched = Vec::new();
         for (Due { id, read, .. }, reply) in batch.into_iter().zip(replies) {
-            self.cache.finish(id, &read, reply.map(lasting), (self.as_of, now));
+            self.cache.finish(id, &read, reply.map(lasting), now);
             touched.extend(self.subscriptions.users(id));
         }
         self.settle_all(touched, now);
@@ -349,7 +346,7 @@ impl State {
             let read = self.cache.slot(*id).read.clone();
             let Some(fault) = self.suspects.put_off(&read, now).cloned() else { continue };
             self.cache.begin(*id, now);
-            self.cache.finish(*id, &read, Err(fault), (None, now));
+            self.cache.finish(*id, &read, Err(fault), now);
             touched.extend(self.subscriptions.users(*id));
         }
         self.settle_all(touched, now);
@@ -389,7 +386,7 @@ impl State {
     /// Notes a new link. Everything is suspect, since nothing was announced in between.
     pub fn link_up(&mut self, tracked: bool, now: Instant) {
         self.suspect_all(None);
-        (self.clock, self.as_of) = (Clock::default(), None);
+        self.clock = Clock::default();
         self.link = LinkState::Up { tracked, proved_at: now, broken: false };
         self.searches.begin_anew(now);
         self.look_again(now);

@@ -103,14 +103,9 @@ async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
     }
 }
 
-/// Notes what the link knows of when that what it answered now was true.
+/// Notes until when the link announced all changes, now that it answered.
 fn note_when<L: Link>(sampler: &Sampler, link: &L) {
-    let as_of = link.as_of();
-    sampler.metrics().of_replica(as_of.map(|as_of| as_of.elapsed()));
-    sampler.with_state(|state, _| {
-        state.heard_until(link.heard_until(state.sent_at));
-        state.as_of(as_of);
-    });
+    sampler.with_state(|state, _| state.heard_until(link.heard_until(state.sent_at)));
 }
 
 async fn read<L: Link>(

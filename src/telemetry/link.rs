@@ -2,10 +2,7 @@
 //!
 //! They are apart from the process's own because each link has a set of them, found once.
 
-use std::{
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use prometheus_client::{
     encoding::EncodeLabelSet,
@@ -49,8 +46,6 @@ pub(super) struct PerLink {
     activations: Family<Link, Counter>,
     up: Family<Link, Gauge>,
     tracking: Family<Link, Gauge>,
-    replica: Family<Link, Gauge>,
-    replica_lag: Family<Link, Gauge<f64, AtomicU64>>,
     triggers: Family<Link, Gauge>,
     not_visible: Family<Link, Gauge>,
     not_exact: Family<Link, Gauge>,
@@ -78,8 +73,6 @@ impl PerLink {
             activations: Family::default(),
             up: Family::default(),
             tracking: Family::default(),
-            replica: Family::default(),
-            replica_lag: Family::default(),
             triggers: Family::default(),
             not_visible: Family::default(),
             not_exact: Family::default(),
@@ -114,7 +107,6 @@ impl PerLink {
         r.register("activations", "Edges from inactive to active", m.activations.clone());
         r.register("redis_up", "Whether the link to Redis is up", m.up.clone());
         r.register("redis_tracking", "Whether Redis announces changes", m.tracking.clone());
-        m.register_replica(r);
         m.register_triggers(r);
         r.register("questions", "Distinct questions of all those triggers", m.questions.clone());
         m.register_found(r);
@@ -151,19 +143,6 @@ impl PerLink {
         );
     }
 
-    fn register_replica(&self, r: &mut Registry) {
-        r.register(
-            "redis_replica",
-            "Whether a replica is read in place of its master",
-            self.replica.clone(),
-        );
-        r.register(
-            "redis_replica_lag_bound_seconds",
-            "How old what that replica held may have been at most when it last answered",
-            self.replica_lag.clone(),
-        );
-    }
-
     /// Those of one link.
     pub(super) fn of(&self, link: Link) -> LinkMetrics {
         let Link { connection, database } = &link;
@@ -192,8 +171,6 @@ impl PerLink {
             activations: self.activations.get_or_create_owned(&link),
             up: self.up.get_or_create_owned(&link),
             tracking: self.tracking.get_or_create_owned(&link),
-            replica: self.replica.get_or_create_owned(&link),
-            replica_lag: self.replica_lag.get_or_create_owned(&link),
             triggers: self.triggers.get_or_create_owned(&link),
             not_visible: self.not_visible.get_or_create_owned(&link),
             not_exact: self.not_exact.get_or_create_owned(&link),
@@ -224,8 +201,6 @@ struct OfLink {
     activations: Counter,
     up: Gauge,
     tracking: Gauge,
-    replica: Gauge,
-    replica_lag: Gauge<f64, AtomicU64>,
     triggers: Gauge,
     not_visible: Gauge,
     not_exact: Gauge,
@@ -270,13 +245,6 @@ impl LinkMetrics {
     pub fn down(&self) {
         self.0.up.set(0);
         self.0.tracking.set(0);
-        self.of_replica(None);
-    }
-
-    /// Notes whether a replica answered, and how old what it holds may be.
-    pub fn of_replica(&self, lag: Option<Duration>) {
-        self.0.replica.set(i64::from(lag.is_some()));
-        self.0.replica_lag.set(lag.unwrap_or_default().as_secs_f64());
     }
 
     /// Counts a pipeline.

@@ -36,7 +36,6 @@ mod races;
 mod readers;
 mod redis_tls;
 mod refusals;
-mod replicas;
 mod rights;
 mod scaled_job;
 mod sentinel;

@@ -5,6 +5,7 @@
 //! them, each round trip with its own deadline.
 
 use std::{
+    future::pending,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -14,7 +15,10 @@ use penstock::{
     limits,
     sampling::{Changes, Fault, Flow, KeyPage, Lasts, Link, Position, Reply, Source},
 };
-use tokio::{sync::oneshot, time::timeout};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, timeout},
+};
 
 use crate::{
     catalog::CATALOG,
@@ -170,6 +174,10 @@ impl Link for Connection {
         panic!("no trigger of the simulation has a pattern: {wild:?}")
     }
 
+    fn heard_until(&self, sent_at: Instant) -> Instant {
+        sent_at
+    }
+
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
         let sent = self.redis.model().now.ms;
         let mut commands = vec![Command::Ping];
@@ -185,6 +193,10 @@ impl Link for Connection {
             }
             _ => None,
         })
+    }
+
+    fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
+        pending()
     }
 }
 

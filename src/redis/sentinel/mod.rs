@@ -10,17 +10,12 @@ pub(super) mod offline;
 mod votes;
 mod watch;
 
-use std::{
-    fmt,
-    future::{Future, pending},
-    sync::Arc,
-    time::Duration,
-};
+use std::{fmt, future::Future, sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout_at};
 
 use crate::{
-    config::{Node, Replicas, Sentinels},
+    config::{Node, Sentinels},
     layouts::{Read, Wild},
     limits,
     sampling::{Changes, Fault, Flow, KeyPage, Link, Position, Reply},
@@ -28,14 +23,7 @@ use crate::{
     time::Instant,
 };
 
-use super::{
-    connection::Dialer,
-    error,
-    identity::Identity,
-    link::RedisLink,
-    replica::{Readers, ReplicaLink},
-    role::Role,
-};
+use super::{connection::Dialer, error, identity::Identity, link::RedisLink, role::Role};
 
 pub(super) use line::rules;
 pub use line::sentinel_acl;
@@ -49,14 +37,6 @@ const TO_SAY_SO: Duration = Duration::from_millis(50);
 pub(super) struct SentinelSource {
     dialer: Dialer,
     watch: Arc<Watch>,
-    /// The replicas that are read in place of the master, if any are.
-    readers: Option<Readers>,
-}
-
-/// What a link was made to.
-pub(super) enum Found {
-    Master(Box<SentinelLink>),
-    Replica(Box<ReplicaLink>),
 }
 
 /// A link to that master.
@@ -64,54 +44,38 @@ pub(super) struct SentinelLink {
     inner: RedisLink,
     node: Node,
     watch: Arc<Watch>,
-    readers: Option<Readers>,
 }
 
 impl SentinelSource {
-    /// `identity` is who we are to the master and its replicas.
+    /// `identity` is who we are to the master.
     pub(super) fn new(
         (sentinels, metrics): (&Sentinels, SentinelMetrics),
-        replicas: Option<&Replicas>,
         (identity, database): (Identity, u32),
     ) -> Self {
         let to_sentinels = Dialer::to_sentinels(identity.to_sentinels(sentinels));
         let watch = Watch::new(sentinels, to_sentinels, metrics);
-        let dialer = Dialer::new(identity, database);
-        let readers = replicas.map(|replicas| Readers::new(replicas, dialer.clone()));
-        Self { dialer, watch: Arc::new(watch), readers }
+        Self { dialer: Dialer::new(identity, database), watch: Arc::new(watch) }
     }
 
-    pub(super) async fn connect(&self, changes: &Changes) -> Result<Found, Fault> {
+    pub(super) async fn connect(&self, changes: &Changes) -> Result<SentinelLink, Fault> {
         let until = Instant::now() + limits::CONNECT_DEADLINE.saturating_sub(TO_SAY_SO);
         let mut node = self.watch.master().await?;
         loop {
             // A master that hangs is not waited for when there is a new one.
             tokio::select! {
-                found = timeout_at(until, self.open(&node, changes)) => {
-                    let found = found.unwrap_or(Err(Fault::Timeout));
-                    return found.map_err(|fault| about(&node, fault));
+                link = timeout_at(until, self.open(&node, changes)) => {
+                    let link = link.unwrap_or(Err(Fault::Timeout));
+                    return link.map_err(|fault| about(&node, fault));
                 }
                 other = self.watch.other_than(&node) => node = other,
             }
         }
     }
 
-    async fn open(&self, node: &Node, changes: &Changes) -> Result<Found, Fault> {
-        let (watch, readers) = (Arc::clone(&self.watch), self.readers.clone());
-        if let Some(readers) = &readers
-            && let Some(link) = readers.link(node, changes).await
-        {
-            let node = node.clone();
-            let link = link.until(async move { is_left(&watch, &node).await });
-            return Ok(Found::Replica(Box::new(link)));
-        }
-        let mut inner = self.dialer.dial(node, changes).await?;
+    async fn open(&self, node: &Node, changes: &Changes) -> Result<SentinelLink, Fault> {
+        let inner = self.dialer.dial(node, changes).await?;
         inner.asker().role().await.and_then(must_be_master)?;
-        if readers.is_some() {
-            inner.name(node);
-        }
-        let link = SentinelLink { inner, node: node.clone(), watch, readers };
-        Ok(Found::Master(Box::new(link)))
+        Ok(SentinelLink { inner, node: node.clone(), watch: Arc::clone(&self.watch) })
     }
 
     /// Comes when the sentinels announce another master.
@@ -166,6 +130,10 @@ impl Link for SentinelLink {
         }
     }
 
+    fn heard_until(&self, sent_at: Instant) -> Instant {
+        self.inner.heard_until(sent_at)
+    }
+
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
         self.inner.prove(clock).await
     }
@@ -181,18 +149,10 @@ impl Link for SentinelLink {
                 }
             }
         };
-        let readers = self.readers.clone();
         async move {
-            let come_back = async {
-                match readers {
-                    Some(readers) => readers.come_back(node.clone()).await,
-                    None => pending().await,
-                }
-            };
             tokio::select! {
                 fault = is_left(&watch, &node) => fault,
                 fault = demoted => about(&node, fault),
-                fault = come_back => fault,
             }
         }
     }

@@ -9,7 +9,7 @@ pub struct Known {
     pub answer: Answer,
     /// When its read was sent.
     pub read_at: Instant,
-    /// Until when it is known to have been true; before `read_at` only where a replica answered.
+    /// Until when it is known to have been true.
     pub true_until: Instant,
     /// When it has to be read again although nothing was announced.
     pub fresh_until: Instant,

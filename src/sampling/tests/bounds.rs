@@ -54,24 +54,23 @@ fn a_trigger_is_remembered_for_its_time_after_the_last_call_and_for_ever_while_a
     assert_eq!(state.remembered().triggers, 0);
 }
 
-/// The age of a held value is that of what the replica held, and not that of the question.
+/// Of several servers, the one that was heard least recently decides.
 #[test]
-fn what_a_replica_answered_is_as_old_as_what_it_holds() {
+fn an_answer_is_as_old_as_the_moment_until_which_its_link_was_heard() {
     let (mut state, start) = up();
     let at = |ms| start + Duration::from_millis(ms);
     let one = unique(1);
     state.ask(&one, at(100), at(100)).unwrap();
-    state.as_of(Some(at(40)));
     answer_all(&mut state, at(100));
     let age = |state: &mut State, ms| {
         let seen = state.observe_late(&one, at(ms));
         let Observation::Stale { age, .. } = seen else { panic!("{seen:?}") };
         age
     };
-    assert_eq!(age(&mut state, 200), Duration::from_millis(160));
-    // A later proof vouches for the same answer, as long as no change of it was announced.
+    assert_eq!(age(&mut state, 200), Duration::from_millis(100));
+    // A later proof vouches for the same answer, as far as it goes.
     assert!(matches!(state.next(at(700)), Step::Prove { .. }));
-    state.as_of(Some(at(600)));
+    state.heard_until(at(600));
     state.proved(None, at(700));
     assert_eq!(age(&mut state, 800), Duration::from_millis(200));
     state.link_down(Fault::Timeout, at(1000));

@@ -361,6 +361,10 @@ impl Link for Connection {
         Ok(Ok(server.keys.page(wild, from.map(Position::as_bytes), server.page)))
     }
 
+    fn heard_until(&self, sent_at: Instant) -> Instant {
+        sent_at
+    }
+
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
         let latency = self.redis.server().latency;
         sleep(latency * 2).await;

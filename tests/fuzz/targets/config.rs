@@ -55,7 +55,6 @@ const WORDS: &[&str] = &[
     "triggers_per_namespace",
     "\"u:S3CR3T@n1:6379\"",
     "replicas",
-    "max_lag",
     "nodes",
     "password",
     "\"redis://u:S3CR3T@h:6379/0\"",
@@ -147,12 +146,6 @@ fn is_within_bounds(config: &Config) -> Result<(), String> {
         is_somewhere(name, &connection.endpoint)?;
         let is_cluster = matches!(connection.endpoint, Endpoint::Cluster(_));
         hold!(!is_cluster || databases == [0], "the cluster `{name}` has {databases:?}");
-        if let Some(replicas) = &connection.replicas {
-            let (least, most) = limits::REPLICA_LAGS;
-            hold!((least..=most).contains(&replicas.max_lag), "`{name}` has {replicas:?}");
-            let listed = replicas.nodes.as_ref().map_or(1, Vec::len);
-            hold!((1..=limits::REPLICAS).contains(&listed), "`{name}` has {replicas:?}");
-        }
         let shown = format!("{:?}", connection.password);
         hold!(!shown.contains(SECRET), "the password of `{name}` is shown: {shown}");
     }

@@ -201,19 +201,6 @@ impl Trio {
         (switch, server)
     }
 
-    /// Runs one command at the master, whichever server that is by now: on a busy machine the sentinels may
-    /// have chosen another one again.
-    pub fn at_master(&self, command: &str) {
-        let mut words = redis::Cmd::new();
-        for word in command.split(' ') {
-            words.arg(word);
-        }
-        patiently(|| {
-            let mut running = self.servers.iter().filter(|server| server.runs());
-            running.any(|server| words.query::<redis::Value>(&mut server.connect()).is_ok())
-        });
-    }
-
     /// Kills all sentinels.
     pub fn kill_sentinels(&mut self) {
         self.sentinels.clear();
