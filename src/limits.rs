@@ -203,8 +203,6 @@ pub const COUNTED_ENTRIES: u64 = 1_000;
 pub const COUNTED_PAGE: u64 = 250;
 /// Bytes of bodies that such a count may bring along, all pages together.
 pub const COUNTED_BYTES: u64 = 512 * 1024;
-/// Entries that came while a tail was counted which are told apart from it, with their bodies.
-pub const COUNTED_SINCE: u64 = 32;
 /// Groups of which one link remembers what was counted, where that was all that may be: with their ids a
 /// megabyte, and their names.
 pub const COUNTED_TAILS: usize = 64;

@@ -61,14 +61,14 @@ impl RedisLink {
             let (mut questions, places) = transaction::compose(reads, &sets, |at| {
                 encode::question(&reads[at], types[at], nows[at])
             });
-            let ends = ends(reads, &mut questions);
+            let lengths = lengths(reads, &mut questions);
             // Where nothing is announced, everything is read again soon anyway.
             let is_timed = |at: &usize| self.tracked && depends_on_time(&reads[*at], types[*at]);
             let timed: Vec<(usize, usize)> = (0..reads.len())
                 .filter(is_timed)
                 .map(|at| (at, questions.add(encode::next_score(&reads[at], nows[at]))))
                 .collect();
-            let replies = self.put(&questions, &ends).await?;
+            let replies = self.put(&questions, &lengths).await?;
             let rows =
                 || reads.iter().zip(&types).zip(places.iter().map(|place| replies.at(*place)));
             let mistaken: Vec<Name> = rows()
@@ -81,8 +81,8 @@ impl RedisLink {
             }
             let mut follow_ups = FollowUps::default();
             for (index, ((read, guess), reply)) in rows().enumerate() {
-                let end = ends[index].map(|place| replies.at(place));
-                follow_ups.first(index, (read, *guess), (reply, end));
+                let length = lengths[index].map(|place| replies.at(place));
+                follow_ups.first(index, (read, *guess), (reply, length));
             }
             let moments: Vec<Option<u64>> = (0..reads.len())
                 .map(|at| {
@@ -121,11 +121,11 @@ impl RedisLink {
     }
 
     /// Asks the questions of a batch, those by themselves whose transaction did not come about, and after
-    /// them once more how streams end, which must not be older than what is known of their groups.
+    /// them once more how long streams are, which must not be older than what is known of their groups.
     async fn put(
         &mut self,
         questions: &Questions,
-        ends: &[Option<usize>],
+        lengths: &[Option<usize>],
     ) -> Result<Replies, Fault> {
         let replies = self.send(questions.commands()).await?;
         let mut replies = questions.take(replies);
@@ -133,7 +133,7 @@ impl RedisLink {
             self.transacts = false;
         }
         if !replies.open.is_empty() {
-            replies.open.extend(ends.iter().flatten());
+            replies.open.extend(lengths.iter().flatten());
         }
         let open = questions.at(&replies.open);
         replies.fill(self.send(&open).await?);
@@ -146,14 +146,13 @@ impl RedisLink {
     }
 }
 
-/// Asks how the streams of groups end, each once and after the groups, so that no entry is left out. Tells
-/// for each read the place of that question.
-fn ends<'r>(reads: &'r [Read], questions: &mut Questions) -> Vec<Option<usize>> {
+/// Asks how long the streams of groups are, each once and after the groups, so that no growth is taken off
+/// twice. Tells for each read the place of that question.
+fn lengths<'r>(reads: &'r [Read], questions: &mut Questions) -> Vec<Option<usize>> {
     let mut known = HashMap::new();
-    let end = |read: &'r Read| match read {
+    let length = |read: &'r Read| match read {
         Read::Group { key, .. } => {
-            let place = known.entry(key).or_insert_with(|| questions.add(encode::last_entry(key)));
-            Some(*place)
+            Some(*known.entry(key).or_insert_with(|| questions.add(encode::length(key))))
         }
         Read::Size { .. }
         | Read::Idle { .. }
@@ -161,7 +160,7 @@ fn ends<'r>(reads: &'r [Read], questions: &mut Questions) -> Vec<Option<usize>> 
         | Read::Each(_)
         | Read::Heard(_) => None,
     };
-    reads.iter().map(end).collect()
+    reads.iter().map(length).collect()
 }
 
 /// Whether the answer to a read changes by time passing alone: only members of sorted sets have a

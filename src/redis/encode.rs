@@ -4,7 +4,7 @@
 //! It is apart from the decoding because this side knows what a read asks for, and that one what
 //! Redis can say.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::time::Duration;
 
 use deadpool_redis::redis::{self, Cmd};
 
@@ -142,17 +142,17 @@ pub(super) fn pending_from(key: &Name, group: &Name, from: StreamId) -> Cmd {
     command
 }
 
-/// XRANGE key from to COUNT n: the entries with these ids, one page.
-pub(super) fn entries(key: &Name, ids: RangeInclusive<StreamId>, count: u64) -> Cmd {
+/// XRANGE key from + COUNT n: the entries from an id on, one page.
+pub(super) fn entries_from(key: &Name, from: StreamId, count: u64) -> Cmd {
     let mut command = of_key("XRANGE", &[], key);
-    command.arg(ids.start().to_string()).arg(ids.end().to_string()).arg("COUNT").arg(count);
+    command.arg(from.to_string()).arg("+").arg("COUNT").arg(count);
     command
 }
 
-/// XREVRANGE key + - COUNT 1: the last entry of a stream. XINFO STREAM would bring the first one's body too.
-pub(super) fn last_entry(key: &Name) -> Cmd {
-    let mut command = of_key("XREVRANGE", &[], key);
-    command.arg("+").arg("-").arg("COUNT").arg(1);
+/// XRANGE key - until COUNT 1: the first entry of a stream, if its id is none after this one.
+pub(super) fn first_entry_until(key: &Name, until: StreamId) -> Cmd {
+    let mut command = of_key("XRANGE", &[], key);
+    command.arg("-").arg(until.to_string()).arg("COUNT").arg(1);
     command
 }
 
@@ -240,8 +240,6 @@ pub(super) struct StreamId {
 impl StreamId {
     /// The lowest id.
     pub(super) const FIRST: Self = Self { ms: 0, sequence: 0 };
-    /// The highest id.
-    pub(super) const LAST: Self = Self { ms: u64::MAX, sequence: u64::MAX };
 
     /// Reads `ms-sequence`.
     pub(super) fn parse(text: &str) -> Option<Self> {

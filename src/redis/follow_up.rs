@@ -69,18 +69,18 @@ pub(super) struct FollowUps {
 }
 
 impl FollowUps {
-    /// Takes in the first reply to a read, and how its stream ends if it is of a group. Replies come in the
+    /// Takes in the first reply to a read, and how long its stream is if it is of a group. Replies come in the
     /// order of the reads.
     pub(super) fn first(
         &mut self,
         index: usize,
         (read, guess): (&Read, KeyType),
-        (reply, end): (&Response, Option<&Response>),
+        (reply, length): (&Response, Option<&Response>),
     ) {
         debug_assert_eq!(index, self.reads.len(), "replies come in the order of the reads");
         let progress = match read {
             Read::Size { key, members } => size((key, countable(*members)), guess, reply),
-            Read::Group { key, group } => of_group((key, group), reply, end),
+            Read::Group { key, group } => of_group((key, group), reply, length),
             Read::Flag { key, test } => of_flag(key, test, reply),
             Read::Idle { key, group, after } => of_idle((key, group, *after), reply),
             Read::Each(each) => of_each(each, reply, &mut self.shared),
@@ -171,7 +171,7 @@ impl Progress {
             Question::TypeName(_) => vec![encode::type_of(key)],
             Question::Length => vec![encode::length(key)],
             Question::Tail { tail, .. } => tail.commands(key),
-            Question::Follows { from } => vec![encode::entries(key, *from..=StreamId::LAST, 1)],
+            Question::Follows { from } => vec![encode::entries_from(key, *from, 1)],
             Question::Idle { group, from, .. } => vec![encode::pending_from(key, group, *from)],
         }
     }
@@ -210,14 +210,14 @@ fn size(
 fn of_group(
     (key, group): (&Name, &Name),
     reply: &Response,
-    end: Option<&Response>,
+    length: Option<&Response>,
 ) -> Result<Progress, Fault> {
     let row = match group_row(key, group, reply)? {
         Ok(row) => row,
         Err(progress) => return Ok(progress),
     };
-    let end = decode::page(end.ok_or_else(few)?.as_ref().map_err(fault)?)?.ids.first().copied();
-    Ok(of_tail(key.clone(), row.pending, Tail::of(group.clone(), &row, end)))
+    let length = decode::count(length.ok_or_else(few)?.as_ref().map_err(fault)?)?;
+    Ok(of_tail(key.clone(), row.pending, Tail::of(group.clone(), &row, length)))
 }
 
 /// The row of a group, or what a stream or key without one makes of its read.

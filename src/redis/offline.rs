@@ -38,7 +38,7 @@ use super::{
 };
 
 /// What a read would get if Redis said these bytes: one reply after another, in RESP2 or RESP3, each
-/// to the next command that the read needs; how a stream ends comes after its groups. `key_type` is the type by which the key is known, as
+/// to the next command that the read needs; how long a stream is comes after its groups. `key_type` is the type by which the key is known, as
 /// TYPE names it, and decides the first command; `now` is Redis's own time.
 ///
 /// # Errors
@@ -52,7 +52,7 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
     } else {
         None
     };
-    let end = match read {
+    let length = match read {
         Read::Group { .. } => Some(replies.next()?),
         Read::Size { .. }
         | Read::Idle { .. }
@@ -61,7 +61,7 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
         | Read::Heard(_) => None,
     };
     let mut follow_ups = FollowUps::default();
-    follow_ups.first(0, (read, guess), (&first, end.as_ref()));
+    follow_ups.first(0, (read, guess), (&first, length.as_ref()));
     let (fields, tails) = (KnownFields::default(), KnownTails::default());
     while let Some(asked) = follow_ups.open() {
         let asked_for = asked.iter().flatten();

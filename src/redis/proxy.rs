@@ -19,7 +19,7 @@ use super::{
 /// What is tried, each on a connection of its own, and what is not sent where it ends that.
 const TRIED: [(&[&str], &[&str]); 4] = [
     (&["TIME"], &["TIME"]),
-    (&["XLEN", "penstock"], &["XLEN", "XINFO", "XPENDING", "XRANGE", "XREVRANGE"]),
+    (&["XLEN", "penstock"], &["XLEN", "XINFO", "XPENDING", "XRANGE"]),
     (&["SCAN", "0", "COUNT", "1"], &["SCAN"]),
     (&["MULTI"], &["MULTI", "EXEC"]),
 ];

@@ -36,7 +36,6 @@ const READS: &[&str] = &[
     "getrange",
     "xlen",
     "xrange",
-    "xrevrange",
     "xinfo|groups",
     "xpending",
 ];
@@ -165,7 +164,7 @@ fn commands(read: &Read) -> Vec<&'static str> {
             let others = ["llen", "hlen", "scard", "exists", "type", "getrange", "xlen"];
             [&others[..], of_sorted_sets].concat()
         }
-        Read::Group { .. } => vec!["xinfo|groups", "xrevrange", "xlen", "xrange", "type"],
+        Read::Group { .. } => vec!["xinfo|groups", "xlen", "xrange", "type"],
         Read::Idle { .. } => vec!["xinfo|groups", "xlen", "xrange", "xpending", "type"],
         Read::Flag { test, .. } => match test {
             Test::Exists => vec!["exists"],

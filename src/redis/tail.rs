@@ -1,6 +1,6 @@
 //! What a consumer group of a stream was not given yet: the entries behind its last delivered id, its tail.
-//! It ends with the entry that was the last one when the group was asked for: what is added while the tail is
-//! counted, in further round trips, may make room for what is delivered meanwhile, and both would count.
+//! It is counted in further round trips. What the stream grew by since the group was asked for is taken off
+//! again: of an entry that was given to a worker meanwhile and one that was added, both would count.
 //!
 //! It is apart because Redis's own `lag` is no answer: after XTRIM, MAXLEN and XDEL it is a wrong
 //! number and not only nil (a stream that was trimmed to nothing has a lag of 4 for ever; measured on Redis
@@ -12,7 +12,6 @@ use deadpool_redis::redis::Cmd;
 
 use crate::{
     layouts::{Name, Waiting},
-    limits,
     sampling::Fault,
 };
 
@@ -26,13 +25,14 @@ use super::{
     wire::Response,
 };
 
-/// A tail on its way to its number of entries. Both of its ends are those of the first replies, so that
-/// an entry which is delivered meanwhile still counts, and one that is added does not yet.
+/// A tail on its way to its number of entries. The last delivered id stays that of the first reply, so that
+/// an entry which is delivered meanwhile counts twice and never not at all.
 #[derive(Debug)]
 pub(super) struct Tail {
     group: Name,
     delivered: StreamId,
-    end: StreamId,
+    /// The entries of the stream when the group was asked for.
+    length: u64,
     lag: Option<u64>,
     step: Step,
 }
@@ -40,10 +40,9 @@ pub(super) struct Tail {
 /// What is asked next.
 #[derive(Debug)]
 enum Step {
-    /// Which entry follows first?
+    /// Does any entry follow? In most groups none does, and nothing more is asked.
     Follows,
-    /// Is any entry kept that was delivered? Otherwise the length of the stream is that of the tail, and of
-    /// what was added since.
+    /// Is any entry kept that was delivered? Otherwise the length of the stream is that of the tail.
     Kept(Seen),
     /// The entries that follow these.
     Count(Seen),
@@ -61,41 +60,32 @@ pub(super) enum Outcome {
 }
 
 impl Tail {
-    /// The tail of a group as XINFO GROUPS describes it, in a stream whose last entry has this id. In most
-    /// groups nothing follows, and nothing more is asked.
-    pub(super) fn of(group: Name, row: &GroupRow, end: Option<StreamId>) -> Outcome {
-        match end.filter(|end| *end > row.last_delivered) {
-            Some(end) => Outcome::Open(Self {
-                group,
-                delivered: row.last_delivered,
-                end,
-                lag: row.lag,
-                step: Step::Follows,
-            }),
-            None => Outcome::Known(Waiting::Exact(0)),
+    /// The tail of a group as XINFO GROUPS describes it, in a stream of so many entries.
+    pub(super) fn of(group: Name, row: &GroupRow, length: u64) -> Outcome {
+        // Nothing can follow the last id that there can be.
+        if length == 0 || row.last_delivered.next().is_none() {
+            return Outcome::Known(Waiting::Exact(0));
         }
+        let (delivered, lag) = (row.last_delivered, row.lag);
+        Outcome::Open(Self { group, delivered, length, lag, step: Step::Follows })
     }
 
     /// The commands that are to be sent together.
     pub(super) fn commands(&self, key: &Name) -> Vec<Cmd> {
-        let after =
-            |id: StreamId, count| encode::entries(key, id.next().unwrap_or(id)..=self.end, count);
+        let after = |id: StreamId, count| {
+            let from = id.next().unwrap_or(id);
+            encode::entries_from(key, from, count)
+        };
         match &self.step {
             Step::Follows => vec![after(self.delivered, 1)],
             Step::Kept(_) => {
-                vec![
-                    encode::entries(key, StreamId::FIRST..=self.delivered, 1),
-                    encode::entries(
-                        key,
-                        self.end.next().unwrap_or(self.end)..=StreamId::LAST,
-                        limits::COUNTED_SINCE,
-                    ),
-                    encode::length(key),
-                ]
+                vec![encode::first_entry_until(key, self.delivered), encode::length(key)]
             }
-            Step::Count(seen) => {
-                vec![after(seen.last().unwrap_or(self.delivered), seen.counted().next_page())]
-            }
+            // The length first: what is added after it counts, and is not taken off.
+            Step::Count(seen) => vec![
+                encode::length(key),
+                after(seen.last().unwrap_or(self.delivered), seen.counted().next_page()),
+            ],
             Step::Bound(_) => vec![encode::length(key)],
         }
     }
@@ -119,21 +109,18 @@ impl Tail {
                 }
             }
             Step::Kept(seen) => {
-                let (kept, since) = (decode::page(value(0)?)?, decode::page(value(1)?)?);
-                let length = decode::count(value(2)?)?;
-                let added = since.ids.iter().filter(|id| **id > self.end).count();
-                let added = u64::try_from(added).unwrap_or(u64::MAX);
-                if kept.ids.is_empty() && added < limits::COUNTED_SINCE {
-                    return exactly(length.saturating_sub(added));
+                let (kept, length) = (decode::page(value(0)?)?, decode::count(value(1)?)?);
+                if kept.ids.is_empty() {
+                    return exactly(length.min(self.length));
                 }
                 Self::count_on(seen)
             }
             Step::Count(mut seen) => {
-                let (page, asked_for) = (decode::page(value(0)?)?, seen.counted().next_page());
-                let is_last = page.entries() < asked_for;
+                let (length, page) = (decode::count(value(0)?)?, decode::page(value(1)?)?);
+                let is_last = page.entries() < seen.counted().next_page();
                 seen.extend(page);
                 if is_last || seen.last().and_then(StreamId::next).is_none() {
-                    return exactly(seen.counted().entries);
+                    return exactly(without_growth(seen.counted().entries, self.length, length));
                 }
                 Self::count_on(seen)
             }
@@ -166,6 +153,12 @@ impl Seen {
     }
 }
 
+/// What a tail had of these entries before its stream grew from one length to another. What was removed
+/// meanwhile hides as much of the growth, so that this is too many then, and never too few.
+fn without_growth(counted: u64, before: u64, now: u64) -> u64 {
+    counted.checked_sub(now.saturating_sub(before)).unwrap_or(counted)
+}
+
 /// An upper bound of a tail of which so many entries were counted: no more than the stream has, and no more
 /// than the lag, which removals only leave too high. A lag that what was counted reaches is none: entries came
 /// since, or somebody set the group's counter.
@@ -181,12 +174,13 @@ mod tests {
     use deadpool_redis::redis::Value;
 
     use super::*;
+    use crate::limits;
 
     /// A stream of entries `1-0`, `2-0`… of which some are left, and how a group looks at it.
     struct Model {
         left: Vec<u64>,
-        /// What is added as soon as the stream was asked how it ends.
-        added: Vec<u64>,
+        /// What the stream has, and how many entries, from the first further question on.
+        later: Option<Vec<u64>>,
         delivered: u64,
         lag: Option<u64>,
         body: usize,
@@ -194,7 +188,7 @@ mod tests {
 
     impl Model {
         fn new(left: impl IntoIterator<Item = u64>, delivered: u64, lag: Option<u64>) -> Self {
-            Self { left: left.into_iter().collect(), added: vec![], delivered, lag, body: 10 }
+            Self { left: left.into_iter().collect(), later: None, delivered, lag, body: 10 }
         }
 
         fn id(number: u64) -> StreamId {
@@ -206,8 +200,8 @@ mod tests {
             let (key, group) = ("s".into(), "g".into());
             let row =
                 GroupRow { pending: 0, lag: self.lag, last_delivered: Self::id(self.delivered) };
-            let end = self.left.last().map(|number| Self::id(*number));
-            let (mut outcome, mut asked, mut moved) = (Tail::of(group, &row, end), 0, 0);
+            let length = u64::try_from(self.left.len()).unwrap();
+            let (mut outcome, mut asked, mut moved) = (Tail::of(group, &row, length), 0, 0);
             loop {
                 let tail = match outcome {
                     Outcome::Known(waiting) => return (waiting, asked, moved),
@@ -235,13 +229,18 @@ mod tests {
                     deadpool_redis::redis::Arg::Cursor | _ => panic!("a cursor"),
                 })
                 .collect();
-            let entries = || self.left.iter().chain(&self.added);
+            let entries = self.later.as_ref().unwrap_or(&self.left);
             if words[0] == "XLEN" {
-                return Value::Int(i64::try_from(entries().count()).unwrap());
+                return Value::Int(i64::try_from(entries.len()).unwrap());
             }
             assert_eq!((&*words[0], &*words[4]), ("XRANGE", "COUNT"));
-            let [from, to] = [2, 3].map(|place: usize| StreamId::parse(&words[place]).unwrap());
-            let within = entries().filter(|number| (from..=to).contains(&Self::id(**number)));
+            let bound = |word: &str, open| match word {
+                "-" | "+" => open,
+                id => StreamId::parse(id).unwrap(),
+            };
+            let last = StreamId::parse("99999999-0").unwrap();
+            let (from, to) = (bound(&words[2], StreamId::FIRST), bound(&words[3], last));
+            let within = entries.iter().filter(|number| (from..=to).contains(&Self::id(**number)));
             let entry = |number: &u64| {
                 let body = Value::Array(vec![Value::BulkString(vec![b'x'; self.body])]);
                 Value::Array(vec![Value::SimpleString(format!("{number}-0")), body])
@@ -278,27 +277,36 @@ mod tests {
     }
 
     #[test]
-    fn a_tail_costs_nothing_if_there_is_none_and_no_more_than_its_first_entry_if_it_is_all() {
+    fn a_tail_costs_one_command_if_there_is_none_and_no_more_than_its_first_entry_if_it_is_all() {
         let none = Model::new(1..=5000, 5000, Some(0)).fresh();
-        assert_eq!(none, (Waiting::Exact(0), 0, 0));
+        assert_eq!(none, (Waiting::Exact(0), 1, 0));
         let all = Model::new(1..=5000, 0, Some(5000)).fresh();
-        assert_eq!(all, (Waiting::Exact(5000), 4, 1));
+        assert_eq!(all, (Waiting::Exact(5000), 3, 1));
         let few = Model::new(1..=5000, 4990, Some(10)).fresh();
         assert_eq!(few, (Waiting::Exact(10), 5, 1 + 1 + 9));
+        assert_eq!(Model::new([], 0, Some(4)).fresh(), (Waiting::Exact(0), 0, 0));
     }
 
     #[test]
-    fn what_is_added_while_a_tail_is_counted_does_not_count_yet() {
-        let of = |left: std::ops::RangeInclusive<u64>, delivered, added| {
-            let mut model = Model::new(left, delivered, Some(3));
-            model.added = added;
+    fn what_is_added_while_a_tail_is_counted_does_not_count_yet_and_what_is_put_back_does() {
+        let of = |left: Vec<u64>, later: Vec<u64>| {
+            let mut model = Model::new(left, 3, Some(3));
+            model.later = Some(later);
             model.fresh().0
         };
-        for left in [1..=6, 4..=6] {
-            assert_eq!(of(left.clone(), 3, (7..=9).collect()), Waiting::Exact(3));
-            // More than are looked at: the entries are counted, and not what the stream has.
-            assert_eq!(of(left, 3, (7..=99).collect()), Waiting::Exact(3));
+        let range = |from, to| (from..=to).collect::<Vec<u64>>();
+        // With entries that were delivered, and without.
+        for first in [1, 4] {
+            let left = range(first, 6);
+            assert_eq!(of(left.clone(), range(first, 9)), Waiting::Exact(3), "three were added");
+            assert_eq!(of(left.clone(), range(first, 4)), Waiting::Exact(1), "two were deleted");
+            // A worker was given one, adds it again at the end and deletes it.
+            let put_back = left.iter().copied().filter(|entry| *entry != 4).chain([7]).collect();
+            assert_eq!(of(left, put_back), Waiting::Exact(3), "one was put back");
         }
+        // An addition that removes a delivered entry (MAXLEN) cannot be told from none.
+        assert_eq!(of(range(1, 6), range(2, 7)), Waiting::Exact(4));
+        assert_eq!(of(vec![6], vec![7]), Waiting::Exact(1), "the last one was put back");
     }
 
     #[test]
@@ -336,7 +344,7 @@ mod tests {
             "the first entry tells that they are there"
         );
         let later = Model::new(1..=9001, 1010, Some(7991)).ask(&known);
-        assert_eq!(later, (Waiting::AtMost(7991), 3, 1 + 10));
+        assert_eq!(later, (Waiting::AtMost(7991), 4, 1 + 10));
         let trimmed = Model::new(1500..=9001, 1010, Some(7991)).ask(&known);
         assert_eq!(trimmed.0, Waiting::AtMost(7502), "the length is the smaller bound");
     }
@@ -366,7 +374,7 @@ mod tests {
     fn no_reply_that_is_no_entry_or_length_becomes_a_number() {
         let row = GroupRow { pending: 0, lag: Some(3), last_delivered: Model::id(5) };
         for value in [Value::Nil, Value::Int(0), Value::Array(vec![Value::Nil])] {
-            let outcome = Tail::of("g".into(), &row, Some(Model::id(8)));
+            let outcome = Tail::of("g".into(), &row, 1);
             let Outcome::Open(tail) = outcome else { panic!("it is asked") };
             let known = KnownTails::default();
             assert!(tail.proceed(&"s".into(), &[Ok(value)], &known).is_err());

@@ -204,7 +204,7 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
         // No key holds it.
         Answer::Heard { .. } => false,
         Answer::MissingGroup { entries } => {
-            // How the stream ends is asked for a group alone.
+            // How long the stream is was asked for with the groups of a group.
             let length = replies.get(if kind == "group" { 2 } else { 1 }).and_then(Resp::length);
             length == Some(*entries) && row(&replies[0]).is_none()
         }
@@ -226,52 +226,40 @@ fn is_group(group: &Group, replies: &[Resp]) -> bool {
     is_pending && is_waiting(group.waiting, row, &replies[1..])
 }
 
-/// Whether so many entries follow the last delivered one: how does the stream end, what follows, is any kept
-/// before it, what was added since, and how many are there, in pages. The lag is only a bound where it is more
-/// than what was counted.
+/// Whether so many entries follow the last delivered one: how long is the stream, does any follow, is any kept
+/// before it, and how many are there, in pages with the length before each, whose growth is taken off. The lag is only a bound where it is more than what was counted.
 fn is_waiting(waiting: Waiting, row: &Resp, said: &[Resp]) -> bool {
-    let delivered = row.field("last-delivered-id").and_then(id);
-    let Some(end) = said.first().and_then(Resp::list) else { return false };
-    let end = end.first().map(entry_id);
-    if end.is_none_or(|end| end <= delivered) {
+    if is_at_the_last_id(row) {
         return waiting == Waiting::Exact(0);
     }
     let page = |reply: &Resp| reply.list().map(|entries| entries.len() as u64);
+    let Some(before) = said.first().and_then(Resp::length) else { return false };
+    if before == 0 {
+        return waiting == Waiting::Exact(0);
+    }
     let Some(follow) = said.get(1).and_then(page) else { return false };
     if follow == 0 {
         return waiting == Waiting::Exact(0);
     }
-    let (kept, length) = (said.get(2).and_then(page), said.get(4).and_then(Resp::length));
+    let (kept, length) = (said.get(2).and_then(page), said.get(3).and_then(Resp::length));
     let (Some(kept), Some(length)) = (kept, length) else { return false };
-    let Some(since) = said.get(3).and_then(Resp::list) else { return false };
-    let added = since.iter().filter(|entry| Some(entry_id(entry)) > end).count() as u64;
-    if kept == 0 && added < limits::COUNTED_SINCE {
-        return waiting == Waiting::Exact(length.saturating_sub(added));
+    if kept == 0 {
+        return waiting == Waiting::Exact(length.min(before));
     }
-    // The pages that were asked for come first among what is left.
-    let mut sums = said[5..].iter().scan(follow, |sum, reply| {
-        *sum += page(reply)?;
-        Some(*sum)
+    // The lengths and pages that were asked for come first among what is left.
+    let mut sums = said[4..].chunks_exact(2).scan(follow, |sum, replies| {
+        let grown = replies[0].length()?.saturating_sub(before);
+        *sum += page(&replies[1])?;
+        Some(if grown > *sum { *sum } else { *sum - grown })
     });
     match waiting {
         Waiting::Exact(entries) => sums.any(|sum| sum == entries),
         Waiting::AtMost(entries) => {
             let lag = row.field("lag").and_then(Resp::length);
-            let lengths = || said[5..].iter().filter_map(Resp::length);
+            let lengths = || said[4..].iter().filter_map(Resp::length);
             lengths().any(|length| length == entries || (lag == Some(entries) && entries < length))
         }
     }
-}
-
-/// The milliseconds and the sequence number of an id.
-fn id(reply: &Resp) -> Option<(u64, u64)> {
-    let (ms, sequence) = std::str::from_utf8(reply.text()?).ok()?.split_once('-')?;
-    Some((ms.parse().ok()?, sequence.parse().ok()?))
-}
-
-/// The id of an entry of a stream.
-fn entry_id(entry: &Resp) -> Option<(u64, u64)> {
-    entry.list()?.first().and_then(id)
 }
 
 fn is_at_the_last_id(row: &Resp) -> bool {

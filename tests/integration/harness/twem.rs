@@ -32,7 +32,6 @@ const UNKNOWN: &[&str] = &[
     "XINFO",
     "XPENDING",
     "XRANGE",
-    "XREVRANGE",
 ];
 
 /// The proxy. It ends when it is dropped.
