@@ -16,7 +16,7 @@ use super::{
     news::News,
     observation::{Held, Observation, Why, hold},
     state::{LinkState, Note, State},
-    subscriptions::SubscriptionId,
+    subscriptions::{Subject, SubscriptionId},
 };
 
 impl State {
@@ -92,6 +92,29 @@ impl State {
             Some(Err(misfit)) => Observation::Misfit(misfit),
             None => self.held(id, Why::NotYetRead, now),
         }
+    }
+
+    /// What may be said about a subject without reading anything for it.
+    #[must_use]
+    pub fn look(&self, subject: &Subject, now: Instant) -> Option<Observation> {
+        let id = self.subscriptions.find(subject)?;
+        if self.is_settled(id, now, now) {
+            return Some(self.observe(id, now));
+        }
+        Some(self.held(id, self.why_not(id).unwrap_or(Why::NotAsked), now))
+    }
+
+    /// What a call must be answered with whose deadline has come.
+    #[must_use]
+    pub fn observe_late(&mut self, subject: &Subject, now: Instant) -> Observation {
+        let Some(id) = self.subscriptions.find(subject) else {
+            return Observation::Unavailable(Why::NotYetRead);
+        };
+        let observation = self.observe(id, now);
+        if matches!(observation, Observation::Fresh(_) | Observation::Misfit(_)) {
+            return self.held(id, Why::Slow, now);
+        }
+        observation
     }
 
     /// The last known value, as the stale policy allows it.

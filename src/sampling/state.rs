@@ -211,29 +211,6 @@ impl State {
         Ok(Ask::Wait { answer, coalesced })
     }
 
-    /// What may be said about a subject without reading anything for it.
-    #[must_use]
-    pub fn look(&self, subject: &Subject, now: Instant) -> Option<Observation> {
-        let id = self.subscriptions.find(subject)?;
-        if self.is_settled(id, now, now) {
-            return Some(self.observe(id, now));
-        }
-        Some(self.held(id, self.why_not(id).unwrap_or(Why::NotAsked), now))
-    }
-
-    /// What a call must be answered with whose deadline has come.
-    #[must_use]
-    pub fn observe_late(&mut self, subject: &Subject, now: Instant) -> Observation {
-        let Some(id) = self.subscriptions.find(subject) else {
-            return Observation::Unavailable(Why::NotYetRead);
-        };
-        let observation = self.observe(id, now);
-        if matches!(observation, Observation::Fresh(_) | Observation::Misfit(_)) {
-            return self.held(id, Why::Slow, now);
-        }
-        observation
-    }
-
     /// Opens a stream on a subject.
     ///
     /// # Errors

@@ -66,10 +66,13 @@ impl Lines {
 /// The last argument that is a text: fields come before it.
 fn last_text(tokens: &TokenStream) -> Option<String> {
     let texts = tokens.clone().into_iter().filter_map(|token| match token {
-        TokenTree::Literal(literal) => match syn::Lit::new(literal) {
-            syn::Lit::Str(text) => Some(text.value()),
-            _ => None,
-        },
+        TokenTree::Literal(literal) => {
+            if let syn::Lit::Str(text) = syn::Lit::new(literal) {
+                Some(text.value())
+            } else {
+                None
+            }
+        }
         TokenTree::Group(_) | TokenTree::Ident(_) | TokenTree::Punct(_) => None,
     });
     texts.last()
