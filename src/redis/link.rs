@@ -9,6 +9,7 @@ use std::{
 };
 
 use deadpool_redis::redis::{Cmd, aio::MultiplexedConnection};
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::timeout_at;
 
 use crate::{
@@ -21,7 +22,7 @@ use crate::{
 use super::{
     decode,
     encode::{self},
-    error::fault,
+    error::{self, fault},
     fields::KnownFields,
     heard::Ears,
     known_tails::KnownTails,
@@ -53,6 +54,16 @@ pub struct RedisLink {
     pub(super) moments: u64,
     /// When the batch under way has to have its answers, where that is not the wire's own matter.
     until: Option<Instant>,
+    /// About its server, where nobody configured the address.
+    found: Option<Found>,
+}
+
+/// A server whose address was found.
+struct Found {
+    /// How errors name it.
+    whom: String,
+    /// Comes when it is not the right one any more; whoever asks for the guard takes it.
+    left: Option<BoxFuture<'static, Fault>>,
 }
 
 impl RedisLink {
@@ -76,6 +87,27 @@ impl RedisLink {
             transacts: true,
             moments: 0,
             until: None,
+            found: None,
+        }
+    }
+
+    /// Holds it to a server whose address was found. Errors name it `whom`, and it is of no more use when
+    /// `left` comes.
+    pub(super) fn held_as(
+        mut self,
+        whom: String,
+        left: impl Future<Output = Fault> + Send + 'static,
+    ) -> Self {
+        self.found = Some(Found { whom, left: Some(left.boxed()) });
+        self
+    }
+
+    /// A server that was found is left when it loads its data or has lost its master: there may be another
+    /// one by now.
+    fn may_stay(&self, not_ready: Option<Fault>) -> Result<(), Fault> {
+        match (&self.found, not_ready) {
+            (Some(found), Some(fault)) => Err(error::about(&found.whom, fault)),
+            (Some(_), None) | (None, _) => Ok(()),
         }
     }
 
@@ -231,33 +263,17 @@ impl Link for RedisLink {
         self.until = Some(Instant::now() + limits::FOLLOW_UP_DEADLINE);
         self.authenticate_again().await?;
         let flows: Vec<Vec<usize>> = flows.iter().map(|flow| sent(flow).collect()).collect();
-        if reads.iter().any(|read| matches!(read, Read::Heard(_))) {
-            return self.ask_and_hear(reads, &flows).await;
-        }
-        self.ask(reads, &flows).await
-    }
-
-    async fn scan(
-        &mut self,
-        wild: &Wild,
-        from: Option<&Position>,
-    ) -> Result<Result<KeyPage, Fault>, Fault> {
-        // Redis knows the option TYPE since version 6. Before, what has another type is found too.
-        let typed = wild.kind.filter(|_| self.scans_types);
-        let replies = self.round(vec![scan::command(wild, typed, from)]).await?;
-        if typed.is_some() && scan::is_option_unknown(&replies) {
-            self.scans_types = false;
-            return Ok(scan::page(&self.round(vec![scan::command(wild, None, from)]).await?));
-        }
-        Ok(scan::page(&replies))
+        let replies = if reads.iter().any(|read| matches!(read, Read::Heard(_))) {
+            self.ask_and_hear(reads, &flows).await?
+        } else {
+            self.ask(reads, &flows).await?
+        };
+        self.may_stay(replies.iter().find_map(error::not_ready))?;
+        Ok(replies)
     }
 
     fn heard_until(&self, sent_at: Instant) -> Instant {
         sent_at
-    }
-
-    fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
-        pending()
     }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
@@ -286,6 +302,33 @@ impl Link for RedisLink {
                 Ok(time.and_then(|time| decode::time(time).ok()))
             }
         }
+    }
+
+    fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
+        let left = self.found.as_mut().and_then(|found| found.left.take());
+        async move {
+            match left {
+                Some(left) => left.await,
+                None => pending().await,
+            }
+        }
+    }
+
+    async fn scan(
+        &mut self,
+        wild: &Wild,
+        from: Option<&Position>,
+    ) -> Result<Result<KeyPage, Fault>, Fault> {
+        // Redis knows the option TYPE since version 6. Before, what has another type is found too.
+        let typed = wild.kind.filter(|_| self.scans_types);
+        let mut replies = self.round(vec![scan::command(wild, typed, from)]).await?;
+        if typed.is_some() && scan::is_option_unknown(&replies) {
+            self.scans_types = false;
+            replies = self.round(vec![scan::command(wild, None, from)]).await?;
+        }
+        let page = scan::page(&replies);
+        self.may_stay(error::not_ready(&page))?;
+        Ok(page)
     }
 }
 

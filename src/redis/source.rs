@@ -19,12 +19,8 @@ use crate::{
 };
 
 use super::{
-    cluster::ClusterLink,
-    connection::Dialer,
-    identity::Identity,
-    link::RedisLink,
-    sentinel::{SentinelLink, SentinelSource},
-    transcript::Exchange,
+    cluster::ClusterLink, connection::Dialer, identity::Identity, link::RedisLink,
+    sentinel::SentinelSource, transcript::Exchange,
 };
 
 /// One database of one configured Redis.
@@ -43,8 +39,7 @@ pub struct SourceLink(LinkKind);
 
 enum LinkKind {
     Node(RedisLink),
-    Cluster(Box<ClusterLink>),
-    Master(SentinelLink),
+    Cluster(ClusterLink),
 }
 
 impl RedisSource {
@@ -84,10 +79,9 @@ impl Source for RedisSource {
     async fn connect(&self, changes: Changes) -> Result<SourceLink, Fault> {
         Ok(SourceLink(match &self.0 {
             Kind::Standalone(dialer, node) => LinkKind::Node(dialer.dial(node, &changes).await?),
-            Kind::Sentinel(source) => LinkKind::Master(source.connect(&changes).await?),
+            Kind::Sentinel(source) => LinkKind::Node(source.connect(&changes).await?),
             Kind::Cluster(dialer, seeds) => {
-                let link = ClusterLink::connect(dialer, seeds, changes).await?;
-                LinkKind::Cluster(Box::new(link))
+                LinkKind::Cluster(ClusterLink::connect(dialer, seeds, changes).await?)
             }
         }))
     }
@@ -105,7 +99,6 @@ impl SourceLink {
     pub(super) fn single(&mut self) -> Option<&mut RedisLink> {
         match &mut self.0 {
             LinkKind::Node(link) => Some(link),
-            LinkKind::Master(link) => Some(link.node_link()),
             LinkKind::Cluster(_) => None,
         }
     }
@@ -114,7 +107,6 @@ impl SourceLink {
     pub fn record(&mut self) {
         match &mut self.0 {
             LinkKind::Node(link) => link.record(),
-            LinkKind::Master(link) => link.node_link().record(),
             LinkKind::Cluster(link) => link.record(),
         }
     }
@@ -123,7 +115,6 @@ impl SourceLink {
     pub fn take_transcript(&mut self) -> Vec<Exchange> {
         match &mut self.0 {
             LinkKind::Node(link) => link.take_transcript(),
-            LinkKind::Master(link) => link.node_link().take_transcript(),
             LinkKind::Cluster(link) => link.take_transcript(),
         }
     }
@@ -133,7 +124,6 @@ impl Link for SourceLink {
     fn tracked(&self) -> bool {
         match &self.0 {
             LinkKind::Node(link) => link.tracked(),
-            LinkKind::Master(link) => link.tracked(),
             LinkKind::Cluster(link) => link.tracked(),
         }
     }
@@ -145,7 +135,6 @@ impl Link for SourceLink {
     ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         match &mut self.0 {
             LinkKind::Node(link) => link.read(reads, flows).await,
-            LinkKind::Master(link) => link.read(reads, flows).await,
             LinkKind::Cluster(link) => link.read(reads, flows).await,
         }
     }
@@ -153,7 +142,6 @@ impl Link for SourceLink {
     fn heard_until(&self, sent_at: Instant) -> Instant {
         match &self.0 {
             LinkKind::Node(link) => link.heard_until(sent_at),
-            LinkKind::Master(link) => link.heard_until(sent_at),
             LinkKind::Cluster(link) => link.heard_until(sent_at),
         }
     }
@@ -161,7 +149,6 @@ impl Link for SourceLink {
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
         match &mut self.0 {
             LinkKind::Node(link) => link.prove(clock).await,
-            LinkKind::Master(link) => link.prove(clock).await,
             LinkKind::Cluster(link) => link.prove(clock).await,
         }
     }
@@ -173,7 +160,6 @@ impl Link for SourceLink {
     ) -> Result<Result<KeyPage, Fault>, Fault> {
         match &mut self.0 {
             LinkKind::Node(link) => link.scan(wild, from).await,
-            LinkKind::Master(link) => link.scan(wild, from).await,
             LinkKind::Cluster(link) => link.scan(wild, from).await,
         }
     }
@@ -181,7 +167,6 @@ impl Link for SourceLink {
     fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
         match &mut self.0 {
             LinkKind::Node(link) => link.guard().boxed(),
-            LinkKind::Master(link) => link.guard().boxed(),
             LinkKind::Cluster(link) => link.guard().boxed(),
         }
     }

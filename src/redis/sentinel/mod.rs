@@ -10,20 +10,25 @@ pub(super) mod offline;
 mod votes;
 mod watch;
 
-use std::{fmt, future::Future, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use tokio::time::{sleep, timeout_at};
 
 use crate::{
     config::{Node, Sentinels},
-    layouts::{Read, Wild},
     limits,
-    sampling::{Changes, Fault, Flow, KeyPage, Link, Position, Reply},
+    sampling::{Changes, Fault},
     telemetry::SentinelMetrics,
     time::Instant,
 };
 
-use super::{connection::Dialer, error, identity::Identity, link::RedisLink, role::Role};
+use super::{
+    connection::Dialer,
+    error,
+    identity::Identity,
+    link::RedisLink,
+    role::{Asker, Role},
+};
 
 pub(super) use line::rules;
 pub use line::sentinel_acl;
@@ -39,13 +44,6 @@ pub(super) struct SentinelSource {
     watch: Arc<Watch>,
 }
 
-/// A link to that master.
-pub(super) struct SentinelLink {
-    inner: RedisLink,
-    node: Node,
-    watch: Arc<Watch>,
-}
-
 impl SentinelSource {
     /// `identity` is who we are to the master.
     pub(super) fn new(
@@ -57,7 +55,7 @@ impl SentinelSource {
         Self { dialer: Dialer::new(identity, database), watch: Arc::new(watch) }
     }
 
-    pub(super) async fn connect(&self, changes: &Changes) -> Result<SentinelLink, Fault> {
+    pub(super) async fn connect(&self, changes: &Changes) -> Result<RedisLink, Fault> {
         let until = Instant::now() + limits::CONNECT_DEADLINE.saturating_sub(TO_SAY_SO);
         let mut node = self.watch.master().await?;
         loop {
@@ -65,17 +63,19 @@ impl SentinelSource {
             tokio::select! {
                 link = timeout_at(until, self.open(&node, changes)) => {
                     let link = link.unwrap_or(Err(Fault::Timeout));
-                    return link.map_err(|fault| about(&node, fault));
+                    return link.map_err(|fault| error::about(&whom(&node), fault));
                 }
                 other = self.watch.other_than(&node) => node = other,
             }
         }
     }
 
-    async fn open(&self, node: &Node, changes: &Changes) -> Result<SentinelLink, Fault> {
-        let inner = self.dialer.dial(node, changes).await?;
-        inner.asker().role().await.and_then(must_be_master)?;
-        Ok(SentinelLink { inner, node: node.clone(), watch: Arc::clone(&self.watch) })
+    async fn open(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
+        let link = self.dialer.dial(node, changes).await?;
+        let mut asker = link.asker();
+        asker.role().await.and_then(must_be_master)?;
+        let left = replaced(node.clone(), asker, Arc::clone(&self.watch));
+        Ok(link.held_as(whom(node), left))
     }
 
     /// Comes when the sentinels announce another master.
@@ -90,78 +90,23 @@ impl fmt::Debug for SentinelSource {
     }
 }
 
-impl SentinelLink {
-    pub(super) fn node_link(&mut self) -> &mut RedisLink {
-        &mut self.inner
-    }
-
-    /// Why the server is no master any more, if it says that it loads its data or has lost its master.
-    fn not_ready<T>(&self, reply: &Result<T, Fault>) -> Option<Fault> {
-        error::not_ready(reply).map(|fault| about(&self.node, fault))
-    }
-}
-
-impl Link for SentinelLink {
-    fn tracked(&self) -> bool {
-        self.inner.tracked()
-    }
-
-    async fn read(
-        &mut self,
-        reads: &[Read],
-        flows: &[Flow],
-    ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
-        let replies = self.inner.read(reads, flows).await?;
-        match replies.iter().find_map(|reply| self.not_ready(reply)) {
-            Some(fault) => Err(fault),
-            None => Ok(replies),
-        }
-    }
-
-    async fn scan(
-        &mut self,
-        wild: &Wild,
-        from: Option<&Position>,
-    ) -> Result<Result<KeyPage, Fault>, Fault> {
-        let page = self.inner.scan(wild, from).await?;
-        match self.not_ready(&page) {
-            Some(fault) => Err(fault),
-            None => Ok(page),
-        }
-    }
-
-    fn heard_until(&self, sent_at: Instant) -> Instant {
-        self.inner.heard_until(sent_at)
-    }
-
-    async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
-        self.inner.prove(clock).await
-    }
-
-    fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
-        let (node, watch) = (self.node.clone(), Arc::clone(&self.watch));
-        let mut asker = self.inner.asker();
-        let demoted = async move {
-            loop {
-                sleep(limits::SENTINEL_INTERVAL).await;
-                if let Err(fault) = asker.role().await.and_then(must_be_master) {
-                    return fault;
-                }
-            }
-        };
-        async move {
-            tokio::select! {
-                fault = is_left(&watch, &node) => fault,
-                fault = demoted => about(&node, fault),
+/// Comes when this server says that it is no master any more, or the sentinels name another.
+async fn replaced(node: Node, mut asker: Asker, watch: Arc<Watch>) -> Fault {
+    let demoted = async {
+        loop {
+            sleep(limits::SENTINEL_INTERVAL).await;
+            if let Err(fault) = asker.role().await.and_then(must_be_master) {
+                return fault;
             }
         }
-    }
-}
-
-/// Comes when the sentinels name another master than this.
-async fn is_left(watch: &Watch, node: &Node) -> Fault {
-    let other = watch.other_than(node).await;
-    about(node, Fault::NotReady(format!("the sentinels name another master, {other}")))
+    };
+    let fault = tokio::select! {
+        other = watch.other_than(&node) => {
+            Fault::NotReady(format!("the sentinels name another master, {other}"))
+        }
+        fault = demoted => fault,
+    };
+    error::about(&whom(&node), fault)
 }
 
 fn must_be_master(role: Role) -> Result<(), Fault> {
@@ -172,7 +117,7 @@ fn must_be_master(role: Role) -> Result<(), Fault> {
     }
 }
 
-/// A fault with the server that it came from, which nobody configured by its address.
-fn about(node: &Node, fault: Fault) -> Fault {
-    error::about(&format_args!("{node}, whom the sentinels name master"), fault)
+/// How errors name the master, since nobody configured its address.
+fn whom(node: &Node) -> String {
+    format!("{node}, whom the sentinels name master")
 }
