@@ -1,6 +1,8 @@
 //! What a peer does at the edges of a connection: how many it opens, how it ends them, and answers
 //! that it never takes.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
@@ -8,7 +10,7 @@ use tokio::{
 };
 
 use crate::{
-    harness::{PATIENCE, eventually_is, millis, seconds},
+    harness::{PATIENCE, eventually, eventually_is, millis, seconds},
     wire::queue,
 };
 
@@ -123,19 +125,42 @@ async fn answers_that_nobody_takes_cost_a_bounded_amount() {
     peer.send(super::PREFACE).await;
     peer.send(&closed).await;
     let (mut read, mut write) = peer.0.split();
+    // The connection has a window too, beyond which the service would end it.
+    let window = AtomicI64::new(65_535);
+    let bytes = i64::try_from(5 + message.len()).unwrap();
     let calls = async {
         for number in 0..40_000 {
-            let sent = timeout(seconds(1), write.write_all(&call(2 * number + 1, &message))).await;
-            if !sent.is_ok_and(|sent| sent.is_ok()) {
+            let has_room = async || match window.load(Ordering::Relaxed) >= bytes {
+                true => Ok(()),
+                false => Err("the window is full"),
+            };
+            let sent = timeout(seconds(1), async {
+                eventually(PATIENCE, has_room).await;
+                write.write_all(&call(2 * number + 1, &message)).await
+            });
+            if !sent.await.is_ok_and(|sent| sent.is_ok()) {
                 return number;
             }
+            window.fetch_sub(bytes, Ordering::Relaxed);
         }
         40_000
     };
     // Heads of answers are not under that window, so that somebody has to take them.
-    let mut heads = vec![0; 64 * 1024];
     let sent = {
-        let taking = async { while read.read(&mut heads).await.is_ok_and(|bytes| bytes > 0) {} };
+        let taking = async {
+            let mut head = [0; 9];
+            while read.read_exact(&mut head).await.is_ok() {
+                let [a, b, c, kind, _, stream @ ..] = head;
+                let mut payload = vec![0; u32::from_be_bytes([0, a, b, c]) as usize];
+                if read.read_exact(&mut payload).await.is_err() {
+                    return;
+                }
+                if (kind, stream) == (kind::WINDOW, [0; 4]) {
+                    let more = u32::from_be_bytes(payload.try_into().unwrap());
+                    window.fetch_add(i64::from(more), Ordering::Relaxed);
+                }
+            }
+        };
         tokio::select! {
             sent = calls => sent,
             () = taking => 0,
