@@ -236,7 +236,7 @@ fn siblings_are_apart_except_in_tests_and_where_the_table_says_so() {
         ("layouts/mod.rs", "use crate::signals::Signal;", 1),
         ("signals/mod.rs", "use crate::layouts::Counts;", 0),
         ("config/mod.rs", "use crate::sampling::Sampler;", 1),
-        ("grpc/mod.rs", "use crate::redis::RedisSource;", 1),
+        ("scaler/mod.rs", "use crate::redis::RedisSource;", 1),
         ("grpc/mod.rs", "#[cfg(test)] mod tests { use crate::redis::RedisSource; }", 0),
         ("cli/mod.rs", "use crate::demo::Demo;", 0),
         ("demo/mod.rs", "use crate::cli::Cli;", 1),

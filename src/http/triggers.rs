@@ -8,31 +8,30 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde_json::{Map, Value, json};
+use url::form_urlencoded::{self, Serializer};
 
 use crate::{
-    layouts::Counts,
+    layouts::{Counts, Plan},
     limits,
-    sampling::Observation,
+    sampling::{Look, Observation},
     scaler::{Listing, Scaler},
-    trigger::Trigger,
+    trigger::{Trigger, cut},
 };
 
-/// `/triggers`, and `/triggers?after=NAMESPACE/NAME` for those that come later in the order of both.
+/// `/triggers`, and `/triggers?namespace=NAMESPACE&name=NAME` for those that come later in the order of both.
 pub(super) async fn all(State(scaler): State<Scaler>, RawQuery(query): RawQuery) -> Response {
-    let after = match query.as_deref().map(after) {
-        None => None,
-        Some(Some(object)) => Some(object),
-        Some(None) => {
-            let allowed = "the query may be after=NAMESPACE/NAME and nothing else\n";
-            return (StatusCode::BAD_REQUEST, allowed).into_response();
-        }
+    let Ok(after) = after(query.as_deref().unwrap_or_default()) else {
+        let allowed = "the query may be namespace=NAMESPACE&name=NAME and nothing else\n";
+        return (StatusCode::BAD_REQUEST, allowed).into_response();
     };
+    let after = after.as_ref().map(|(namespace, name)| (namespace.as_str(), name.as_str()));
     let listed = scaler.list(after, limits::TRIGGERS_LISTED);
-    let body = json!({
+    let last = listed.last().filter(|_| listed.len() >= limits::TRIGGERS_LISTED);
+    answer(&json!({
         "remembered": scaler.count(),
+        "next": last.map(next),
         "triggers": listed.iter().map(described).collect::<Vec<_>>(),
-    });
-    answer(&body)
+    }))
 }
 
 /// `/triggers/NAMESPACE/NAME`: the triggers of one object.
@@ -40,7 +39,7 @@ pub(super) async fn of_object(
     State(scaler): State<Scaler>,
     Path((namespace, name)): Path<(String, String)>,
 ) -> Response {
-    let listed = scaler.list_object((&namespace, &name));
+    let listed = scaler.list_object((&namespace, &name), limits::TRIGGERS_LISTED);
     if listed.is_empty() {
         let unknown =
             "no trigger of this object is remembered: none was asked for in ten minutes\n";
@@ -49,9 +48,25 @@ pub(super) async fn of_object(
     answer(&json!({ "triggers": listed.iter().map(described).collect::<Vec<_>>() }))
 }
 
-/// The names of Kubernetes have no character that a query would have to escape.
-fn after(query: &str) -> Option<(&str, &str)> {
-    query.strip_prefix("after=")?.split_once('/')
+/// The object after which a page begins, if the query names one.
+fn after(query: &str) -> Result<Option<(String, String)>, ()> {
+    let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    match pairs.as_slice() {
+        [] => Ok(None),
+        [(first, namespace), (second, name)] if first == "namespace" && second == "name" => {
+            Ok(Some((namespace.to_string(), name.to_string())))
+        }
+        _ => Err(()),
+    }
+}
+
+/// Where the next page is.
+fn next(last: &Listing) -> String {
+    let path = "/triggers?";
+    let mut query = Serializer::for_suffix(path.to_owned(), path.len());
+    query.append_pair("namespace", &last.subject.namespace);
+    query.append_pair("name", &last.subject.name);
+    query.finish()
 }
 
 fn answer(body: &Value) -> Response {
@@ -61,10 +76,11 @@ fn answer(body: &Value) -> Response {
 }
 
 fn described(listing: &Listing) -> Value {
-    let Listing { subject, link, observation, streams, asked } = listing;
+    let Listing { subject, link, look, streams, asked } = listing;
     let trigger: &Trigger = &subject.trigger;
-    let verdict = observation.as_ref().and_then(Observation::verdict);
-    let (freshness, reason, age) = freshness(observation.as_ref());
+    let observation = look.as_ref().map(|look| &look.observation);
+    let verdict = observation.and_then(Observation::verdict);
+    let (freshness, reason, age) = freshness(observation);
     let asked: Map<String, Value> = (asked.iter())
         .map(|(method, ago)| (method.text().to_owned(), json!(ago.as_secs_f64())))
         .collect();
@@ -75,17 +91,18 @@ fn described(listing: &Listing) -> Value {
             "redis": trigger.connection,
             "database": trigger.database,
             "layout": trigger.layout,
-            "queues": trigger.names.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "signal": trigger.signal.kind().name(),
             "target": trigger.target.get(),
             "activation": trigger.activation.get(),
             "holdSeconds": trigger.stale_for.map(|hold| hold.as_secs_f64()),
             "activityWindowSeconds": trigger.activity_window.map(|window| window.as_secs_f64()),
         },
-        "reads": trigger.to_string(),
+        "reads": cut(&trigger.to_string(), limits::TRIGGER_CHARS_SHOWN),
+        "notVisible": trigger.invisible,
         "link": link,
         "metricName": trigger.metric_name,
-        "counts": verdict.map(|verdict| counts(&verdict.counts)),
+        "counts": verdict.map(|verdict| counts(&verdict.counts, &trigger.in_words())),
+        "exact": verdict.and(look.as_ref()).map(|Look { is_exact, .. }| is_exact),
         "value": verdict.map(|verdict| verdict.value.get()),
         "active": verdict.map(|verdict| verdict.active),
         "freshness": freshness,
@@ -96,12 +113,15 @@ fn described(listing: &Listing) -> Value {
     })
 }
 
-fn counts(counts: &Counts) -> Value {
+/// What was counted. Of a state that the trigger reads nothing for, nothing is known.
+fn counts(counts: &Counts, plan: &Plan) -> Value {
+    let terms = plan.terms();
+    let known = |count: f64, is_read: bool| is_read.then_some(count);
     json!({
-        "waiting": counts.waiting.get(),
-        "due": counts.due.get(),
-        "inFlight": counts.in_flight.get(),
-        "orphaned": counts.orphaned.get(),
+        "waiting": known(counts.waiting.get(), !terms.waiting.is_empty()),
+        "due": known(counts.due.get(), !terms.scheduled.is_empty()),
+        "inFlight": known(counts.in_flight.get(), !terms.in_flight.is_empty()),
+        "orphaned": known(counts.orphaned.get(), !terms.orphaned.is_empty()),
     })
 }
 
@@ -115,5 +135,26 @@ fn freshness(observation: Option<&Observation>) -> (&'static str, Option<String>
         Some(Observation::Unavailable(why)) => ("unknown", Some(why.to_string()), None),
         Some(Observation::Misfit(misfit)) => ("mismatch", Some(misfit.to_string()), None),
         None => ("unknown", Some("it is not asked for any more".to_owned()), None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_begins_where_the_one_before_ends_whatever_the_names() {
+        let object = |namespace: &str, name: &str| Some((namespace.to_owned(), name.to_owned()));
+        for (query, wanted) in [
+            ("", Ok(None)),
+            ("namespace=shop&name=worker", Ok(object("shop", "worker"))),
+            ("namespace=a%2Fb+c&name=%C3%A9%26", Ok(object("a/b c", "é&"))),
+            ("namespace=&name=", Ok(object("", ""))),
+            ("after=shop/worker", Err(())),
+            ("namespace=shop", Err(())),
+            ("name=worker&namespace=shop", Err(())),
+        ] {
+            assert_eq!(after(query), wanted, "{query}");
+        }
     }
 }

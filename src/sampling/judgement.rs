@@ -14,7 +14,7 @@ use crate::{
 use super::{
     cache::{ReadId, Slot},
     news::News,
-    observation::{Held, Observation, Why, hold},
+    observation::{Held, Look, Observation, Why, hold},
     state::{LinkState, Note, State},
     subscriptions::{Subject, SubscriptionId},
 };
@@ -96,12 +96,16 @@ impl State {
 
     /// What may be said about a subject without reading anything for it.
     #[must_use]
-    pub fn look(&self, subject: &Subject, now: Instant) -> Option<Observation> {
+    pub fn look(&self, subject: &Subject, now: Instant) -> Option<Look> {
         let id = self.subscriptions.find(subject)?;
-        if self.is_settled(id, now, now) {
-            return Some(self.observe(id, now));
-        }
-        Some(self.held(id, self.why_not(id).unwrap_or(Why::NotAsked), now))
+        let observation = if self.is_settled(id, now, now) {
+            self.observe(id, now)
+        } else {
+            let why = self.why_not(id).or_else(|| self.why_not_found(id, now));
+            self.held(id, why.unwrap_or(Why::NotAsked), now)
+        };
+        let is_exact = !self.subscriptions.get(id).exactness.is_bound();
+        Some(Look { observation, is_exact })
     }
 
     /// What a call must be answered with whose deadline has come.

@@ -48,7 +48,7 @@ use tracing::{info, warn};
 
 pub use clock::Clock;
 pub use news::News;
-pub use observation::{Observation, Why};
+pub use observation::{Look, Observation, Why};
 pub use shares::KeyShares;
 pub use source::{
     Change, Changes, Fault, Flow, FlowRead, KeyPage, KeySet, Lasts, Link, Position, Reply, Source,
@@ -159,7 +159,7 @@ impl Sampler {
     /// What may be said about a subject now, without its being asked for: nothing is read, and it is
     /// remembered no longer. `None` for one that is not remembered.
     #[must_use]
-    pub fn look(&self, subject: &Subject) -> Option<Observation> {
+    pub fn look(&self, subject: &Subject) -> Option<Look> {
         self.with_state(|state, now| state.look(subject, now))
     }
 

@@ -76,6 +76,15 @@ impl Observation {
     }
 }
 
+/// What may be said about a trigger without asking for it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Look {
+    /// What.
+    pub observation: Observation,
+    /// Whether its counts are no bounds.
+    pub is_exact: bool,
+}
+
 /// The last value that was known, and until when it was known to be true.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Held {

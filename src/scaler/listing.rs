@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use crate::{
-    sampling::{Observation, Subject},
+    sampling::{Look, Subject},
     telemetry::Method,
     time::Instant,
 };
@@ -18,7 +18,7 @@ pub struct Listing {
     /// The connection and database that it is read from, as the log calls them.
     pub link: String,
     /// What may be said of it now; `None` where its sampler does not know it yet, or any more.
-    pub observation: Option<Observation>,
+    pub look: Option<Look>,
     /// Streams that are open on it.
     pub streams: usize,
     /// How long ago each method asked for it, for those that did.
@@ -32,7 +32,7 @@ impl Listing {
         let asked = Method::ALL.iter().zip(asked);
         Self {
             link: sampler.name().to_owned(),
-            observation: sampler.look(&subject),
+            look: sampler.look(&subject),
             asked: asked.filter_map(|(method, at)| Some((*method, ago(at?)))).collect(),
             subject,
             streams,

@@ -162,8 +162,9 @@ impl Scaler {
         }
     }
 
-    /// What is remembered of triggers and may be said of them now, in the order of namespace and name: those
-    /// after this object, so many at most. Nothing is read for it, and it does not count as being asked for.
+    /// What is remembered of triggers and may be said of them now, in the order of namespace and name: of those
+    /// after this object so many, and the rest of the last object's up to as many again. Nothing is read for
+    /// it, and it does not count as being asked for.
     #[must_use]
     pub fn list(&self, after: Option<(&str, &str)>, most: usize) -> Vec<Listing> {
         self.listed(|object| after.is_none_or(|after| object > after), most)
@@ -171,19 +172,20 @@ impl Scaler {
 
     /// The same for the triggers of one object.
     #[must_use]
-    pub fn list_object(&self, object: (&str, &str)) -> Vec<Listing> {
-        self.listed(|other| other == object, usize::MAX)
+    pub fn list_object(&self, object: (&str, &str), most: usize) -> Vec<Listing> {
+        self.listed(|other| other == object, most)
     }
 
     fn listed(&self, which: impl Fn((&str, &str)) -> bool, most: usize) -> Vec<Listing> {
-        let known = self.0.registry.known(which, most);
-        known.into_iter().map(|known| Listing::of(known, Instant::now())).collect()
+        let now = Instant::now();
+        let known = self.0.registry.known(which, most, now);
+        known.into_iter().map(|known| Listing::of(known, now)).collect()
     }
 
     /// How many triggers are remembered.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.0.registry.count()
+        self.0.registry.count(Instant::now())
     }
 
     /// The trigger of a request and who answers for it, if its namespace may ask and has room for it.

@@ -49,7 +49,8 @@ async fn looking_at_triggers_reads_nothing_and_unknown_is_no_number() {
     assert_eq!((listed.subject.name.as_str(), listed.streams), ("a", 1));
     assert_eq!(listed.asked.len(), 1);
     assert_eq!(listed.asked[0].0, Method::StreamIsActive);
-    assert!(matches!(listed.observation, Some(Observation::Unavailable(_))));
+    let look = listed.look.as_ref().unwrap();
+    assert!(matches!(look.observation, Observation::Unavailable(_)));
     assert!(scaler.list(Some(("ns", "a")), 10).is_empty(), "it comes after none");
-    assert!(scaler.list_object(("ns", "b")).is_empty());
+    assert!(scaler.list_object(("ns", "b"), 10).is_empty());
 }

@@ -2,6 +2,8 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+use crate::limits;
+
 use super::Request;
 
 /// What is the same for requests that are the same, and for no others.
@@ -20,7 +22,8 @@ impl Keys {
 /// The same for every order of the metadata's entries, since a map has none.
 fn fingerprint(key: &RandomState, request: &Request) -> u64 {
     let Request { name, namespace, metadata } = request;
-    let entries = metadata.iter().map(|entry| key.hash_one(entry));
+    // One with more entries is never let in.
+    let entries = metadata.iter().take(limits::METADATA_ENTRIES).map(|entry| key.hash_one(entry));
     let entries = entries.fold(0u64, u64::wrapping_add);
     key.hash_one((name, namespace, metadata.len(), entries))
 }

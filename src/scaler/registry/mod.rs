@@ -256,14 +256,25 @@ impl Registry {
         Ok(Place { registry: Arc::clone(self), subject: Arc::clone(subject), keeps })
     }
 
-    /// The triggers of some objects, in the order of namespace and name: so many at most.
-    pub(super) fn known(&self, which: impl Fn((&str, &str)) -> bool, most: usize) -> Vec<Known> {
-        let mut subjects: Vec<Arc<Subject>> = self.all().requests.values().cloned().collect();
+    /// The triggers of some objects, in the order of namespace and name: so many, and the rest of the last
+    /// object's up to as many again.
+    pub(super) fn known(
+        &self,
+        which: impl Fn((&str, &str)) -> bool,
+        most: usize,
+        now: Instant,
+    ) -> Vec<Known> {
+        let mut subjects = self.subjects(now);
+        let object = |subject: &Arc<Subject>| (subject.namespace.clone(), subject.name.clone());
         subjects.retain(|subject| which((&subject.namespace, &subject.name)));
         subjects.sort_by(|one, other| {
             (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name))
         });
-        subjects.truncate(most);
+        if let Some(last) = subjects.get(most.saturating_sub(1)).map(object) {
+            let others = subjects.iter().skip(most).take(most);
+            let rest = others.take_while(|subject| object(subject) == last).count();
+            subjects.truncate(most + rest);
+        }
         let all = self.all();
         let known = |subject: &Arc<Subject>| {
             all.tenants.get(subject.namespace.as_str())?.triggers.get(subject).cloned()
@@ -272,8 +283,17 @@ impl Registry {
     }
 
     /// How many triggers are remembered.
-    pub(super) fn count(&self) -> usize {
-        self.all().requests.len()
+    pub(super) fn count(&self, now: Instant) -> usize {
+        let mut all = self.all();
+        all.sweep(&self.shares, now);
+        all.requests.len()
+    }
+
+    /// Taken out quickly, since every call waits meanwhile.
+    fn subjects(&self, now: Instant) -> Vec<Arc<Subject>> {
+        let mut all = self.all();
+        all.sweep(&self.shares, now);
+        all.requests.values().cloned().collect()
     }
 
     fn all(&self) -> MutexGuard<'_, All> {

@@ -244,7 +244,7 @@ fn a_request_that_was_let_in_is_known_again_until_its_trigger_is_forgotten() {
     registry.admit(again, Method::GetMetrics, now).unwrap();
     assert!(asked("5", now).is_none());
     assert!(Arc::ptr_eq(&asked("05", now).unwrap().0, &subject));
-    assert_eq!((registry.count(), registry.all().requests.len()), (1, 1));
+    assert_eq!((registry.count(now), registry.all().requests.len()), (1, 1));
     // Who asks for its spec alone does not keep it.
     let later = now + limits::TRIGGER_MEMORY;
     let spec = fingerprint("05", "one");
@@ -257,18 +257,23 @@ fn a_request_that_was_let_in_is_known_again_until_its_trigger_is_forgotten() {
 #[test]
 fn triggers_are_listed_in_order_with_who_asked_and_as_many_as_are_wanted() {
     let now = Instant::now();
-    let registry = registry(QUOTA, now);
-    for (namespace, name) in [("b", "one"), ("a", "two"), ("a", "one")] {
-        registry.let_in(&subject(namespace, name, "q"), "r", now).unwrap();
+    let registry = registry(Quota { triggers: 3, ..QUOTA }, now);
+    for (namespace, name, queue) in
+        [("b", "one", "q"), ("a", "two", "q"), ("a", "one", "r"), ("a", "one", "q")]
+    {
+        registry.let_in(&subject(namespace, name, queue), "r", now).unwrap();
     }
     let names = |known: Vec<Known>| -> Vec<String> {
         let object = |known: Known| format!("{}/{}", known.subject.namespace, known.subject.name);
         known.into_iter().map(object).collect()
     };
-    assert_eq!(names(registry.known(|_| true, 10)), ["a/one", "a/two", "b/one"]);
-    assert_eq!(names(registry.known(|_| true, 2)), ["a/one", "a/two"]);
-    assert_eq!(names(registry.known(|object| object > ("a", "one"), 10)), ["a/two", "b/one"]);
-    let one = &registry.known(|object| object == ("b", "one"), 1)[0];
+    assert_eq!(names(registry.known(|_| true, 10, now)), ["a/one", "a/one", "a/two", "b/one"]);
+    assert_eq!(names(registry.known(|_| true, 1, now)), ["a/one", "a/one"], "an object is whole");
+    assert_eq!(names(registry.known(|object| object > ("a", "one"), 10, now)), ["a/two", "b/one"]);
+    let one = &registry.known(|object| object == ("b", "one"), 1, now)[0];
     assert_eq!(one.asked[Method::IsActive as usize], Some(now));
     assert_eq!(one.asked[Method::GetMetrics as usize], None);
+    let later = now + limits::TRIGGER_MEMORY + SWEEP_INTERVAL;
+    assert!(registry.known(|_| true, 10, later).is_empty(), "nobody has asked for long");
+    assert_eq!(registry.count(later), 0);
 }
