@@ -7,14 +7,14 @@
 
 use std::{collections::HashMap, fmt, time::Duration};
 
+use penstock_hpa::{
+    Activity, Autoscaler, Decision, HpaFlags, Reading, ScaleReason, ScaledObject, StatusReplicas,
+    Verdict,
+};
 use tokio::time::sleep_until;
 
 use crate::{
     grpc::{CallError, KedaClient, Polled, Pushes},
-    hpa::{
-        Activity, Autoscaler, Decision, HpaFlags, Reading, ScaleReason, ScaledObject,
-        StatusReplicas, Verdict,
-    },
     time::Instant,
 };
 

@@ -1,7 +1,7 @@
 //! KEDA, workers and jobs in one process: what `penstock demo` shows, without Kubernetes.
 //!
 //! A real Redis and a real service, called over gRPC as KEDA 2.20 calls it; only the cluster is
-//! pretended, by [`crate::hpa`] and a fleet of worker tasks. It prints nothing: it keeps a
+//! pretended, by [`penstock_hpa`] and a fleet of worker tasks. It prints nothing: it keeps a
 //! [`Board`] that the command line draws.
 
 mod board;
@@ -16,6 +16,7 @@ use std::{
     time::Duration,
 };
 
+use penstock_hpa::{Activity, HpaFlags, InvalidSpec, ScaledObject, Target, Trigger};
 use tokio::{sync::watch, time::sleep};
 
 pub use board::{Board, Event};
@@ -24,7 +25,6 @@ pub use server::{RedisServer, ServerError};
 
 use crate::{
     grpc::CallError,
-    hpa::{Activity, HpaFlags, InvalidSpec, ScaledObject, Target, Trigger},
     redis::{Jobs, JobsError},
     time::Instant,
 };

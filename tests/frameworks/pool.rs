@@ -15,8 +15,8 @@ use futures_util::stream::{FuturesUnordered, StreamExt};
 use penstock::{
     demo::{Happening, Keda, Workload},
     grpc::KedaClient,
-    hpa::{HpaFlags, ScaledObject, Target, Trigger},
 };
+use penstock_hpa::{HpaFlags, ScaledObject, Target, Trigger};
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
