@@ -34,6 +34,5 @@ pub mod grpc;
 pub mod http;
 pub mod redis;
 
-// L6: the demo's pretended cluster, and the command line, which wires and prints.
+// L6: the command line, which wires and prints.
 pub mod cli;
-pub mod demo;

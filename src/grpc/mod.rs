@@ -3,7 +3,6 @@
 //! The only folder that names tonic and prost. It translates and decides nothing about jobs: what
 //! is true comes from the sampler, what a trigger means from the trigger.
 
-mod client;
 mod codec;
 mod decode;
 mod encode;
@@ -21,7 +20,6 @@ mod tenants;
 mod tls;
 mod told;
 
-pub use client::{CallError, KedaClient, Polled, Pushes};
 pub use routes::{Route, Routes};
 pub use server::{Listener, ServerError};
 pub use service::{Service, Timing};
