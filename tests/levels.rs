@@ -1,7 +1,7 @@
 //! The architecture as a test: which level may use which, and who alone may name a crate.
 //!
-//! It reads the source and runs nothing of it. A rule is a row of a table here; the samples at the
-//! end break each rule, to prove that it would be seen.
+//! It reads the source of the service and of `crates/`, and runs nothing of it. A rule is a row of a
+//! table here; the samples at the end break each rule, to prove that it would be seen.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a source that cannot be read fails a test")]
 
