@@ -27,8 +27,8 @@ help: ## say what there is (the default)
 
 demo: ## watch jobs, workers and scaling decisions on this machine; DEMO_FLAGS="..." adds flags
 	@scripts/setup.sh rust redis
-	cargo build --release --locked
-	cargo run --release --locked --quiet -- demo --redis-server "$(PENSTOCK_TEST_REDIS_SERVER)" $(DEMO_FLAGS)
+	cargo build --release --locked --package penstock-demo
+	cargo run --release --locked --quiet --package penstock-demo -- --redis-server "$(PENSTOCK_TEST_REDIS_SERVER)" $(DEMO_FLAGS)
 
 test: ## run every test; TEST_FLAGS="..." adds arguments for cargo test
 	@scripts/setup.sh rust redis valkey python

@@ -12,6 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     fs::write(out.join("externalscaler.bin"), descriptors.encode_to_vec())?;
     tonic_prost_build::configure()
+        .build_client(false)
         .codec_path("crate::grpc::codec::SmallBuffers")
         .compile_fds(descriptors)?;
     Ok(())

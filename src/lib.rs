@@ -9,9 +9,8 @@ pub mod limits;
 pub mod secret;
 pub mod time;
 
-// L1: the metadata map, readiness, telemetry, the tasks of the process, certificates, the
-// connections of peers, and the model of KEDA.
-pub mod hpa;
+// L1: the metadata map, readiness, telemetry, the tasks of the process, certificates, and the
+// connections of peers.
 pub mod metadata;
 pub mod peers;
 pub mod readiness;
@@ -38,6 +37,5 @@ pub mod scaler;
 pub mod grpc;
 pub mod http;
 
-// L7: the demo's pretended cluster, and the command line, which wires and prints.
+// L7: the command line, which wires and prints.
 pub mod cli;
-pub mod demo;

@@ -290,10 +290,16 @@ fn every_licence_that_a_dependency_may_have_is_on_its_page() {
 
 #[test]
 fn every_direct_dependency_has_its_reason() {
-    let manifest: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
+    let root: toml::Table = toml::from_str(&read("Cargo.toml")).unwrap();
+    let members = root["workspace"]["members"].as_array().unwrap().iter();
+    let members = members.map(|member| format!("{}/Cargo.toml", member.as_str().unwrap()));
+    let members = members.map(|path| toml::from_str(&read(&path)).unwrap());
+    let manifests: Vec<toml::Table> = members.chain([root.clone()]).collect();
     let reasons = read("docs/dependencies.md");
     let sections = ["dependencies", "build-dependencies", "dev-dependencies"];
-    let tables = sections.iter().filter_map(|section| manifest.get(*section)?.as_table());
+    let tables = manifests.iter().flat_map(|manifest| {
+        sections.iter().filter_map(|section| manifest.get(*section)?.as_table())
+    });
     let crates: BTreeSet<&String> = tables.flat_map(toml::Table::keys).collect();
     for name in crates {
         assert!(

@@ -1,7 +1,7 @@
 //! The architecture as a test: which level may use which, and who alone may name a crate.
 //!
-//! It reads the source and runs nothing of it. A rule is a row of a table here; the samples at the
-//! end break each rule, to prove that it would be seen.
+//! It reads the source of the service and of `crates/`, and runs nothing of it. A rule is a row of a
+//! table here; the samples at the end break each rule, to prove that it would be seen.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a source that cannot be read fails a test")]
 
@@ -17,18 +17,17 @@ use reader::{Found, What};
 /// Every top-level module by its level. A file uses lower levels and its own module only.
 const LEVELS: &[&[&str]] = &[
     &["limits", "time", "secret"],
-    &["metadata", "readiness", "telemetry", "supervise", "hpa", "tls", "peers"],
+    &["metadata", "readiness", "telemetry", "supervise", "tls", "peers"],
     &["layouts", "signals"],
     &["trigger"],
     &["config", "sampling"],
     &["redis", "scaler"],
     &["grpc", "http"],
-    &["cli", "demo"],
+    &["cli"],
 ];
-/// Who may use whom on its own level: signals weigh the counts of layouts, connections of peers count
-/// themselves, and the command line runs the demo.
-const SAME_LEVEL: &[(&str, &str)] =
-    &[("signals", "layouts"), ("peers", "telemetry"), ("cli", "demo")];
+/// Who may use whom on its own level: signals weigh the counts of layouts, and connections of peers
+/// count themselves.
+const SAME_LEVEL: &[(&str, &str)] = &[("signals", "layouts"), ("peers", "telemetry")];
 /// The levels that are pure, and what they may not name.
 const PURE: std::ops::RangeInclusive<usize> = 2..=3;
 const IMPURE: &[&[&str]] = &[
@@ -41,12 +40,14 @@ const IMPURE: &[&[&str]] = &[
 ];
 /// What pure code may not take from the module `time`: the clock. It gets the time as an argument.
 const CLOCK: &[&str] = &["wall_now"];
-/// Crates that only these files may name.
+/// The crates beside the service that are pure as well.
+const PURE_CRATES: &[&str] = &["crates/hpa/"];
+/// Crates that only these files may name: below `src`, or below `crates`.
 const OWNED: &[(&str, &[&str])] = &[
-    ("redis", &["redis/"]),
+    ("redis", &["redis/", "crates/demo/src/jobs.rs"]),
     ("deadpool", &["redis/"]),
-    ("deadpool_redis", &["redis/"]),
-    ("tonic", &["grpc/"]),
+    ("deadpool_redis", &["redis/", "crates/demo/src/jobs.rs"]),
+    ("tonic", &["grpc/", "crates/keda-client/"]),
     ("tonic_health", &["grpc/"]),
     ("tonic_prost", &["grpc/"]),
     ("tonic_reflection", &["grpc/"]),
@@ -54,13 +55,19 @@ const OWNED: &[(&str, &[&str])] = &[
     ("http_body", &["grpc/"]),
     ("prost", &["grpc/"]),
     ("prost_types", &["grpc/"]),
-    ("clap", &["cli/", "main.rs"]),
-    ("anyhow", &["cli/", "main.rs"]),
+    ("clap", &["cli/", "main.rs", "crates/demo/src/main.rs"]),
+    ("anyhow", &["cli/", "main.rs", "crates/demo/src/main.rs"]),
+    ("console", &["crates/demo/src/main.rs"]),
     ("x509_cert", &["tls/"]),
     ("tokio_rustls", &["grpc/", "redis/"]),
     ("rustls_native_certs", &["tls/"]),
     ("rustls", &["tls/", "grpc/", "redis/"]),
     ("rustix", &["redis/password_command.rs"]),
+    // Other crates than the demo know nothing of the service.
+    ("penstock", &["crates/demo/"]),
+    ("penstock_hpa", &["cli/", "crates/demo/", "crates/keda-client/"]),
+    ("penstock_keda_client", &["crates/demo/"]),
+    ("penstock_demo", &["crates/demo/src/main.rs"]),
     (
         "prometheus_client",
         &[
@@ -74,27 +81,28 @@ const OWNED: &[(&str, &[&str])] = &[
     ),
 ];
 const PRINTS: &[&str] = &["print", "println", "eprint", "eprintln", "dbg"];
-const MAY_PRINT: &str = "cli/";
+const MAY_PRINT: &[&str] = &["cli/", "crates/demo/src/main.rs"];
 const LINES: usize = 400;
 
-/// One file: its path below `src`, and its text.
+/// One file: its path below `src`, or from `crates/` on, and its text.
 type Source = (String, String);
 
 /// Everything that is wrong, one line each.
 fn check(sources: &[Source]) -> Vec<String> {
     let parse = |source @ (path, text): &Source| {
-        let file = syn::parse_file(text).unwrap_or_else(|error| panic!("src/{path}: {error}"));
+        let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{}: {error}", shown(path)));
         (source.clone(), file)
     };
     let parsed: Vec<(Source, File)> = sources.iter().map(parse).collect();
     let tests: BTreeSet<Vec<String>> = (parsed.iter())
-        .flat_map(|((path, _), file)| reader::test_modules(&reader::module_of(path), file))
+        .flat_map(|((path, _), file)| reader::test_modules(&module_of(path), file))
         .collect();
     let mut wrong = Vec::new();
     for ((path, text), file) in &parsed {
-        let module = reader::module_of(path);
+        let module = module_of(path);
         let is_test = tests.iter().any(|test| module.starts_with(test));
-        let mut say = |line: usize, what: String| wrong.push(format!("src/{path}:{line}: {what}"));
+        let mut say =
+            |line: usize, what: String| wrong.push(format!("{}:{line}: {what}", shown(path)));
         if !text.starts_with("//!") {
             say(1, "does not start with //!".to_owned());
         }
@@ -114,33 +122,57 @@ fn check(sources: &[Source]) -> Vec<String> {
     wrong
 }
 
+/// The parts of a path of another crate than the service: the crate, and the path below its `src`.
+fn beside(path: &str) -> Option<(&str, &str)> {
+    path.strip_prefix("crates/")?.split_once("/src/")
+}
+
+/// The path from the root of the repository on.
+fn shown(path: &str) -> String {
+    if beside(path).is_some() { path.to_owned() } else { format!("src/{path}") }
+}
+
+/// The module of a file within its crate.
+fn module_of(path: &str) -> Vec<String> {
+    reader::module_of(beside(path).map_or(path, |(_, below)| below))
+}
+
 fn level(module: &str) -> Option<usize> {
     LEVELS.iter().position(|modules| modules.contains(&module))
 }
 
-/// The modules that lib.rs declares and no level has, or a file's own.
+/// The modules that lib.rs declares and no level has, or a file's own. Other crates are too small to
+/// have levels.
 fn without_level(path: &str, file: &File) -> Vec<String> {
+    if beside(path).is_some() {
+        return vec![];
+    }
     let declared = file.items.iter().filter_map(|item| {
         let Item::Mod(module) = item else { return None };
         (path == "lib.rs").then(|| module.ident.to_string())
     });
-    let own = reader::module_of(path).into_iter().take(1);
+    let own = module_of(path).into_iter().take(1);
     declared.chain(own).filter(|module| level(module).is_none()).collect()
 }
 
 fn judge(path: &str, is_test: bool, what: &What) -> Option<String> {
     match what {
         What::Own(names) => judge_own(path, is_test, names),
+        What::Service(names) if beside(path).is_none() => judge_own(path, is_test, names),
+        What::Service(names) => judge_other(path, &[&["penstock".to_owned()], &names[..]].concat()),
         What::Other(names) => judge_other(path, names),
-        What::Macro(name) => (PRINTS.contains(&name.as_str()) && !path.starts_with(MAY_PRINT))
-            .then(|| format!("{name}! prints, which only the command line does")),
+        What::Macro(name) => (PRINTS.contains(&name.as_str()) && !is_below(path, MAY_PRINT))
+            .then(|| format!("{name}! prints, which only a command line does")),
         What::Allow => Some("allow(…): expect the lint, with a reason".to_owned()),
         What::Unreasoned => Some("expect(…) without a reason".to_owned()),
     }
 }
 
 fn judge_own(path: &str, is_test: bool, names: &[String]) -> Option<String> {
-    let modules = reader::module_of(path);
+    if beside(path).is_some() {
+        return None;
+    }
+    let modules = module_of(path);
     let (own, asked) = (modules.first()?, &names[0]);
     let clock = names.get(1).filter(|name| asked == "time" && CLOCK.contains(&name.as_str()));
     if let Some(name) = clock.filter(|_| is_pure(path)) {
@@ -162,7 +194,7 @@ fn judge_other(path: &str, names: &[String]) -> Option<String> {
     let named = names.join("::");
     let owner = OWNED.iter().find(|(owned, _)| *owned == names[0]);
     if let Some((_, owners)) = owner.filter(|(_, owners)| !is_below(path, owners)) {
-        return Some(format!("names {named}, which only src/{} may", owners[0]));
+        return Some(format!("names {named}, which only {} may", owners.join(" ")));
     }
     let is_in = |impure: &&[&str]| {
         names.len() >= impure.len() && impure.iter().zip(names).all(|(part, name)| part == name)
@@ -176,7 +208,10 @@ fn is_below(path: &str, owners: &[&str]) -> bool {
 }
 
 fn is_pure(path: &str) -> bool {
-    let modules = reader::module_of(path);
+    if beside(path).is_some() {
+        return is_below(path, PURE_CRATES);
+    }
+    let modules = module_of(path);
     modules.first().and_then(|module| level(module)).is_some_and(|level| PURE.contains(&level))
 }
 
@@ -200,6 +235,21 @@ fn every_file_keeps_to_its_level() {
     assert!(sources.len() > 50, "only {} files were found", sources.len());
     let wrong = check(&sources);
     assert!(wrong.is_empty(), "{} things are wrong:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_file_of_another_crate_keeps_to_what_the_crate_is_for() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates");
+    let names = fs::read_dir(&crates).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: BTreeSet<String> = names.map(|name| name.into_string().unwrap()).collect();
+    assert!(["demo", "hpa", "keda-client"].iter().all(|name| names.contains(*name)), "{names:?}");
+    for name in names {
+        let folder = crates.join(&name).join("src");
+        let sources = sources_below(&folder, &format!("crates/{name}/src/"));
+        assert!(!sources.is_empty(), "crates/{name} has no source");
+        let wrong = check(&sources);
+        assert!(wrong.is_empty(), "{} things are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    }
 }
 
 /// What is wrong with one file of this text, given its `//!`.
@@ -232,14 +282,14 @@ fn a_use_of_a_higher_level_is_seen_however_it_is_written() {
 fn siblings_are_apart_except_in_tests_and_where_the_table_says_so() {
     for (path, text, wrong) in [
         ("limits.rs", "use crate::secret::Secret;", 1),
-        ("hpa/mod.rs", "use crate::telemetry::Metrics;", 1),
+        ("tls/mod.rs", "use crate::telemetry::Metrics;", 1),
         ("layouts/mod.rs", "use crate::signals::Signal;", 1),
         ("signals/mod.rs", "use crate::layouts::Counts;", 0),
         ("config/mod.rs", "use crate::sampling::Sampler;", 1),
         ("scaler/mod.rs", "use crate::redis::RedisSource;", 1),
         ("grpc/mod.rs", "#[cfg(test)] mod tests { use crate::redis::RedisSource; }", 0),
-        ("cli/mod.rs", "use crate::demo::Demo;", 0),
-        ("demo/mod.rs", "use crate::cli::Cli;", 1),
+        ("cli/mod.rs", "use crate::grpc::Service;", 0),
+        ("grpc/mod.rs", "use crate::cli::Cli;", 1),
         ("main.rs", "fn main() { penstock::cli::run() }", 0),
     ] {
         assert_eq!(wrong_with(path, text).len(), wrong, "{path}: {text}");
@@ -267,6 +317,21 @@ fn a_crate_has_one_owner() {
         ("cli/mod.rs", "use clap::Args; use anyhow::Context;", 0),
         ("telemetry/logging.rs", "use prometheus_client::registry::Registry;", 1),
         ("telemetry/metrics.rs", "use prometheus_client::registry::Registry;", 0),
+        ("cli/probe.rs", "use penstock_hpa::Load;", 0),
+        ("sampling/worker.rs", "use penstock_hpa::Load;", 1),
+        ("sampling/worker.rs", "use penstock_demo::Load;", 1),
+        ("sampling/worker.rs", "use penstock_keda_client::Keda;", 1),
+        ("crates/hpa/src/keda.rs", "use clap::Args;", 1),
+        ("crates/hpa/src/keda.rs", "use tonic::Status;", 1),
+        ("crates/hpa/src/keda.rs", "use redis::Cmd;", 1),
+        ("crates/keda-client/src/client.rs", "use tonic::Status;", 0),
+        ("crates/keda-client/src/client.rs", "use penstock::limits;", 1),
+        ("crates/keda-client/src/client.rs", "use clap::Args;", 1),
+        ("crates/demo/src/main.rs", "use clap::Args; use penstock::config::Config;", 0),
+        ("crates/demo/src/main.rs", "use tonic::Status;", 1),
+        ("crates/demo/src/fleet.rs", "use clap::Args;", 1),
+        ("crates/demo/src/fleet.rs", "use deadpool_redis::redis;", 1),
+        ("crates/demo/src/jobs.rs", "use deadpool_redis::redis;", 0),
     ] {
         assert_eq!(wrong_with(path, text).len(), wrong, "{path}: {text}");
     }
@@ -285,6 +350,14 @@ fn the_pure_levels_know_no_clock_no_log_and_no_runtime() {
         assert!(!wrong_with("trigger/parse.rs", text).is_empty(), "{text}");
         assert_eq!(wrong_with("sampling/worker.rs", text), [""; 0], "{text}");
     }
+    for text in [
+        "use tokio::sync::Mutex;",
+        "fn f() { tracing::info!(\"x\") }",
+        "fn f(now: std::time::Instant) {}",
+        "use penstock::limits;",
+    ] {
+        assert_eq!(wrong_with("crates/hpa/src/keda.rs", text).len(), 1, "{text}");
+    }
 }
 
 #[test]
@@ -293,6 +366,12 @@ fn prints_lints_and_the_shape_of_files_are_seen() {
         ("grpc/mod.rs", "fn f() { println!(\"x\") }", 1),
         ("grpc/mod.rs", "fn f() { run(vec![{ eprintln!(\"x\") }]) }", 1),
         ("cli/mod.rs", "fn f() { println!(\"x\") }", 0),
+        ("crates/hpa/src/lib.rs", "fn f() { println!(\"x\") }", 1),
+        ("crates/demo/src/lib.rs", "fn f() { println!(\"x\") }", 1),
+        ("crates/demo/src/main.rs", "fn f() { println!(\"x\") }", 0),
+        ("crates/hpa/src/lib.rs", "#[allow(dead_code)] fn f() {}", 1),
+        ("crates/hpa/src/lib.rs", "mod keda; use crate::keda::Keda;", 0),
+        ("crates/hpa/src/history.rs", &"\n".repeat(LINES - 1), 1),
         ("grpc/mod.rs", "#[allow(dead_code)] fn f() {}", 1),
         ("grpc/mod.rs", "#![allow(dead_code)]", 1),
         ("grpc/mod.rs", "#[cfg_attr(test, allow(dead_code))] fn f() {}", 1),

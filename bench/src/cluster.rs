@@ -5,7 +5,7 @@
 use std::{fs, path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
-use penstock::demo::RedisServer;
+use penstock_demo::RedisServer;
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 

@@ -6,11 +6,10 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line talks to people")]
 
 pub mod check;
-mod demo;
 mod layouts;
 mod nearby;
 mod probe;
-mod serve;
+pub mod serve;
 
 use std::{
     collections::BTreeMap,
@@ -65,8 +64,6 @@ enum Command {
         #[arg(long, value_name = "[NAME=]URL")]
         redis: Vec<String>,
     },
-    /// See it work without Kubernetes: 0 → N → 0 replicas on a Redis of its own.
-    Demo(demo::DemoArgs),
     /// List the layouts, or show what one of them counts and understands.
     Layouts {
         /// The layout to show.
@@ -215,9 +212,6 @@ async fn dispatch(command: Command) -> Outcome {
             }
         }
         Command::Check { files, acl, config, redis } => check(&files, acl, (config, redis)).await,
-        Command::Demo(args) => {
-            demo::demo(args).await.map_or_else(|error| failed(&error), |()| Outcome::Ok)
-        }
         Command::Layouts { name, config, markdown } => match read_config(config.as_deref()) {
             Ok(config) => {
                 let known = config.map_or_else(|| Registry::builtin().clone(), |c| c.layouts);

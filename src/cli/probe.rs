@@ -6,13 +6,13 @@
 use std::{fmt::Write, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
+use penstock_hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas};
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::{
     cli::nearby::{self, Nearby, Place},
     config::Config,
-    hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas},
     layouts::{Answer, Expression, Group, Inexact, Part, Plan, Term, Waiting},
     limits,
     redis::{Exchange, Identity, RedisSource, SourceLink},

@@ -3,7 +3,7 @@
 //! This is where everything is wired: which source serves which sampler, which sampler answers for
 //! which connection, and in what order it all ends.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, sync::Arc};
 
 use anyhow::Context;
 use tokio::signal::unix::{SignalKind, signal};
@@ -24,10 +24,10 @@ use crate::{
 };
 
 /// A service that is bound and not yet running.
-pub(super) struct Serving {
-    pub(super) listener: Listener,
-    pub(super) admin: AdminListener,
-    pub(super) supervisor: Supervisor,
+pub struct Serving {
+    listener: Listener,
+    admin: AdminListener,
+    supervisor: Supervisor,
     metrics: Arc<Metrics>,
     routes: Routes,
     layouts: Registry,
@@ -39,7 +39,10 @@ pub(super) struct Serving {
 impl Serving {
     /// Binds the sockets and starts a sampler for every database of every connection. Redis need
     /// not be there.
-    pub(super) async fn start(config: Config) -> anyhow::Result<Self> {
+    ///
+    /// # Errors
+    /// When an address cannot be taken, or the files of TLS cannot be used.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
         let listener = Listener::bind(config.server.listen).await;
         let mut listener = listener.with_context(|| elsewhere("gRPC", "listen"))?;
         let admin = AdminListener::bind(config.server.admin_listen).await;
@@ -77,8 +80,17 @@ impl Serving {
         })
     }
 
+    /// Where KEDA finds it.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.listener.address()
+    }
+
     /// Serves until `until` comes, then drains.
-    pub(super) async fn run(self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// When a task of it ends before that.
+    pub async fn run(self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
         let Self {
             listener,
             admin,
@@ -104,6 +116,12 @@ impl Serving {
             Ok(admin.serve((metrics, readiness), shown, stop).await?)
         });
         Ok(supervisor.run(until).await?)
+    }
+}
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Serving")
     }
 }
 

@@ -3,7 +3,6 @@
 //! The only folder that names tonic and prost. It translates and decides nothing: what is answered comes
 //! from the scaler.
 
-mod client;
 mod codec;
 mod decode;
 mod encode;
@@ -15,7 +14,6 @@ mod service;
 mod status;
 mod tls;
 
-pub use client::{CallError, KedaClient, Polled, Pushes};
 pub use server::{Listener, ServerError};
 pub use tls::Tls;
 

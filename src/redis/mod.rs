@@ -10,7 +10,6 @@ mod cluster;
 mod connection;
 mod counted;
 mod decode;
-mod demo;
 mod each;
 mod encode;
 mod error;
@@ -41,7 +40,6 @@ mod transcript;
 mod values;
 mod wire;
 
-pub use demo::{Job, Jobs, JobsError, Lengths};
 pub use identity::Identity;
 pub use rights::{acl_line, acl_line_of, acl_line_on_sentinels, acl_line_with};
 pub use sentinel::sentinel_acl;

@@ -10,7 +10,7 @@ use std::{cell::RefCell, collections::HashMap, time::Duration};
 
 use deadpool_redis::redis::{self, Connection};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use penstock::grpc::KedaClient;
+use penstock_keda_client::KedaClient;
 use tokio::{
     runtime::Runtime,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},

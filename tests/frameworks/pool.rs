@@ -12,11 +12,8 @@ use std::{
 
 use deadpool_redis::redis::{self, Connection};
 use futures_util::stream::{FuturesUnordered, StreamExt};
-use penstock::{
-    demo::{Happening, Keda, Workload},
-    grpc::KedaClient,
-    hpa::{HpaFlags, ScaledObject, Target, Trigger},
-};
+use penstock_hpa::{HpaFlags, ScaledObject, Target, Trigger};
+use penstock_keda_client::{Happening, Keda, KedaClient, Workload};
 use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},

@@ -1,4 +1,4 @@
-//! The subcommands that end by themselves, as a user runs them: `check`, `probe`, `demo`.
+//! The subcommands that end by themselves, as a user runs them: `check`, `probe`.
 
 use std::{fs, path::Path, process::Output};
 
@@ -10,10 +10,7 @@ use crate::{
     on_both_servers,
 };
 
-on_both_servers!(
-    a_probe_shows_commands_and_arithmetic_and_the_value_that_keda_would_get,
-    the_demo_scales_from_zero_and_back_and_cuts_no_job,
-);
+on_both_servers!(a_probe_shows_commands_and_arithmetic_and_the_value_that_keda_would_get,);
 
 /// What a run said, and its exit code.
 async fn run<'a>(arguments: impl IntoIterator<Item = &'a str>) -> (i32, String, String) {
@@ -120,19 +117,6 @@ async fn a_probe_of_a_redis_that_is_away_fails_and_shows_no_password() {
     assert!(complained.contains("`queue`"), "{complained}");
 }
 
-async fn the_demo_scales_from_zero_and_back_and_cuts_no_job(kind: Kind) {
-    let program = kind.program().display().to_string();
-    let quick = ["--speed", "60", "--jobs", "12", "--job-time", "500ms", "--give-up", "90s"];
-    let arguments = ["demo", "--redis-server", &program].into_iter().chain(quick);
-    let (code, said, complained) = run(arguments).await;
-    assert_eq!(code, 0, "{said}{complained}");
-    let line = |start: &str| said.lines().find(|line| line.starts_with(start)).unwrap_or_default();
-    assert!(line("jobs done").ends_with("12 of 12"), "{said}");
-    assert!(line("jobs cut").ends_with(" 0"), "{said}");
-    let replicas = line("replicas").trim_start_matches("replicas").trim();
-    assert!(replicas.starts_with("0 → 1") && replicas.ends_with("→ 0"), "{said}");
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_cannot_be_meant_is_a_usage_error_and_no_panic() {
     let redis = "redis://127.0.0.1:1";
@@ -142,8 +126,6 @@ async fn what_cannot_be_meant_is_a_usage_error_and_no_panic() {
         (vec!["probe", "queue=q", "--redis", "http://h"], "--redis"),
         (vec!["serve", "--redis", redis, "--log-level", "verbose"], "verbose"),
         (vec!["serve"], "--redis"),
-        (vec!["demo", "--target", "0"], "target"),
-        (vec!["demo", "--speed", "0"], "speed"),
         (vec!["check", "--config", "/nowhere/penstock.toml", "x.yaml"], "/nowhere/penstock.toml"),
     ] {
         let (code, said, complained) = run(arguments.clone()).await;

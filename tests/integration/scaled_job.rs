@@ -3,14 +3,14 @@
 //! finds nothing to do.
 //!
 //! It is apart from the values of single calls because what is wrong in one answer is a Job too many or too
-//! few in the next poll. The arithmetic is KEDA's (`penstock::hpa::ScaledJob`); the jobs are in a real Redis, as
+//! few in the next poll. The arithmetic is KEDA's (`penstock_hpa::ScaledJob`); the jobs are in a real Redis, as
 //! BullMQ has them, and are taken and ended as its Lua does, each in one command.
 
 use std::{fs, path::Path};
 
 use deadpool_redis::redis::{Connection, cmd};
 use futures_util::future::join_all;
-use penstock::hpa::{JobLoad, JobStrategy, ScaledJob};
+use penstock_hpa::{JobLoad, JobStrategy, ScaledJob};
 use tokio::time::sleep;
 
 use crate::{

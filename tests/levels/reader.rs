@@ -15,6 +15,8 @@ use syn::{
 pub enum What {
     /// A path within this crate, its top-level module first.
     Own(Vec<String>),
+    /// A path that starts with the name of the service's library: main.rs says it of its own crate.
+    Service(Vec<String>),
     /// A path that starts with another crate, or with a type.
     Other(Vec<String>),
     /// A call of a macro; only its name.
@@ -141,6 +143,9 @@ impl Reader {
     fn whole_path(&mut self, names: &[String], line: usize) {
         let Some(first) = names.first() else { return };
         let own: Vec<String> = match first.as_str() {
+            "penstock" if names.len() > 1 => {
+                return self.note(line, What::Service(names[1..].to_vec()));
+            }
             "crate" | "penstock" => names[1..].to_vec(),
             "self" | "super" => {
                 let ups = names.iter().take_while(|name| ["self", "super"].contains(&&***name));

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use penstock::{
-    hpa::{self, MetricValue},
     limits,
     time::{parse_decimal, parse_duration},
     trigger::{Activation, Target as PerReplica},
 };
+use penstock_hpa::MetricValue;
 
 use crate::{
     engine::{Target, Traits},
@@ -99,7 +99,7 @@ fn quantities(text: &str, traits: &mut Traits) -> Result<(), String> {
     let milli = MetricValue::from(value).milli();
     traits.note((milli == 0, value.is_nan(), value < 0.0, milli == i64::MAX));
     hold!(milli >= 0, "{value} has {milli} thousandths");
-    let target = hpa::Target::try_from(value).map(hpa::Target::milli).ok();
+    let target = penstock_hpa::Target::try_from(value).map(penstock_hpa::Target::milli).ok();
     hold!(target.unwrap_or(0) == milli, "{value} is the target {target:?}, and {milli}");
     if !value.is_finite() || value <= 0.0 {
         hold!(milli == 0, "{value} has {milli} thousandths");

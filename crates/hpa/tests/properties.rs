@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use penstock::hpa::{
+use penstock_hpa::{
     Autoscaler, Behavior, Change, HpaFlags, JobLoad, JobStrategy, Load, Policy, Reading, ScaledJob,
     ScaledObject, ScalingRules, SelectPolicy, StatusReplicas, Trigger, desired_replicas,
 };

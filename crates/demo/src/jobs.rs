@@ -1,7 +1,7 @@
-//! A producer and workers on plain lists, for the demo and the benchmark: jobs wait in one list,
+//! A producer and workers on plain lists: jobs wait in one list,
 //! and a worker moves each to an in-flight list while it runs.
 //!
-//! The only place in penstock that writes to Redis. It is apart from the source, which only reads.
+//! The service itself only reads, so this is no part of it.
 
 use deadpool_redis::redis::{self, Client, FromRedisValue, aio::MultiplexedConnection};
 

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use crate::hpa::decision::{Activity, Decision, KeepReason, ScaleReason, Verdict};
-use crate::hpa::spec::ScaledObject;
+use crate::decision::{Activity, Decision, KeepReason, ScaleReason, Verdict};
+use crate::spec::ScaledObject;
 
 /// Facts: KEDA 2.20 `pkg/scaling/executor/scale_scaledobjects.go`, `RequestScale`.
 #[derive(Clone, Debug)]
@@ -127,7 +127,7 @@ fn whole_seconds(now: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hpa::fallback::{Fallback, FallbackBehavior};
+    use crate::fallback::{Fallback, FallbackBehavior};
 
     const ACTIVE: Observed = Observed { active: true, error: false };
     const INACTIVE: Observed = Observed { active: false, error: false };

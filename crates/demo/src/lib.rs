@@ -1,12 +1,12 @@
-//! KEDA, workers and jobs in one process: what `penstock demo` shows, without Kubernetes.
+//! KEDA, workers and jobs in one process: what `make demo` shows, without Kubernetes.
 //!
 //! A real Redis and a real service, called over gRPC as KEDA 2.20 calls it; only the cluster is
-//! pretended, by [`crate::hpa`] and a fleet of worker tasks. It prints nothing: it keeps a
+//! pretended, by [`penstock_hpa`] and a fleet of worker tasks. It prints nothing: it keeps a
 //! [`Board`] that the command line draws.
 
 mod board;
 mod fleet;
-mod keda;
+mod jobs;
 mod server;
 
 use std::{
@@ -16,18 +16,14 @@ use std::{
     time::Duration,
 };
 
+use penstock::time::Instant;
+use penstock_hpa::{Activity, HpaFlags, ScaledObject, Target, Trigger};
+use penstock_keda_client::{ConnectError, Happening, Keda, Workload};
 use tokio::{sync::watch, time::sleep};
 
 pub use board::{Board, Event};
-pub use keda::{Due, Happening, Keda, Workload};
+pub use jobs::{Job, Jobs, JobsError, Lengths};
 pub use server::{RedisServer, ServerError};
-
-use crate::{
-    grpc::CallError,
-    hpa::{Activity, HpaFlags, InvalidSpec, ScaledObject, Target, Trigger},
-    redis::{Jobs, JobsError},
-    time::Instant,
-};
 
 /// The queue that the demo's jobs wait in.
 pub const QUEUE: &str = "demo:jobs";
@@ -53,12 +49,9 @@ pub enum DemoError {
     /// Redis failed.
     #[error(transparent)]
     Jobs(#[from] JobsError),
-    /// The service cannot be called.
-    #[error("the service: {0}")]
-    Call(#[from] CallError),
-    /// KEDA or the API server would refuse the ScaledObject.
-    #[error("the ScaledObject: {0}")]
-    Spec(#[from] InvalidSpec),
+    /// KEDA cannot look after the workload.
+    #[error(transparent)]
+    Keda(#[from] ConnectError),
     /// A number is out of its range.
     #[error("{0}")]
     Range(String),

@@ -1,8 +1,8 @@
 //! KEDA's `fallback`: the failures of each trigger, and the metric that stands in once there are too many.
 //! Apart because polls and HPA queries share the counts. Must not know time, limits or how replicas change.
 
-use crate::hpa::quantity::{MetricValue, float, truncated};
-use crate::hpa::spec::{Reading, Trigger};
+use crate::quantity::{MetricValue, float, truncated};
+use crate::spec::{Reading, Trigger};
 
 /// `spec.fallback` of a `ScaledObject`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A client that speaks to an external scaler as KEDA 2.20 does: which calls, in which order, over
 //! one connection.
 //!
-//! It is for the demo and the benchmark, and knows nothing of how the scaler finds its answers.
+//! It knows nothing of how the scaler finds its answers.
 
 use std::collections::HashMap;
 
@@ -10,7 +10,7 @@ use tonic::{
     transport::{Channel, Endpoint},
 };
 
-use super::proto::{
+use crate::proto::{
     GetMetricsRequest, IsActiveResponse, ScaledObjectRef,
     external_scaler_client::ExternalScalerClient,
 };

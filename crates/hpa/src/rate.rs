@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
-use crate::hpa::behavior::{Change, Policy, ScalingRules, SelectPolicy};
-use crate::hpa::history::{History, Window};
-use crate::hpa::quantity::{count, float, truncated};
+use crate::behavior::{Change, Policy, ScalingRules, SelectPolicy};
+use crate::history::{History, Window};
+use crate::quantity::{count, float, truncated};
 
 /// The HPA's own rescales by direction. What KEDA or a person did is not in here, as in the real controller: a scale
 /// to zero does not lower the count at the "start of the period".

@@ -1,4 +1,4 @@
-//! The model of KEDA and the HPA against recordings of the real two (`tests/data/hpa-traces`, their README says how
+//! The model of KEDA and the HPA against recordings of the real two (`tests/traces`, their README says how
 //! they were made). The phases of poll and sync are not in a recording, so a model matches if it does for some phase.
 
 #![expect(
@@ -10,7 +10,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use penstock::hpa::{
+use penstock_hpa::{
     Autoscaler, Behavior, Change, HpaFlags, Policy, Reading, ScaledObject, ScalingRules,
     SelectPolicy, StatusReplicas, Trigger,
 };
@@ -95,7 +95,7 @@ impl Recording {
     }
 
     fn all() -> Vec<Self> {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/hpa-traces");
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/traces");
         let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
         entries
             .filter(|path| path.extension().is_some_and(|ext| ext == "json"))

@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use crate::hpa::behavior::HpaFlags;
-use crate::hpa::controller::{Hpa, Metric, Scale};
-use crate::hpa::decision::{Decision, Verdict};
-use crate::hpa::fallback::{Failures, Outcome};
-use crate::hpa::keda::{Keda, Observed};
-use crate::hpa::proposal::StatusReplicas;
-use crate::hpa::restraint::{Bounds, Restraint};
-use crate::hpa::spec::{InvalidSpec, Reading, ScaledObject, Trigger};
+use crate::behavior::HpaFlags;
+use crate::controller::{Hpa, Metric, Scale};
+use crate::decision::{Decision, Verdict};
+use crate::fallback::{Failures, Outcome};
+use crate::keda::{Keda, Observed};
+use crate::proposal::StatusReplicas;
+use crate::restraint::{Bounds, Restraint};
+use crate::spec::{InvalidSpec, Reading, ScaledObject, Trigger};
 
 /// What KEDA 2.20 and the HPA controller of kube 1.36 do to one workload.
 ///
@@ -141,9 +141,9 @@ fn metrics(triggers: &[Trigger], readings: &[Reading], outcomes: &[Outcome]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hpa::decision::{Activity, KeepReason, Limit, ScaleReason};
-    use crate::hpa::fallback::{Fallback, FallbackBehavior};
-    use crate::hpa::spec::SpecProblem;
+    use crate::decision::{Activity, KeepReason, Limit, ScaleReason};
+    use crate::fallback::{Fallback, FallbackBehavior};
+    use crate::spec::SpecProblem;
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// `spec.behavior` of an HPA (KEDA: `advanced.horizontalPodAutoscalerConfig.behavior`).
 ///
 /// A direction that the user leaves out has its default rules. An HPA *without* any behavior is something else: see
-/// [`ScaledObject::behavior`](crate::hpa::ScaledObject::behavior).
+/// [`ScaledObject::behavior`](crate::ScaledObject::behavior).
 /// Source: kube 1.36 `pkg/apis/autoscaling/v2/defaults.go`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Behavior {

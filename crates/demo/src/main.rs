@@ -1,33 +1,37 @@
-//! `penstock demo`: a Redis, the service, a pretended KEDA and workers, drawn live.
+//! `make demo`: a Redis, the service, a pretended KEDA and workers, drawn live.
 //!
-//! It starts and wires what `demo/` plays with, and is the part of it that prints.
+//! It starts and wires what the library plays with, and is the part of the demo that prints.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line talks to people")]
 
 use std::{
     path::{Path, PathBuf},
+    process::ExitCode,
     time::Duration,
 };
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::Parser;
 use console::Term;
 use tokio::{signal, time::sleep};
 
-use crate::{
+use penstock::{
+    cli::serve::Serving,
     config::{Config, Settings},
-    demo::{self, Board, Load, RedisServer, Shared},
     time::{self, Instant},
     trigger::Target,
 };
-
-use super::serve::Serving;
+use penstock_demo::{Board, Load, RedisServer, Shared};
 
 /// How often a terminal is drawn.
 const FRAME: Duration = Duration::from_millis(100);
 /// Output that is no terminal gets a line this often, if anything changed.
 const LINE: Duration = Duration::from_secs(1);
 
-#[derive(Debug, Args)]
-pub(super) struct DemoArgs {
+/// See it work without Kubernetes: 0 → N → 0 replicas on a Redis of its own.
+#[derive(Debug, Parser)]
+#[command(name = "penstock-demo", version, about)]
+struct DemoArgs {
     /// By how much KEDA's and the HPA's clocks run faster than a real cluster's.
     #[arg(long, default_value_t = 20.0, value_parser = speed)]
     speed: f64,
@@ -60,8 +64,20 @@ fn target(text: &str) -> Result<f64, String> {
     Target::parse(text).map(Target::get).map_err(|error| error.to_string())
 }
 
+fn main() -> ExitCode {
+    let args = DemoArgs::parse();
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime");
+    match runtime.and_then(|runtime| runtime.block_on(demo(args))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("penstock-demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Plays the demo and prints its summary; an error if it did not show what it should.
-pub(super) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
+async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     let load = Load {
         speed: args.speed,
         jobs: usize::try_from(args.jobs).context("too many jobs")?,
@@ -71,13 +87,13 @@ pub(super) async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     };
     let redis = RedisServer::start(Path::new(&args.redis_server)).await?;
     let serving = Serving::start(config(&redis)?).await?;
-    let scaler = serving.listener.address().to_string();
+    let scaler = serving.address().to_string();
     println!("Redis at {}, penstock at {scaler}", redis.url());
     let shared = Shared::new(load);
     let mut screen = Screen::new();
     let url = redis.url();
     let played = tokio::select! {
-        played = demo::play(&shared, load, (&scaler, &url)) => played.map_err(anyhow::Error::from),
+        played = penstock_demo::play(&shared, load, (&scaler, &url)) => played.map_err(anyhow::Error::from),
         ended = serving.run(std::future::pending()) => ended,
         drawn = screen.run(&shared) => drawn,
         () = sleep(args.give_up) => Err(anyhow::anyhow!("gave up after {:?}", args.give_up)),

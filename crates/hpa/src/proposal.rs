@@ -1,7 +1,7 @@
 //! The one division at the heart of the HPA: how many replicas a value asks for, given the target and what runs now.
 //! Apart because `probe` shows exactly this step. Must not know limits, policies, history or time.
 
-use crate::hpa::quantity::{MetricValue, Target, count, float, truncated};
+use crate::quantity::{MetricValue, Target, count, float, truncated};
 
 /// `status.replicas` of the scale target: the pods that exist, which follows `spec.replicas` with a delay.
 /// The HPA divides by this count, not by the wanted one.

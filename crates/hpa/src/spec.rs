@@ -4,9 +4,9 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::hpa::behavior::{Behavior, Change, ScalingRules};
-use crate::hpa::fallback::Fallback;
-use crate::hpa::quantity::{MetricValue, Target};
+use crate::behavior::{Behavior, Change, ScalingRules};
+use crate::fallback::Fallback;
+use crate::quantity::{MetricValue, Target};
 
 /// The spec of a KEDA `ScaledObject` with external triggers of metric type `AverageValue`.
 ///

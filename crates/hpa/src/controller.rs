@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use crate::hpa::decision::{KeepReason, ScaleReason, Verdict};
-use crate::hpa::proposal::{Load, StatusReplicas, Tolerances};
-use crate::hpa::quantity::{MetricValue, Target};
-use crate::hpa::rate::Rescale;
-use crate::hpa::restraint::{Bounds, Restraint, Settled};
+use crate::decision::{KeepReason, ScaleReason, Verdict};
+use crate::proposal::{Load, StatusReplicas, Tolerances};
+use crate::quantity::{MetricValue, Target};
+use crate::rate::Rescale;
+use crate::restraint::{Bounds, Restraint, Settled};
 
 /// Facts: kube 1.36 `pkg/controller/podautoscaler/horizontal.go`, `reconcileAutoscaler`.
 #[derive(Clone, Debug)]
@@ -124,8 +124,8 @@ fn wanted(metrics: &[Metric], scale: Scale, tolerances: Tolerances) -> Result<Wa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hpa::behavior::HpaFlags;
-    use crate::hpa::decision::Limit;
+    use crate::behavior::HpaFlags;
+    use crate::decision::Limit;
 
     const NOW: Duration = Duration::from_secs(60);
 

@@ -1,24 +1,18 @@
 //! The pretended KEDA and HPA: the model decides, the service is asked over gRPC.
 //!
 //! It polls every 30 s and syncs every 15 s of its own clock, unless it is told otherwise, and that
-//! clock runs faster than the real one; pushes come in real time. It is apart so that the demo and the
-//! tests of job frameworks share it. It does not know how the service finds its answers, and what
+//! clock runs faster than the real one; pushes come in real time. It does not know how the service finds its answers, and what
 //! becomes of the replicas that it decides on.
 
 use std::{collections::HashMap, fmt, time::Duration};
 
-use tokio::time::sleep_until;
-
-use crate::{
-    grpc::{CallError, KedaClient, Polled, Pushes},
-    hpa::{
-        Activity, Autoscaler, Decision, HpaFlags, Reading, ScaleReason, ScaledObject,
-        StatusReplicas, Verdict,
-    },
-    time::Instant,
+use penstock_hpa::{
+    Activity, Autoscaler, Decision, HpaFlags, InvalidSpec, Reading, ScaleReason, ScaledObject,
+    StatusReplicas, Verdict,
 };
+use tokio::time::{Instant, sleep_until};
 
-use super::DemoError;
+use crate::client::{CallError, KedaClient, Polled, Pushes};
 
 /// How long KEDA waits before it opens a stream again.
 const REOPEN: Duration = Duration::from_secs(2);
@@ -34,6 +28,17 @@ pub struct Workload {
     pub metadata: HashMap<String, String>,
     /// By how much the cluster's clock runs faster than the real one.
     pub speed: f64,
+}
+
+/// Why KEDA cannot look after a workload.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The service cannot be called.
+    #[error("the service: {0}")]
+    Call(#[from] CallError),
+    /// KEDA or the API server would refuse the ScaledObject.
+    #[error("the ScaledObject: {0}")]
+    Spec(#[from] InvalidSpec),
 }
 
 /// KEDA and the HPA of one workload, which begins without a replica.
@@ -126,8 +131,8 @@ impl Keda {
     /// Connects to the service at `scaler` and creates the object.
     ///
     /// # Errors
-    /// [`DemoError`] when the service cannot be reached or refuses the stream, or KEDA the object.
-    pub async fn connect(scaler: &str, workload: Workload) -> Result<Self, DemoError> {
+    /// [`ConnectError`] when the service cannot be reached or refuses the stream, or KEDA the object.
+    pub async fn connect(scaler: &str, workload: Workload) -> Result<Self, ConnectError> {
         let Workload { object, flags, metadata, speed } = workload;
         let (polling_interval, sync_period) = (object.polling_interval, flags.sync_period);
         let autoscaler = Autoscaler::new(object, flags, 0)?;

@@ -7,12 +7,11 @@
 use std::time::Duration;
 
 use futures_util::stream::{FuturesUnordered, StreamExt};
+use penstock::time::Instant;
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::{redis::Jobs, time::Instant};
-
-use super::{DemoError, Load, Shared};
+use super::{DemoError, Jobs, Load, Shared};
 
 /// How long an idle worker waits before it looks for a job again.
 const IDLE: Duration = Duration::from_millis(25);

@@ -4,9 +4,9 @@
 
 use std::{collections::VecDeque, fmt, time::Duration};
 
-use crate::{redis::Lengths, time::Instant};
+use penstock::time::Instant;
 
-use super::Load;
+use super::{Lengths, Load};
 
 /// Events that stay visible.
 const EVENTS: usize = 8;

@@ -1,7 +1,7 @@
 //! How many Jobs KEDA creates for a `ScaledJob` at one poll: plain arithmetic, one line a strategy.
 //! Apart because a `ScaledJob` has no HPA and no memory. Must not know anything of the rest of this module but numbers.
 
-use crate::hpa::quantity::{MetricValue, Target, count, float, truncated};
+use crate::quantity::{MetricValue, Target, count, float, truncated};
 
 /// `spec.scalingStrategy` of a `ScaledJob`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

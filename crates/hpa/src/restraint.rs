@@ -4,11 +4,11 @@
 use std::cmp::Ordering;
 use std::time::Duration;
 
-use crate::hpa::behavior::{Behavior, HpaFlags};
-use crate::hpa::decision::Limit;
-use crate::hpa::history::{History, Window};
-use crate::hpa::proposal::Tolerances;
-use crate::hpa::rate::{Rescale, ScaleEvents};
+use crate::behavior::{Behavior, HpaFlags};
+use crate::decision::Limit;
+use crate::history::{History, Window};
+use crate::proposal::Tolerances;
+use crate::rate::{Rescale, ScaleEvents};
 
 /// The HPA's own bounds: the minimum is at least 1.
 #[derive(Clone, Copy, Debug)]
@@ -158,7 +158,7 @@ impl Restraint {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::hpa::behavior::ScalingRules;
+    use crate::behavior::ScalingRules;
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)
