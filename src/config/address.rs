@@ -4,6 +4,7 @@
 //! escaped can move a password into the host, the port, the path or the query. So an error here
 //! says what is wrong and never what was written.
 
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::secret::Secret;
@@ -149,23 +150,8 @@ fn database(path: &str) -> Option<u32> {
 
 /// Decodes `%40` and its like; a percent sign without two hexadecimal digits is itself.
 fn decode(text: &str) -> Result<String, AddressError> {
-    let hex =
-        |byte: Option<&u8>| char::from(*byte?).to_digit(16).and_then(|d| u8::try_from(d).ok());
-    let mut rest = text.as_bytes();
-    let mut bytes = Vec::with_capacity(rest.len());
-    while let Some((first, after)) = rest.split_first() {
-        match (first, hex(after.first()), hex(after.get(1))) {
-            (b'%', Some(high), Some(low)) => {
-                bytes.push(high * 16 + low);
-                rest = &after[2..];
-            }
-            (byte, _, _) => {
-                bytes.push(*byte);
-                rest = after;
-            }
-        }
-    }
-    String::from_utf8(bytes).map_err(|_| AddressError::Escape)
+    let decoded = percent_decode_str(text).decode_utf8().map_err(|_| AddressError::Escape)?;
+    Ok(decoded.into_owned())
 }
 
 #[cfg(test)]

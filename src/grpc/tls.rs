@@ -5,8 +5,9 @@
 //! grpc-go does (`pkg/scalers/external_scaler.go`): TLS 1.2 or 1.3, ALPN `h2`, and the host part of
 //! `scalerAddress` as the name that our certificate has to have.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
+use parking_lot::RwLock;
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, ServerConfig,
     SignatureScheme,
@@ -55,11 +56,11 @@ struct Made {
 
 impl Terms {
     pub(super) fn now(&self) -> Arc<ServerConfig> {
-        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.0.read())
     }
 
     fn replace(&self, config: ServerConfig) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        *self.0.write() = Arc::new(config);
     }
 }
 

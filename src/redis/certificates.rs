@@ -5,12 +5,9 @@
 //! takes what the files hold, and one that is up stays as it is. Files that cannot be used leave
 //! the last ones that could in use. It does not know when somebody looks.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use rustls::{
     ClientConfig, RootCertStore,
     client::Resumption,
@@ -192,7 +189,7 @@ impl Certificates {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 }
 

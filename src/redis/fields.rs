@@ -4,8 +4,10 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     layouts::{Each, Name},
@@ -54,7 +56,7 @@ impl Looked {
 
 impl KnownFields {
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Which of these fields are not known yet; the texts of the others go to `count`. What is known

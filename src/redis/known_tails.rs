@@ -6,10 +6,9 @@
 //! has a lag, which it has not (streamRangeHasTombstones in t_stream.c) unless somebody set the counters; and
 //! then an upper bound is told where a number could be, for [`limits::COUNTED_FOR`].
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{layouts::Name, limits, time::Instant};
 
@@ -73,7 +72,7 @@ pub(super) struct KnownTails(Arc<Mutex<HashMap<(Name, Name), Seen>>>);
 
 impl KnownTails {
     fn known(&self) -> MutexGuard<'_, HashMap<(Name, Name), Seen>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// What is remembered of a tail that begins with this entry now.

@@ -3,10 +3,9 @@
 //! They are apart from the link because they outlive it, so that a slow network does not have to learn
 //! them anew at every reconnect.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{layouts::Name, limits, sampling::Fault};
 
@@ -18,7 +17,7 @@ pub(super) struct KnownTypes(Arc<Mutex<HashMap<Name, KeyType>>>);
 
 impl KnownTypes {
     fn map(&self) -> MutexGuard<'_, HashMap<Name, KeyType>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// The type of a key, if it was learned.

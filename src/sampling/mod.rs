@@ -31,11 +31,12 @@ mod tests;
 mod told;
 mod worker;
 
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     fmt,
     future::{Future, poll_fn},
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -264,7 +265,7 @@ impl Sampler {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic elsewhere must not take every call with it: the state's methods leave nothing
         // half done that an answer could be made of.
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 
     fn metrics(&self) -> &LinkMetrics {

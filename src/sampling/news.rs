@@ -5,9 +5,11 @@
 //! latest news when it does, and holds nothing up until then.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::time::Instant;
 
@@ -59,7 +61,7 @@ impl Board {
 
     fn posted(&self) -> MutexGuard<'_, Posted> {
         // What is put up is put up whole, so that a panic elsewhere leaves nothing half done.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

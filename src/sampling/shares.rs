@@ -5,10 +5,9 @@
 //! queues of its patterns by itself. Whoever takes keys gives them back; it does not know for what
 //! they are taken.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
+
+use parking_lot::{Mutex, MutexGuard};
 
 /// The keys that every namespace has. Clones share them.
 #[derive(Debug, Clone)]
@@ -64,7 +63,7 @@ impl KeyShares {
     }
 
     fn all(&self) -> MutexGuard<'_, HashMap<Box<str>, usize>> {
-        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+        self.taken.lock()
     }
 }
 

@@ -5,10 +5,11 @@
 
 use std::{
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
 };
 
+use parking_lot::Mutex;
 use tokio::time::{Sleep, sleep_until};
 use tokio_stream::Stream;
 use tokio_util::{
@@ -144,6 +145,6 @@ impl Activity {
     }
 
     fn with_budget<T>(&self, act: impl FnOnce(&mut Budget) -> T) -> T {
-        act(&mut self.budget.lock().unwrap_or_else(PoisonError::into_inner))
+        act(&mut self.budget.lock())
     }
 }

@@ -7,8 +7,9 @@ use std::{
     collections::HashSet,
     hash::{BuildHasher, RandomState},
     mem,
-    sync::{Mutex, PoisonError},
 };
+
+use parking_lot::Mutex;
 
 use crate::{limits, telemetry::Code, time::Instant};
 
@@ -46,7 +47,7 @@ impl RefusalLog {
     /// because there were too many lines. What goes without for that is told when it comes again.
     pub(super) fn tell(&self, object: &Object, message: &str, now: Instant) -> Option<u64> {
         let refusal = self.key.hash_one((object, message));
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock();
         lines.turn(now);
         if lines.knows(refusal) {
             return None;
@@ -163,11 +164,11 @@ mod tests {
         let (_, pause) = limits::REFUSAL_LINES;
         for number in 0..u32::try_from(2 * limits::REFUSALS_TOLD).unwrap() {
             // (Within the memory of a trigger all the time, as far as the pace is concerned.)
-            told.lines.lock().unwrap().turned_at = start + number * pause;
+            told.lines.lock().turned_at = start + number * pause;
             assert!(
                 told.tell(&object(&number.to_string()), "no", start + number * pause).is_some()
             );
-            let lines = told.lines.lock().unwrap();
+            let lines = told.lines.lock();
             assert!(lines.younger.len() + lines.elder.len() <= limits::REFUSALS_TOLD);
         }
     }

@@ -9,13 +9,9 @@ mod fleet;
 mod jobs;
 mod server;
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use penstock::time::Instant;
 use penstock_hpa::{Activity, HpaFlags, ScaledObject, Target, Trigger};
 use penstock_keda_client::{ConnectError, Happening, Keda, Workload};
@@ -70,7 +66,7 @@ impl Shared {
 
     /// The board, for a moment.
     pub fn board(&self) -> MutexGuard<'_, Board> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

@@ -8,9 +8,10 @@ pub(super) mod offline;
 mod tuning;
 mod workers;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use deadpool_redis::redis::{PushInfo, PushKind, Value};
+use parking_lot::{Mutex, MutexGuard};
 use tracing::warn;
 
 use crate::{
@@ -64,7 +65,7 @@ impl Ears {
     }
 
     fn rooms(&self) -> MutexGuard<'_, Vec<Room>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rooms.lock()
     }
 
     /// Takes in what Redis pushed, if it is a message, and tells what is news. Short, and never waits.
