@@ -11,8 +11,8 @@ use std::{
 
 use crate::{
     layouts::{
-        Argument, Arguments, Ask, Expression, Glob, Layout, Name, ParameterKind, Part, Pattern,
-        Plan, Read, Registry, Term, Weight, Wild,
+        Argument, Arguments, Ask, Expression, Glob, KeyPattern, Layout, Name, ParameterKind, Part,
+        Pattern, Plan, Read, Registry, Term, Weight,
     },
     limits,
 };
@@ -183,7 +183,7 @@ fn searched(layout: &Layout) -> Option<String> {
         }
     }
     let search = layout.search(&arguments).ok()??;
-    let key = |wild: &Wild| {
+    let key = |wild: &KeyPattern| {
         let kind = wild.kind.map(|kind| format!(" ({})", kind.type_name())).unwrap_or_default();
         format!("`{}`{kind}", wild.glob)
     };

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::{
     config::Connection,
-    layouts::{Answer, Glob, Name, Plan, Read, Test, Wild},
+    layouts::{Answer, Glob, KeyPattern, Name, Plan, Read, Test},
     limits,
     redis::{Identity, RedisSource, SourceLink},
     sampling::{Changes, Fault, Link, Position, Reply, Source},
@@ -135,7 +135,7 @@ impl Nearby {
         let mut found: BTreeMap<(usize, Vec<u8>), Name> = BTreeMap::new();
         self.whole = true;
         for glob in self.words.iter().filter_map(|word| glob(word)).collect::<Vec<_>>() {
-            let wild = Wild { glob, kind: None };
+            let wild = KeyPattern { glob, kind: None };
             let mut from: Option<Position> = None;
             loop {
                 if self.steps == limits::NEARBY_STEPS {

@@ -111,7 +111,7 @@ pub(super) async fn probe(
         Ok(verdict) => {
             Ok(Probe { trigger, findings, exchanges, answers, verdict, replicas, nearby })
         }
-        Err(misfit) => Err(told(&misfit).into()),
+        Err(mismatch) => Err(told(&mismatch).into()),
     }
 }
 
@@ -275,7 +275,7 @@ impl Probe {
                     format!("at most {count} ({read})")
                 }
                 Ok(count) => format!("{count} ({read})"),
-                Err(misfit) => format!("unknown ({misfit})"),
+                Err(mismatch) => format!("unknown ({mismatch})"),
             }
         };
         if summands.is_empty() {

@@ -9,7 +9,7 @@ use crate::{
     trigger::{Trigger, shown},
 };
 
-use super::{problem::ConfigProblems, raw::Given};
+use super::{problem::ConfigProblems, raw::Spanned};
 
 /// Patterns that one denial repeats.
 const PATTERNS_SHOWN: usize = 8;
@@ -163,10 +163,10 @@ impl Access {
 /// The rules as the file writes them.
 #[derive(Default)]
 pub(super) struct RawAccess {
-    pub(super) namespaces: Option<Given<Vec<String>>>,
-    pub(super) keys: Option<Given<Vec<String>>>,
-    pub(super) databases: Option<Given<Vec<i64>>>,
-    pub(super) scan: Option<Given<bool>>,
+    pub(super) namespaces: Option<Spanned<Vec<String>>>,
+    pub(super) keys: Option<Spanned<Vec<String>>>,
+    pub(super) databases: Option<Spanned<Vec<i64>>>,
+    pub(super) scan: Option<Spanned<bool>>,
 }
 
 impl RawAccess {
@@ -182,8 +182,8 @@ impl RawAccess {
 }
 
 /// Without the key everything is allowed.
-fn globs(given: Option<Given<Vec<String>>>, problems: &mut ConfigProblems) -> Vec<Glob> {
-    let Some(Given { spot, value: texts }) = given else {
+fn globs(given: Option<Spanned<Vec<String>>>, problems: &mut ConfigProblems) -> Vec<Glob> {
+    let Some(Spanned { spot, value: texts }) = given else {
         return Glob::parse("*").into_iter().collect();
     };
     if texts.is_empty() {
@@ -199,9 +199,13 @@ fn globs(given: Option<Given<Vec<String>>>, problems: &mut ConfigProblems) -> Ve
     globs
 }
 
-fn databases(given: Option<Given<Vec<i64>>>, own: u32, problems: &mut ConfigProblems) -> Vec<u32> {
+fn databases(
+    given: Option<Spanned<Vec<i64>>>,
+    own: u32,
+    problems: &mut ConfigProblems,
+) -> Vec<u32> {
     let mut databases = vec![own];
-    let Some(Given { spot, value: numbers }) = given else { return databases };
+    let Some(Spanned { spot, value: numbers }) = given else { return databases };
     for (index, number) in numbers.into_iter().enumerate() {
         match u32::try_from(number).ok().filter(|number| *number <= DATABASE_NUMBER) {
             Some(number) if databases.contains(&number) => {}
@@ -225,11 +229,11 @@ mod tests {
     use super::*;
     use crate::{config::problem::Spot, layouts::Registry};
 
-    fn given<T>(value: T) -> Option<Given<T>> {
-        Some(Given { spot: Spot::new("test"), value })
+    fn given<T>(value: T) -> Option<Spanned<T>> {
+        Some(Spanned { spot: Spot::new("test"), value })
     }
 
-    fn texts(texts: &[&str]) -> Option<Given<Vec<String>>> {
+    fn texts(texts: &[&str]) -> Option<Spanned<Vec<String>>> {
         given(texts.iter().map(|text| (*text).to_owned()).collect())
     }
 

@@ -14,7 +14,7 @@ use super::{
     endpoint::{Endpoint, Node},
     password::{Password, try_program},
     problem::{ConfigProblems, Spot},
-    raw::{Given, RawConnection},
+    raw::{RawConnection, Spanned},
     redis_tls::{RawRedisTls, RedisTls},
     sentinel::RawSentinel,
 };
@@ -44,19 +44,19 @@ pub struct Connection {
 /// it. No `Debug`: a URL may hold a password.
 #[derive(Default)]
 pub(super) struct Draft {
-    pub(super) url: Option<Given<String>>,
-    pub(super) cluster: Option<Given<Vec<String>>>,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) cluster: Option<Spanned<Vec<String>>>,
     pub(super) sentinel: Option<RawSentinel>,
-    pub(super) username: Option<Given<String>>,
-    pub(super) passwords: Vec<Given<Password>>,
+    pub(super) username: Option<Spanned<String>>,
+    pub(super) passwords: Vec<Spanned<Password>>,
 }
 
 /// A draft whose URL is read.
 struct Layer {
     /// The outer `None` is "not given", the inner one "given, and a problem".
     address: Option<Option<Place>>,
-    username: Option<Given<String>>,
-    password: Option<Given<Password>>,
+    username: Option<Spanned<String>>,
+    password: Option<Spanned<Password>>,
 }
 
 /// Where a connection is.
@@ -74,15 +74,15 @@ impl Draft {
         scope: Scope<'_>,
         problems: &mut ConfigProblems,
     ) -> Self {
-        let file = raw.password_file.take().map(|Given { spot, value }| {
+        let file = raw.password_file.take().map(|Spanned { spot, value }| {
             if value.is_empty() {
                 problems.add(&spot, "is empty; remove it or name a file");
             }
-            Given { spot, value: Password::File(value.into()) }
+            Spanned { spot, value: Password::File(value.into()) }
         });
-        let variable = raw.password_env.take().and_then(|Given { spot, value }| {
+        let variable = raw.password_env.take().and_then(|Spanned { spot, value }| {
             let password = scope.password_env(&value, &spot, problems)?;
-            Some(Given { spot, value: password })
+            Some(Spanned { spot, value: password })
         });
         let command = std::mem::take(&mut raw.password_command).settle(problems);
         let passwords = file.into_iter().chain(variable).chain(command).collect();
@@ -103,13 +103,13 @@ impl Draft {
             let settled = sentinel.settle(scope, problems);
             layer.address = Some(settled.map(|(endpoint, database)| Place::of(endpoint, database)));
         }
-        if let Some(Given { spot, value }) = cluster {
+        if let Some(Spanned { spot, value }) = cluster {
             if url.is_some() || layer.address.is_some() {
                 problems.add(&spot, "is given beside `url` or `sentinel`; keep one of them");
             }
             layer.address = Some(seeds(&value, &spot, problems).map(|seeds| Place::of(seeds, 0)));
         }
-        if let Some(Given { spot, value }) = url {
+        if let Some(Spanned { spot, value }) = url {
             match Location::parse(&value) {
                 Ok(location) => layer.take(location, &spot, problems),
                 Err(error) => {
@@ -136,13 +136,13 @@ impl Layer {
         self.address = Some(Some(Place { endpoint, database, asks_for_tls: Some(tls) }));
         self.password = location.password.map(|secret| {
             let value = Password::Fixed(secret);
-            Given { spot: spot.clone(), value }
+            Spanned { spot: spot.clone(), value }
         });
         let Some(value) = location.username else { return };
         if let Some(username) = &self.username {
             problems.add(&username.spot, "is a second user beside the URL's; keep one");
         }
-        self.username = Some(Given { spot: spot.clone(), value });
+        self.username = Some(Spanned { spot: spot.clone(), value });
     }
 }
 
@@ -220,8 +220,8 @@ fn seeds(texts: &[String], spot: &Spot, problems: &mut ConfigProblems) -> Option
     (seeds.len() == texts.len()).then_some(Endpoint::Cluster(seeds))
 }
 
-fn hold_stale(given: Option<Given<String>>, problems: &mut ConfigProblems) -> Duration {
-    let Some(Given { spot, value }) = given else { return limits::HOLD_STALE };
+fn hold_stale(given: Option<Spanned<String>>, problems: &mut ConfigProblems) -> Duration {
+    let Some(Spanned { spot, value }) = given else { return limits::HOLD_STALE };
     match time::parse_duration(&value) {
         Ok(duration) if duration <= limits::HOLD_STALE_MAX => duration,
         Ok(_) => {
@@ -269,8 +269,8 @@ impl Scope<'_> {
 
     /// A wrong path is told now and not by an outage. The file may be on another machine when
     /// the configuration is read alone.
-    pub(super) fn try_password(self, password: &Given<Password>, problems: &mut ConfigProblems) {
-        let Given { spot, value } = password;
+    pub(super) fn try_password(self, password: &Spanned<Password>, problems: &mut ConfigProblems) {
+        let Spanned { spot, value } = password;
         let error = match (self, value) {
             (Self::FileAlone, _) => None,
             (Self::Everything(_), Password::Command(command)) => {

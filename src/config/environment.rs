@@ -12,7 +12,7 @@ use super::{
     connection::Draft,
     password::Password,
     problem::{ConfigProblems, Spot},
-    raw::Given,
+    raw::Spanned,
 };
 
 const PREFIX: &str = "PENSTOCK_REDIS_";
@@ -53,14 +53,14 @@ pub(super) fn drafts(
         let draft = drafts.entry(connection_name(name)).or_default();
         let value = text.clone();
         match setting {
-            Setting::Url => draft.url = Some(Given { spot, value }),
-            Setting::Username => draft.username = Some(Given { spot, value }),
+            Setting::Url => draft.url = Some(Spanned { spot, value }),
+            Setting::Username => draft.username = Some(Spanned { spot, value }),
             Setting::Password => {
                 let value = Password::Fixed(Secret::new(value));
-                draft.passwords.push(Given { spot, value });
+                draft.passwords.push(Spanned { spot, value });
             }
             Setting::PasswordFile => {
-                draft.passwords.push(Given { spot, value: Password::File(value.into()) });
+                draft.passwords.push(Spanned { spot, value: Password::File(value.into()) });
             }
         }
     }

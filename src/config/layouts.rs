@@ -16,12 +16,12 @@ use crate::{
 use super::{
     connection,
     problem::{ConfigProblems, Spot},
-    raw::Given,
+    raw::Spanned,
 };
 
 /// The built-in layouts and these.
 pub(super) fn settle(
-    sections: BTreeMap<String, Given<Table>>,
+    sections: BTreeMap<String, Spanned<Table>>,
     problems: &mut ConfigProblems,
 ) -> Registry {
     let mut registry = Registry::builtin().clone();
@@ -31,7 +31,7 @@ pub(super) fn settle(
         problems.add(&Spot::new("layouts"), what);
         return registry;
     }
-    for (name, Given { spot, value }) in sections {
+    for (name, Spanned { spot, value }) in sections {
         if !connection::is_name(&name) {
             let what = "is no name of a layout: 1 to 63 of a-z, 0-9 and -, the first no -";
             problems.add(&spot, what);

@@ -41,7 +41,7 @@ pub use tls::{ClientName, NoClientName, ServerTls, TlsSettings};
 use crate::{layouts::Registry, limits, trigger::DEFAULT_CONNECTION};
 use connection::Draft;
 use problem::Spot;
-use raw::{Given, RawConnection, RawFile};
+use raw::{RawConnection, RawFile, Spanned};
 
 /// The configuration of one server.
 #[derive(Debug, Clone)]
@@ -163,7 +163,7 @@ fn flag_drafts(redis: &[String], problems: &mut ConfigProblems) -> Drafts {
         let named = text.split_once('=').filter(|(name, _)| !name.contains(['/', ':', '@']));
         let (name, url) = named.unwrap_or((DEFAULT_CONNECTION, text));
         let spot = Spot::new("--redis").key("redis").key(name).key("url");
-        let url = Some(Given { spot: spot.clone(), value: url.to_owned() });
+        let url = Some(Spanned { spot: spot.clone(), value: url.to_owned() });
         let draft = Draft { url, ..Draft::default() };
         if drafts.insert(name.to_owned(), draft).is_some() {
             problems.add(&spot, "is given twice; name each connection as --redis NAME=URL");
@@ -191,9 +191,9 @@ fn connections(
             [&flag, &variable].into_iter().flatten().find_map(|draft| draft.url.as_ref());
         let given = raw.connections.remove(name).or_else(|| {
             let spot = named_by?.spot.clone();
-            Some(Given { spot, value: RawConnection::default() })
+            Some(Spanned { spot, value: RawConnection::default() })
         });
-        let Given { spot, value: mut own } =
+        let Spanned { spot, value: mut own } =
             given.expect("a connection has its name from a section or from a URL");
         if !connection::is_name(name) {
             let what = "is no name of a connection: 1 to 63 of a-z, 0-9 and -, the first no -";

@@ -11,7 +11,7 @@ use crate::{limits, secret::Secret, time};
 use super::{
     file::{FileError, read_file},
     problem::{ConfigProblems, Spot},
-    raw::Given,
+    raw::Spanned,
 };
 
 /// How a password is come by.
@@ -117,16 +117,16 @@ pub fn without_line_end(text: &str) -> &str {
 /// The settings `password_command` and `password_refresh` as the file writes them.
 #[derive(Default)]
 pub(super) struct RawCommand {
-    pub(super) words: Option<Given<Vec<String>>>,
-    pub(super) refresh: Option<Given<String>>,
+    pub(super) words: Option<Spanned<Vec<String>>>,
+    pub(super) refresh: Option<Spanned<String>>,
 }
 
 impl RawCommand {
     /// The command, if one is given.
-    pub(super) fn settle(self, problems: &mut ConfigProblems) -> Option<Given<Password>> {
+    pub(super) fn settle(self, problems: &mut ConfigProblems) -> Option<Spanned<Password>> {
         let refresh = self.refresh.as_ref().map(|given| refresh(given, problems));
-        let Some(Given { spot, value: words }) = self.words else {
-            if let Some(Given { spot, .. }) = self.refresh {
+        let Some(Spanned { spot, value: words }) = self.words else {
+            if let Some(Spanned { spot, .. }) = self.refresh {
                 problems.add(&spot, "is for password_command, which is not given");
             }
             return None;
@@ -141,11 +141,11 @@ impl RawCommand {
             problems.add(&spot, "has a NUL, which no program can be given");
         }
         let command = PasswordCommand { program, arguments, refresh };
-        Some(Given { spot, value: Password::Command(command) })
+        Some(Spanned { spot, value: Password::Command(command) })
     }
 }
 
-fn refresh(Given { spot, value }: &Given<String>, problems: &mut ConfigProblems) -> Duration {
+fn refresh(Spanned { spot, value }: &Spanned<String>, problems: &mut ConfigProblems) -> Duration {
     let (shortest, longest) = limits::PASSWORD_REFRESHES;
     match time::parse_duration(value) {
         Ok(duration) if (shortest..=longest).contains(&duration) => duration,

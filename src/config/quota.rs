@@ -5,7 +5,7 @@
 
 use crate::limits;
 
-use super::{problem::ConfigProblems, raw::Given};
+use super::{problem::ConfigProblems, raw::Spanned};
 
 /// The limits of each namespace, whatever its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,18 +38,18 @@ impl Default for Quota {
 /// The section `[limits]` as the file writes it.
 #[derive(Default)]
 pub(super) struct RawQuota {
-    pub(super) triggers: Option<Given<i64>>,
-    pub(super) keys: Option<Given<i64>>,
-    pub(super) streams: Option<Given<i64>>,
-    pub(super) searches: Option<Given<i64>>,
-    pub(super) heartbeats: Option<Given<i64>>,
+    pub(super) triggers: Option<Spanned<i64>>,
+    pub(super) keys: Option<Spanned<i64>>,
+    pub(super) streams: Option<Spanned<i64>>,
+    pub(super) searches: Option<Spanned<i64>>,
+    pub(super) heartbeats: Option<Spanned<i64>>,
 }
 
 impl RawQuota {
     /// The limits, each the given one or its default.
     pub(super) fn settle(self, problems: &mut ConfigProblems) -> Quota {
-        let mut number = |given: Option<Given<i64>>, default: usize, most: usize| {
-            let Some(Given { spot, value }) = given else { return default };
+        let mut number = |given: Option<Spanned<i64>>, default: usize, most: usize| {
+            let Some(Spanned { spot, value }) = given else { return default };
             let number = usize::try_from(value).ok().filter(|number| (1..=most).contains(number));
             if number.is_none() {
                 problems.add(&spot, format!("is {value}; must be a number from 1 to {most}"));

@@ -19,7 +19,7 @@ use super::{
 
 /// A setting and where it stands. No `Debug`: it may be a password.
 #[derive(Clone)]
-pub(super) struct Given<T> {
+pub(super) struct Spanned<T> {
     pub(super) spot: Spot,
     pub(super) value: T,
 }
@@ -28,18 +28,18 @@ pub(super) struct Given<T> {
 #[derive(Default)]
 pub(super) struct RawFile {
     pub(super) server: RawServer,
-    pub(super) connections: BTreeMap<String, Given<RawConnection>>,
-    pub(super) layouts: BTreeMap<String, Given<Table>>,
+    pub(super) connections: BTreeMap<String, Spanned<RawConnection>>,
+    pub(super) layouts: BTreeMap<String, Spanned<Table>>,
     pub(super) quota: RawQuota,
 }
 
 /// The section `[server]`.
 #[derive(Default)]
 pub(super) struct RawServer {
-    pub(super) listen: Option<Given<String>>,
-    pub(super) admin_listen: Option<Given<String>>,
-    pub(super) push_inactive: Option<Given<bool>>,
-    pub(super) show_triggers: Option<Given<bool>>,
+    pub(super) listen: Option<Spanned<String>>,
+    pub(super) admin_listen: Option<Spanned<String>>,
+    pub(super) push_inactive: Option<Spanned<bool>>,
+    pub(super) show_triggers: Option<Spanned<bool>>,
     pub(super) tls: Option<RawTls>,
 }
 
@@ -47,24 +47,24 @@ pub(super) struct RawServer {
 #[derive(Default)]
 pub(super) struct RawTls {
     pub(super) spot: Spot,
-    pub(super) cert: Option<Given<String>>,
-    pub(super) key: Option<Given<String>>,
-    pub(super) client_ca: Option<Given<String>>,
-    pub(super) client_names: Option<Given<Vec<String>>>,
+    pub(super) cert: Option<Spanned<String>>,
+    pub(super) key: Option<Spanned<String>>,
+    pub(super) client_ca: Option<Spanned<String>>,
+    pub(super) client_names: Option<Spanned<Vec<String>>>,
 }
 
 /// One section `[redis.NAME]`.
 #[derive(Default)]
 pub(super) struct RawConnection {
-    pub(super) url: Option<Given<String>>,
-    pub(super) cluster: Option<Given<Vec<String>>>,
-    pub(super) username: Option<Given<String>>,
-    pub(super) password_file: Option<Given<String>>,
-    pub(super) password_env: Option<Given<String>>,
+    pub(super) url: Option<Spanned<String>>,
+    pub(super) cluster: Option<Spanned<Vec<String>>>,
+    pub(super) username: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<String>>,
+    pub(super) password_env: Option<Spanned<String>>,
     pub(super) password_command: RawCommand,
     pub(super) tls: Option<RawRedisTls>,
     pub(super) sentinel: Option<RawSentinel>,
-    pub(super) hold_stale: Option<Given<String>>,
+    pub(super) hold_stale: Option<Spanned<String>>,
     pub(super) access: RawAccess,
 }
 
@@ -103,7 +103,7 @@ impl RawFile {
             for name in names {
                 let connection = redis.part(&name).map(RawConnection::read).unwrap_or_default();
                 let spot = redis_spot.key(&name);
-                connections.insert(name, Given { spot, value: connection });
+                connections.insert(name, Spanned { spot, value: connection });
             }
         }
         let layouts_spot = file.spot.key("layouts");
@@ -113,7 +113,7 @@ impl RawFile {
             for name in names {
                 let spot = layouts_spot.key(&name);
                 if let Some(section) = sections.part(&name) {
-                    layouts.insert(name, Given { spot, value: section.table });
+                    layouts.insert(name, Spanned { spot, value: section.table });
                 }
             }
         }
@@ -214,7 +214,7 @@ impl RawSentinel {
     fn read(of: &mut Section<'_>) -> Option<Self> {
         let database = of.given("database", "a whole number", Value::as_integer);
         let Some(mut section) = of.section("sentinel") else {
-            if let Some(Given { spot, .. }) = database {
+            if let Some(Spanned { spot, .. }) = database {
                 let what = "is for a connection with `sentinel`; with `url` write it as \
                             redis://host:6379/N";
                 of.problems.add(&spot, what);
@@ -250,15 +250,15 @@ struct Section<'p> {
 }
 
 impl Section<'_> {
-    fn text(&mut self, key: &'static str) -> Option<Given<String>> {
+    fn text(&mut self, key: &'static str) -> Option<Spanned<String>> {
         self.given(key, "a string in quotes", match_text)
     }
 
-    fn flag(&mut self, key: &'static str) -> Option<Given<bool>> {
+    fn flag(&mut self, key: &'static str) -> Option<Spanned<bool>> {
         self.given(key, "true or false", Value::as_bool)
     }
 
-    fn number(&mut self, key: &'static str) -> Option<Given<i64>> {
+    fn number(&mut self, key: &'static str) -> Option<Spanned<i64>> {
         self.given(key, "a whole number", Value::as_integer)
     }
 
@@ -267,7 +267,7 @@ impl Section<'_> {
         key: &'static str,
         of: &str,
         read: impl Fn(&Value) -> Option<T>,
-    ) -> Option<Given<Vec<T>>> {
+    ) -> Option<Spanned<Vec<T>>> {
         let read_all = |value: &Value| value.as_array()?.iter().map(&read).collect();
         self.given(key, &format!("a list of {of} in brackets"), read_all)
     }
@@ -286,7 +286,7 @@ impl Section<'_> {
         key: &'static str,
         expected: &str,
         read: impl Fn(&Value) -> Option<T>,
-    ) -> Option<Given<T>> {
+    ) -> Option<Spanned<T>> {
         self.known.push(key);
         let value = self.table.remove(key)?;
         let spot = self.spot.key(key);
@@ -294,7 +294,7 @@ impl Section<'_> {
         if read.is_none() {
             self.problems.add(&spot, format!("must be {expected}"));
         }
-        read.map(|value| Given { spot, value })
+        read.map(|value| Spanned { spot, value })
     }
 
     fn section(&mut self, key: &'static str) -> Option<Section<'_>> {

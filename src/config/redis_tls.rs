@@ -13,7 +13,7 @@ use crate::{
 
 use super::{
     problem::{ConfigProblems, Spot},
-    raw::Given,
+    raw::Spanned,
 };
 
 /// TLS to one Redis.
@@ -30,10 +30,10 @@ pub struct RedisTls {
 /// The section `[redis.NAME.tls]` as the file writes it.
 pub(super) struct RawRedisTls {
     pub(super) spot: Spot,
-    pub(super) ca: Option<Given<String>>,
-    pub(super) cert: Option<Given<String>>,
-    pub(super) key: Option<Given<String>>,
-    pub(super) server_name: Option<Given<String>>,
+    pub(super) ca: Option<Spanned<String>>,
+    pub(super) cert: Option<Spanned<String>>,
+    pub(super) key: Option<Spanned<String>>,
+    pub(super) server_name: Option<Spanned<String>>,
 }
 
 impl RawRedisTls {
@@ -55,17 +55,18 @@ impl RawRedisTls {
         let ca = ca.map(|given| path(given, problems));
         let pair = match (cert, key) {
             (Some(cert), Some(key)) => Some((path(cert, problems), path(key, problems))),
-            (Some(Given { spot, .. }), None) => {
+            (Some(Spanned { spot, .. }), None) => {
                 problems.add(&spot, "has no `key` beside it; name the file of its private key");
                 None
             }
-            (None, Some(Given { spot, .. })) => {
+            (None, Some(Spanned { spot, .. })) => {
                 problems.add(&spot, "has no `cert` beside it; name the file of its certificate");
                 None
             }
             (None, None) => None,
         };
-        if let Some(Given { spot, .. }) = server_name.as_ref().filter(|name| !is_name(&name.value))
+        if let Some(Spanned { spot, .. }) =
+            server_name.as_ref().filter(|name| !is_name(&name.value))
         {
             problems.add(spot, "must be the DNS name or IP address in the server's certificate");
         }
@@ -99,11 +100,14 @@ impl RedisTls {
     }
 }
 
-fn path(Given { spot, value }: Given<String>, problems: &mut ConfigProblems) -> Given<PathBuf> {
+fn path(
+    Spanned { spot, value }: Spanned<String>,
+    problems: &mut ConfigProblems,
+) -> Spanned<PathBuf> {
     if value.is_empty() {
         problems.add(&spot, "is empty; remove it or name a file");
     }
-    Given { spot, value: value.into() }
+    Spanned { spot, value: value.into() }
 }
 
 /// Whether a certificate can be for it: a name of letters, digits, `-`, `_` and `.`, or an address.

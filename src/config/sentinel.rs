@@ -10,7 +10,7 @@ use super::{
     endpoint::{Endpoint, Node},
     password::{Password, RawCommand},
     problem::{ConfigProblems, Spot},
-    raw::Given,
+    raw::Spanned,
     redis_tls::{RawRedisTls, RedisTls},
 };
 
@@ -35,14 +35,14 @@ pub struct Sentinels {
 /// The table `sentinel` as the file has it, and the master's database beside it.
 pub(super) struct RawSentinel {
     pub(super) spot: Spot,
-    pub(super) master: Option<Given<String>>,
-    pub(super) nodes: Option<Given<Vec<String>>>,
-    pub(super) username: Option<Given<String>>,
-    pub(super) password_file: Option<Given<String>>,
-    pub(super) password_env: Option<Given<String>>,
+    pub(super) master: Option<Spanned<String>>,
+    pub(super) nodes: Option<Spanned<Vec<String>>>,
+    pub(super) username: Option<Spanned<String>>,
+    pub(super) password_file: Option<Spanned<String>>,
+    pub(super) password_env: Option<Spanned<String>>,
     pub(super) password_command: RawCommand,
     pub(super) tls: Option<RawRedisTls>,
-    pub(super) database: Option<Given<i64>>,
+    pub(super) database: Option<Spanned<i64>>,
 }
 
 impl RawSentinel {
@@ -81,8 +81,8 @@ impl RawSentinel {
     }
 }
 
-fn read_database(given: Given<i64>, problems: &mut ConfigProblems) -> Option<u32> {
-    let Given { spot, value } = given;
+fn read_database(given: Spanned<i64>, problems: &mut ConfigProblems) -> Option<u32> {
+    let Spanned { spot, value } = given;
     let number = u32::try_from(value).ok().filter(|number| *number <= DATABASE_NUMBER);
     if number.is_none() {
         problems.add(&spot, format!("must be a database from 0 to {DATABASE_NUMBER}"));
@@ -90,8 +90,8 @@ fn read_database(given: Given<i64>, problems: &mut ConfigProblems) -> Option<u32
     number
 }
 
-fn read_name(given: Given<String>, problems: &mut ConfigProblems) -> Option<String> {
-    let Given { spot, value } = given;
+fn read_name(given: Spanned<String>, problems: &mut ConfigProblems) -> Option<String> {
+    let Spanned { spot, value } = given;
     let legal = |c: char| !c.is_control() && !c.is_whitespace();
     let is_name = (1..=limits::NAME_BYTES).contains(&value.len()) && value.chars().all(legal);
     if !is_name {
@@ -104,8 +104,8 @@ fn read_name(given: Given<String>, problems: &mut ConfigProblems) -> Option<Stri
     is_name.then_some(value)
 }
 
-fn read_nodes(given: Given<Vec<String>>, problems: &mut ConfigProblems) -> Option<Vec<Node>> {
-    let Given { spot, value: texts } = given;
+fn read_nodes(given: Spanned<Vec<String>>, problems: &mut ConfigProblems) -> Option<Vec<Node>> {
+    let Spanned { spot, value: texts } = given;
     let (most, listed) = (limits::SENTINELS, texts.len());
     if listed == 0 || listed > most {
         problems.add(&spot, format!("lists {listed} sentinels; 1 to {most} are possible"));
@@ -126,8 +126,8 @@ fn read_nodes(given: Given<Vec<String>>, problems: &mut ConfigProblems) -> Optio
 }
 
 fn read_password(
-    (file, variable): (Option<Given<String>>, Option<Given<String>>),
-    command: Option<Given<Password>>,
+    (file, variable): (Option<Spanned<String>>, Option<Spanned<String>>),
+    command: Option<Spanned<Password>>,
     scope: Scope<'_>,
     problems: &mut ConfigProblems,
 ) -> Option<Password> {
@@ -135,21 +135,21 @@ fn read_password(
     for second in spots.into_iter().flatten().skip(1) {
         problems.add(second, "is a second password beside another one; keep one");
     }
-    let file = file.map(|Given { spot, value }| {
+    let file = file.map(|Spanned { spot, value }| {
         if value.is_empty() {
             problems.add(&spot, "is empty; remove it or name a file");
         }
-        Given { spot, value: Password::File(value.into()) }
+        Spanned { spot, value: Password::File(value.into()) }
     });
-    let variable = variable.and_then(|Given { spot, value }| {
+    let variable = variable.and_then(|Spanned { spot, value }| {
         let password = scope.password_env(&value, &spot, problems)?;
-        Some(Given { spot, value: password })
+        Some(Spanned { spot, value: password })
     });
     let password = file.or(variable).or(command)?;
     scope.try_password(&password, problems);
     Some(password.value)
 }
 
-fn spot_of<T>(given: &Option<Given<T>>) -> Option<&Spot> {
+fn spot_of<T>(given: &Option<Spanned<T>>) -> Option<&Spot> {
     given.as_ref().map(|given| &given.spot)
 }

@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::{
     Scope, Settings,
     problem::ConfigProblems,
-    raw::{Given, RawServer},
+    raw::{RawServer, Spanned},
     tls::{self, ServerTls},
 };
 
@@ -70,8 +70,8 @@ fn every_interface(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::UNSPECIFIED, port))
 }
 
-fn address(given: Option<Given<String>>, problems: &mut ConfigProblems) -> Option<SocketAddr> {
-    let Given { spot, value } = given?;
+fn address(given: Option<Spanned<String>>, problems: &mut ConfigProblems) -> Option<SocketAddr> {
+    let Spanned { spot, value } = given?;
     let address = value.trim().parse().ok();
     if address.is_none() {
         problems.add(&spot, "must be an IP address and a port, such as 0.0.0.0:9090 or [::]:9090");

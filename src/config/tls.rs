@@ -14,7 +14,7 @@ use crate::{
 use super::{
     Scope, Spot,
     problem::ConfigProblems,
-    raw::{Given, RawTls},
+    raw::{RawTls, Spanned},
 };
 
 /// What the listener for gRPC shows its peers, and asks of them.
@@ -104,7 +104,7 @@ impl ClientName {
 }
 
 /// A setting with where it stands.
-type Setting<T> = Option<Given<T>>;
+type Setting<T> = Option<Spanned<T>>;
 
 /// The settings of flags, then file; `None` without any, or with a problem.
 pub(super) fn settle(
@@ -122,7 +122,7 @@ pub(super) fn settle(
         raw.client_names
     } else {
         let spot = Spot::new("--tls-client-name");
-        Some(Given { spot, value: flags.client_names.clone() })
+        Some(Spanned { spot, value: flags.client_names.clone() })
     };
     let client_names = rules(names.as_ref(), problems);
     if let (Scope::Everything(_), Some(missing)) =
@@ -144,8 +144,8 @@ fn path(
     in_file: Setting<String>,
     problems: &mut ConfigProblems,
 ) -> Setting<PathBuf> {
-    let of_flag = by_flag.map(|path| Given { spot: Spot::new(flag), value: path.to_owned() });
-    let of_file = in_file.map(|Given { spot, value }| Given { spot, value: value.into() });
+    let of_flag = by_flag.map(|path| Spanned { spot: Spot::new(flag), value: path.to_owned() });
+    let of_file = in_file.map(|Spanned { spot, value }| Spanned { spot, value: value.into() });
     let given = of_flag.or(of_file)?;
     if given.value.as_os_str().is_empty() {
         problems.add(&given.spot, "is empty; remove it or name a file");
@@ -160,8 +160,8 @@ fn path(
     Some(given)
 }
 
-fn rules(names: Option<&Given<Vec<String>>>, problems: &mut ConfigProblems) -> Vec<ClientName> {
-    let Some(Given { spot, value }) = names else { return Vec::new() };
+fn rules(names: Option<&Spanned<Vec<String>>>, problems: &mut ConfigProblems) -> Vec<ClientName> {
+    let Some(Spanned { spot, value }) = names else { return Vec::new() };
     if value.is_empty() {
         // A list that somebody emptied is not a wish for "everybody".
         problems.add(spot, "is empty; remove it to let in every client of `client_ca`");
@@ -188,7 +188,7 @@ fn missing(
     (client_ca, names): (&Setting<PathBuf>, &Setting<Vec<String>>),
     section: Option<Spot>,
 ) -> Setting<&'static str> {
-    let at = |spot: &Spot, value| Some(Given { spot: spot.clone(), value });
+    let at = |spot: &Spot, value| Some(Spanned { spot: spot.clone(), value });
     match (cert, key, client_ca, names) {
         (Some(cert), None, _, _) => at(&cert.spot, "needs the certificate's key: `key`, --tls-key"),
         (None, Some(key), _, _) => at(&key.spot, "needs the key's certificate: `cert`, --tls-cert"),
@@ -200,7 +200,7 @@ fn missing(
         }
         (None, None, None, None) => {
             let spot = section?;
-            Some(Given { spot, value: "is empty; it needs `cert` and `key`, or has to go" })
+            Some(Spanned { spot, value: "is empty; it needs `cert` and `key`, or has to go" })
         }
         (Some(_), Some(_), _, _) => None,
     }
@@ -208,8 +208,8 @@ fn missing(
 
 /// A wrong file is told now and not by a refused connection.
 fn try_files(
-    (cert, key): (&Given<PathBuf>, &Given<PathBuf>),
-    client_ca: Option<&Given<PathBuf>>,
+    (cert, key): (&Spanned<PathBuf>, &Spanned<PathBuf>),
+    client_ca: Option<&Spanned<PathBuf>>,
     problems: &mut ConfigProblems,
 ) {
     let identity = Identity::read(&cert.value, &key.value).err();

@@ -133,7 +133,9 @@ fn freshness(observation: Option<&Observation>) -> (&'static str, Option<String>
             ("held", Some(why.to_string()), Some(age.as_secs_f64()))
         }
         Some(Observation::Unavailable(why)) => ("unknown", Some(why.to_string()), None),
-        Some(Observation::Misfit(misfit)) => ("mismatch", Some(misfit.to_string()), None),
+        Some(Observation::LayoutMismatch(mismatch)) => {
+            ("mismatch", Some(mismatch.to_string()), None)
+        }
         None => ("unknown", Some("it is not asked for any more".to_owned()), None),
     }
 }

@@ -150,7 +150,7 @@ impl Waiting {
 
 /// Why an answer counts nothing: what Redis holds is not what the layout says.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Misfit {
+pub enum LayoutMismatch {
     /// The key's type cannot be counted by this layout.
     #[error("key `{key}` holds the Redis type {found}, expected {expected}")]
     WrongType {

@@ -7,7 +7,7 @@
 use std::fmt;
 
 use super::{
-    answer::{Answer, Misfit, Waiting},
+    answer::{Answer, LayoutMismatch, Waiting},
     count::Count,
     expression::Expression,
     plan::{Beyond, Part, Plan, Term},
@@ -130,7 +130,7 @@ impl Plan {
         &self,
         of: &Expression<Term>,
         answers: &[&Answer],
-    ) -> Result<Vec<(Bias, Doubt)>, Misfit> {
+    ) -> Result<Vec<(Bias, Doubt)>, LayoutMismatch> {
         let count = |of: &Expression<Term>| of.evaluate(&|term| self.count(term, answers));
         Ok(match of {
             Expression::Leaf(term) => {
@@ -174,7 +174,7 @@ impl Plan {
         (of, is): (&Expression<Term>, Count),
         beside: Count,
         answers: &[&Answer],
-    ) -> Result<Vec<(Bias, Doubt)>, Misfit> {
+    ) -> Result<Vec<(Bias, Doubt)>, LayoutMismatch> {
         let mut doubts = self.doubts(of, answers)?;
         doubts.retain(|(bias, _)| *bias == Bias::Low || is > beside);
         Ok(doubts)

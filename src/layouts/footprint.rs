@@ -20,7 +20,7 @@ use super::{
     parameter::{Argument, Pattern},
     plan::{Plan, States, Term},
     read::{Name, Read, Test},
-    search::Wild,
+    search::KeyPattern,
 };
 
 /// What an allocation costs beside its bytes.
@@ -129,7 +129,7 @@ impl Footprint for Glob {
     }
 }
 
-impl Footprint for Wild {
+impl Footprint for KeyPattern {
     fn footprint(&self) -> usize {
         self.glob.footprint()
     }
@@ -267,9 +267,9 @@ mod tests {
         let name = Name::new(vec![b'x'; 1_000]);
         assert_eq!(name.footprint(), 1_032);
         let names = [name.clone(), name.clone()];
-        let wild = Wild { glob: Glob::parse("a*").unwrap(), kind: None };
+        let wild = KeyPattern { glob: Glob::parse("a*").unwrap(), kind: None };
         assert_eq!(names.as_slice().footprint(), 2 * (1_032 + size_of::<Name>()) + 16);
-        assert_eq!(vec![wild].footprint(), 34 + size_of::<Wild>() + 16);
+        assert_eq!(vec![wild].footprint(), 34 + size_of::<KeyPattern>() + 16);
         assert_eq!((Vec::<Name>::new().footprint(), None::<Name>.footprint()), (0, 0));
         let read = Read::Group { key: name.clone(), group: name };
         assert_eq!(read.footprint(), 2 * 1_032);

@@ -18,7 +18,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Gap {
-    lasts: Lasts,
+    lasts: Validity,
     /// When that is, and how it is known.
     pub(super) doc: String,
     #[serde(default)]
@@ -28,12 +28,12 @@ pub(super) struct Gap {
 /// How long a gap lasts: a time, or the duration parameter that has it, in braces.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-enum Lasts {
+enum Validity {
     For(Duration),
     Of(String),
 }
 
-impl TryFrom<String> for Lasts {
+impl TryFrom<String> for Validity {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -49,8 +49,8 @@ impl Gap {
     /// How long it lasts with these arguments; `None` where there is none.
     pub(super) fn lasts(&self, arguments: &Arguments) -> Option<Duration> {
         let lasts = match &self.lasts {
-            Lasts::For(duration) => Some(*duration),
-            Lasts::Of(parameter) => arguments.duration(parameter),
+            Validity::For(duration) => Some(*duration),
+            Validity::Of(parameter) => arguments.duration(parameter),
         };
         lasts.filter(|_| holds(&self.when, arguments))
     }
@@ -58,7 +58,7 @@ impl Gap {
     /// The parameters that it names, and as what.
     pub(super) fn uses(&self) -> Vec<Use> {
         let mut uses = uses_of_when(&self.when);
-        if let Lasts::Of(parameter) = &self.lasts {
+        if let Validity::Of(parameter) = &self.lasts {
             uses.push(Use { parameter: parameter.clone(), as_a: Role::Duration });
         }
         uses

@@ -40,7 +40,7 @@ use std::{
 };
 
 pub use allowed::Allowed;
-pub use answer::{Answer, Group, Misfit, Waiting};
+pub use answer::{Answer, Group, LayoutMismatch, Waiting};
 pub use count::{Count, Counts};
 pub use definition::DefinitionError;
 pub use each::{Around, Ask, Collection, Each, Filter, Matching, Wanted};
@@ -51,9 +51,9 @@ pub use glob::{Glob, GlobError};
 pub use heard::{Channel, Heard, Roll, Silence, Station, Whose};
 pub use parameter::{Argument, Arguments, Parameter, ParameterKind, Pattern, words};
 pub use plan::{Beyond, MissingGroup, Part, Plan, States, Term};
-pub use reach::Reach;
+pub use reach::RequiredAccess;
 pub use read::{Members, Name, Read, Scores, Test, Unit};
-pub use search::{Found, Kind, Search, Sprawl, Wild};
+pub use search::{Found, KeyPattern, Kind, Search, Sprawl};
 
 /// The layouts that come with penstock: name and definition.
 pub const BUILTIN: &[(&str, &str)] = &[

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::{
-    answer::{Answer, Misfit},
+    answer::{Answer, LayoutMismatch},
     count::{Count, Counts},
     expression::Expression,
     footprint::{Footprint, share_of},
@@ -150,9 +150,9 @@ impl Plan {
     /// The counts that these answers give, one answer for each of [`Plan::reads`].
     ///
     /// # Errors
-    /// [`Misfit`] for the first answer that counts nothing.
-    pub fn counts(&self, answers: &[&Answer]) -> Result<Counts, Misfit> {
-        let sum = |summands: &[Expression<Term>]| -> Result<Count, Misfit> {
+    /// [`LayoutMismatch`] for the first answer that counts nothing.
+    pub fn counts(&self, answers: &[&Answer]) -> Result<Counts, LayoutMismatch> {
+        let sum = |summands: &[Expression<Term>]| -> Result<Count, LayoutMismatch> {
             summands.iter().map(|one| one.evaluate(&|term| self.count(term, answers))).sum()
         };
         Ok(Counts {
@@ -166,8 +166,8 @@ impl Plan {
     /// The count of one summand.
     ///
     /// # Errors
-    /// [`Misfit`] when what Redis holds is not what the term counts.
-    pub fn count(&self, term: &Term, answers: &[&Answer]) -> Result<Count, Misfit> {
+    /// [`LayoutMismatch`] when what Redis holds is not what the term counts.
+    pub fn count(&self, term: &Term, answers: &[&Answer]) -> Result<Count, LayoutMismatch> {
         weigh(&self.reads[term.read], term.part, answers[term.read])
     }
 }
@@ -180,8 +180,8 @@ fn index_of(reads: &mut Vec<Read>, places: &mut HashMap<Read, usize>, read: Read
 }
 
 /// What one part of one answer counts. Every pair is decided here: nothing falls through to 0.
-fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, Misfit> {
-    let wrong_type = |found: &str, expected: &'static str| Misfit::WrongType {
+fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, LayoutMismatch> {
+    let wrong_type = |found: &str, expected: &'static str| LayoutMismatch::WrongType {
         key: read.keys()[0].clone(),
         found: found.to_owned(),
         expected,
@@ -251,7 +251,7 @@ fn expected(read: &Read) -> &'static str {
     }
 }
 
-fn too_many(read: &Read, members: u64) -> Misfit {
+fn too_many(read: &Read, members: u64) -> LayoutMismatch {
     let most = match read {
         Read::Each(each) => each.most(),
         Read::Size { .. }
@@ -260,17 +260,17 @@ fn too_many(read: &Read, members: u64) -> Misfit {
         | Read::Flag { .. }
         | Read::Heard(_) => 0,
     };
-    Misfit::TooMany { key: read.keys()[0].clone(), members, most }
+    LayoutMismatch::TooMany { key: read.keys()[0].clone(), members, most }
 }
 
-fn not_a_number(read: &Read) -> Misfit {
-    Misfit::NotANumber { key: read.keys()[0].clone() }
+fn not_a_number(read: &Read) -> LayoutMismatch {
+    LayoutMismatch::NotANumber { key: read.keys()[0].clone() }
 }
 
-fn missing_group(read: &Read) -> Misfit {
+fn missing_group(read: &Read) -> LayoutMismatch {
     match read {
         Read::Group { key, group } => {
-            Misfit::MissingGroup { key: key.clone(), group: group.clone() }
+            LayoutMismatch::MissingGroup { key: key.clone(), group: group.clone() }
         }
         Read::Size { .. }
         | Read::Idle { .. }
@@ -334,14 +334,14 @@ mod tests {
         let waiting = |missing| stream_plan(missing).counts(&[&answer]).map(|c| c.waiting);
         assert_eq!(waiting(MissingGroup::All), Ok(Count::from(9)));
         assert_eq!(waiting(MissingGroup::Nothing), Ok(Count::ZERO));
-        assert!(matches!(waiting(MissingGroup::Unknown), Err(Misfit::MissingGroup { .. })));
+        assert!(matches!(waiting(MissingGroup::Unknown), Err(LayoutMismatch::MissingGroup { .. })));
     }
 
     #[test]
     fn a_wrong_type_names_the_key_and_counts_nothing() {
         let plan = stream_plan(MissingGroup::All);
-        let misfit = plan.counts(&[&Answer::WrongType("list".to_owned())]).unwrap_err();
-        assert_eq!(misfit.to_string(), "key `s` holds the Redis type list, expected a stream");
+        let mismatch = plan.counts(&[&Answer::WrongType("list".to_owned())]).unwrap_err();
+        assert_eq!(mismatch.to_string(), "key `s` holds the Redis type list, expected a stream");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::{
 
 /// What some triggers ask of one connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct RequiredAccess {
     /// Patterns of the keys, as KEYS and ACLs have them.
     pub keys: BTreeSet<Name>,
     /// Patterns of the channels.
@@ -25,7 +25,7 @@ pub struct Reach {
     pub searches: bool,
 }
 
-impl Reach {
+impl RequiredAccess {
     /// What a trigger with this plan, and this search, asks of this database.
     #[must_use]
     pub fn of((plan, search): (&Plan, Option<&Search>), database: u32) -> Self {

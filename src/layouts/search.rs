@@ -84,14 +84,14 @@ impl Kind {
 
 /// The keys that are looked for: those that match, and have this type where one is said.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Wild {
+pub struct KeyPattern {
     /// The pattern.
     pub glob: Glob,
     /// The type.
     pub kind: Option<Kind>,
 }
 
-impl Wild {
+impl KeyPattern {
     /// Whether every key of the other is sure to be among its own.
     fn covers(&self, other: &Self) -> bool {
         self.glob.covers(&other.glob) && (self.kind.is_none() || self.kind == other.kind)
@@ -173,7 +173,7 @@ pub struct Search {
     shapes: Vec<Shape>,
     /// The keys that are read for the names which the trigger gives itself.
     named: BTreeSet<Name>,
-    wilds: Vec<Wild>,
+    wilds: Vec<KeyPattern>,
     fixed: Vec<Read>,
 }
 
@@ -228,12 +228,12 @@ impl Search {
 
     /// The keys to look for. What another of them finds as well is left out.
     #[must_use]
-    pub fn wilds(&self) -> &[Wild] {
+    pub fn wilds(&self) -> &[KeyPattern] {
         &self.wilds
     }
 
-    fn find_wilds(&self) -> Vec<Wild> {
-        let of_shape = |shape: &Shape| -> Vec<Wild> {
+    fn find_wilds(&self) -> Vec<KeyPattern> {
+        let of_shape = |shape: &Shape| -> Vec<KeyPattern> {
             let Around { before, after } = &shape.around;
             let patterns = self.patterns().iter();
             let own = patterns.filter(|pattern| pattern.parameter == shape.parameter);
@@ -241,14 +241,14 @@ impl Search {
                 let glob = pattern.glob.within(before.as_bytes(), after.as_bytes());
                 (0..shape.parts_after).fold(glob, |glob, _| glob.and_a_part())
             };
-            own.map(|pattern| Wild { glob: glob(pattern), kind: shape.kind }).collect()
+            own.map(|pattern| KeyPattern { glob: glob(pattern), kind: shape.kind }).collect()
         };
         let searched = self.shapes.iter().filter(|shape| shape.is_searched);
-        let all: BTreeSet<Wild> = searched.flat_map(of_shape).collect();
+        let all: BTreeSet<KeyPattern> = searched.flat_map(of_shape).collect();
         // Of two that cover each other, as `a*` and `a**`, one stays.
-        let is_spare = |wild: &Wild, other: &Wild| !wild.covers(other) || other < wild;
+        let is_spare = |wild: &KeyPattern, other: &KeyPattern| !wild.covers(other) || other < wild;
         let is_covered =
-            |wild: &Wild| all.iter().any(|other| other.covers(wild) && is_spare(wild, other));
+            |wild: &KeyPattern| all.iter().any(|other| other.covers(wild) && is_spare(wild, other));
         all.iter().filter(|wild| !is_covered(wild)).cloned().collect()
     }
 

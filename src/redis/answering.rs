@@ -9,7 +9,7 @@ use std::{collections::HashMap, time::Duration};
 
 use crate::{
     layouts::{Answer, Ask, Members, Name, Read},
-    sampling::{Fault, Lasts, Reply},
+    sampling::{Fault, Reply, Validity},
 };
 
 use super::{
@@ -176,7 +176,7 @@ pub(super) fn until_announced(read: &Read, answer: Answer) -> Reply {
     let of_fields = matches!(read, Read::Each(each) if each.ask == Ask::Field);
     let is_partial = matches!(answer, Answer::Each { examined: 1.., beyond: 1.., .. });
     let is_silent = answer.changes_silently() && (!of_fields || is_partial);
-    let lasts = if is_silent { Lasts::Unknown } else { Lasts::UntilAnnounced };
+    let lasts = if is_silent { Validity::Unknown } else { Validity::UntilAnnounced };
     Reply { answer, lasts, moment: None }
 }
 

@@ -15,7 +15,7 @@ use deadpool_redis::redis::Value;
 use crate::{
     layouts::{Answer, Members, Read, Test, Unit},
     limits,
-    sampling::{Fault, Lasts},
+    sampling::{Fault, Validity},
     time::parse_decimal,
 };
 
@@ -104,23 +104,23 @@ pub(super) fn time(value: &Value) -> Result<Duration, Fault> {
 
 /// How long the count of a sorted set's members lasts, by the reply that names the next score after
 /// the bound at Redis's time `now`.
-pub(super) fn lasts(response: &Response, read: &Read, now: Duration) -> Lasts {
-    let Read::Size { members, .. } = read else { return Lasts::Unknown };
+pub(super) fn lasts(response: &Response, read: &Read, now: Duration) -> Validity {
+    let Read::Size { members, .. } = read else { return Validity::Unknown };
     let per_second = match members {
         Members::Due(scores) | Members::Leased(scores) => per_second(scores.unit),
-        Members::All | Members::AllOf(_) => return Lasts::UntilAnnounced,
+        Members::All | Members::AllOf(_) => return Validity::UntilAnnounced,
     };
-    let Ok(value) = response else { return Lasts::Unknown };
+    let Ok(value) = response else { return Validity::Unknown };
     let score = match sequence(value) {
-        Some([]) => return Lasts::UntilAnnounced,
+        Some([]) => return Validity::UntilAnnounced,
         // RESP3 pairs a member with its score, RESP2 lists both.
         Some([pair] | [_, pair]) => number_of(sequence(pair).and_then(<[_]>::last).unwrap_or(pair)),
         _ => None,
     };
-    let Some(score) = score else { return Lasts::Unknown };
+    let Some(score) = score else { return Validity::Unknown };
     let seconds = score / per_second - bound(*members, now).as_secs_f64();
     // What lies beyond all time is as good as never.
-    Duration::try_from_secs_f64(seconds.max(0.0)).map_or(Lasts::UntilAnnounced, Lasts::For)
+    Duration::try_from_secs_f64(seconds.max(0.0)).map_or(Validity::UntilAnnounced, Validity::For)
 }
 
 fn per_second(unit: Unit) -> f64 {
@@ -388,13 +388,13 @@ mod tests {
         let leased = Members::Leased(Unit::Milliseconds.into());
         let resp3 = |score| Value::Array(vec![Value::Array(vec![bulk("m"), Value::Double(score)])]);
         let lasts = |reply, members| super::lasts(&Ok(reply), &read(members), now);
-        assert_eq!(lasts(resp3(1_005.5), due), Lasts::For(Duration::from_millis(4_500)));
-        assert_eq!(lasts(resp3(1_005_500.0), leased), Lasts::For(Duration::from_millis(6_500)));
+        assert_eq!(lasts(resp3(1_005.5), due), Validity::For(Duration::from_millis(4_500)));
+        assert_eq!(lasts(resp3(1_005_500.0), leased), Validity::For(Duration::from_millis(6_500)));
         let resp2 = Value::Array(vec![bulk("m"), bulk("1005.5")]);
-        assert_eq!(lasts(resp2, due), Lasts::For(Duration::from_millis(4_500)));
-        assert_eq!(lasts(resp3(f64::INFINITY), due), Lasts::UntilAnnounced);
-        assert_eq!(lasts(Value::Array(vec![]), due), Lasts::UntilAnnounced);
-        assert_eq!(lasts(Value::Nil, due), Lasts::Unknown);
-        assert_eq!(lasts(Value::Array(vec![bulk("m"), bulk("x")]), due), Lasts::Unknown);
+        assert_eq!(lasts(resp2, due), Validity::For(Duration::from_millis(4_500)));
+        assert_eq!(lasts(resp3(f64::INFINITY), due), Validity::UntilAnnounced);
+        assert_eq!(lasts(Value::Array(vec![]), due), Validity::UntilAnnounced);
+        assert_eq!(lasts(Value::Nil, due), Validity::Unknown);
+        assert_eq!(lasts(Value::Array(vec![bulk("m"), bulk("x")]), due), Validity::Unknown);
     }
 }

@@ -13,7 +13,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::timeout_at;
 
 use crate::{
-    layouts::{Read, Station, Wild},
+    layouts::{KeyPattern, Read, Station},
     limits,
     sampling::{Fault, Flow, FlowRead, KeyPage, Link, Position, Reply},
     time::Instant,
@@ -316,7 +316,7 @@ impl Link for RedisLink {
 
     async fn scan(
         &mut self,
-        wild: &Wild,
+        wild: &KeyPattern,
         from: Option<&Position>,
     ) -> Result<Result<KeyPage, Fault>, Fault> {
         // Redis knows the option TYPE since version 6. Before, what has another type is found too.

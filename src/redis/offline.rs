@@ -127,14 +127,14 @@ mod tests {
     use super::*;
     use crate::{
         layouts::{Answer, Members, Name},
-        sampling::Lasts,
+        sampling::Validity,
     };
 
     #[test]
     fn a_read_is_answered_by_as_many_replies_as_it_needs() {
         let read = Read::Size { key: "q".into(), members: Members::All };
         let said = |key_type, bytes| answer(&read, key_type, Duration::ZERO, bytes);
-        let of = |answer| Ok(Reply { answer, lasts: Lasts::UntilAnnounced, moment: None });
+        let of = |answer| Ok(Reply { answer, lasts: Validity::UntilAnnounced, moment: None });
         assert_eq!(said("list", b":7\r\n"), of(Answer::Size(7)));
         assert_eq!(said("string", b"$0\r\n\r\n:0\r\n$0\r\n\r\n"), of(Answer::Missing));
         let wrong = b"-WRONGTYPE no\r\n>2\r\n+invalidate\r\n*1\r\n+q\r\n+none\r\n";

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     config::{Connection, Endpoint},
-    layouts::{Ask, Collection, Kind, Members, Reach, Read, Test},
+    layouts::{Ask, Collection, Kind, Members, Read, RequiredAccess, Test},
 };
 
 use super::{cluster, sentinel, transaction};
@@ -60,14 +60,14 @@ const SCAN: &str = "scan";
 /// takes it, whatever its triggers are within the rules. `>PASSWORD` stands for its password.
 #[must_use]
 pub fn acl_line(connection: &Connection) -> String {
-    line(connection, &rules(connection), &Reach::default())
+    line(connection, &rules(connection), &RequiredAccess::default())
 }
 
 /// The same for some triggers: the keys that they read, the channels that they listen to, and the
 /// commands of their reads. Of which type a key is only Redis knows.
 #[must_use]
-pub fn acl_line_of(connection: &Connection, reach: &Reach) -> String {
-    let Reach { keys, reads, searches, .. } = reach;
+pub fn acl_line_of(connection: &Connection, reach: &RequiredAccess) -> String {
+    let RequiredAccess { keys, reads, searches, .. } = reach;
     let keys = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
     let together = transaction::COMMANDS.iter().filter(|_| reads.len() > 1).copied();
     let asked: BTreeSet<&str> = reads.iter().flat_map(commands).chain(together).collect();
@@ -77,7 +77,7 @@ pub fn acl_line_of(connection: &Connection, reach: &Reach) -> String {
 /// The same where not all is known of some triggers: everything that the rules allow, and the channels
 /// that are known.
 #[must_use]
-pub fn acl_line_with(connection: &Connection, reach: &Reach) -> String {
+pub fn acl_line_with(connection: &Connection, reach: &RequiredAccess) -> String {
     line(connection, &rules(connection), reach)
 }
 
@@ -97,7 +97,11 @@ fn rules(connection: &Connection) -> Rights {
     Rights { keys, asked: None, scans: access.scans() }
 }
 
-fn line(connection: &Connection, rights: &Rights, Reach { channels, .. }: &Reach) -> String {
+fn line(
+    connection: &Connection,
+    rights: &Rights,
+    RequiredAccess { channels, .. }: &RequiredAccess,
+) -> String {
     let user = connection.username.as_deref().unwrap_or(USER);
     let mut words: Vec<String> = ["ACL", "SETUSER", user, "reset", "on", ">PASSWORD"]
         .map(|word| quoted(word.as_bytes()))

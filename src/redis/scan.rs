@@ -6,7 +6,7 @@
 use deadpool_redis::redis::{self, Cmd};
 
 use crate::{
-    layouts::{Kind, Name, Wild},
+    layouts::{KeyPattern, Kind, Name},
     limits,
     sampling::{Fault, KeyPage, Position},
 };
@@ -16,7 +16,7 @@ use super::{decode, error::fault, wire::Response};
 /// SCAN cursor MATCH pattern COUNT n, and TYPE where one is wanted. Of many stars only the first ones are
 /// sent, since Redis may take long with them: what comes back is held against the whole pattern again by
 /// who asked.
-pub(super) fn command(wild: &Wild, kind: Option<Kind>, from: Option<&Position>) -> Cmd {
+pub(super) fn command(wild: &KeyPattern, kind: Option<Kind>, from: Option<&Position>) -> Cmd {
     let mut command = redis::cmd("SCAN");
     command.arg(from.map_or(b"0".as_slice(), Position::as_bytes));
     let pattern = wild.glob.up_to_star(limits::SCAN_STARS);
@@ -78,7 +78,7 @@ mod tests {
         };
         let first = reply("17").unwrap();
         assert_eq!(first.keys, ["a".into(), "b".into()]);
-        let wild = Wild { glob: Glob::parse("a*").unwrap(), kind: Some(Kind::SortedSet) };
+        let wild = KeyPattern { glob: Glob::parse("a*").unwrap(), kind: Some(Kind::SortedSet) };
         let sent = command(&wild, wild.kind, first.next.as_ref());
         assert_eq!(words(&sent), "SCAN 17 MATCH a* COUNT 500 TYPE zset");
         assert_eq!(reply("0").unwrap().next, None);
@@ -91,12 +91,12 @@ mod tests {
             ("bull:*a*b*:wait", "bull:*a*"),
             (r"b:\**[*]*a*b", r"b:\**[*]*"),
         ] {
-            let wild = Wild { glob: Glob::parse(pattern).unwrap(), kind: None };
+            let wild = KeyPattern { glob: Glob::parse(pattern).unwrap(), kind: None };
             let sent = format!("SCAN 0 MATCH {sent} COUNT 500");
             assert_eq!(words(&command(&wild, None, None)), sent, "{pattern}");
         }
         let glob = Glob::parse(&"*a".repeat(limits::NAME_BYTES / 2)).unwrap();
-        let sent = words(&command(&Wild { glob, kind: None }, None, None));
+        let sent = words(&command(&KeyPattern { glob, kind: None }, None, None));
         assert_eq!(sent, "SCAN 0 MATCH *a* COUNT 500");
     }
 

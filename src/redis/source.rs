@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 
 use crate::{
     config::{Connection, Endpoint, Node},
-    layouts::{Read, Wild},
+    layouts::{KeyPattern, Read},
     sampling::{Changes, Fault, Flow, KeyPage, Link, Position, Reply, Source},
     telemetry::{CredentialMetrics, SentinelMetrics},
     time::Instant,
@@ -155,7 +155,7 @@ impl Link for SourceLink {
 
     async fn scan(
         &mut self,
-        wild: &Wild,
+        wild: &KeyPattern,
         from: Option<&Position>,
     ) -> Result<Result<KeyPage, Fault>, Fault> {
         match &mut self.0 {

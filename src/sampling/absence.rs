@@ -10,7 +10,7 @@ use crate::{layouts::Read, limits, time::Instant};
 
 use super::{
     cache::Slot,
-    source::Lasts,
+    source::Validity,
     state::{LinkState, Note, State},
     subscriptions::SubscriptionId,
 };
@@ -100,7 +100,7 @@ fn shows_a_key(slot: &Slot) -> bool {
     let is_of_a_queue =
         matches!(slot.read, Read::Size { .. } | Read::Group { .. } | Read::Idle { .. });
     // A member whose time is still to come is there, too.
-    let comes = matches!(known.lasts, Lasts::For(_));
+    let comes = matches!(known.lasts, Validity::For(_));
     known.answer.shows_a_key() || is_of_a_queue && (is_changed || comes)
 }
 

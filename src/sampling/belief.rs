@@ -7,13 +7,13 @@
 use std::time::Duration;
 
 use crate::{
-    layouts::{Misfit, Read},
+    layouts::{LayoutMismatch, Read},
     time::Instant,
     trigger::Verdict,
 };
 
 use super::{
-    cache::Slot, falls::Reading, judgement::read_at, source::Lasts, state::State,
+    cache::Slot, falls::Reading, judgement::read_at, source::Validity, state::State,
     subscriptions::SubscriptionId,
 };
 
@@ -22,7 +22,7 @@ impl State {
     pub(super) fn believes(
         &mut self,
         id: SubscriptionId,
-        judged: Option<&Result<Verdict, Misfit>>,
+        judged: Option<&Result<Verdict, LayoutMismatch>>,
         now: Instant,
     ) -> bool {
         let (Some(Ok(verdict)), Some(read_at)) = (judged, self.newest(id)) else {
@@ -81,7 +81,7 @@ impl State {
         let mut is_quiet = true;
         for slot in self.counting(id) {
             let Some(known) = &slot.known else { return Some(false) };
-            if known.lasts == Lasts::Unknown {
+            if known.lasts == Validity::Unknown {
                 if !known.answer.changes_silently() {
                     return None;
                 }

@@ -22,7 +22,7 @@ use crate::{
 
 use super::{
     ids::Ids,
-    source::{Fault, Lasts, Reply},
+    source::{Fault, Reply, Validity},
 };
 
 pub use known::Known;
@@ -68,7 +68,7 @@ impl Slot {
     /// Whether it may have changed without an announcement since it was read.
     #[must_use]
     pub fn changes_silently(&self) -> bool {
-        self.known.as_ref().is_some_and(|known| known.lasts == Lasts::Unknown)
+        self.known.as_ref().is_some_and(|known| known.lasts == Validity::Unknown)
     }
 
     /// Whether the answer may be given as it is.
@@ -83,9 +83,9 @@ impl Slot {
         match known.lasts {
             _ if self.fault.is_some() => ReadCause::Retry,
             _ if self.dirty => ReadCause::Changed,
-            Lasts::UntilAnnounced if now >= known.fresh_until => ReadCause::Safety,
-            Lasts::For(_) if now >= known.fresh_until => ReadCause::Time,
-            Lasts::UntilAnnounced | Lasts::For(_) | Lasts::Unknown => ReadCause::Cadence,
+            Validity::UntilAnnounced if now >= known.fresh_until => ReadCause::Safety,
+            Validity::For(_) if now >= known.fresh_until => ReadCause::Time,
+            Validity::UntilAnnounced | Validity::For(_) | Validity::Unknown => ReadCause::Cadence,
         }
     }
 
@@ -182,9 +182,9 @@ impl Cache {
         let cause = slot.cause(now);
         if let Some(known) = &mut slot.known {
             let is_over = match known.lasts {
-                Lasts::UntilAnnounced => false,
-                Lasts::For(_) => now >= known.fresh_until,
-                Lasts::Unknown => true,
+                Validity::UntilAnnounced => false,
+                Validity::For(_) => now >= known.fresh_until,
+                Validity::Unknown => true,
             };
             known.superseded |= slot.dirty || is_over;
         }
@@ -254,13 +254,13 @@ impl Cache {
 
 /// How old an answer may grow at most. The safety re-reads of a fleet are spread by a tenth up and
 /// down, so that what was first read together is not read together for ever.
-fn max_age(id: ReadId, lasts: Lasts) -> Duration {
+fn max_age(id: ReadId, lasts: Validity) -> Duration {
     let spread = u16::try_from(id.wrapping_mul(40_503) % 1_000).unwrap_or(0);
     let safety = limits::SAFETY_MAX_AGE.mul_f64(0.9 + 0.000_2 * f64::from(spread));
     match lasts {
-        Lasts::UntilAnnounced => safety,
-        Lasts::For(time) => time.min(safety),
-        Lasts::Unknown => limits::SAMPLE_MAX_AGE,
+        Validity::UntilAnnounced => safety,
+        Validity::For(time) => time.min(safety),
+        Validity::Unknown => limits::SAMPLE_MAX_AGE,
     }
 }
 
@@ -277,7 +277,7 @@ mod tests {
     }
 
     fn size_3() -> Reply {
-        Reply { answer: Answer::Size(3), lasts: Lasts::UntilAnnounced, moment: None }
+        Reply { answer: Answer::Size(3), lasts: Validity::UntilAnnounced, moment: None }
     }
 
     fn after(start: Instant, ms: u64) -> Instant {

@@ -5,7 +5,7 @@
 //! what is true.
 
 use crate::{
-    layouts::{Answer, Misfit},
+    layouts::{Answer, LayoutMismatch},
     limits,
     time::Instant,
     trigger::Verdict,
@@ -37,7 +37,7 @@ impl State {
                 return self.failing(id).map(|failing| failing.last);
             }
             // Where no queue is, none has to be read.
-            if queues.misfit.is_some() || subscription.reads.is_empty() {
+            if queues.mismatch.is_some() || subscription.reads.is_empty() {
                 return Some(now);
             }
         }
@@ -71,15 +71,15 @@ impl State {
     fn observe_judged(
         &self,
         id: SubscriptionId,
-        judged: impl FnOnce() -> Option<Result<Verdict, Misfit>>,
+        judged: impl FnOnce() -> Option<Result<Verdict, LayoutMismatch>>,
         now: Instant,
     ) -> Observation {
         if let Some(why) = self.why_not(id).or_else(|| self.why_not_found(id, now)) {
             return self.held(id, why, now);
         }
         let queues = self.subscriptions.get(id).queues.as_ref();
-        if let Some(misfit) = queues.and_then(|queues| queues.misfit.clone()) {
-            return Observation::Misfit(misfit);
+        if let Some(mismatch) = queues.and_then(|queues| queues.mismatch.clone()) {
+            return Observation::LayoutMismatch(mismatch);
         }
         match judged() {
             Some(Ok(verdict)) => {
@@ -89,7 +89,7 @@ impl State {
                 }
                 Observation::Fresh(self.windowed(id, falls.told(verdict, now), now))
             }
-            Some(Err(misfit)) => Observation::Misfit(misfit),
+            Some(Err(mismatch)) => Observation::LayoutMismatch(mismatch),
             None => self.held(id, Why::NotYetRead, now),
         }
     }
@@ -115,7 +115,7 @@ impl State {
             return Observation::Unavailable(Why::NotYetRead);
         };
         let observation = self.observe(id, now);
-        if matches!(observation, Observation::Fresh(_) | Observation::Misfit(_)) {
+        if matches!(observation, Observation::Fresh(_) | Observation::LayoutMismatch(_)) {
             return self.held(id, Why::Slow, now);
         }
         observation
@@ -212,8 +212,8 @@ impl State {
     pub(super) fn look_again(&mut self, now: Instant) {
         for id in self.subscriptions.ids() {
             let observation = self.observe(id, now);
-            // What was read before is fresh no more, and no misfit either, until it is read again.
-            if !matches!(observation, Observation::Fresh(_) | Observation::Misfit(_)) {
+            // What was read before is fresh no more, and no mismatch either, until it is read again.
+            if !matches!(observation, Observation::Fresh(_) | Observation::LayoutMismatch(_)) {
                 self.tell(id, observation);
             }
             self.answer(id, None, now);
@@ -309,7 +309,7 @@ impl State {
     }
 
     /// What the answers mean, if every read has one.
-    pub(super) fn judge(&self, id: SubscriptionId) -> Option<Result<Verdict, Misfit>> {
+    pub(super) fn judge(&self, id: SubscriptionId) -> Option<Result<Verdict, LayoutMismatch>> {
         let answers: Option<Vec<&Answer>> =
             self.slots(id).map(|slot| slot.known.as_ref().map(|known| &known.answer)).collect();
         let subscription = self.subscriptions.get(id);

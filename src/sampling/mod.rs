@@ -52,7 +52,8 @@ pub use news::News;
 pub use observation::{Look, Observation, Why};
 pub use shares::KeyShares;
 pub use source::{
-    Change, Changes, Fault, Flow, FlowRead, KeyPage, KeySet, Lasts, Link, Position, Reply, Source,
+    Change, Changes, Fault, Flow, FlowRead, KeyPage, KeySet, Link, Position, Reply, Source,
+    Validity,
 };
 pub use subscriptions::{Subject, TooMany};
 
@@ -325,7 +326,7 @@ fn kind(observation: &Observation) -> ObservationState {
         Observation::Fresh(_) => ObservationState::Fresh,
         Observation::Stale { .. } => ObservationState::Stale,
         Observation::Unavailable(_) => ObservationState::Unavailable,
-        Observation::Misfit(_) => ObservationState::Misfit,
+        Observation::LayoutMismatch(_) => ObservationState::LayoutMismatch,
     }
 }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::{
-    layouts::{Misfit, Name},
+    layouts::{LayoutMismatch, Name},
     time::Instant,
     trigger::Verdict,
 };
@@ -52,7 +52,7 @@ pub enum Observation {
     /// Nothing may be said.
     Unavailable(Why),
     /// What Redis holds is not what the layout says.
-    Misfit(Misfit),
+    LayoutMismatch(LayoutMismatch),
 }
 
 impl Observation {
@@ -61,7 +61,7 @@ impl Observation {
     pub fn verdict(&self) -> Option<&Verdict> {
         match self {
             Self::Fresh(verdict) | Self::Stale { verdict, .. } => Some(verdict),
-            Self::Unavailable(_) | Self::Misfit(_) => None,
+            Self::Unavailable(_) | Self::LayoutMismatch(_) => None,
         }
     }
 

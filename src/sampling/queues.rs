@@ -7,7 +7,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    layouts::{Allowed, Found, Misfit, Name, Plan, Search},
+    layouts::{Allowed, Found, LayoutMismatch, Name, Plan, Search},
     limits,
     time::Instant,
     trigger::shown,
@@ -37,7 +37,7 @@ pub struct Queues {
     /// When the last of the searches ended that tell what is known; `None` before each ended once.
     pub known_at: Option<Instant>,
     /// Why nothing can be counted although all searches ended.
-    pub misfit: Option<Misfit>,
+    pub mismatch: Option<LayoutMismatch>,
     /// The editions of what the searches found, as it was last looked at; `None` if that is to be
     /// looked at again in any case.
     seen: Option<u64>,
@@ -65,7 +65,7 @@ impl Queues {
             found: BTreeSet::new(),
             keys: 0,
             known_at: None,
-            misfit: None,
+            mismatch: None,
             seen: None,
             left_out: None,
         }
@@ -147,21 +147,21 @@ impl State {
         let pattern = queues.search.describe();
         let most = if is_crowded { limits::KEYS_FOUND } else { limits::QUEUES_FOUND };
         let (is_new, before) = (found != queues.found, queues.keys);
-        let mut misfit = (is_crowded || found.len() > limits::QUEUES_FOUND)
-            .then(|| Misfit::TooManyQueues { pattern: pattern.clone(), most });
+        let mut mismatch = (is_crowded || found.len() > limits::QUEUES_FOUND)
+            .then(|| LayoutMismatch::TooManyQueues { pattern: pattern.clone(), most });
         let (mut plan, mut keys, mut seen) = (None, before, seen);
-        if is_new && misfit.is_none() {
+        if is_new && mismatch.is_none() {
             let subject = &subscription.subject;
             let new = queues.search.plan(found.iter(), allowed);
             keys = new.share().saturating_sub(subject.trigger.plan.share());
             if new.reads().len() > limits::READS_FOUND {
-                misfit = Some(Misfit::TooManyQueues { pattern, most });
+                mismatch = Some(LayoutMismatch::TooManyQueues { pattern, most });
             } else if self.keys.take(&subject.namespace, keys.saturating_sub(before)) {
                 self.keys.give_back(&subject.namespace, before.saturating_sub(keys));
                 plan = Some(new);
             } else {
                 let (namespace, most) = (shown(&subject.namespace), self.keys.most());
-                misfit = Some(Misfit::TooManyKeys { pattern, namespace, most });
+                mismatch = Some(LayoutMismatch::TooManyKeys { pattern, namespace, most });
                 // What others of the namespace give back is told by no search.
                 seen = None;
             }
@@ -174,7 +174,7 @@ impl State {
         queues.seen = seen;
         self.remembered.left_out += usize::from(left_out.is_some());
         self.remembered.left_out -= usize::from(queues.left_out.is_some());
-        (queues.left_out, queues.known_at, queues.misfit) = (left_out, Some(known_at), misfit);
+        (queues.left_out, queues.known_at, queues.mismatch) = (left_out, Some(known_at), mismatch);
         if let Some(plan) = plan {
             self.remembered.queues += found.len();
             self.remembered.queues -= queues.found.len();

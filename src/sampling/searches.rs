@@ -11,7 +11,7 @@ use std::{
 use slab::Slab;
 
 use crate::{
-    layouts::{Allowed, Name, Wild},
+    layouts::{Allowed, KeyPattern, Name},
     limits,
     time::Instant,
 };
@@ -30,7 +30,7 @@ pub type SearchId = usize;
 pub struct Scan {
     id: SearchId,
     /// What is looked for.
-    pub wild: Wild,
+    pub wild: KeyPattern,
     /// Where the last step ended; `None` at the beginning.
     pub from: Option<Position>,
 }
@@ -39,7 +39,7 @@ pub struct Scan {
 #[derive(Debug)]
 pub struct Searches {
     all: Slab<Search>,
-    ids: HashMap<Wild, SearchId>,
+    ids: HashMap<KeyPattern, SearchId>,
     /// The keys that may be read. Of others no more is remembered than that there are some.
     pub(super) allowed: Allowed,
     /// When the next step may be taken.
@@ -51,7 +51,7 @@ pub struct Searches {
 /// One search, again and again.
 #[derive(Debug)]
 pub struct Search {
-    wild: Wild,
+    wild: KeyPattern,
     /// The namespace that asked first, whose turn it takes.
     namespace: Box<str>,
     /// The number of its last step; zero before the first.
@@ -216,7 +216,7 @@ impl Searches {
     /// [`TooManySearches`] if there would be more than may be; nothing has changed then.
     pub fn acquire(
         &mut self,
-        wilds: &[Wild],
+        wilds: &[KeyPattern],
         namespace: &str,
         now: Instant,
     ) -> Result<Box<[SearchId]>, TooManySearches> {
@@ -224,7 +224,7 @@ impl Searches {
         if self.all.len() + new > limits::SEARCHES {
             return Err(TooManySearches);
         }
-        let place = |wild: &Wild| {
+        let place = |wild: &KeyPattern| {
             *self.ids.entry(wild.clone()).or_insert_with(|| {
                 self.all.insert(Search {
                     wild: wild.clone(),

@@ -11,7 +11,7 @@ use std::{
 };
 
 use crate::{
-    layouts::{Answer, Name, Read, Wild},
+    layouts::{Answer, KeyPattern, Name, Read},
     time::Instant,
 };
 
@@ -21,7 +21,7 @@ pub struct Reply {
     /// The answer.
     pub answer: Answer,
     /// How long it stays true.
-    pub lasts: Lasts,
+    pub lasts: Validity,
     /// The one moment at which it was true, if there is one: replies with the same moment, which a link
     /// gives once only, were true together.
     pub moment: Option<u64>,
@@ -29,7 +29,7 @@ pub struct Reply {
 
 /// How long an answer stays true, on a link that announces changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lasts {
+pub enum Validity {
     /// Until a change is announced.
     UntilAnnounced,
     /// This long after its read was sent, by the passing of time alone; or until a change is
@@ -261,7 +261,7 @@ pub trait Link: Send {
     /// and may be tried again from the same position.
     fn scan(
         &mut self,
-        wild: &Wild,
+        wild: &KeyPattern,
         from: Option<&Position>,
     ) -> impl Future<Output = Result<Result<KeyPage, Fault>, Fault>> + Send;
 }

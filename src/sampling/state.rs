@@ -25,7 +25,7 @@ use super::{
     schedule::Schedule,
     searches::{Scan, Searches},
     shares::KeyShares,
-    source::{Fault, Lasts, Reply},
+    source::{Fault, Reply, Validity},
     subscriptions::{Subject, SubscriptionId, Subscriptions, TooMany},
     suspects::Suspects,
 };
@@ -305,7 +305,7 @@ impl State {
         self.suspects.answered();
         let tracked = self.announced_until().is_some();
         let lasting = |reply: Reply| Reply {
-            lasts: if tracked { reply.lasts } else { Lasts::Unknown },
+            lasts: if tracked { reply.lasts } else { Validity::Unknown },
             ..reply
         };
         let mut touched = Vec::new();

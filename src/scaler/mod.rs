@@ -117,7 +117,7 @@ impl Scaler {
         let why = match observation {
             Observation::Fresh(verdict) | Observation::Stale { verdict, .. } => return Ok(verdict),
             Observation::Unavailable(why) => Refusal::Unavailable(why),
-            Observation::Misfit(misfit) => Refusal::Misfit(misfit),
+            Observation::LayoutMismatch(mismatch) => Refusal::LayoutMismatch(mismatch),
         };
         Err(Refused::to(&subject, why))
     }

@@ -2,7 +2,7 @@
 
 use crate::{
     config::Denied,
-    layouts::Misfit,
+    layouts::LayoutMismatch,
     sampling::{Subject, TooMany, Why},
     telemetry::Code,
     trigger::Problems,
@@ -51,7 +51,7 @@ pub enum Refusal {
     Denied(String, Denied),
     /// What Redis holds is not what the layout says.
     #[error("{0}")]
-    Misfit(Misfit),
+    LayoutMismatch(LayoutMismatch),
     /// Redis cannot be read, beyond the stale budget.
     #[error("{0}")]
     Unavailable(Why),
@@ -91,8 +91,8 @@ impl Refusal {
         match self {
             Self::Metadata(_) => Code::InvalidArgument,
             Self::Denied(..) => Code::PermissionDenied,
-            Self::Misfit(Misfit::TooManyKeys { .. }) => Code::ResourceExhausted,
-            Self::Misfit(_) => Code::FailedPrecondition,
+            Self::LayoutMismatch(LayoutMismatch::TooManyKeys { .. }) => Code::ResourceExhausted,
+            Self::LayoutMismatch(_) => Code::FailedPrecondition,
             Self::Unavailable(_) => Code::Unavailable,
             Self::Triggers(_) | Self::Namespace(_) | Self::Streams(_) => Code::ResourceExhausted,
             Self::FixedSpec => Code::Unimplemented,

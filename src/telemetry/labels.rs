@@ -150,7 +150,7 @@ label! {
         /// Nothing may be said.
         Unavailable = "unavailable",
         /// Redis holds something else than the layout says.
-        Misfit = "misfit",
+        LayoutMismatch = "mismatch",
     }
 }
 

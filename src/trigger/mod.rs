@@ -23,7 +23,10 @@ pub use problem::{Problem, Problems, cut, shown};
 pub use threshold::{Activation, Target, ThresholdError};
 
 use crate::{
-    layouts::{Answer, Count, Counts, Footprint, Misfit, Name, Plan, Reach, Search, share_of},
+    layouts::{
+        Answer, Count, Counts, Footprint, LayoutMismatch, Name, Plan, RequiredAccess, Search,
+        share_of,
+    },
     limits,
     signals::Signal,
 };
@@ -81,8 +84,8 @@ impl Trigger {
     /// What these answers, one for each read of the plan, mean for this trigger.
     ///
     /// # Errors
-    /// [`Misfit`] when what Redis holds is not what the layout says.
-    pub fn verdict(&self, answers: &[&Answer]) -> Result<Verdict, Misfit> {
+    /// [`LayoutMismatch`] when what Redis holds is not what the layout says.
+    pub fn verdict(&self, answers: &[&Answer]) -> Result<Verdict, LayoutMismatch> {
         self.plan.counts(answers).map(|counts| self.weigh(counts))
     }
 
@@ -103,8 +106,8 @@ impl Trigger {
 impl Trigger {
     /// What it asks of this database, for who has to allow it.
     #[must_use]
-    pub fn reach(&self, database: u32) -> Reach {
-        Reach::of((&self.plan, self.search.as_deref()), database)
+    pub fn reach(&self, database: u32) -> RequiredAccess {
+        RequiredAccess::of((&self.plan, self.search.as_deref()), database)
     }
 
     /// For how many keys it counts of what a namespace may have: for those that it names, and for more

@@ -64,7 +64,7 @@ fn counts(trigger: &Trigger) -> Result<(), String> {
 
 fn verdict(trigger: &Trigger, answers: &[Answer]) -> Result<Verdict, String> {
     let references: Vec<&Answer> = answers.iter().collect();
-    trigger.verdict(&references).map_err(|misfit| misfit.to_string())
+    trigger.verdict(&references).map_err(|mismatch| mismatch.to_string())
 }
 
 /// An answer that a read can have.

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, time::Duration};
 use penstock::{
     layouts::{Answer, Group, Members, Read, Waiting},
     limits,
-    sampling::Lasts,
+    sampling::Validity,
 };
 
 use crate::{
@@ -140,16 +140,16 @@ pub fn answer(content: &Content, read: &Read, clock: i64) -> Answer {
 }
 
 /// How long an answer to a read that depends on time lasts, as the next score after its bound says.
-pub fn lasts(content: &Content, read: &Read, clock: i64) -> Lasts {
-    let Content::SortedSet(scores) = content else { return Lasts::UntilAnnounced };
+pub fn lasts(content: &Content, read: &Read, clock: i64) -> Validity {
+    let Content::SortedSet(scores) = content else { return Validity::UntilAnnounced };
     let bound = match members_of(read) {
-        Members::All | Members::AllOf(_) => return Lasts::UntilAnnounced,
+        Members::All | Members::AllOf(_) => return Validity::UntilAnnounced,
         Members::Due(_) => clock + grace(),
         Members::Leased(_) => clock - grace(),
     };
     let next = scores.get(scores.partition_point(|score| *score <= bound));
-    next.map_or(Lasts::UntilAnnounced, |score| {
-        Lasts::For(Duration::from_micros(u64::try_from(score - bound).unwrap()))
+    next.map_or(Validity::UntilAnnounced, |score| {
+        Validity::For(Duration::from_micros(u64::try_from(score - bound).unwrap()))
     })
 }
 

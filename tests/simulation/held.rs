@@ -79,7 +79,7 @@ pub fn at_rest(model: &Model, topic: &Topic, told: &Observation) -> Result<(), V
     let age = if is_tracked { 0 } else { ms(limits::SAMPLE_MAX_AGE) };
     let since = model.now.ms.saturating_sub(ms(limits::CLOCK_DRIFT) + 2 * slowest + 50 + age);
     let since = (since, 0);
-    let is_misfit = |read: &usize| {
+    let is_mismatch = |read: &usize| {
         let answers = model.data.answers_since(&CATALOG.reads[*read], since, model.now);
         answers.iter().any(|answer| {
             matches!(answer, Answer::NotANumber)
@@ -91,7 +91,7 @@ pub fn at_rest(model: &Model, topic: &Topic, told: &Observation) -> Result<(), V
             let active = topic.subject.trigger.weigh(verdict.counts).active;
             was_true(model, topic, &verdict.counts, since) && verdict.active == active
         }
-        Observation::Misfit(_) => topic.reads.iter().any(is_misfit),
+        Observation::LayoutMismatch(_) => topic.reads.iter().any(is_mismatch),
         Observation::Stale { .. } | Observation::Unavailable(_) => false,
     };
     if is_true { Ok(()) } else { Err(format!("it is still told {told:?}, which is not true")) }

@@ -18,7 +18,7 @@
 //! 6. *Window.* It is active if the counts say so, or if a change was reported within the window.
 
 use penstock::{
-    layouts::{Members, Misfit},
+    layouts::{LayoutMismatch, Members},
     trigger::Verdict,
 };
 
@@ -62,11 +62,11 @@ pub const LAG_MS: u64 = PROOF_MS + READ_MS + TURN_MS;
 /// How long it may take until the clock is looked at again.
 pub const CLOCK_LAG_MS: u64 = PROOF_MS + COMMAND_MS + READ_MS + TURN_MS;
 
-/// Judges a fresh observation, or a misfit, which is as fresh.
+/// Judges a fresh observation, or a mismatch, which is as fresh.
 pub fn fresh(
     model: &Model,
     topic: &Topic,
-    told: Result<&Verdict, &Misfit>,
+    told: Result<&Verdict, &LayoutMismatch>,
     made: For,
     is_in_window: Option<bool>,
 ) -> Result<(), Violation> {
@@ -96,7 +96,7 @@ pub fn fresh(
 fn made_of_answers(
     model: &Model,
     topic: &Topic,
-    told: Result<&Verdict, &Misfit>,
+    told: Result<&Verdict, &LayoutMismatch>,
     taken: &[&Taken],
 ) -> Result<(), Violation> {
     let answers: Vec<_> = taken.iter().map(|taken| &taken.answer).collect();

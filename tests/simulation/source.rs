@@ -11,9 +11,9 @@ use std::{
 };
 
 use penstock::{
-    layouts::{Read, Wild},
+    layouts::{KeyPattern, Read},
     limits,
-    sampling::{Changes, Fault, Flow, KeyPage, Lasts, Link, Position, Reply, Source},
+    sampling::{Changes, Fault, Flow, KeyPage, Link, Position, Reply, Source, Validity},
 };
 use tokio::{
     sync::oneshot,
@@ -107,14 +107,14 @@ impl Connection {
             replies.push(counted.map(|(answer, at)| {
                 let lasts = match lasts {
                     Some(Outcome::Lasting(lasts)) => lasts,
-                    _ if answer.changes_silently() => Lasts::Unknown,
-                    _ => Lasts::UntilAnnounced,
+                    _ if answer.changes_silently() => Validity::Unknown,
+                    _ => Validity::UntilAnnounced,
                 };
                 model.ledger.taken[*place] = Some(Taken {
                     answer: answer.clone(),
                     at,
                     clock_at: clock_at.filter(|_| depends).unwrap_or(at),
-                    is_announced: self.tracked && lasts != Lasts::Unknown,
+                    is_announced: self.tracked && lasts != Validity::Unknown,
                     conn: self.conn,
                     batch,
                     sent,
@@ -168,7 +168,7 @@ impl Link for Connection {
 
     async fn scan(
         &mut self,
-        wild: &Wild,
+        wild: &KeyPattern,
         _: Option<&Position>,
     ) -> Result<Result<KeyPage, Fault>, Fault> {
         panic!("no trigger of the simulation has a pattern: {wild:?}")

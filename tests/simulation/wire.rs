@@ -13,7 +13,7 @@ use std::{
 
 use penstock::{
     layouts::Answer,
-    sampling::{Change, Changes, Fault, Lasts},
+    sampling::{Change, Changes, Fault, Validity},
 };
 use tokio::sync::oneshot;
 
@@ -91,7 +91,7 @@ pub enum Outcome {
     /// An answer that was true at a moment.
     Counted(Result<(Answer, Moment), Fault>),
     /// How long it lasts.
-    Lasting(Lasts),
+    Lasting(Validity),
 }
 
 /// All replies of one round trip, or why there are none.

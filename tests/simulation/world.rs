@@ -298,7 +298,9 @@ impl World {
                     story.fresh_ms = Some(model.now.ms);
                     oracle::fresh(model, topic, Ok(verdict), made, Some(window))
                 }
-                Observation::Misfit(misfit) => oracle::fresh(model, topic, Err(misfit), made, None),
+                Observation::LayoutMismatch(mismatch) => {
+                    oracle::fresh(model, topic, Err(mismatch), made, None)
+                }
                 Observation::Stale { verdict, age, .. } => {
                     held::stale(model, topic, verdict, *age, budget)
                 }

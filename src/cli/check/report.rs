@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::{layouts::Reach, trigger::Trigger};
+use crate::{layouts::RequiredAccess, trigger::Trigger};
 
 /// Whether a finding fails the check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,7 +85,7 @@ pub struct Asked {
     /// How many of them say something that only the cluster knows, so that the rest is not all.
     pub unknown: usize,
     /// What they ask.
-    pub reach: Reach,
+    pub reach: RequiredAccess,
 }
 
 impl Report {
@@ -203,7 +203,7 @@ impl Desk<'_> {
     }
 
     /// Notes what a trigger asks of a connection that lets it, and whether that is all.
-    pub(super) fn asks(&mut self, connection: &str, reach: Reach, is_whole: bool) {
+    pub(super) fn asks(&mut self, connection: &str, reach: RequiredAccess, is_whole: bool) {
         let asked = self.report.asked.entry(connection.to_owned()).or_default();
         asked.triggers += 1;
         asked.unknown += usize::from(!is_whole);

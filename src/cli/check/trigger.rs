@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     config::{Config, Connection, Denied},
-    layouts::{Reach, Registry},
+    layouts::{Registry, RequiredAccess},
     signals::Signal,
     trigger::{Family, Trigger, shown},
 };
@@ -202,7 +202,7 @@ impl TriggerCheck<'_, '_> {
                 self.object.namespace.is_none_or(|name| connection.access.admits(name).is_ok())
             };
             for connection in config.connections.values().filter(admits) {
-                self.desk.asks(&connection.name, Reach::default(), false);
+                self.desk.asks(&connection.name, RequiredAccess::default(), false);
             }
             return;
         }
@@ -246,7 +246,7 @@ impl TriggerCheck<'_, '_> {
                 match metadata.stood_in(key, self.registry()) {
                     Some(unknown) => {
                         self.unchecked(unknown, "the rule `keys` is");
-                        self.desk.asks(&connection.name, Reach::default(), false);
+                        self.desk.asks(&connection.name, RequiredAccess::default(), false);
                     }
                     None => self.denied(connection, denied, &format!("{}.metadata", self.path)),
                 }

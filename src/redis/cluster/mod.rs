@@ -34,9 +34,9 @@ use tokio::{select, time::timeout};
 
 use crate::{
     config::Node,
-    layouts::{Read, Wild},
+    layouts::{KeyPattern, Read},
     limits,
-    sampling::{Changes, Fault, Flow, FlowRead, KeyPage, Lasts, Link, Position, Reply},
+    sampling::{Changes, Fault, Flow, FlowRead, KeyPage, Link, Position, Reply, Validity},
     time::Instant,
 };
 
@@ -275,7 +275,7 @@ impl ClusterLink {
     /// A reply whose changes may come about without being announced lasts for no known time.
     fn lasting(&self, read: &Read, reply: Reply) -> Reply {
         let vouched = self.cluster.vouches(Slot::of(key(read)));
-        Reply { lasts: if vouched { reply.lasts } else { Lasts::Unknown }, ..reply }
+        Reply { lasts: if vouched { reply.lasts } else { Validity::Unknown }, ..reply }
     }
 
     async fn prove_all(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
@@ -322,7 +322,7 @@ impl Link for ClusterLink {
 
     async fn scan(
         &mut self,
-        wild: &Wild,
+        wild: &KeyPattern,
         from: Option<&Position>,
     ) -> Result<Result<KeyPage, Fault>, Fault> {
         let Some(mut guard) = self.guard.take() else {

@@ -13,7 +13,7 @@ use std::{
 
 use crate::{
     config::Node,
-    layouts::Wild,
+    layouts::KeyPattern,
     limits,
     sampling::{Fault, KeyPage, Position},
     time::Instant,
@@ -82,7 +82,7 @@ impl ClusterLink {
     /// One step of a search.
     pub(super) async fn step(
         &mut self,
-        wild: &Wild,
+        wild: &KeyPattern,
         from: Option<&Position>,
     ) -> Result<KeyPage, Fault> {
         let nobody = || Fault::NotReady("no node of the cluster serves any slot".to_owned());

@@ -17,7 +17,7 @@ use tracing::warn;
 use crate::{
     layouts::{Answer, Heard, Name, Station},
     limits,
-    sampling::{Change, Fault, Lasts, Reply},
+    sampling::{Change, Fault, Reply, Validity},
     time::Instant,
 };
 
@@ -133,7 +133,7 @@ impl Ears {
         }
         tally.map(|Tally { jobs, holds_for, nameless, silent }| Reply {
             answer: Answer::Heard { jobs, nameless, silent },
-            lasts: holds_for.map_or(Lasts::UntilAnnounced, Lasts::For),
+            lasts: holds_for.map_or(Validity::UntilAnnounced, Validity::For),
             moment: None,
         })
     }

@@ -1,6 +1,6 @@
 //! The last answer to a read, and until when it was true.
 
-use crate::{layouts::Answer, sampling::source::Lasts, time::Instant};
+use crate::{layouts::Answer, sampling::source::Validity, time::Instant};
 
 /// The last answer to a read.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,8 +13,8 @@ pub struct Known {
     pub true_until: Instant,
     /// When it has to be read again although nothing was announced.
     pub fresh_until: Instant,
-    /// How long it lasts; [`Lasts::Unknown`] on a link that announces nothing.
-    pub lasts: Lasts,
+    /// How long it lasts; [`Validity::Unknown`] on a link that announces nothing.
+    pub lasts: Validity,
     /// When the change was announced for which it was read, if one was.
     pub announced_at: Option<Instant>,
     /// Whether no change was known when its read was sent.
@@ -31,9 +31,9 @@ impl Known {
     #[must_use]
     pub fn true_until(&self, proved_at: Instant) -> Instant {
         let announced = match self.lasts {
-            Lasts::UntilAnnounced => proved_at,
-            Lasts::For(_) => proved_at.min(self.fresh_until),
-            Lasts::Unknown => self.true_until,
+            Validity::UntilAnnounced => proved_at,
+            Validity::For(_) => proved_at.min(self.fresh_until),
+            Validity::Unknown => self.true_until,
         };
         self.true_until.max(announced)
     }

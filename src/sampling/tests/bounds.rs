@@ -6,7 +6,7 @@ use super::*;
 use crate::layouts::Answer;
 use crate::sampling::{
     TooMany,
-    source::{Change, Fault, KeyPage, Lasts, Reply},
+    source::{Change, Fault, KeyPage, Reply, Validity},
     state::{Ask, State, Step},
 };
 
@@ -23,7 +23,7 @@ fn unique(n: usize) -> Arc<Subject> {
 }
 
 fn reply(answer: Answer) -> Reply {
-    Reply { answer, lasts: Lasts::UntilAnnounced, moment: Some(0) }
+    Reply { answer, lasts: Validity::UntilAnnounced, moment: Some(0) }
 }
 
 fn answer_all(state: &mut State, now: Instant) {

@@ -102,11 +102,11 @@ async fn a_change_after_the_answer_was_made_and_before_it_arrives_is_not_lost() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_misfit_is_told_at_once_and_goes_when_the_key_does() {
+async fn a_mismatch_is_told_at_once_and_goes_when_the_key_does() {
     let world = World::tracked().await;
     world.redis.write(|keys| keys.set("q", Answer::WrongType("hyperloglog".to_owned())));
     let subject = subject(&[("queue", "q")]);
-    assert!(is_misfit(&world.ask(&subject).await));
+    assert!(is_mismatch(&world.ask(&subject).await));
     world.redis.size("q", 2);
     assert_eq!(fresh(&world.ask(&subject).await), Some(2.0));
 }

@@ -4,7 +4,7 @@
 use super::*;
 use crate::{
     layouts::{Answer, Group, Waiting},
-    sampling::Lasts,
+    sampling::Validity,
 };
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -56,13 +56,13 @@ async fn a_poll_of_what_did_not_change_costs_redis_nothing() {
 async fn a_job_that_falls_due_is_told_when_it_does() {
     let world = World::tracked().await;
     let subject = subject(&[("scheduled", "later")]);
-    world.redis.lasting("later", Lasts::For(Duration::from_secs(90)));
+    world.redis.lasting("later", Validity::For(Duration::from_secs(90)));
     let mut watch = world.watch(&subject);
     told(&mut watch, 50, |news| fresh(news) == Some(0.0)).await;
     seconds(89).await;
     assert_eq!(world.redis.reads("later").len(), 1, "not looked at before");
     // Nobody announces that time passes.
-    world.redis.lasting("later", Lasts::UntilAnnounced);
+    world.redis.lasting("later", Validity::UntilAnnounced);
     world.redis.write_silently("later", Answer::Size(1));
     told(&mut watch, 1020, |news| fresh(news) == Some(1.0)).await;
     assert_eq!(world.redis.reads("later").len(), 2);
@@ -73,7 +73,7 @@ async fn a_clock_that_was_set_is_noticed_within_two_proofs() {
     for calls in [false, true] {
         let world = World::tracked().await;
         let due = subject(&[("scheduled", "later"), ("waiting", "busy")]);
-        world.redis.lasting("later", Lasts::For(HOUR));
+        world.redis.lasting("later", Validity::For(HOUR));
         world.redis.size("busy", 1);
         let mut watch = world.watch(&due);
         told(&mut watch, 50, |news| fresh(news) == Some(1.0)).await;

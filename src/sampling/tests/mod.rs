@@ -161,7 +161,9 @@ async fn is_silent(watch: &mut Watch, ms: u64) -> bool {
 fn fresh(observation: &Observation) -> Option<f64> {
     match observation {
         Observation::Fresh(verdict) => Some(verdict.value.get()),
-        Observation::Stale { .. } | Observation::Unavailable(_) | Observation::Misfit(_) => None,
+        Observation::Stale { .. }
+        | Observation::Unavailable(_)
+        | Observation::LayoutMismatch(_) => None,
     }
 }
 
@@ -169,7 +171,9 @@ fn fresh(observation: &Observation) -> Option<f64> {
 fn stale(observation: &Observation) -> Option<(f64, Duration)> {
     match observation {
         Observation::Stale { verdict, age, .. } => Some((verdict.value.get(), *age)),
-        Observation::Fresh(_) | Observation::Unavailable(_) | Observation::Misfit(_) => None,
+        Observation::Fresh(_) | Observation::Unavailable(_) | Observation::LayoutMismatch(_) => {
+            None
+        }
     }
 }
 
@@ -177,6 +181,6 @@ fn is_unavailable(observation: &Observation) -> bool {
     matches!(observation, Observation::Unavailable(_))
 }
 
-fn is_misfit(observation: &Observation) -> bool {
-    matches!(observation, Observation::Misfit(_))
+fn is_mismatch(observation: &Observation) -> bool {
+    matches!(observation, Observation::LayoutMismatch(_))
 }

@@ -17,8 +17,8 @@ use tokio::{
 };
 
 use crate::{
-    layouts::{Answer, Name, Read, Wild},
-    sampling::{Change, Changes, Fault, Flow, KeyPage, Lasts, Link, Position, Reply, Source},
+    layouts::{Answer, KeyPattern, Name, Read},
+    sampling::{Change, Changes, Fault, Flow, KeyPage, Link, Position, Reply, Source, Validity},
 };
 
 pub use keys::Keys;
@@ -50,7 +50,7 @@ struct Server {
     batches: Vec<usize>,
     proofs: usize,
     clocks: usize,
-    lasting: HashMap<Name, Lasts>,
+    lasting: HashMap<Name, Validity>,
     scans: Vec<Instant>,
     scan_fault: Option<Fault>,
     page: usize,
@@ -221,7 +221,7 @@ impl Redis {
     }
 
     /// How long the answers about one key last by themselves.
-    pub fn lasting(&self, key: &str, lasts: Lasts) {
+    pub fn lasting(&self, key: &str, lasts: Validity) {
         self.server().lasting.insert(key.into(), lasts);
     }
 
@@ -346,7 +346,7 @@ impl Link for Connection {
 
     async fn scan(
         &mut self,
-        wild: &Wild,
+        wild: &KeyPattern,
         from: Option<&Position>,
     ) -> Result<Result<KeyPage, Fault>, Fault> {
         let latency = self.redis.server().latency;

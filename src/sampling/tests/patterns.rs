@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    layouts::{Allowed, Answer, Glob, Misfit},
+    layouts::{Allowed, Answer, Glob, LayoutMismatch},
     sampling::Fault,
 };
 
@@ -158,12 +158,12 @@ async fn more_queues_than_may_be_counted_are_no_part_of_a_sum() {
         world.redis.size(&format!("emails-{n}"), 1);
     }
     let told = world.ask(&emails()).await;
-    let Observation::Misfit(misfit @ Misfit::TooManyQueues { .. }) = &told else {
+    let Observation::LayoutMismatch(mismatch @ LayoutMismatch::TooManyQueues { .. }) = &told else {
         panic!("{told:?}")
     };
     assert!(
-        misfit.to_string().contains("more than 1000 queues or keys match `emails-*`"),
-        "{misfit}"
+        mismatch.to_string().contains("more than 1000 queues or keys match `emails-*`"),
+        "{mismatch}"
     );
     world.redis.size("emails-0", 0);
     seconds(limits::FOUND_MEMORY.as_secs() + 10).await;
@@ -171,7 +171,7 @@ async fn more_queues_than_may_be_counted_are_no_part_of_a_sum() {
     for n in 0..=limits::KEYS_FOUND {
         world.redis.size(&format!("emails-{n}"), 1);
     }
-    assert!(is_misfit(&later(&world, &emails()).await));
+    assert!(is_mismatch(&later(&world, &emails()).await));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,13 +2,15 @@
 //! much others look for.
 
 use super::*;
-use crate::layouts::Misfit;
+use crate::layouts::LayoutMismatch;
 
 /// Why nothing is counted, if it is for want of keys.
 fn refusal(observation: &Observation) -> Option<String> {
     match observation {
-        Observation::Misfit(limit @ Misfit::TooManyKeys { .. }) => Some(limit.to_string()),
-        Observation::Misfit(_)
+        Observation::LayoutMismatch(limit @ LayoutMismatch::TooManyKeys { .. }) => {
+            Some(limit.to_string())
+        }
+        Observation::LayoutMismatch(_)
         | Observation::Fresh(_)
         | Observation::Stale { .. }
         | Observation::Unavailable(_) => None,

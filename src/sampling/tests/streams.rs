@@ -151,13 +151,13 @@ async fn a_stream_is_told_when_one_of_its_keys_can_no_longer_be_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_misfit_is_told_to_streams_and_goes_when_the_key_does() {
+async fn a_mismatch_is_told_to_streams_and_goes_when_the_key_does() {
     let world = World::tracked().await;
     let subject = subject(&[("queue", "q")]);
     let mut watch = world.watch(&subject);
     told(&mut watch, 50, |news| fresh(news) == Some(0.0)).await;
     world.redis.write(|keys| keys.set("q", Answer::WrongType("module".to_owned())));
-    assert!(is_misfit(&news(&mut watch, 15).await));
+    assert!(is_mismatch(&news(&mut watch, 15).await));
     world.redis.size("q", 4);
     assert_eq!(fresh(&news(&mut watch, 15).await), Some(4.0));
 }

@@ -96,14 +96,14 @@ async fn a_proof_holds_for_when_it_was_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_number_from_before_a_misfit_is_not_held() {
+async fn a_number_from_before_a_mismatch_is_not_held() {
     let world = World::tracked().await;
     let subject = subject(&[("queue", "q")]);
     world.redis.size("q", 7);
     assert_eq!(fresh(&world.ask(&subject).await), Some(7.0));
     world.redis.write(|keys| keys.set("q", Answer::NotANumber));
     for _ in 0..100 {
-        assert!(is_misfit(&world.ask(&subject).await));
+        assert!(is_mismatch(&world.ask(&subject).await));
         seconds(1).await;
     }
     world.redis.down(true);

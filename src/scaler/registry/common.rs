@@ -7,7 +7,7 @@
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use crate::{
-    layouts::{Read, Station, Wild},
+    layouts::{KeyPattern, Read, Station},
     trigger::Trigger,
 };
 
@@ -15,14 +15,14 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Held {
     link: Arc<str>,
-    searches: Box<[Wild]>,
+    searches: Box<[KeyPattern]>,
     heartbeats: Box<[Arc<Station>]>,
 }
 
 /// What all triggers of one namespace take part in, and how many of them do.
 #[derive(Debug, Default)]
 pub(super) struct Common {
-    searches: HashMap<(Arc<str>, Wild), usize>,
+    searches: HashMap<(Arc<str>, KeyPattern), usize>,
     heartbeats: HashMap<(Arc<str>, Arc<Station>), usize>,
 }
 
@@ -42,7 +42,7 @@ impl Held {
         (!held.searches.is_empty() || !held.heartbeats.is_empty()).then(|| Box::new(held))
     }
 
-    fn searches(&self) -> impl Iterator<Item = (Arc<str>, Wild)> {
+    fn searches(&self) -> impl Iterator<Item = (Arc<str>, KeyPattern)> {
         self.searches.iter().map(|wild| (Arc::clone(&self.link), wild.clone()))
     }
 

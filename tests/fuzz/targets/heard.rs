@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use penstock::{
     layouts::{Answer, Read, Registry},
     redis::offline,
-    sampling::Lasts,
+    sampling::Validity,
     trigger::Trigger,
 };
 use serde_json::{Value, json};
@@ -118,7 +118,10 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
     let expected = tally(&spoken, asked, |said| counts(said, form, whose));
     traits.note((form, got.is_ok(), spoken.len().min(12)));
     traits.note(
-        got.as_ref().map_err(std::mem::discriminant).ok().map(|r| r.lasts == Lasts::UntilAnnounced),
+        got.as_ref()
+            .map_err(std::mem::discriminant)
+            .ok()
+            .map(|r| r.lasts == Validity::UntilAnnounced),
     );
     if let Err(fault) = &got {
         traits.note_message(&fault.to_string());
@@ -128,9 +131,9 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
             panic!("{:?} was heard", reply.answer)
         };
         let left = match reply.lasts {
-            Lasts::For(left) => Some(left.as_secs_f64()),
-            Lasts::UntilAnnounced => None,
-            Lasts::Unknown => Some(-1.0),
+            Validity::For(left) => Some(left.as_secs_f64()),
+            Validity::UntilAnnounced => None,
+            Validity::Unknown => Some(-1.0),
         };
         (jobs, left)
     });

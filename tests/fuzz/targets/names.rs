@@ -62,7 +62,7 @@ fn listed(text: &str, traits: &mut Traits) -> Result<(), String> {
         let one = |place| if place == at { Answer::Size(1_000) } else { Answer::Missing };
         let answers: Vec<Answer> = (0..reads.len()).map(one).collect();
         let verdict = trigger.verdict(&answers.iter().collect::<Vec<_>>());
-        let value = verdict.map_err(|misfit| misfit.to_string())?.value.get();
+        let value = verdict.map_err(|mismatch| mismatch.to_string())?.value.get();
         let wanted = f64::from(u32::try_from(*thousandths).unwrap_or(u32::MAX));
         hold!((value - wanted).abs() < 1e-6, "1000 of `{name}` weigh {value}, not {wanted}");
         traits.note(*thousandths == 1_000);

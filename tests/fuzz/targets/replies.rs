@@ -12,7 +12,7 @@ use penstock::{
     },
     limits,
     redis::offline,
-    sampling::Lasts,
+    sampling::Validity,
 };
 
 use crate::{
@@ -122,7 +122,7 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
     }
     let Ok(reply) = got else { return Ok(()) };
     let is_timed = key_type == "zset" && matches!(kind, "due" | "leased");
-    if let (Lasts::For(time), true) = (reply.lasts, is_timed) {
+    if let (Validity::For(time), true) = (reply.lasts, is_timed) {
         hold!(score(replies.get(1), time), "it lasts {time:?} by {:?}", replies.get(1));
     }
     let is_so = is_said(&reply.answer, kind, &replies);

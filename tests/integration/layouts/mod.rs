@@ -46,7 +46,7 @@ impl Eye {
             replies.into_iter().map(|reply| reply.map(|reply| reply.answer)).collect();
         let answers = answers.map_err(|fault| fault.to_string())?;
         let answers: Vec<&Answer> = answers.iter().collect();
-        trigger.plan.counts(&answers).map_err(|misfit| misfit.to_string())
+        trigger.plan.counts(&answers).map_err(|mismatch| mismatch.to_string())
     }
 
     async fn four(&mut self, metadata: &str) -> Result<Four, String> {

@@ -5,7 +5,7 @@ use tokio::time::Instant;
 use super::Server;
 use crate::{
     layouts::Read,
-    sampling::{Fault, Lasts, Reply},
+    sampling::{Fault, Reply, Validity},
 };
 
 impl Server {
@@ -31,8 +31,8 @@ impl Server {
             let answer = self.keys.answer(read);
             let lasts = match self.lasting.get(read.keys()[0]) {
                 Some(lasts) => *lasts,
-                None if answer.changes_silently() => Lasts::Unknown,
-                None => Lasts::UntilAnnounced,
+                None if answer.changes_silently() => Validity::Unknown,
+                None => Validity::UntilAnnounced,
             };
             let is_one_question = matches!(read, Read::Size { .. } | Read::Group { .. });
             let moment = is_one_question.then_some(self.moments);

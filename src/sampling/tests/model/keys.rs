@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
-    layouts::{Answer, Glob, Name, Read, Wild},
+    layouts::{Answer, Glob, KeyPattern, Name, Read},
     limits,
     sampling::{KeyPage, Position},
 };
@@ -43,7 +43,7 @@ impl Keys {
 
     /// The keys that are there, one page in their order after this one. Of a pattern with many stars Redis
     /// is given the first two.
-    pub(super) fn page(&self, wild: &Wild, after: Option<&[u8]>, most: usize) -> KeyPage {
+    pub(super) fn page(&self, wild: &KeyPattern, after: Option<&[u8]>, most: usize) -> KeyPage {
         let is_there = |answer: &Answer| !matches!(answer, Answer::Missing | Answer::Size(0));
         let mut keys: Vec<&Name> = (self.answers.iter())
             .filter(|(key, answer)| is_there(answer) && after.is_none_or(|at| key.as_bytes() > at))
