@@ -129,7 +129,7 @@ async fn answers_that_nobody_takes_cost_a_bounded_amount() {
     let window = AtomicI64::new(65_535);
     let bytes = i64::try_from(5 + message.len()).unwrap();
     let calls = async {
-        for number in 0..40_000 {
+        for number in 0..20_000 {
             let has_room = async || match window.load(Ordering::Relaxed) >= bytes {
                 true => Ok(()),
                 false => Err("the window is full"),
@@ -143,7 +143,7 @@ async fn answers_that_nobody_takes_cost_a_bounded_amount() {
             }
             window.fetch_sub(bytes, Ordering::Relaxed);
         }
-        40_000
+        20_000
     };
     // Heads of answers are not under that window, so that somebody has to take them.
     let sent = {
