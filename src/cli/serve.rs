@@ -10,10 +10,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 
 use crate::{
-    config::{Config, Connection, Quota},
+    config::{Config, Connection},
     grpc::{Listener, Tls},
     http::AdminListener,
-    layouts::Registry,
     limits,
     readiness::Readiness,
     redis::{Identity, RedisSource},
@@ -29,11 +28,8 @@ pub struct Serving {
     admin: AdminListener,
     supervisor: Supervisor,
     metrics: Arc<Metrics>,
-    routes: Routes,
-    layouts: Registry,
-    push_inactive: bool,
+    scaler: Scaler,
     show_triggers: bool,
-    quota: Quota,
 }
 
 impl Serving {
@@ -64,20 +60,16 @@ impl Serving {
             routes.insert(name, route(connection, &keys, &metrics, &mut supervisor));
         }
         let routes = Routes::new(routes, keys);
-        let (push_inactive, show_triggers) =
-            (config.server.push_inactive, config.server.show_triggers);
-        let (layouts, quota) = (config.layouts, config.quota);
-        Ok(Self {
-            listener,
-            admin,
-            supervisor,
-            metrics,
-            routes,
-            layouts,
-            push_inactive,
-            show_triggers,
-            quota,
-        })
+        let options = ServiceOptions {
+            stream_max_age: limits::STREAM_MAX_AGE,
+            push_inactive: config.server.push_inactive,
+            max_streams: limits::STREAMS,
+            quota: config.quota,
+        };
+        let (layouts, drain) = (config.layouts, supervisor.drain());
+        let scaler = Scaler::new((routes, layouts), Arc::clone(&metrics), options, drain);
+        let show_triggers = config.server.show_triggers;
+        Ok(Self { listener, admin, supervisor, metrics, scaler, show_triggers })
     }
 
     /// Where KEDA finds it.
@@ -91,22 +83,9 @@ impl Serving {
     /// # Errors
     /// When a task of it ends before that.
     pub async fn run(self, until: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Self {
-            listener,
-            admin,
-            mut supervisor,
-            metrics,
-            routes,
-            layouts,
-            push_inactive,
-            show_triggers,
-            quota,
-        } = self;
+        let Self { listener, admin, mut supervisor, metrics, scaler, show_triggers } = self;
         let readiness = Readiness::default();
         let (drain, stop) = (supervisor.drain(), supervisor.stop());
-        let (stream_max_age, max_streams) = (limits::STREAM_MAX_AGE, limits::STREAMS);
-        let options = ServiceOptions { stream_max_age, push_inactive, max_streams, quota };
-        let scaler = Scaler::new((routes, layouts), Arc::clone(&metrics), options, drain.clone());
         let shown = show_triggers.then(|| scaler.clone());
         let (counted, ready) = (Arc::clone(&metrics), readiness.clone());
         supervisor.spawn(Stage::Front, "gRPC", async move {
