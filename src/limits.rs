@@ -296,6 +296,14 @@ pub const FIRST_WORDS: (usize, Duration) = (33, Duration::from_secs(10));
 /// The age at which a connection is ended whatever is open on it: after its GOAWAY every stream of
 /// ours has ended by then, and what is left is a peer's that does not heed it.
 pub const CONNECTION_END: Duration = Duration::from_mins(65);
+/// Calls of KEDA's that one IP address may have open, beside its streams: those that are worked on, and those
+/// whose answers it does not take. Each costs some 2 kB.
+pub const CALLS_OF_ONE: usize = 10_000;
+/// Bytes that a peer may send while it takes none of ours. Each of them may ask for an answer, which waits.
+pub const UNHEEDING_BYTES: usize = 64 * 1024;
+/// Tasks that wait for a thread of the runtime before nothing more is read of any peer, and the pause before
+/// that is looked at again. A call that was read is a task of some 2 kB.
+pub const TASKS_QUEUED: (usize, Duration) = (100, Duration::from_millis(2));
 /// TLS handshakes under way at once; a further one ends the oldest.
 pub const HANDSHAKES: usize = 256;
 /// How long a TLS handshake may take.

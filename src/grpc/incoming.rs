@@ -26,7 +26,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     limits,
-    peers::{Beyond, Bounds, Guarded, Peers, Place},
+    peers::{Beyond, Bounds, Guarded, Peers, Place, Tally},
     telemetry::{Door, Edge, Handshake},
 };
 
@@ -36,9 +36,11 @@ use super::tls::Terms;
 pub(super) type Wire = Guarded<Either<TcpStream, TlsStream<TcpStream>>>;
 
 impl Connected for Wire {
-    type ConnectInfo = ();
+    type ConnectInfo = Tally;
 
-    fn connect_info(&self) -> Self::ConnectInfo {}
+    fn connect_info(&self) -> Tally {
+        self.calls()
+    }
 }
 
 /// What one listener bears.
@@ -47,6 +49,7 @@ const BOUNDS: Bounds = Bounds {
     beyond: Beyond::Refuse { most_of_one: limits::PEERS_OF_ONE },
     first_words: limits::FIRST_WORDS,
     end: limits::CONNECTION_END,
+    unheeding: limits::UNHEEDING_BYTES,
 };
 
 /// The connections of a socket, with TLS by these terms.

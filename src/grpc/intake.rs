@@ -1,5 +1,5 @@
 //! What a peer can make us hold by asking and not finishing: bytes of requests that are not whole,
-//! calls that never are, and calls beside KEDA's that never end.
+//! calls that never are, calls beside KEDA's that never end, and answers that it does not take.
 //!
 //! It is apart from the service because it works before a message is one. The codec takes a request
 //! of eight megabytes, sets its length aside as soon as five bytes name it, and has no deadline: one
@@ -11,7 +11,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -28,10 +28,14 @@ use tonic::{
 
 use crate::{
     limits,
+    peers::{Counted, Tally},
     telemetry::{Edge, Unread},
 };
 
 use super::status::Overload;
+
+/// How the path of the one call of KEDA's ends that lasts.
+const STREAM: &str = "/StreamIsActive";
 
 /// What all requests together hold. Clones are the same one.
 #[derive(Debug, Clone)]
@@ -42,49 +46,62 @@ struct Held {
     /// Bytes of messages that have begun and are not whole.
     incomplete: AtomicUsize,
     /// Calls of other services that are open.
-    side_calls: AtomicUsize,
+    side_calls: Tally,
     edge: Arc<Edge>,
 }
 
-/// One of those calls, until it is dropped.
-#[derive(Debug)]
-struct Open(Intake);
-
-/// KEDA's service behind the intake: each of its calls has one message, which has to come in time.
-#[derive(Debug, Clone)]
-pub(super) struct Calls<S> {
-    inner: S,
-    intake: Intake,
+/// Whose calls they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Calls {
+    /// KEDA's: each has one message and, but for streams, one answer.
+    Keda,
+    /// Those of other services, which may last.
+    Side,
 }
 
-/// Another service behind it: its calls may last, so their number is bounded.
+/// A service behind the intake.
 #[derive(Debug, Clone)]
-pub(super) struct SideCalls<S>(Calls<S>);
+pub(super) struct Behind<S> {
+    inner: S,
+    intake: Intake,
+    calls: Calls,
+}
 
 impl Intake {
     /// Nothing is held yet. What is refused is counted at `edge`.
     pub(super) fn new(edge: Arc<Edge>) -> Self {
-        let (incomplete, side_calls) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Self(Arc::new(Held { incomplete, side_calls, edge }))
+        Self(Arc::new(Held { incomplete: AtomicUsize::new(0), side_calls: Tally::default(), edge }))
     }
 
-    pub(super) fn calls<S>(&self, inner: S) -> Calls<S> {
-        Calls { inner, intake: self.clone() }
+    /// KEDA's service.
+    pub(super) fn keda<S>(&self, inner: S) -> Behind<S> {
+        Behind { inner, intake: self.clone(), calls: Calls::Keda }
     }
 
-    pub(super) fn side_calls<S>(&self, inner: S) -> SideCalls<S> {
-        SideCalls(self.calls(inner))
+    /// Another service.
+    pub(super) fn side<S>(&self, inner: S) -> Behind<S> {
+        Behind { inner, intake: self.clone(), calls: Calls::Side }
     }
 
-    fn open(&self) -> Result<Open, Overload> {
-        let before = self.0.side_calls.fetch_add(1, Ordering::Relaxed);
-        let open = Open(self.clone());
-        let most = limits::SIDE_CALLS;
-        if before < most {
-            return Ok(open);
-        }
-        self.0.edge.unread(Unread::SideCalls);
-        Err(Overload::SideCalls(most))
+    /// A place for a call. KEDA's streams need none here: the scaler counts them.
+    fn open(&self, calls: Calls, request: &Request<Body>) -> Result<Option<Counted>, Overload> {
+        let (tally, most, unread, overload) = match calls {
+            Calls::Keda if request.uri().path().ends_with(STREAM) => return Ok(None),
+            Calls::Keda => {
+                let of_one = request.extensions().get::<Tally>().cloned().unwrap_or_default();
+                let most = limits::CALLS_OF_ONE;
+                (of_one, most, Unread::Calls, Overload::Calls(most))
+            }
+            Calls::Side => {
+                let most = limits::SIDE_CALLS;
+                (self.0.side_calls.clone(), most, Unread::SideCalls, Overload::SideCalls(most))
+            }
+        };
+        let counted = tally.open(most).ok_or_else(|| {
+            self.0.edge.unread(unread);
+            overload
+        })?;
+        Ok(Some(counted))
     }
 
     /// Takes bytes for a message that has begun; they are taken also when they are too many.
@@ -103,38 +120,13 @@ impl Intake {
     }
 }
 
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.0.side_calls.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl<S: NamedService> NamedService for Calls<S> {
+impl<S: NamedService> NamedService for Behind<S> {
     const NAME: &'static str = S::NAME;
-}
-
-impl<S: NamedService> NamedService for SideCalls<S> {
-    const NAME: &'static str = S::NAME;
-}
-
-impl<S: Service<Request<Body>>> Service<Request<Body>> for Calls<S> {
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = S::Future;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let intake = &self.intake;
-        self.inner.call(request.map(|body| Body::new(Measured::new(body, intake, Whole::Call))))
-    }
 }
 
 type Answering<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
 
-impl<S> Service<Request<Body>> for SideCalls<S>
+impl<S> Service<Request<Body>> for Behind<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
     S::Future: Send + 'static,
@@ -144,34 +136,29 @@ where
     type Future = Answering<S::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.0.inner.poll_ready(context)
+        self.inner.poll_ready(context)
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let Calls { inner, intake } = &mut self.0;
-        let open = match intake.open() {
+        let open = match self.intake.open(self.calls, &request) {
             Ok(open) => open,
             Err(refusal) => {
                 let refused = Status::from(refusal).into_http();
                 return Box::pin(async { Ok(refused) });
             }
         };
-        let measured = |body| Body::new(Measured::new(body, intake, Whole::Message));
-        let answering = inner.call(request.map(measured));
+        let measured = |body| Body::new(Measured::new(body, &self.intake, self.calls));
+        let answering = self.inner.call(request.map(measured));
         Box::pin(async move {
             let answer = answering.await?;
-            Ok(answer.map(|inner| Body::new(Counted { inner, _open: open })))
+            Ok(match open {
+                Some(open) => {
+                    answer.map(|inner| Body::new(Untaken { inner, open: Arc::new(open) }))
+                }
+                None => answer,
+            })
         })
     }
-}
-
-/// What has to be whole in time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Whole {
-    /// All that a call sends, since it has one message.
-    Call,
-    /// Each message that has begun.
-    Message,
 }
 
 /// The body of a request on its way in.
@@ -179,7 +166,7 @@ enum Whole {
 struct Measured {
     inner: Body,
     intake: Intake,
-    whole: Whole,
+    calls: Calls,
     /// The five bytes before a message, as far as they have come.
     head: [u8; 5],
     head_bytes: usize,
@@ -192,10 +179,10 @@ struct Measured {
 }
 
 impl Measured {
-    fn new(inner: Body, intake: &Intake, whole: Whole) -> Self {
+    fn new(inner: Body, intake: &Intake, calls: Calls) -> Self {
         let intake = intake.clone();
         let (head, head_bytes, lacking, held, deadline) = ([0; 5], 0, 0, 0, None);
-        Self { inner, intake, whole, head, head_bytes, lacking, held, deadline }
+        Self { inner, intake, calls, head, head_bytes, lacking, held, deadline }
     }
 
     /// Follows the messages in the bytes that came.
@@ -234,14 +221,15 @@ impl Measured {
 
     fn message_is_whole(&mut self) {
         self.intake.give_back(std::mem::take(&mut self.held));
-        if self.whole == Whole::Message {
+        // A call of KEDA's has one message: its deadline is for the end of the call too.
+        if self.calls == Calls::Side {
             self.deadline = None;
         }
     }
 
     fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<Overload> {
         let is_begun = self.lacking > 0 || self.head_bytes > 0;
-        if self.whole == Whole::Message && !is_begun {
+        if self.calls == Calls::Side && !is_begun {
             return Poll::Pending;
         }
         let within = limits::REQUEST_DEADLINE;
@@ -291,14 +279,26 @@ impl HttpBody for Measured {
     }
 }
 
-/// The body of an answer that counts as open until it ends.
+/// The body of an answer, whose call is open until the last of its bytes went to the socket.
 #[derive(Debug)]
-struct Counted {
+struct Untaken {
     inner: Body,
-    _open: Open,
+    open: Arc<Counted>,
 }
 
-impl HttpBody for Counted {
+/// Bytes of an answer. The codec may hold them for a peer's window when it has long dropped the body.
+struct OfAnswer {
+    bytes: Bytes,
+    _open: Arc<Counted>,
+}
+
+impl AsRef<[u8]> for OfAnswer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl HttpBody for Untaken {
     type Data = Bytes;
     type Error = Status;
 
@@ -306,7 +306,9 @@ impl HttpBody for Counted {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.inner).poll_frame(context)
+        let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
+        let held = |bytes| Bytes::from_owner(OfAnswer { bytes, _open: Arc::clone(&self.open) });
+        Poll::Ready(frame.map(|frame| frame.map(|frame| frame.map_data(held))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -332,7 +334,7 @@ mod tests {
     }
 
     fn measured(intake: &Intake) -> Measured {
-        Measured::new(Body::empty(), intake, Whole::Call)
+        Measured::new(Body::empty(), intake, Calls::Keda)
     }
 
     fn message(declared: usize, sent: usize) -> Vec<u8> {

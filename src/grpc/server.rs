@@ -108,10 +108,10 @@ impl Listener {
             .max_connection_age(limits::CONNECTION_MAX_AGE)
             .http2_keepalive_interval(Some(interval))
             .http2_keepalive_timeout(Some(patience))
-            .add_service(intake.calls(service))
-            .add_service(intake.side_calls(health_service))
-            .add_service(intake.side_calls(reflection().build_v1()?))
-            .add_service(intake.side_calls(reflection().build_v1alpha()?));
+            .add_service(intake.keda(service))
+            .add_service(intake.side(health_service))
+            .add_service(intake.side(reflection().build_v1()?))
+            .add_service(intake.side(reflection().build_v1alpha()?));
         health::serving(&reporter).await;
         readiness.serving();
         let tls = self.terms.is_some();

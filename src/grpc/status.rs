@@ -14,6 +14,11 @@ pub(super) enum Overload {
     /// Requests that are not whole hold as many bytes as they may: this many.
     #[error("requests that are not whole hold {0} bytes, the limit of this server")]
     Incomplete(usize),
+    /// The peer's address has as many calls open as it may: this many.
+    #[error(
+        "{0} calls of this address are open or their answers not taken, the limit of this server"
+    )]
+    Calls(usize),
     /// As many calls of other services are open as may be: this many.
     #[error("{0} calls of health and reflection are open, the limit of this server")]
     SideCalls(usize),
@@ -25,7 +30,9 @@ pub(super) enum Overload {
 impl From<Overload> for Status {
     fn from(overload: Overload) -> Self {
         let code = match overload {
-            Overload::Incomplete(_) | Overload::SideCalls(_) => Code::ResourceExhausted,
+            Overload::Incomplete(_) | Overload::Calls(_) | Overload::SideCalls(_) => {
+                Code::ResourceExhausted
+            }
             Overload::Slow(_) => Code::DeadlineExceeded,
         };
         Self::new(grpc(code), overload.to_string())

@@ -54,6 +54,7 @@ const BOUNDS: Bounds = Bounds {
     beyond: Beyond::EndOldest,
     first_words: limits::ADMIN_FIRST_WORDS,
     end: limits::ADMIN_CONNECTION_END,
+    unheeding: limits::UNHEEDING_BYTES,
 };
 
 /// The socket, with a place for each connection.

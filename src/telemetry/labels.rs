@@ -189,6 +189,8 @@ label! {
         Slow = "slow",
         /// It said that it was larger than a request may be.
         TooLarge = "too_large",
+        /// As many calls of the peer's address were open as may be.
+        Calls = "calls",
         /// As many calls of health and reflection were open as may be.
         SideCalls = "side_calls",
     }

@@ -118,7 +118,8 @@ async fn a_flood_costs_a_bounded_amount_of_memory_and_holds_nobody_up() {
         let call = frame(kind::HEADERS, 4, number, &fields());
         [call, frame(kind::RESET, 0, number, &[0, 0, 0, 8])].concat()
     };
-    let floods: [(&str, u32, &Frames); 7] = [
+    let floods: [(&str, u32, &Frames); 8] = [
+        ("calls that are refused", 50_000, &|n| edges::call(2 * n + 1, &[])),
         ("calls that are cancelled at once", 100_000, &reset),
         ("pings", 200_000, &|_| frame(kind::PING, 0, 0, &[0; 8])),
         ("settings", 100_000, &|_| frame(kind::SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 100])),

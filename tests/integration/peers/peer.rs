@@ -33,13 +33,18 @@ pub mod kind {
     pub const CONTINUATION: u8 = 9;
 }
 
-/// Header fields of a call of `IsActive`, without dynamic entries (RFC 7541, appendix A).
+/// Header fields of a call of `IsActive`.
 pub fn fields() -> Vec<u8> {
-    let path = b"/externalscaler.ExternalScaler/IsActive";
+    fields_of("IsActive")
+}
+
+/// Header fields of a call, without dynamic entries (RFC 7541, appendix A).
+pub fn fields_of(method: &str) -> Vec<u8> {
+    let path = format!("/externalscaler.ExternalScaler/{method}");
     let content = b"application/grpc";
     // POST, http, then :path and content-type by the index of their names.
     let mut block = vec![0x83, 0x86, 0x04, u8::try_from(path.len()).unwrap()];
-    block.extend(path);
+    block.extend(path.as_bytes());
     block.extend([0x0f, 0x10, u8::try_from(content.len()).unwrap()]);
     block.extend(content);
     block

@@ -3,24 +3,23 @@
 //! They are apart because both listeners need the same, and because it has to hold before a word of
 //! any protocol is understood. It knows bytes and addresses, and nothing of what is said.
 
+mod guarded;
+mod tally;
+
 use std::{
     collections::{BTreeMap, HashMap},
-    io,
     net::IpAddr,
-    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
     time::Duration,
 };
 
 use parking_lot::{Mutex, MutexGuard};
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Instant, Sleep, sleep},
-};
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::CancellationToken;
 
 use crate::telemetry::{Door, Edge, Turned};
+
+pub use guarded::Guarded;
+pub use tally::{Counted, Tally};
 
 /// What happens to a connection beyond the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +45,8 @@ pub struct Bounds {
     pub first_words: (usize, Duration),
     /// The age at which a connection is ended.
     pub end: Duration,
+    /// Bytes that a peer may send while it takes nothing of what we say; it is not read beyond them.
+    pub unheeding: usize,
 }
 
 /// The connections of one listener.
@@ -65,7 +66,14 @@ struct Open {
     next: u64,
     /// Every connection in the order in which they came.
     places: BTreeMap<u64, (IpAddr, CancellationToken)>,
-    of_peer: HashMap<IpAddr, usize>,
+    of_peer: HashMap<IpAddr, OfPeer>,
+}
+
+/// What one address has open.
+#[derive(Debug, Default)]
+struct OfPeer {
+    connections: usize,
+    calls: Tally,
 }
 
 /// The right to one connection; given back when it is dropped.
@@ -74,6 +82,7 @@ pub struct Place {
     peers: Peers,
     number: u64,
     ended: CancellationToken,
+    calls: Tally,
 }
 
 impl Peers {
@@ -93,7 +102,7 @@ impl Peers {
         let is_full = open.places.len() >= bounds.most;
         match bounds.beyond {
             Beyond::Refuse { most_of_one } => {
-                let of_peer = open.of_peer.get(&from).copied().unwrap_or_default();
+                let of_peer = open.of_peer.get(&from).map_or(0, |peer| peer.connections);
                 let why = (of_peer >= most_of_one).then_some(Turned::PeerFull);
                 if let Some(why) = why.or_else(|| is_full.then_some(Turned::Full)) {
                     edge.turned(*door, why);
@@ -111,10 +120,12 @@ impl Peers {
         let number = open.next;
         open.next += 1;
         open.places.insert(number, (from, ended.clone()));
-        *open.of_peer.entry(from).or_default() += 1;
+        let of_peer = open.of_peer.entry(from).or_default();
+        of_peer.connections += 1;
+        let calls = of_peer.calls.clone();
         drop(open);
         edge.open(*door, 1);
-        Some(Place { peers: self.clone(), number, ended })
+        Some(Place { peers: self.clone(), number, ended, calls })
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -137,9 +148,9 @@ impl Open {
     }
 
     fn forget(&mut self, from: IpAddr) {
-        if let Some(count) = self.of_peer.get_mut(&from) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(peer) = self.of_peer.get_mut(&from) {
+            peer.connections -= 1;
+            if peer.connections == 0 {
                 self.of_peer.remove(&from);
             }
         }
@@ -153,120 +164,14 @@ impl Drop for Place {
     }
 }
 
-/// A connection that ends when its peer is too slow to begin, when it is too old, or when its place
-/// is needed.
-#[derive(Debug)]
-pub struct Guarded<T> {
-    io: T,
-    place: Place,
-    /// Bytes that the peer still has to send before it has begun.
-    missing: usize,
-    /// Rings when the first words or the whole connection have taken too long.
-    timer: Pin<Box<Sleep>>,
-    ended: Pin<Box<WaitForCancellationFutureOwned>>,
-    ends_at: Instant,
-}
-
-impl<T> Guarded<T> {
-    /// Guards a connection from now on.
-    pub fn new(io: T, place: Place) -> Self {
-        let bounds = &place.peers.0.bounds;
-        let (missing, within) = bounds.first_words;
-        Self {
-            io,
-            missing,
-            timer: Box::pin(sleep(within)),
-            ended: Box::pin(place.ended.clone().cancelled_owned()),
-            ends_at: Instant::now() + bounds.end,
-            place,
-        }
-    }
-
-    /// Whether the connection may go on.
-    fn poll_over(&mut self, context: &mut Context<'_>) -> Result<(), io::Error> {
-        if self.ended.as_mut().poll(context).is_ready() {
-            return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "another took its place"));
-        }
-        if self.timer.as_mut().poll(context).is_pending() {
-            return Ok(());
-        }
-        let why = if self.missing > 0 { Turned::Silent } else { Turned::Old };
-        let Shared { door, edge, .. } = &*self.place.peers.0;
-        edge.turned(*door, why);
-        // An ended timer must not be polled again, and the codec may ask once more.
-        self.place.ended.cancel();
-        self.timer.as_mut().reset(self.ends_at + self.place.peers.0.bounds.end);
-        Err(io::Error::new(io::ErrorKind::TimedOut, why.text()))
-    }
-
-    fn heard(&mut self, bytes: usize) {
-        if self.missing == 0 {
-            return;
-        }
-        self.missing = self.missing.saturating_sub(bytes);
-        if self.missing == 0 {
-            let ends_at = self.ends_at;
-            self.timer.as_mut().reset(ends_at);
-        }
-    }
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Guarded<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.poll_over(context)?;
-        let before = buffer.filled().len();
-        let read = Pin::new(&mut self.io).poll_read(context, buffer);
-        let heard = buffer.filled().len() - before;
-        if self.missing > 0 && heard > 0 {
-            self.heard(heard);
-            // The timer was reset, so it has to hear of this task again.
-            self.poll_over(context)?;
-        }
-        read
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_over(context)?;
-        Pin::new(&mut self.io).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_over(context)?;
-        Pin::new(&mut self.io).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_over(context)?;
-        Pin::new(&mut self.io).poll_shutdown(context)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        self.poll_over(context)?;
-        Pin::new(&mut self.io).poll_write_vectored(context, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+    use std::io;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt, duplex},
+        time::Instant,
+    };
 
     use super::*;
     use crate::telemetry::Metrics;
@@ -276,7 +181,7 @@ mod tests {
 
     fn peers(most: usize, beyond: Beyond) -> (Peers, Arc<Metrics>) {
         let metrics = Metrics::new();
-        let bounds = Bounds { most, beyond, first_words: (3, FIRST), end: END };
+        let bounds = Bounds { most, beyond, first_words: (3, FIRST), end: END, unheeding: 8 };
         (Peers::new(Door::Grpc, bounds, metrics.edge()), metrics)
     }
 
@@ -337,5 +242,26 @@ mod tests {
             );
             assert!(metric(&metrics, &line), "{line}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_nothing_is_heard_no_further_until_it_does() {
+        let (peers, _metrics) = peers(1, Beyond::EndOldest);
+        let (ours, mut theirs) = duplex(64);
+        let guarded = Guarded::new(ours, peers.admit(ip(1)).unwrap());
+        let (mut hears, mut says) = tokio::io::split(guarded);
+        theirs.write_all(&[1; 40]).await.unwrap();
+        let mut heard = [0; 4];
+        hears.read_exact(&mut heard).await.unwrap();
+        let saying = tokio::spawn(async move { says.write_all(&[2; 100]).await });
+        tokio::task::yield_now().await;
+        hears.read_exact(&mut heard).await.unwrap();
+        hears.read_exact(&mut heard).await.unwrap();
+        let more = tokio::spawn(async move { hears.read_exact(&mut heard).await.unwrap() });
+        tokio::time::sleep(FIRST).await;
+        assert!(!more.is_finished(), "eight bytes while nothing was taken");
+        theirs.read_exact(&mut [0; 100]).await.unwrap();
+        more.await.unwrap();
+        saying.await.unwrap().unwrap();
     }
 }
