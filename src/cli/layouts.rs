@@ -98,18 +98,11 @@ fn given(layout: &Layout, name: &str) -> String {
     }
 }
 
-/// The arithmetic of each state, with defaults where there are any and the names of the others.
+/// The arithmetic of each measure, with defaults where there are any and the names of the others.
 fn states(layout: &Layout) -> Vec<(&'static str, String)> {
     let plan = layout.plan(&sample(layout));
-    let terms = plan.terms();
-    let states: [(&str, &[_]); 4] = [
-        ("due", &terms.scheduled),
-        ("waiting", &terms.waiting),
-        ("in flight", &terms.in_flight),
-        ("orphaned", &terms.orphaned),
-    ];
-    let told = states.into_iter().filter(|(_, summands)| !summands.is_empty());
-    told.map(|(state, summands)| (state, sum(&plan, summands))).collect()
+    let told = plan.terms().iter().filter(|(_, summands)| !summands.is_empty());
+    told.map(|(measure, summands)| (measure.words(), sum(&plan, summands))).collect()
 }
 
 fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {

@@ -7,16 +7,17 @@ use std::{fmt::Write, time::Duration};
 
 use anyhow::{Context, anyhow, bail};
 use penstock_hpa::{Load, MetricValue, StatusReplicas, Target, desired_replicas};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::{
     cli::nearby::{self, Nearby, Place},
     config::Config,
-    layouts::{Answer, Expression, Group, Inexact, Part, Plan, Term, Waiting},
+    layouts::{Answer, Count, Expression, Group, Inexact, Measure, Part, Plan, Term, Waiting},
     limits,
     redis::{Exchange, Identity, RedisSource, SourceLink},
     sampling::{Changes, Fault, Flow, FlowRead, Link, Reply, Source},
+    signals::Activity,
     telemetry::{CredentialMetrics, SentinelMetrics},
     time::Instant,
     trigger::{Trigger, Verdict},
@@ -186,17 +187,14 @@ impl Probe {
         for (state, terms, count) in self.states() {
             writeln!(text, "{state:<10} {} = {count}", self.sum(terms))?;
         }
-        let formula = trigger.signal.kind().formula();
-        let counts = &verdict.counts;
-        let filled_in = formula
-            .replace("in flight", &counts.in_flight.to_string())
-            .replace("waiting", &counts.waiting.to_string())
-            .replace("due", &counts.due.to_string());
+        let signal = trigger.signal.meta();
+        let words = signal.sum(|measure| measure.words().to_owned());
+        let filled_in = signal.sum(|measure| verdict.counts[measure].to_string());
         writeln!(text)?;
         for (n, line) in self.absence().iter().enumerate() {
             writeln!(text, "{:<10} {line}", if n == 0 { "no key" } else { "near" })?;
         }
-        writeln!(text, "value      {formula} = {filled_in} = {}", verdict.value)?;
+        writeln!(text, "value      {words} = {filled_in} = {}", verdict.value)?;
         writeln!(text, "active     {}", self.activity())?;
         writeln!(text, "replicas   {}", self.advice())?;
         Ok(text)
@@ -205,7 +203,8 @@ impl Probe {
     /// For machines.
     pub(super) fn json(&self) -> Value {
         let Self { trigger, verdict, .. } = self;
-        let counts = &verdict.counts;
+        let counts = verdict.counts.iter();
+        let counts = counts.map(|(measure, count)| (measure.key().to_owned(), count.get().into()));
         let commands: Vec<Value> = (self.exchanges.iter())
             .map(|Exchange { node, command, reply }| match node {
                 Some(node) => json!({"node": node, "command": command, "reply": reply}),
@@ -216,7 +215,7 @@ impl Probe {
             "trigger": trigger.to_string(),
             "connection": trigger.connection,
             "layout": trigger.layout,
-            "signal": trigger.signal.kind().name(),
+            "signal": trigger.signal.name(),
             "metricName": trigger.metric_name,
             "target": trigger.target.get(),
             "activation": trigger.activation.get(),
@@ -228,12 +227,7 @@ impl Probe {
             "noKey": self.nearby.as_ref().map(Nearby::missing),
             "near": self.nearby.as_ref().map(Nearby::near),
             "commands": commands,
-            "counts": {
-                "waiting": counts.waiting.get(),
-                "due": counts.due.get(),
-                "inFlight": counts.in_flight.get(),
-                "orphaned": counts.orphaned.get(),
-            },
+            "counts": counts.collect::<Map<String, Value>>(),
             "value": verdict.value.get(),
             "active": verdict.active,
             "replicas": {
@@ -250,16 +244,12 @@ impl Probe {
     }
 
     fn states(&self) -> Vec<(&'static str, &[Expression<Term>], f64)> {
-        let (terms, counts) = (self.trigger.plan.terms(), &self.verdict.counts);
-        let mut states: Vec<(&str, &[_], f64)> = vec![
-            ("due", &terms.scheduled, counts.due.get()),
-            ("waiting", &terms.waiting, counts.waiting.get()),
-            ("in flight", &terms.in_flight, counts.in_flight.get()),
-        ];
-        if !terms.orphaned.is_empty() {
-            states.push(("orphaned", &terms.orphaned, counts.orphaned.get()));
-        }
-        states
+        let shown = |(measure, summands): &(Measure, &Box<[_]>)| {
+            *measure != Measure::Orphaned || !summands.is_empty()
+        };
+        let shown = self.trigger.plan.terms().iter().filter(shown);
+        let counts = &self.verdict.counts;
+        shown.map(|(measure, terms)| (measure.words(), &**terms, counts[measure].get())).collect()
     }
 
     fn sum(&self, summands: &[Expression<Term>]) -> String {
@@ -285,17 +275,19 @@ impl Probe {
     }
 
     fn activity(&self) -> String {
-        let (counts, activation) = (&self.verdict.counts, self.trigger.activation.get());
-        if counts.in_flight.is_some() {
-            format!("yes: {} in flight", counts.in_flight)
-        } else if counts.orphaned.is_some() {
-            format!("yes: {} orphaned, which a new worker brings back", counts.orphaned)
-        } else {
-            let ready = counts.ready();
-            let (answer, relation) = if self.verdict.active { ("yes", ">") } else { ("no", "≤") };
+        let activation = self.trigger.activation.get();
+        let compared = |answer: &str, ready: Count, relation: &str| {
             format!(
                 "{answer}: waiting + due = {ready} {relation} activation {activation}, nothing in flight"
             )
+        };
+        match Activity::of(&self.verdict.counts, activation) {
+            Activity::InFlight(jobs) => format!("yes: {jobs} in flight"),
+            Activity::Orphaned(jobs) => {
+                format!("yes: {jobs} orphaned, which a new worker brings back")
+            }
+            Activity::Ready(ready) => compared("yes", ready, ">"),
+            Activity::Idle(ready) => compared("no", ready, "≤"),
         }
     }
 

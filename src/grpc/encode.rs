@@ -60,7 +60,7 @@ fn rounded_up(quantity: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layouts::{Count, Counts, Registry};
+    use crate::layouts::{Count, Counts, Measure, Registry};
     use proptest::prelude::*;
 
     fn trigger(target: &str) -> Trigger {
@@ -80,7 +80,7 @@ mod tests {
         #[test]
         fn both_number_fields_agree_and_a_job_is_never_a_zero(number in 0.0f64..1e13) {
             let waiting = Count::new(number).unwrap();
-            let counts = Counts { waiting, ..Counts::default() };
+            let counts = Counts::default().with(Measure::Waiting, waiting);
             let response = value(&trigger("5").weigh(counts), "n".to_owned());
             let value = &response.metric_values[0];
             prop_assert_eq!(value.metric_value > 0, number > 0.0);

@@ -91,7 +91,7 @@ fn described(listing: &Listing) -> Value {
             "redis": trigger.connection,
             "database": trigger.database,
             "layout": trigger.layout,
-            "signal": trigger.signal.kind().name(),
+            "signal": trigger.signal.name(),
             "target": trigger.target.get(),
             "activation": trigger.activation.get(),
             "holdSeconds": trigger.stale_for.map(|hold| hold.as_secs_f64()),
@@ -116,13 +116,11 @@ fn described(listing: &Listing) -> Value {
 /// What was counted. Of a state that the trigger reads nothing for, nothing is known.
 fn counts(counts: &Counts, plan: &Plan) -> Value {
     let terms = plan.terms();
-    let known = |count: f64, is_read: bool| is_read.then_some(count);
-    json!({
-        "waiting": known(counts.waiting.get(), !terms.waiting.is_empty()),
-        "due": known(counts.due.get(), !terms.scheduled.is_empty()),
-        "inFlight": known(counts.in_flight.get(), !terms.in_flight.is_empty()),
-        "orphaned": known(counts.orphaned.get(), !terms.orphaned.is_empty()),
-    })
+    let known = counts.iter().map(|(measure, count)| {
+        let is_read = !terms[measure].is_empty();
+        (measure.key().to_owned(), is_read.then_some(count.get()).into())
+    });
+    Value::Object(known.collect())
 }
 
 /// How far what is told may be trusted, why it is no better, and the age of a value that is held.

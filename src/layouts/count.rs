@@ -6,7 +6,10 @@ use std::{fmt, iter::Sum, ops::Add};
 
 use crate::limits;
 
-use super::expression::Weight;
+use super::{
+    expression::Weight,
+    measure::{Measure, Measures},
+};
 
 /// A known number of jobs: finite and within [0, [`limits::QUANTITY_MAX`]].
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
@@ -79,38 +82,35 @@ impl fmt::Display for Count {
     }
 }
 
-/// How many jobs are in each state.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Counts {
-    /// Ready to be taken.
-    pub waiting: Count,
-    /// Scheduled, and their time has come.
-    pub due: Count,
-    /// Taken and not finished.
-    pub in_flight: Count,
-    /// Taken by workers that are gone, and set to keep a worker awake without adding any.
-    pub orphaned: Count,
-}
+/// How many jobs each measure counts.
+pub type Counts = Measures<Count>;
 
 impl Counts {
+    /// The jobs of several measures together.
+    #[must_use]
+    pub fn sum(&self, of: &[Measure]) -> Count {
+        of.iter().map(|measure| self[*measure]).sum()
+    }
+
     /// What a worker could take now: waiting + due.
     #[must_use]
     pub fn ready(&self) -> Count {
-        self.waiting + self.due
+        self.sum(&[Measure::Waiting, Measure::Due])
     }
 
     /// Everything that is not finished: waiting + due + in flight.
     #[must_use]
     pub fn backlog(&self) -> Count {
-        self.ready() + self.in_flight
+        self.ready() + self[Measure::InFlight]
     }
 }
 
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "waiting {}, due {}, in flight {}", self.waiting, self.due, self.in_flight)?;
-        if self.orphaned.is_some() {
-            write!(f, ", orphaned {}", self.orphaned)?;
+        let [due, waiting] = [self[Measure::Due], self[Measure::Waiting]];
+        write!(f, "waiting {waiting}, due {due}, in flight {}", self[Measure::InFlight])?;
+        if self[Measure::Orphaned].is_some() {
+            write!(f, ", orphaned {}", self[Measure::Orphaned])?;
         }
         Ok(())
     }

@@ -14,9 +14,10 @@ use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use super::{
     Arguments, Layout,
     gap::Gap,
+    measure::{Measure, Measures},
     parameter::Parameter,
-    plan::{Plan, States},
-    question::{Pause, Question, Role, Summand, Use, When, holds, uses_of_when},
+    plan::Plan,
+    question::{Pause, Question, Role, Use, When, holds, uses_of_when},
     search::{Kind, Shape},
     template::Template,
 };
@@ -207,6 +208,16 @@ impl Layout {
 }
 
 impl Definition {
+    /// What a measure is counted by.
+    pub(super) fn of_measure(&self, measure: Measure) -> &[Question] {
+        match measure {
+            Measure::Due => &self.scheduled,
+            Measure::Waiting => &self.waiting,
+            Measure::InFlight => &self.in_flight,
+            Measure::Orphaned => &self.orphaned,
+        }
+    }
+
     /// What it counts, except for orphans.
     fn states(&self) -> impl Iterator<Item = &Question> {
         self.scheduled.iter().chain(&self.waiting).chain(&self.in_flight)
@@ -244,16 +255,14 @@ impl Definition {
     /// The plan for these arguments.
     pub(super) fn plan(&self, arguments: &Arguments) -> Plan {
         let keys = if arguments.patterns().is_empty() { vec![] } else { self.keys(arguments) };
-        let all = |questions: &[Question], pauses: &[Pause]| -> Box<[Summand]> {
+        Plan::new(Measures::from_fn(|measure| {
+            let pauses = match measure {
+                Measure::Due | Measure::Waiting => self.paused.as_slice(),
+                Measure::InFlight | Measure::Orphaned => &[],
+            };
             let summands = |question: &Question| question.summands(pauses, &keys, arguments);
-            questions.iter().flat_map(summands).collect()
-        };
-        Plan::new(States {
-            scheduled: all(&self.scheduled, &self.paused),
-            waiting: all(&self.waiting, &self.paused),
-            in_flight: all(&self.in_flight, &[]),
-            orphaned: all(&self.orphaned, &[]),
-        })
+            self.of_measure(measure).iter().flat_map(summands).collect()
+        }))
     }
 
     /// The first parameter that is missing beside what is given, and beside what.

@@ -109,15 +109,9 @@ impl Plan {
         if answers.iter().all(|answer| answer.is_exact()) {
             return vec![];
         }
-        let terms = self.terms();
-        let states = [
-            ("due", &terms.scheduled),
-            ("waiting", &terms.waiting),
-            ("in flight", &terms.in_flight),
-            ("orphaned", &terms.orphaned),
-        ];
         let mut all = Vec::new();
-        for (state, summands) in states {
+        for (measure, summands) in self.terms().iter() {
+            let state = measure.words();
             for summand in summands {
                 let Ok(doubts) = self.doubts(summand, answers) else { return vec![] };
                 all.extend(doubts.into_iter().map(|(bias, why)| Inexact { state, bias, why }));
@@ -237,7 +231,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::layouts::{Ask, Collection, Each, Group, Members, States, Test};
+    use crate::layouts::{Ask, Collection, Each, Group, Measure, Members, Terms, Test};
 
     type Summand = Expression<(Read, Part)>;
 
@@ -257,8 +251,7 @@ mod tests {
     }
 
     fn told(summand: Summand, answers: &[Answer]) -> Vec<String> {
-        let in_flight = [summand].into();
-        let plan = Plan::new(States { in_flight, ..States::default() });
+        let plan = Plan::new(Terms::default().with(Measure::InFlight, [summand]));
         let answers: Vec<&Answer> = answers.iter().collect();
         plan.inexact(&answers).iter().map(ToString::to_string).collect()
     }

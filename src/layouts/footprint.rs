@@ -18,7 +18,7 @@ use super::{
     glob::Glob,
     heard::{Channel, Heard, Roll, Silence, Station, Whose},
     parameter::{Argument, Pattern},
-    plan::{Plan, States, Term},
+    plan::{Plan, Term},
     read::{Name, Read, Test},
     search::KeyPattern,
 };
@@ -252,9 +252,8 @@ impl Footprint for Expression<Term> {
 
 impl Footprint for Plan {
     fn footprint(&self) -> usize {
-        let States { scheduled, waiting, in_flight, orphaned } = self.terms();
-        let terms = [scheduled, waiting, in_flight, orphaned].map(Footprint::footprint);
-        self.reads().footprint() + terms.iter().sum::<usize>()
+        let terms = self.terms().iter().map(|(_, summands)| summands.footprint());
+        self.reads().footprint() + terms.sum::<usize>()
     }
 }
 

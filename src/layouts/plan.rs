@@ -11,6 +11,7 @@ use super::{
     count::{Count, Counts},
     expression::Expression,
     footprint::{Footprint, share_of},
+    measure::Measures,
     read::{Members, Read, Test},
 };
 
@@ -56,7 +57,7 @@ pub enum MissingGroup {
     Unknown,
 }
 
-/// A leaf of a state's arithmetic: a part of the answer to one of the plan's reads.
+/// A leaf of the arithmetic: a part of the answer to one of the plan's reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Term {
     /// The read, by its place in [`Plan::reads`].
@@ -65,49 +66,26 @@ pub struct Term {
     pub part: Part,
 }
 
-/// The states, each a sum.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct States<T> {
-    /// Scheduled jobs whose time has come.
-    pub scheduled: Box<[T]>,
-    /// Jobs that are ready to be taken.
-    pub waiting: Box<[T]>,
-    /// Jobs that are taken and not finished.
-    pub in_flight: Box<[T]>,
-    /// Jobs whose workers are gone, where they keep a worker awake without adding any.
-    pub orphaned: Box<[T]>,
-}
-
-impl<T> Default for States<T> {
-    fn default() -> Self {
-        Self { scheduled: [].into(), waiting: [].into(), in_flight: [].into(), orphaned: [].into() }
-    }
-}
+/// What each measure is the sum of.
+pub type Terms<T> = Measures<Box<[Expression<T>]>>;
 
 /// The reads of one trigger and how they add up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Plan {
     reads: Box<[Read]>,
-    terms: States<Expression<Term>>,
+    terms: Terms<Term>,
 }
 
 impl Plan {
-    /// A plan of these summands. Reads are ordered along the flow (scheduled, waiting, in flight),
-    /// so that a job which moves between two of them is counted twice rather than missed; equal
-    /// reads become one.
+    /// A plan of these summands. Its reads are in the order of the measures; equal reads become one.
     #[must_use]
-    pub fn new(states: States<Expression<(Read, Part)>>) -> Self {
+    pub fn new(mut summands: Terms<(Read, Part)>) -> Self {
         let (mut reads, mut places) = (Vec::new(), HashMap::new());
         let mut leaf = |(read, part)| Term { read: index_of(&mut reads, &mut places, read), part };
-        let mut place = |summands: Box<[Expression<(Read, Part)>]>| -> Box<[Expression<Term>]> {
+        let terms = Measures::from_fn(|measure| {
+            let summands = std::mem::take(&mut summands[measure]);
             summands.into_iter().map(|summand| summand.map(&mut leaf)).collect()
-        };
-        let terms = States {
-            scheduled: place(states.scheduled),
-            waiting: place(states.waiting),
-            in_flight: place(states.in_flight),
-            orphaned: place(states.orphaned),
-        };
+        });
         Self { reads: reads.into(), terms }
     }
 
@@ -129,22 +107,17 @@ impl Plan {
         share_of(self.keys(), self.footprint())
     }
 
-    /// The summands of each state.
+    /// The summands of each measure.
     #[must_use]
-    pub fn terms(&self) -> &States<Expression<Term>> {
+    pub fn terms(&self) -> &Terms<Term> {
         &self.terms
     }
 
-    /// How many summands the largest state has. One that has more than a trigger may have was not
+    /// How many summands the measure with the most has. One that has more than a trigger may have was not
     /// made whole.
     #[must_use]
-    pub fn largest_state(&self) -> usize {
-        let States { scheduled, waiting, in_flight, orphaned } = &self.terms;
-        [scheduled, waiting, in_flight, orphaned]
-            .map(|state| state.len())
-            .into_iter()
-            .max()
-            .unwrap_or(0)
+    pub fn most_summands(&self) -> usize {
+        self.terms.iter().map(|(_, summands)| summands.len()).max().unwrap_or(0)
     }
 
     /// The counts that these answers give, one answer for each of [`Plan::reads`].
@@ -152,14 +125,8 @@ impl Plan {
     /// # Errors
     /// [`LayoutMismatch`] for the first answer that counts nothing.
     pub fn counts(&self, answers: &[&Answer]) -> Result<Counts, LayoutMismatch> {
-        let sum = |summands: &[Expression<Term>]| -> Result<Count, LayoutMismatch> {
+        self.terms.try_map(|summands| {
             summands.iter().map(|one| one.evaluate(&|term| self.count(term, answers))).sum()
-        };
-        Ok(Counts {
-            due: sum(&self.terms.scheduled)?,
-            waiting: sum(&self.terms.waiting)?,
-            in_flight: sum(&self.terms.in_flight)?,
-            orphaned: sum(&self.terms.orphaned)?,
         })
     }
 
@@ -283,7 +250,7 @@ fn missing_group(read: &Read) -> LayoutMismatch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layouts::{Group, Waiting};
+    use crate::layouts::{Group, Measure, Waiting};
 
     fn size(key: &str) -> Read {
         Read::Size { key: key.into(), members: Members::All }
@@ -298,21 +265,20 @@ mod tests {
     }
 
     fn stream_plan(missing: MissingGroup) -> Plan {
-        Plan::new(States {
-            waiting: [leaf(group("s"), Part::GroupWaiting(missing))].into(),
-            in_flight: [leaf(group("s"), Part::GroupPending(missing))].into(),
-            ..States::default()
-        })
+        let terms = Terms::default()
+            .with(Measure::Waiting, [leaf(group("s"), Part::GroupWaiting(missing))])
+            .with(Measure::InFlight, [leaf(group("s"), Part::GroupPending(missing))]);
+        Plan::new(terms)
     }
 
     #[test]
     fn reads_follow_the_flow_and_equal_reads_are_one() {
-        let plan = Plan::new(States {
-            scheduled: [leaf(size("later"), Part::Size)].into(),
-            waiting: [leaf(size("now"), Part::Size), leaf(size("later"), Part::Size)].into(),
-            in_flight: [leaf(size("doing"), Part::Size)].into(),
-            ..States::default()
-        });
+        let waiting = [leaf(size("now"), Part::Size), leaf(size("later"), Part::Size)];
+        let terms = Terms::default()
+            .with(Measure::InFlight, [leaf(size("doing"), Part::Size)])
+            .with(Measure::Due, [leaf(size("later"), Part::Size)])
+            .with(Measure::Waiting, waiting);
+        let plan = Plan::new(terms);
         assert_eq!(plan.reads(), [size("later"), size("now"), size("doing")]);
         let answers = [&Answer::Size(2), &Answer::Size(3), &Answer::Missing];
         let counts = plan.counts(&answers).unwrap();
@@ -325,13 +291,16 @@ mod tests {
         assert_eq!(plan.reads().len(), 1);
         let answer = Answer::Group(Group { waiting: Waiting::Exact(6), pending: 2 });
         let counts = plan.counts(&[&answer]).unwrap();
-        assert_eq!((counts.waiting, counts.in_flight), (Count::from(6), Count::from(2)));
+        assert_eq!(counts[Measure::Waiting], Count::from(6));
+        assert_eq!(counts[Measure::InFlight], Count::from(2));
     }
 
     #[test]
     fn a_missing_group_is_what_the_trigger_says_it_is() {
         let answer = Answer::MissingGroup { entries: 9 };
-        let waiting = |missing| stream_plan(missing).counts(&[&answer]).map(|c| c.waiting);
+        let waiting = |missing| {
+            stream_plan(missing).counts(&[&answer]).map(|counts| counts[Measure::Waiting])
+        };
         assert_eq!(waiting(MissingGroup::All), Ok(Count::from(9)));
         assert_eq!(waiting(MissingGroup::Nothing), Ok(Count::ZERO));
         assert!(matches!(waiting(MissingGroup::Unknown), Err(LayoutMismatch::MissingGroup { .. })));
@@ -346,10 +315,8 @@ mod tests {
 
     #[test]
     fn no_answer_that_counts_nothing_becomes_a_number() {
-        let plan = Plan::new(States {
-            waiting: [leaf(size("k"), Part::Size)].into(),
-            ..States::default()
-        });
+        let plan =
+            Plan::new(Terms::default().with(Measure::Waiting, [leaf(size("k"), Part::Size)]));
         for answer in [Answer::NotANumber, Answer::Number(f64::NAN), Answer::Number(-1.0)] {
             assert!(plan.counts(&[&answer]).is_err(), "{answer:?}");
         }

@@ -9,7 +9,12 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use crate::{layouts::Count, limits, time::Instant, trigger::Verdict};
+use crate::{
+    layouts::{Count, Measure},
+    limits,
+    time::Instant,
+    trigger::Verdict,
+};
 
 /// Falls of a long gap that are kept apart; more are taken together, and held longer rather than shorter.
 const FALLS: usize = 8;
@@ -194,7 +199,7 @@ fn most(one: Verdict, other: Verdict) -> Verdict {
 
 /// What does not change when a job moves.
 fn total(verdict: &Verdict) -> Count {
-    kept(verdict) + verdict.counts.orphaned
+    kept(verdict) + verdict.counts[Measure::Orphaned]
 }
 
 /// The part of it that has a worker or waits for one. A job whose mark was looked for after it moved back

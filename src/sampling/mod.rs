@@ -58,7 +58,7 @@ pub use source::{
 pub use subscriptions::{Subject, TooMany};
 
 use crate::{
-    layouts::Allowed,
+    layouts::{Allowed, Measure},
     limits,
     telemetry::{LinkMetrics, ObservationState},
     time::Instant,
@@ -306,9 +306,9 @@ fn log_active(subject: &Subject, verdict: &Verdict, suppressed: u64) {
         namespace = subject.namespace,
         name = subject.name,
         trigger = trigger(subject),
-        waiting = verdict.counts.waiting.get(),
-        due = verdict.counts.due.get(),
-        in_flight = verdict.counts.in_flight.get(),
+        waiting = verdict.counts[Measure::Waiting].get(),
+        due = verdict.counts[Measure::Due].get(),
+        in_flight = verdict.counts[Measure::InFlight].get(),
         value = verdict.value.get(),
         activation = subject.trigger.activation.get(),
         suppressed = (suppressed > 0).then_some(suppressed),

@@ -112,10 +112,10 @@ pub fn hold(held: Option<Held>, why: Why, budget: Duration, now: Instant) -> Obs
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layouts::Counts;
+    use crate::layouts::{Counts, Measure};
 
     fn held(true_until: Instant) -> Held {
-        let counts = Counts { waiting: 7.into(), ..Counts::default() };
+        let counts = Counts::default().with(Measure::Waiting, 7);
         let verdict = Verdict { value: 7.into(), active: true, counts };
         Held { verdict, read_at: true_until, true_until }
     }

@@ -155,7 +155,7 @@ impl Scaler {
     #[must_use]
     pub fn no_spec_stream(&self, request: Request) -> Refused {
         let trigger = self.spec(request, Method::StreamMetricSpec);
-        match trigger.map(|trigger| trigger.signal.kind().target_change()) {
+        match trigger.map(|trigger| trigger.signal.meta().target_change) {
             Ok(TargetChange::WithMetadata) | Err(_) => Refused::of_nobody(Refusal::FixedSpec),
         }
     }

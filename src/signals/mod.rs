@@ -1,31 +1,54 @@
-//! The number that a trigger makes of the states of its jobs.
+//! The number that a trigger makes of its measures, and whether its workload is active.
 //!
-//! This is the other extension folder. A signal is a pure function of counts; whether a workload
-//! is active is one rule for all of them and lives with the trigger.
+//! This is the other extension folder. A signal is a pure function of what was counted; whether a workload
+//! is active is one rule for all of them ([`Activity`]).
 //!
 //! # Adding a signal
 //! 1. Write `kinds/NAME.rs` with a unit struct that implements [`SignalKind`].
-//! 2. Add a variant to [`Signal`], to [`KINDS`], and to the one dispatch, [`Signal::kind`].
+//! 2. Add it to [`SIGNALS`].
 //! 3. Document it in `docs/triggers.md`. The tests below hold it to the rules of all signals.
 
+mod activity;
 mod kinds;
 
-use crate::layouts::{Count, Counts};
+use std::{
+    fmt,
+    hash::{Hash, Hasher},
+    ops::Deref,
+};
 
-/// What every signal can say of itself.
+use crate::layouts::{Count, Counts, Measure};
+
+pub use activity::Activity;
+
+/// One kind of signal.
 pub trait SignalKind: Sync {
-    /// The word in a trigger's `signal`.
-    fn name(&self) -> &'static str;
-    /// One sentence for people.
-    fn doc(&self) -> &'static str;
-    /// The sum that it makes, as `probe` shows it.
-    fn formula(&self) -> &'static str;
-    /// The target per replica when the trigger names none.
-    fn default_target(&self) -> Option<f64>;
-    /// When the target per replica may become another than KEDA was told.
-    fn target_change(&self) -> TargetChange;
+    /// What it is.
+    fn meta(&self) -> &'static Meta;
     /// The number that KEDA is told.
     fn value(&self, counts: &Counts) -> Count;
+}
+
+/// What a signal is.
+#[derive(Debug)]
+pub struct Meta {
+    /// The word in a trigger's `signal`.
+    pub name: &'static str,
+    /// One sentence for people.
+    pub doc: &'static str,
+    /// What it adds up, in the order in which people are shown it.
+    pub sum_of: &'static [Measure],
+    /// The target per replica when the trigger names none.
+    pub default_target: Option<f64>,
+    /// When the target per replica may become another than KEDA was told.
+    pub target_change: TargetChange,
+}
+
+impl Meta {
+    /// The sum that it makes, as people are shown it: each measure as `show` writes it.
+    pub fn sum(&self, show: impl Fn(Measure) -> String) -> String {
+        self.sum_of.iter().map(|measure| show(*measure)).collect::<Vec<_>>().join(" + ")
+    }
 }
 
 /// When the target of a trigger may become another.
@@ -40,35 +63,68 @@ pub enum TargetChange {
     WithMetadata,
 }
 
-/// The signals that triggers can name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Signal {
-    /// Waiting + due + in flight.
-    Backlog,
-    /// Waiting + due.
-    Waiting,
-    /// In flight alone.
-    InFlight,
-}
+/// A signal that triggers can name. It is known by its name.
+#[derive(Clone, Copy)]
+pub struct Signal(&'static dyn SignalKind);
 
-/// Every signal, in the order in which the docs list them.
-pub const KINDS: &[Signal] = &[Signal::Backlog, Signal::Waiting, Signal::InFlight];
+/// Every signal, in the order in which the docs list them. The first is that of a trigger which names none.
+pub static SIGNALS: &[Signal] = &[
+    Signal(&kinds::backlog::Backlog),
+    Signal(&kinds::waiting::Waiting),
+    Signal(&kinds::in_flight::InFlight),
+];
 
 impl Signal {
     /// The signal of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
-        KINDS.iter().copied().find(|signal| signal.kind().name() == name)
+        SIGNALS.iter().copied().find(|signal| signal.name() == name)
     }
 
-    /// The only dispatch.
+    /// Its word in a trigger.
     #[must_use]
-    pub fn kind(self) -> &'static dyn SignalKind {
-        match self {
-            Self::Backlog => &kinds::backlog::Backlog,
-            Self::Waiting => &kinds::waiting::Waiting,
-            Self::InFlight => &kinds::in_flight::InFlight,
-        }
+    pub fn name(self) -> &'static str {
+        self.meta().name
+    }
+
+    /// Whether it adds this up.
+    #[must_use]
+    pub fn counts(self, measure: Measure) -> bool {
+        self.meta().sum_of.contains(&measure)
+    }
+}
+
+impl Default for Signal {
+    fn default() -> Self {
+        Self(&kinds::backlog::Backlog)
+    }
+}
+
+impl Deref for Signal {
+    type Target = dyn SignalKind;
+
+    fn deref(&self) -> &Self::Target {
+        self.0
+    }
+}
+
+impl PartialEq for Signal {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for Signal {}
+
+impl Hash for Signal {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.name().hash(state);
+    }
+}
+
+impl fmt::Debug for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }
 
@@ -76,32 +132,40 @@ impl Signal {
 mod tests {
     use super::*;
 
+    fn counts() -> Counts {
+        Counts::default()
+            .with(Measure::Waiting, 5)
+            .with(Measure::Due, 2)
+            .with(Measure::InFlight, 3)
+            .with(Measure::Orphaned, 9)
+    }
+
     #[test]
     fn every_signal_is_found_by_its_name() {
-        for signal in KINDS {
-            assert_eq!(Signal::named(signal.kind().name()), Some(*signal));
-            assert!(signal.kind().doc().ends_with('.'));
+        for signal in SIGNALS {
+            assert_eq!(Signal::named(signal.name()), Some(*signal));
+            assert!(signal.meta().doc.ends_with('.'));
         }
         assert_eq!(Signal::named("Backlog"), None);
+        assert_eq!(SIGNALS[0], Signal::default());
     }
 
     #[test]
     fn no_signal_exceeds_the_backlog_and_an_empty_queue_is_zero() {
-        let counts =
-            Counts { waiting: 5.into(), due: 2.into(), in_flight: 3.into(), ..Counts::default() };
-        for signal in KINDS {
-            assert!(signal.kind().value(&counts) <= counts.backlog());
-            assert_eq!(signal.kind().value(&Counts::default()), Count::ZERO);
+        for signal in SIGNALS {
+            assert!(signal.value(&counts()) <= counts().backlog());
+            assert_eq!(signal.value(&Counts::default()), Count::ZERO);
         }
     }
 
     #[test]
-    fn each_signal_is_its_formula() {
-        let counts =
-            Counts { waiting: 5.into(), due: 2.into(), in_flight: 3.into(), ..Counts::default() };
-        let value = |signal: Signal| signal.kind().value(&counts);
-        assert_eq!(value(Signal::Backlog), Count::from(10));
-        assert_eq!(value(Signal::Waiting), Count::from(7));
-        assert_eq!(value(Signal::InFlight), Count::from(3));
+    fn each_signal_is_the_sum_that_people_are_shown() {
+        let value = |name: &str| Signal::named(name).unwrap().value(&counts());
+        assert_eq!(value("backlog"), Count::from(10));
+        assert_eq!(value("waiting"), Count::from(7));
+        assert_eq!(value("in-flight"), Count::from(3));
+        for signal in SIGNALS {
+            assert_eq!(signal.value(&counts()), counts().sum(signal.meta().sum_of));
+        }
     }
 }

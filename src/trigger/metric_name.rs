@@ -19,7 +19,7 @@ pub(super) fn metric_name(layout: &str, plan: &Plan, signal: Signal) -> String {
         plan.reads().iter().flat_map(|read| read.keys().map(ToString::to_string)).collect();
     let mut queues = slug(&keys.join("-"));
     queues.truncate(QUEUE_BYTES);
-    format!("penstock-{}-{}-{}", slug(layout), queues, signal.kind().name())
+    format!("penstock-{}-{}-{}", slug(layout), queues, signal.name())
 }
 
 fn slug(text: &str) -> String {
@@ -31,16 +31,16 @@ fn slug(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        layouts::{Expression, Members, Part, Read, States},
-        signals::KINDS,
+        layouts::{Expression, Measure, Members, Part, Read, Terms},
+        signals::SIGNALS,
     };
     use proptest::prelude::*;
 
     fn name(key: &str) -> String {
         let read = Read::Size { key: key.into(), members: Members::All };
-        let waiting = [Expression::Leaf((read, Part::Size))].into();
-        let plan = Plan::new(States { waiting, ..States::default() });
-        metric_name("keys", &plan, Signal::Backlog)
+        let waiting = [Expression::Leaf((read, Part::Size))];
+        let plan = Plan::new(Terms::default().with(Measure::Waiting, waiting));
+        metric_name("keys", &plan, Signal::default())
     }
 
     #[test]
@@ -51,8 +51,8 @@ mod tests {
 
     #[test]
     fn no_layout_and_no_queue_give_the_name_of_what_is_refused() {
-        let plan = Plan::new(States::default());
-        for signal in KINDS {
+        let plan = Plan::new(Terms::default());
+        for signal in SIGNALS {
             let name = metric_name("refused", &plan, *signal);
             assert!(name.starts_with(REFUSED_METRIC) && name != REFUSED_METRIC, "{name}");
         }

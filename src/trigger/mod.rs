@@ -28,7 +28,7 @@ use crate::{
         share_of,
     },
     limits,
-    signals::Signal,
+    signals::{Activity, Signal},
 };
 
 /// One trigger. Equal triggers give equal answers.
@@ -89,15 +89,12 @@ impl Trigger {
         self.plan.counts(answers).map(|counts| self.weigh(counts))
     }
 
-    /// What these counts mean: active ⇔ in flight > 0, or waiting + due > activation, or a job is
-    /// left that only a new worker brings back; for every signal.
+    /// What these counts mean.
     #[must_use]
     pub fn weigh(&self, counts: Counts) -> Verdict {
         Verdict {
-            value: self.signal.kind().value(&counts),
-            active: counts.in_flight.is_some()
-                || counts.orphaned.is_some()
-                || counts.ready().get() > self.activation.get(),
+            value: self.signal.value(&counts),
+            active: Activity::of(&counts, self.activation.get()).is_active(),
             counts,
         }
     }
@@ -141,7 +138,7 @@ impl fmt::Display for Trigger {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let in_words = self.in_words();
         let reads: Vec<String> = in_words.reads().iter().map(ToString::to_string).collect();
-        write!(f, "{} of {} on {}", self.signal.kind().name(), reads.join(", "), self.connection)
+        write!(f, "{} of {} on {}", self.signal.name(), reads.join(", "), self.connection)
     }
 }
 

@@ -9,7 +9,7 @@ use crate::{
     layouts::{Arguments, Layout, Read, Registry},
     limits::{self, DATABASE_NUMBER},
     metadata::{Entry, Irregularity, Metadata, plain_key},
-    signals::{KINDS, Signal},
+    signals::{SIGNALS, Signal},
     time,
 };
 
@@ -120,7 +120,7 @@ impl<'a> Parser<'a> {
             self.problems.add("layout", "reads a key without a name with these keys");
         }
         let most = limits::KEYS_PER_TRIGGER;
-        if plan.reads().len() > most || plan.largest_state() > most {
+        if plan.reads().len() > most || plan.most_summands() > most {
             self.problems.add("queue", format!("makes more than {most} reads with these keys"));
         }
         let (signal, target, activation) = (signal?, target?, activation?);
@@ -263,10 +263,10 @@ impl<'a> Parser<'a> {
     }
 
     fn signal(&mut self, fields: &Fields) -> Option<Signal> {
-        let Some(entry) = fields.get("signal") else { return Some(Signal::Backlog) };
+        let Some(entry) = fields.get("signal") else { return Some(Signal::default()) };
         let signal = Signal::named(&entry.value);
         if signal.is_none() {
-            let known: Vec<&str> = KINDS.iter().map(|signal| signal.kind().name()).collect();
+            let known: Vec<&str> = SIGNALS.iter().map(|signal| signal.name()).collect();
             self.problems.add(&entry.spelled, one_of(&entry.value, &known));
         }
         signal
@@ -274,7 +274,7 @@ impl<'a> Parser<'a> {
 
     fn target(&mut self, fields: &Fields, signal: Option<Signal>) -> Option<Target> {
         let Some(entry) = fields.get("target") else {
-            let default = signal?.kind().default_target().and_then(Target::new);
+            let default = signal?.meta().default_target.and_then(Target::new);
             if default.is_none() {
                 self.problems.add("target", "is required by this signal");
             }

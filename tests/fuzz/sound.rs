@@ -4,9 +4,10 @@
 //! computed a second time here, over plain numbers.
 
 use penstock::{
-    layouts::{Answer, Beyond, Expression, Group, MissingGroup, Part, Read, Term, Waiting},
+    layouts::{
+        Answer, Beyond, Expression, Group, Measure, MissingGroup, Part, Read, Term, Waiting,
+    },
     limits,
-    signals::Signal,
     trigger::{Trigger, Verdict},
 };
 
@@ -85,12 +86,14 @@ fn weighs(trigger: &Trigger, answers: &[Answer]) -> Result<(), String> {
     let sum = |summands: &[Expression<Term>]| -> f64 {
         summands.iter().map(|one| evaluate(one, answers)).sum::<f64>().min(limits::QUANTITY_MAX)
     };
-    let ready = (sum(&terms.waiting) + sum(&terms.scheduled)).min(limits::QUANTITY_MAX);
-    let (in_flight, orphaned) = (sum(&terms.in_flight), sum(&terms.orphaned));
-    let value = match trigger.signal {
-        Signal::Backlog => ready + in_flight,
-        Signal::Waiting => ready,
-        Signal::InFlight => in_flight,
+    let of = |measure| sum(&terms[measure]);
+    let ready = (of(Measure::Waiting) + of(Measure::Due)).min(limits::QUANTITY_MAX);
+    let (in_flight, orphaned) = (of(Measure::InFlight), of(Measure::Orphaned));
+    let value = match trigger.signal.name() {
+        "backlog" => ready + in_flight,
+        "waiting" => ready,
+        "in-flight" => in_flight,
+        other => return Err(format!("nobody said what {other} is")),
     };
     let value = value.min(limits::QUANTITY_MAX);
     let active = in_flight > 0.0 || orphaned > 0.0 || ready > trigger.activation.get();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use penstock::signals::KINDS;
+use penstock::signals::SIGNALS;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Streaming};
 
@@ -235,8 +235,8 @@ async fn inactivity_is_pushed_when_the_administrator_says_so() {
 async fn no_spec_is_streamed_of_a_target_that_stays_for_every_signal_and_while_redis_is_away() {
     let service = Service::alone().await;
     let keda = service.keda().await;
-    for signal in KINDS {
-        let name = signal.kind().name();
+    for signal in SIGNALS {
+        let name = signal.name();
         let asked = trigger([("queue", "q"), ("target", "2.5"), ("signal", name)]);
         // Before any message, so that KEDA never has one to write.
         let status = keda.stream_metric_spec(&asked).await.unwrap_err();

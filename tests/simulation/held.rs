@@ -100,13 +100,9 @@ pub fn at_rest(model: &Model, topic: &Topic, told: &Observation) -> Result<(), V
 /// Whether each count was true at some time since a millisecond.
 fn was_true(model: &Model, topic: &Topic, counts: &Counts, since: (u64, u64)) -> bool {
     let terms = topic.subject.trigger.plan.terms();
-    [
-        (&terms.scheduled, counts.due),
-        (&terms.waiting, counts.waiting),
-        (&terms.in_flight, counts.in_flight),
-    ]
-    .into_iter()
-    .all(|(terms, count)| sums(model, topic, terms, since).contains(&to_whole(count.get())))
+    terms.iter().all(|(measure, terms)| {
+        sums(model, topic, terms, since).contains(&to_whole(counts[measure].get()))
+    })
 }
 
 /// Every sum that a state may have had.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use crate::{
     layouts::{Layout, ParameterKind, Registry},
     metadata::plain_key,
-    signals::KINDS,
+    signals::Signal,
     trigger::{Problems, Trigger, belongs_to_connection, shown, without_effect},
 };
 
@@ -137,7 +137,7 @@ fn sample(key: &str, layout: Option<&Layout>) -> String {
         "database" | "databaseIndex" => "0",
         "staleFor" | "activityWindow" => "1s",
         "layout" => layout.map_or("keys", Layout::name),
-        "signal" => KINDS[0].kind().name(),
+        "signal" => Signal::default().name(),
         "target" | "listLength" | "pendingEntriesCount" | "lagCount" | "streamLength" => "5",
         "activation" | "activationListLength" | "activationLagCount" => "0",
         _ => return format!("{STAND_IN}{key}"),

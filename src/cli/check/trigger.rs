@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     config::{Config, Connection, Denied},
-    layouts::{Registry, RequiredAccess},
+    layouts::{Measure, Registry, RequiredAccess},
     signals::Signal,
     trigger::{Family, Trigger, shown},
 };
@@ -97,7 +97,7 @@ impl TriggerCheck<'_, '_> {
 
     /// Whether the number is the one that is meant.
     fn counting(&mut self, trigger: &Trigger, metadata: &Metadata<'_>) {
-        let sees_in_flight = !trigger.in_words().terms().in_flight.is_empty();
+        let sees_in_flight = !trigger.in_words().terms()[Measure::InFlight].is_empty();
         let job = self.object.kind == Kind::ScaledJob;
         match trigger.family {
             Family::Redis => self.desk.note(
@@ -129,14 +129,8 @@ impl TriggerCheck<'_, '_> {
         let spec = self.object.spec.get("scalingStrategy");
         let strategy = spec.and_then(|spec| spec.get("strategy")).and_then(Value::as_str);
         let strategy = strategy.unwrap_or("default");
-        let counts_running = match signal {
-            Signal::Backlog | Signal::InFlight => sees_in_flight,
-            Signal::Waiting => false,
-        };
-        let counts_waiting = match signal {
-            Signal::Backlog | Signal::Waiting => true,
-            Signal::InFlight => false,
-        };
+        let counts_running = signal.counts(Measure::InFlight) && sees_in_flight;
+        let counts_waiting = signal.counts(Measure::Waiting);
         let what = match strategy {
             "custom" => return,
             "accurate" | "eager" if counts_waiting && !counts_running => return,

@@ -288,7 +288,7 @@ mod tests {
         let counts = plan
             .counts(&[&crate::layouts::Answer::Heard { jobs: 2, nameless: 0, silent: 0 }])
             .unwrap();
-        assert_eq!(counts.in_flight.get(), 6.0);
+        assert_eq!(counts[Measure::InFlight].get(), 6.0);
     }
 
     #[test]
@@ -307,7 +307,7 @@ mod tests {
         assert_eq!(celery.gap(&arguments).as_secs(), 8);
         let plan: Plan = celery.plan(&arguments);
         assert!(matches!(plan.reads().last(), Some(Read::Heard(_))));
-        let [in_flight] = &*plan.terms().in_flight else { panic!("{plan:?}") };
+        let [in_flight] = &*plan.terms()[Measure::InFlight] else { panic!("{plan:?}") };
         let shown = in_flight.describe(&|term| plan.reads()[term.read].to_string());
         assert_eq!(
             shown,

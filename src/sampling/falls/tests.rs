@@ -9,7 +9,7 @@ const GAP: Duration = Duration::from_millis(20);
 const LONG: Duration = Duration::from_secs(15);
 
 fn verdict(jobs: u64) -> Verdict {
-    let counts = Counts { waiting: jobs.into(), ..Counts::default() };
+    let counts = Counts::default().with(Measure::Waiting, jobs);
     Verdict { value: jobs.into(), active: jobs > 0, counts }
 }
 
@@ -117,7 +117,7 @@ fn a_reading_that_is_taken_for_a_higher_one_is_not_the_last_word() {
 fn a_job_that_seems_to_have_lost_its_worker_is_looked_at_again() {
     let mut world = World::new(Duration::ZERO);
     let seen = |in_flight: u64, orphaned: u64| {
-        let counts = Counts { orphaned: orphaned.into(), ..verdict(in_flight).counts };
+        let counts = verdict(in_flight).counts.with(Measure::Orphaned, orphaned);
         Verdict { counts, ..verdict(in_flight) }
     };
     for (ms, verdict, doubtful) in
@@ -183,12 +183,11 @@ fn a_step_on_the_way_down_stands_for_its_own_gap() {
 fn a_fall_of_the_total_hides_no_rise_of_the_value_or_of_activity() {
     let start = Instant::now();
     let counts = |waiting: u64, in_flight: u64| {
-        let (waiting, in_flight) = (waiting.into(), in_flight.into());
-        Counts { waiting, in_flight, ..Counts::default() }
+        Counts::default().with(Measure::Waiting, waiting).with(Measure::InFlight, in_flight)
     };
     let (before, after) = (counts(9, 1), counts(0, 8));
-    let before = Verdict { value: before.in_flight, active: false, counts: before };
-    let after = Verdict { value: after.in_flight, active: true, counts: after };
+    let before = Verdict { value: before[Measure::InFlight], active: false, counts: before };
+    let after = Verdict { value: after[Measure::InFlight], active: true, counts: after };
     let mut falls = Falls::default();
     for verdict in [before, after] {
         let read_at = start + Duration::from_secs(u64::from(verdict.active));

@@ -1,35 +1,26 @@
 //! `backlog`: everything unfinished. The default, since it keeps workers while they work.
 
 use crate::{
-    layouts::{Count, Counts},
-    signals::{SignalKind, TargetChange},
+    layouts::{Count, Counts, Measure},
+    signals::{Meta, SignalKind, TargetChange},
 };
 
-/// See [`Signal::Backlog`](crate::signals::Signal::Backlog).
 pub(in crate::signals) struct Backlog;
 
+static META: Meta = Meta {
+    name: "backlog",
+    doc: "Every job that is not finished, so that workers stay while jobs run.",
+    sum_of: &[Measure::Waiting, Measure::Due, Measure::InFlight],
+    default_target: Some(5.0),
+    target_change: TargetChange::WithMetadata,
+};
+
 impl SignalKind for Backlog {
-    fn name(&self) -> &'static str {
-        "backlog"
-    }
-
-    fn doc(&self) -> &'static str {
-        "Every job that is not finished, so that workers stay while jobs run."
-    }
-
-    fn formula(&self) -> &'static str {
-        "waiting + due + in flight"
-    }
-
-    fn default_target(&self) -> Option<f64> {
-        Some(5.0)
-    }
-
-    fn target_change(&self) -> TargetChange {
-        TargetChange::WithMetadata
+    fn meta(&self) -> &'static Meta {
+        &META
     }
 
     fn value(&self, counts: &Counts) -> Count {
-        counts.backlog()
+        counts.sum(META.sum_of)
     }
 }

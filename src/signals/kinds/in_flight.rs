@@ -1,35 +1,26 @@
 //! `in-flight`: what is taken and not finished.
 
 use crate::{
-    layouts::{Count, Counts},
-    signals::{SignalKind, TargetChange},
+    layouts::{Count, Counts, Measure},
+    signals::{Meta, SignalKind, TargetChange},
 };
 
-/// See [`Signal::InFlight`](crate::signals::Signal::InFlight).
 pub(in crate::signals) struct InFlight;
 
+static META: Meta = Meta {
+    name: "in-flight",
+    doc: "What workers have taken and not finished.",
+    sum_of: &[Measure::InFlight],
+    default_target: Some(5.0),
+    target_change: TargetChange::WithMetadata,
+};
+
 impl SignalKind for InFlight {
-    fn name(&self) -> &'static str {
-        "in-flight"
-    }
-
-    fn doc(&self) -> &'static str {
-        "What workers have taken and not finished."
-    }
-
-    fn formula(&self) -> &'static str {
-        "in flight"
-    }
-
-    fn default_target(&self) -> Option<f64> {
-        Some(5.0)
-    }
-
-    fn target_change(&self) -> TargetChange {
-        TargetChange::WithMetadata
+    fn meta(&self) -> &'static Meta {
+        &META
     }
 
     fn value(&self, counts: &Counts) -> Count {
-        counts.in_flight
+        counts.sum(META.sum_of)
     }
 }

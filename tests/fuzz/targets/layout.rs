@@ -1,7 +1,7 @@
 //! A layout of one's own and a trigger of it: what comes of any file is a plan within all bounds,
 //! which counts nothing for what is not known. A line `---` parts the file from the metadata.
 
-use penstock::{config::Config, trigger::Trigger};
+use penstock::{config::Config, layouts::Measure, trigger::Trigger};
 
 use crate::{
     engine::{Target, Traits},
@@ -104,7 +104,8 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
                 traits.note(std::mem::discriminant(read));
             }
             let terms = trigger.plan.terms();
-            for one in terms.waiting.iter().chain(&terms.in_flight).chain(&terms.orphaned) {
+            let told = terms.iter().filter(|(measure, _)| *measure != Measure::Due);
+            for one in told.flat_map(|(_, summands)| summands) {
                 traits.note(std::mem::discriminant(one));
             }
             sound(&trigger)

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use penstock::{
     config::{Config, Settings},
-    layouts::{Answer, Counts, Registry},
+    layouts::{Answer, Counts, Measure, Registry},
     redis::RedisSource,
     sampling::{Changes, FlowRead, Link, Source},
     trigger::Trigger,
@@ -50,8 +50,9 @@ impl Eye {
     }
 
     async fn four(&mut self, metadata: &str) -> Result<Four, String> {
-        let Counts { waiting, due, in_flight, orphaned } = self.counts(&parse(metadata)).await?;
-        Ok([waiting, due, in_flight, orphaned].map(|count| count.get()))
+        let counts = self.counts(&parse(metadata)).await?;
+        let four = [Measure::Waiting, Measure::Due, Measure::InFlight, Measure::Orphaned];
+        Ok(four.map(|measure| counts[measure].get()))
     }
 }
 

@@ -1,0 +1,111 @@
+//! What a layout can say of a trigger's jobs, and one of something for each.
+
+use std::ops::{Index, IndexMut};
+
+/// What a layout can say of jobs, in the order of their flow: keys are read in this order, so that a job
+/// which moves on meanwhile is counted twice rather than missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Measure {
+    /// Scheduled jobs whose time has come: `[[scheduled]]`.
+    Due,
+    /// Jobs that are ready to be taken: `[[waiting]]`.
+    Waiting,
+    /// Jobs that are taken and not finished: `[[in_flight]]`.
+    InFlight,
+    /// Jobs whose workers are gone, where they keep a worker awake without adding any: `[[orphaned]]`.
+    Orphaned,
+}
+
+impl Measure {
+    /// Every measure.
+    pub const ALL: [Self; 4] = [Self::Due, Self::Waiting, Self::InFlight, Self::Orphaned];
+
+    /// Its name for people.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Due => "due",
+            Self::Waiting => "waiting",
+            Self::InFlight => "in flight",
+            Self::Orphaned => "orphaned",
+        }
+    }
+
+    /// Its name in JSON.
+    #[must_use]
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::InFlight => "inFlight",
+            Self::Due | Self::Waiting | Self::Orphaned => self.words(),
+        }
+    }
+}
+
+/// One of something for each [`Measure`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Measures<T>([T; Measure::ALL.len()]);
+
+impl<T> Measures<T> {
+    /// What `make` makes for each.
+    pub fn from_fn(make: impl FnMut(Measure) -> T) -> Self {
+        Self(Measure::ALL.map(make))
+    }
+
+    /// What `make` makes of each.
+    ///
+    /// # Errors
+    /// The first error of `make`.
+    pub fn try_map<U: Default, E>(
+        &self,
+        mut make: impl FnMut(&T) -> Result<U, E>,
+    ) -> Result<Measures<U>, E> {
+        let mut made = Measures::default();
+        for (measure, one) in self.iter() {
+            made[measure] = make(one)?;
+        }
+        Ok(made)
+    }
+
+    /// Each with its measure, in the order of the flow.
+    pub fn iter(&self) -> impl Iterator<Item = (Measure, &T)> {
+        Measure::ALL.into_iter().zip(&self.0)
+    }
+
+    /// The same with another one for this measure.
+    #[must_use]
+    pub fn with(mut self, measure: Measure, one: impl Into<T>) -> Self {
+        self[measure] = one.into();
+        self
+    }
+}
+
+impl<T> Index<Measure> for Measures<T> {
+    type Output = T;
+
+    fn index(&self, measure: Measure) -> &T {
+        &self.0[measure as usize]
+    }
+}
+
+impl<T> IndexMut<Measure> for Measures<T> {
+    fn index_mut(&mut self, measure: Measure) -> &mut T {
+        &mut self.0[measure as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_measure_has_its_own_place_in_the_order_of_the_flow() {
+        let names = Measures::from_fn(Measure::words);
+        for (measure, name) in names.iter() {
+            assert_eq!((names[measure], *name), (measure.words(), measure.words()));
+        }
+        let numbers = Measures::<u8>::default().with(Measure::InFlight, 7);
+        assert_eq!(numbers.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [0, 0, 7, 0]);
+        let failed = numbers.try_map(|n| if *n == 7 { Err("seven") } else { Ok(*n) });
+        assert_eq!(failed, Err("seven"));
+    }
+}
