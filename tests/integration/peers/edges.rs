@@ -209,7 +209,10 @@ async fn answers_that_nobody_takes_cost_a_bounded_amount() {
 async fn who_reads_no_answer_is_not_read_until_it_does() {
     let mut bystander = Bystander::start().await;
     let mut peer = elsewhere(&bystander.service).await.greet().await;
-    // All windows are open, so that only the socket is in the way of answers.
+    // All windows are open, so that only the socket is in the way of answers. What is sent before the
+    // service has opened its own would break the protocol.
+    let opens = 32 * 1024 * 1024 - 65_535_u32;
+    assert!(peer.hears(&frame(kind::WINDOW, 0, 0, &opens.to_be_bytes())).await);
     peer.send(&frame(kind::WINDOW, 0, 0, &[0x7f, 0, 0, 0])).await;
     let request = MetricsRequest { trigger: Some(queue("other")), metric_name: "m".repeat(2_000) };
     let message = prost::Message::encode_to_vec(&request);
