@@ -166,11 +166,11 @@ impl Drop for Place {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
+    use std::{io, pin::pin};
 
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt, duplex},
-        time::Instant,
+        time::{Instant, timeout},
     };
 
     use super::*;
@@ -251,17 +251,16 @@ mod tests {
         let guarded = Guarded::new(ours, peers.admit(ip(1)).unwrap());
         let (mut hears, mut says) = tokio::io::split(guarded);
         theirs.write_all(&[1; 40]).await.unwrap();
-        let mut heard = [0; 4];
-        hears.read_exact(&mut heard).await.unwrap();
-        let saying = tokio::spawn(async move { says.write_all(&[2; 100]).await });
-        tokio::task::yield_now().await;
-        hears.read_exact(&mut heard).await.unwrap();
-        hears.read_exact(&mut heard).await.unwrap();
-        let more = tokio::spawn(async move { hears.read_exact(&mut heard).await.unwrap() });
-        tokio::time::sleep(FIRST).await;
-        assert!(!more.is_finished(), "eight bytes while nothing was taken");
-        theirs.read_exact(&mut [0; 100]).await.unwrap();
+        let (mut first, mut last) = ([0; 12], [0; 4]);
+        hears.read_exact(&mut first[..4]).await.unwrap();
+        let mut saying = pin!(says.write_all(&[2; 100]));
+        timeout(Duration::ZERO, &mut saying).await.expect_err("the pipe holds 64 bytes");
+        hears.read_exact(&mut first[4..]).await.unwrap();
+        let mut more = pin!(hears.read_exact(&mut last));
+        timeout(FIRST, &mut more).await.expect_err("eight bytes while nothing was taken");
+        let mut taken = [0; 100];
+        let (taken, said) = tokio::join!(theirs.read_exact(&mut taken), saying);
+        assert!(taken.is_ok() && said.is_ok());
         more.await.unwrap();
-        saying.await.unwrap().unwrap();
     }
 }
