@@ -244,12 +244,13 @@ impl Probe {
     }
 
     fn states(&self) -> Vec<(&'static str, &[Expression<Term>], f64)> {
-        let shown = |(measure, summands): &(Measure, &Box<[_]>)| {
-            *measure != Measure::Orphaned || !summands.is_empty()
-        };
-        let shown = self.trigger.plan.terms().iter().filter(shown);
         let counts = &self.verdict.counts;
-        shown.map(|(measure, terms)| (measure.words(), &**terms, counts[measure].get())).collect()
+        let all = self.trigger.plan.terms().iter();
+        let all = all.map(|(measure, terms)| (measure, &**terms, counts[measure].get()));
+        // Few layouts know of orphans.
+        all.filter(|(measure, terms, _)| *measure != Measure::Orphaned || !terms.is_empty())
+            .map(|(measure, terms, count)| (measure.words(), terms, count))
+            .collect()
     }
 
     fn sum(&self, summands: &[Expression<Term>]) -> String {

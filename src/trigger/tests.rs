@@ -7,9 +7,13 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    layouts::{Members, Read, Registry, Unit},
+    layouts::{Measure, Members, Read, Registry, Unit},
     limits,
 };
+
+fn named(signal: &str) -> Signal {
+    Signal::named(signal).unwrap()
+}
 
 fn parse(pairs: &[(&str, &str)]) -> Result<Trigger, Problems> {
     let pairs: Vec<_> =
@@ -30,7 +34,7 @@ fn a_queue_is_enough() {
     let trigger = parse(&[("scalerAddress", "penstock:9090"), ("queue", "emails")]).unwrap();
     assert_eq!(trigger.connection, "default");
     assert_eq!(trigger.plan.reads(), [size("emails", Members::All)]);
-    assert_eq!((trigger.signal, trigger.target.get()), (Signal::Backlog, 5.0));
+    assert_eq!((trigger.signal, trigger.target.get()), (named("backlog"), 5.0));
     assert_eq!(trigger.metric_name, "penstock-keys-emails-backlog");
 }
 
@@ -100,7 +104,7 @@ fn kedas_redis_trigger_is_understood_as_it_is() {
     .unwrap();
     assert_eq!(trigger.plan.reads(), [size("a,b*", Members::All)]);
     assert_eq!((trigger.target.get(), trigger.activation.get()), (7.0, 2.0));
-    assert_eq!((trigger.family, trigger.signal), (Family::Redis, Signal::Backlog));
+    assert_eq!((trigger.family, trigger.signal), (Family::Redis, named("backlog")));
     assert!(trigger.search.is_none(), "KEDA takes the name as it is");
     assert_eq!(parse(&[("listName", "q")]).unwrap().target.get(), 5.0);
 }
@@ -111,10 +115,10 @@ fn kedas_streams_trigger_gives_the_number_that_keda_gives() {
     let group_read = Read::Group { key: "s".into(), group: "g".into() };
     let pending = parse(&[&group[..], &[("pendingEntriesCount", "9")]].concat()).unwrap();
     assert_eq!(pending.plan.reads(), [group_read]);
-    assert_eq!((pending.signal, pending.target.get()), (Signal::InFlight, 9.0));
+    assert_eq!((pending.signal, pending.target.get()), (named("in-flight"), 9.0));
     let lag = [("lagCount", "4"), ("activationLagCount", "3"), ("pendingEntriesCount", "9")];
     let lag = parse(&[&group[..], &lag].concat()).unwrap();
-    assert_eq!((lag.signal, lag.target.get()), (Signal::Waiting, 4.0));
+    assert_eq!((lag.signal, lag.target.get()), (named("waiting"), 4.0));
     assert_eq!(lag.activation.get(), 3.0);
     let length = parse(&[("stream", "s"), ("streamLength", "8")]).unwrap();
     assert_eq!(length.plan.reads(), [size("s", Members::All)]);

@@ -22,7 +22,10 @@ pub fn sound(trigger: &Trigger) -> Result<(), String> {
     // A trigger of patterns alone reads nothing before they are looked for.
     let least = usize::from(trigger.search.is_none());
     hold!((least..=limits::KEYS_PER_TRIGGER).contains(&reads.len()), "{} reads", reads.len());
-    hold!(trigger.plan.largest_state() <= limits::KEYS_PER_TRIGGER, "a state is too large");
+    hold!(
+        trigger.plan.most_summands() <= limits::KEYS_PER_TRIGGER,
+        "a measure has too many summands"
+    );
     for key in reads.iter().flat_map(Read::keys) {
         let bytes = key.as_bytes().len();
         hold!((1..=KEY_BYTES).contains(&bytes), "a key of {bytes} bytes");

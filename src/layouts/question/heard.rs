@@ -13,11 +13,12 @@ use super::{
     super::{
         Arguments,
         each::Around,
-        expression::{Expression, Weight},
+        expression::Expression,
         heard::{Channel, Heard, Roll, Silence, Station, Whose},
         plan::Part,
         read::{Name, Read},
         template::{Binding, Template},
+        weight::Weight,
     },
     Question, Role, Summand, Use, When,
     each::MemberKey,
@@ -231,7 +232,9 @@ impl HeardQuestion {
 
 #[cfg(test)]
 mod tests {
-    use crate::layouts::{Argument, Arguments, Layout, Plan, Read, Registry, Weight, Whose};
+    use crate::layouts::{
+        Argument, Arguments, Layout, Measure, Plan, Read, Registry, Weight, Whose,
+    };
 
     const LAYOUT: &str = r#"
         doc = "Acme."

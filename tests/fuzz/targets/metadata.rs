@@ -203,7 +203,7 @@ fn normal(pairs: &[(String, String)], trigger: &Trigger) -> Result<(), String> {
     set("redis", trigger.connection.clone());
     if trigger.family == Family::Own {
         set("layout", trigger.layout.clone());
-        set("signal", trigger.signal.kind().name().to_owned());
+        set("signal", trigger.signal.name().to_owned());
         set("target", trigger.target.get().to_string());
         set("activation", trigger.activation.get().to_string());
     }

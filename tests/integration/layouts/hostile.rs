@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use penstock::{layouts::Registry, limits, trigger::Trigger};
+use penstock::{
+    layouts::{Measure, Registry},
+    limits,
+    trigger::Trigger,
+};
 
 use deadpool_redis::redis;
 
@@ -124,6 +128,7 @@ async fn a_name_of_any_characters_is_that_name(kind: Kind) {
         let pairs: BTreeMap<String, String> =
             pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
         let trigger = Trigger::parse(pairs, Registry::builtin()).unwrap();
-        assert_eq!(eye.counts(&trigger).await.unwrap().waiting.get(), 1.0, "{written}");
+        let counts = eye.counts(&trigger).await.unwrap();
+        assert_eq!(counts[Measure::Waiting].get(), 1.0, "{written}");
     }
 }
