@@ -9,7 +9,7 @@ use crate::{
     trigger::{Trigger, shown},
 };
 
-use super::{problem::ConfigProblems, raw::Spanned};
+use super::{problem::ConfigProblems, spanned::Spanned};
 
 /// Patterns that one denial repeats.
 const PATTERNS_SHOWN: usize = 8;

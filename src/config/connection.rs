@@ -11,12 +11,14 @@ use super::{
     Scope,
     access::Access,
     address::{Address, DEFAULT_PORT, Location},
-    endpoint::{Endpoint, Node},
+    endpoint::Endpoint,
+    node::Node,
     password::{Password, try_program},
     problem::{ConfigProblems, Spot},
-    raw::{RawConnection, Spanned},
+    raw::RawConnection,
     redis_tls::{RawRedisTls, RedisTls},
     sentinel::RawSentinel,
+    spanned::Spanned,
 };
 
 /// A Redis that the administrator configured by name.
@@ -101,7 +103,8 @@ impl Draft {
                 problems.add(&sentinel.spot, "is given beside `url`; keep one of the two");
             }
             let settled = sentinel.settle(scope, problems);
-            layer.address = Some(settled.map(|(endpoint, database)| Place::of(endpoint, database)));
+            let place = |(sentinels, database)| Place::of(Endpoint::Sentinel(sentinels), database);
+            layer.address = Some(settled.map(place));
         }
         if let Some(Spanned { spot, value }) = cluster {
             if url.is_some() || layer.address.is_some() {

@@ -12,7 +12,7 @@ use super::{
     connection::Draft,
     password::Password,
     problem::{ConfigProblems, Spot},
-    raw::Spanned,
+    spanned::Spanned,
 };
 
 const PREFIX: &str = "PENSTOCK_REDIS_";

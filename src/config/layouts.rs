@@ -16,7 +16,7 @@ use crate::{
 use super::{
     connection,
     problem::{ConfigProblems, Spot},
-    raw::Spanned,
+    spanned::Spanned,
 };
 
 /// The built-in layouts and these.

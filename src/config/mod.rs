@@ -11,6 +11,7 @@ mod endpoint;
 mod environment;
 mod file;
 mod layouts;
+mod node;
 mod password;
 mod problem;
 mod quota;
@@ -18,6 +19,7 @@ mod raw;
 mod redis_tls;
 mod sentinel;
 mod server;
+mod spanned;
 mod tls;
 
 use std::{
@@ -28,8 +30,9 @@ use std::{
 
 pub use access::{Access, Denied};
 pub use connection::Connection;
-pub use endpoint::{Endpoint, Node, NodeError};
+pub use endpoint::Endpoint;
 pub use file::{FileError, read_file, read_text};
+pub use node::{Node, NodeError};
 pub use password::{Password, PasswordCommand, PasswordError, without_line_end};
 pub use problem::{ConfigProblem, ConfigProblems};
 pub use quota::Quota;
@@ -41,7 +44,8 @@ pub use tls::{ClientName, NoClientName, ServerTls, TlsSettings};
 use crate::{layouts::Registry, limits, trigger::DEFAULT_CONNECTION};
 use connection::Draft;
 use problem::Spot;
-use raw::{RawConnection, RawFile, Spanned};
+use raw::{RawConnection, RawFile};
+use spanned::Spanned;
 
 /// The configuration of one server.
 #[derive(Debug, Clone)]

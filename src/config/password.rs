@@ -11,7 +11,7 @@ use crate::{limits, secret::Secret, time};
 use super::{
     file::{FileError, read_file},
     problem::{ConfigProblems, Spot},
-    raw::Spanned,
+    spanned::Spanned,
 };
 
 /// How a password is come by.

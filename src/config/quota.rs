@@ -5,7 +5,7 @@
 
 use crate::limits;
 
-use super::{problem::ConfigProblems, raw::Spanned};
+use super::{problem::ConfigProblems, spanned::Spanned};
 
 /// The limits of each namespace, whatever its connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

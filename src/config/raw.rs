@@ -15,14 +15,8 @@ use super::{
     quota::RawQuota,
     redis_tls::RawRedisTls,
     sentinel::RawSentinel,
+    spanned::Spanned,
 };
-
-/// A setting and where it stands. No `Debug`: it may be a password.
-#[derive(Clone)]
-pub(super) struct Spanned<T> {
-    pub(super) spot: Spot,
-    pub(super) value: T,
-}
 
 /// A whole file. No `Debug`: a URL may hold a password.
 #[derive(Default)]

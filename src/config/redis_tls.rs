@@ -13,7 +13,7 @@ use crate::{
 
 use super::{
     problem::{ConfigProblems, Spot},
-    raw::Spanned,
+    spanned::Spanned,
 };
 
 /// TLS to one Redis.

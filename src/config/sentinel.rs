@@ -7,11 +7,11 @@ use crate::limits::{self, DATABASE_NUMBER};
 
 use super::{
     Scope,
-    endpoint::{Endpoint, Node},
+    node::Node,
     password::{Password, RawCommand},
     problem::{ConfigProblems, Spot},
-    raw::Spanned,
     redis_tls::{RawRedisTls, RedisTls},
+    spanned::Spanned,
 };
 
 /// The port on which sentinels listen by default.
@@ -51,7 +51,7 @@ impl RawSentinel {
         self,
         scope: Scope<'_>,
         problems: &mut ConfigProblems,
-    ) -> Option<(Endpoint, u32)> {
+    ) -> Option<(Sentinels, u32)> {
         let Self { spot, master, nodes, username, database, .. } = self;
         let database = database.map_or(Some(0), |given| read_database(given, problems));
         let master = master.and_then(|given| read_name(given, problems));
@@ -77,7 +77,7 @@ impl RawSentinel {
         let username = username.map(|username| username.value);
         let password = password.unwrap_or(Password::None);
         let sentinels = Sentinels { master: master?, nodes: nodes?, username, password, tls };
-        Some((Endpoint::Sentinel(sentinels), database?))
+        Some((sentinels, database?))
     }
 }
 

@@ -8,7 +8,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use super::{
     Scope, Settings,
     problem::ConfigProblems,
-    raw::{RawServer, Spanned},
+    raw::RawServer,
+    spanned::Spanned,
     tls::{self, ServerTls},
 };
 

@@ -11,11 +11,7 @@ use crate::{
     trigger::shown,
 };
 
-use super::{
-    Scope, Spot,
-    problem::ConfigProblems,
-    raw::{RawTls, Spanned},
-};
+use super::{Scope, Spot, problem::ConfigProblems, raw::RawTls, spanned::Spanned};
 
 /// What the listener for gRPC shows its peers, and asks of them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use std::{fmt, iter::Sum, ops::Add};
 use crate::limits;
 
 use super::{
-    expression::Weight,
     measure::{Measure, Measures},
+    weight::Weight,
 };
 
 /// A known number of jobs: finite and within [0, [`limits::QUANTITY_MAX`]].

@@ -14,13 +14,14 @@ use crate::limits;
 
 use super::{
     each::{Around, Ask, Each, Filter, Matching, Wanted},
-    expression::{Expression, Weight},
+    expression::Expression,
     glob::Glob,
     heard::{Channel, Heard, Roll, Silence, Station, Whose},
     parameter::{Argument, Pattern},
     plan::{Plan, Term},
     read::{Name, Read, Test},
     search::KeyPattern,
+    weight::Weight,
 };
 
 /// What an allocation costs beside its bytes.

@@ -21,6 +21,7 @@ mod exactness;
 mod expression;
 mod flaw;
 mod footprint;
+mod form;
 mod gap;
 mod glob;
 mod heard;
@@ -33,6 +34,7 @@ mod read;
 mod recognition;
 mod search;
 mod template;
+mod weight;
 
 use std::{
     collections::BTreeMap,
@@ -46,7 +48,7 @@ pub use count::{Count, Counts};
 pub use definition::DefinitionError;
 pub use each::{Around, Ask, Collection, Each, Filter, Matching, Wanted};
 pub use exactness::{Bias, Doubt, Inexact};
-pub use expression::{Expression, Weight};
+pub use expression::Expression;
 pub use footprint::{Footprint, share_of};
 pub use glob::{Glob, GlobError};
 pub use heard::{Channel, Heard, Roll, Silence, Station, Whose};
@@ -56,6 +58,7 @@ pub use plan::{Beyond, MissingGroup, Part, Plan, Term, Terms};
 pub use reach::RequiredAccess;
 pub use read::{Members, Name, Read, Scores, Test, Unit};
 pub use search::{Found, KeyPattern, Kind, Search, Sprawl};
+pub use weight::Weight;
 
 /// The layouts that come with penstock: name and definition.
 pub const BUILTIN: &[(&str, &str)] = &[
@@ -86,7 +89,7 @@ pub struct Layout {
     name: String,
     definition: Arc<definition::Definition>,
     /// How its keys look, where that tells them from others.
-    telling: Arc<[recognition::Form]>,
+    telling: Arc<[form::Form]>,
 }
 
 impl Layout {

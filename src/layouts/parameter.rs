@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::{limits, time};
 
-use super::{allowed::Allowed, expression::Weight, footprint::Footprint, glob::Glob, read::Name};
+use super::{allowed::Allowed, footprint::Footprint, glob::Glob, read::Name, weight::Weight};
 
 /// One declared parameter of a layout.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

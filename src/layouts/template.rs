@@ -10,9 +10,9 @@ use serde::{Deserialize, Deserializer, de::Error};
 use super::{
     Arguments,
     each::Around,
-    expression::Weight,
+    form::{Filling, Form},
     read::Name,
-    recognition::{Filling, Form},
+    weight::Weight,
 };
 
 /// A parsed template.

@@ -142,8 +142,8 @@ fn metrics(triggers: &[Trigger], readings: &[Reading], outcomes: &[Outcome]) -> 
 mod tests {
     use super::*;
     use crate::decision::{Activity, KeepReason, Limit, ScaleReason};
-    use crate::fallback::{Fallback, FallbackBehavior};
     use crate::spec::SpecProblem;
+    use crate::spec::{Fallback, FallbackBehavior};
 
     const fn s(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

@@ -2,32 +2,7 @@
 //! Apart because polls and HPA queries share the counts. Must not know time, limits or how replicas change.
 
 use crate::quantity::{MetricValue, float, truncated};
-use crate::spec::{Reading, Trigger};
-
-/// `spec.fallback` of a `ScaledObject`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fallback {
-    /// The fallback is used after more failures in a row than this. Polls and HPA queries both count.
-    pub failure_threshold: u32,
-    /// How many replicas to ask for.
-    pub replicas: u32,
-    /// Whether the present count matters.
-    pub behavior: FallbackBehavior,
-}
-
-/// `spec.fallback.behavior`; KEDA's `scalingModifiers` is not modelled.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum FallbackBehavior {
-    /// [`Fallback::replicas`].
-    #[default]
-    Static,
-    /// What is there.
-    CurrentReplicas,
-    /// The higher of the two.
-    CurrentReplicasIfHigher,
-    /// The lower of the two.
-    CurrentReplicasIfLower,
-}
+use crate::spec::{Fallback, FallbackBehavior, Reading, Trigger};
 
 impl Fallback {
     fn wanted(self, current: u32) -> u32 {

@@ -127,7 +127,7 @@ fn whole_seconds(now: Duration) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fallback::{Fallback, FallbackBehavior};
+    use crate::spec::{Fallback, FallbackBehavior};
 
     const ACTIVE: Observed = Observed { active: true, error: false };
     const INACTIVE: Observed = Observed { active: false, error: false };

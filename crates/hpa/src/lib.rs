@@ -22,8 +22,9 @@ mod spec;
 pub use crate::autoscaler::Autoscaler;
 pub use crate::behavior::{Behavior, Change, HpaFlags, Policy, ScalingRules, SelectPolicy};
 pub use crate::decision::{Activity, Decision, KeepReason, Limit, ScaleReason, Verdict};
-pub use crate::fallback::{Fallback, FallbackBehavior};
 pub use crate::job::{JobLoad, JobStrategy, ScaledJob};
 pub use crate::proposal::{Load, Proposal, StatusReplicas, Tolerances, desired_replicas};
 pub use crate::quantity::{MetricValue, Target, TargetTooSmall};
-pub use crate::spec::{InvalidSpec, Reading, ScaledObject, SpecProblem, Trigger};
+pub use crate::spec::{
+    Fallback, FallbackBehavior, InvalidSpec, Reading, ScaledObject, SpecProblem, Trigger,
+};

@@ -5,7 +5,6 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::behavior::{Behavior, Change, ScalingRules};
-use crate::fallback::Fallback;
 use crate::quantity::{MetricValue, Target};
 
 /// The spec of a KEDA `ScaledObject` with external triggers of metric type `AverageValue`.
@@ -179,4 +178,29 @@ fn check_rules(rules: &ScalingRules, check: &mut impl FnMut(bool, SpecProblem)) 
         rules.tolerance.is_some_and(|tolerance| tolerance.is_nan() || tolerance < 0.0),
         SpecProblem::NegativeTolerance,
     );
+}
+
+/// `spec.fallback` of a `ScaledObject`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fallback {
+    /// The fallback is used after more failures in a row than this. Polls and HPA queries both count.
+    pub failure_threshold: u32,
+    /// How many replicas to ask for.
+    pub replicas: u32,
+    /// Whether the present count matters.
+    pub behavior: FallbackBehavior,
+}
+
+/// `spec.fallback.behavior`; KEDA's `scalingModifiers` is not modelled.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum FallbackBehavior {
+    /// [`Fallback::replicas`].
+    #[default]
+    Static,
+    /// What is there.
+    CurrentReplicas,
+    /// The higher of the two.
+    CurrentReplicasIfHigher,
+    /// The lower of the two.
+    CurrentReplicasIfLower,
 }
