@@ -1,261 +1,157 @@
 //! How much memory what was made of a trigger holds: an estimate, so that what is kept of triggers can
 //! be bounded by bytes and not by their number alone.
 //!
-//! It is apart because it asks the same of many types. What several of them share (a name, a pattern) is
-//! counted for each, so that the sum is rather too much than too little.
+//! Names and texts dominate. What several places share (a name, a pattern) is counted for each, so
+//! that the sum is rather too much than too little.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+use std::slice;
 
 use crate::limits;
 
 use super::{
     each::{Around, Ask, Each, Filter, Matching, Wanted},
     expression::Expression,
-    glob::Glob,
     heard::{Channel, Heard, Roll, Silence, Station, Whose},
-    parameter::{Argument, Pattern},
+    parameter::{Argument, Arguments, Pattern},
     plan::{Plan, Term},
     read::{Name, Read, Test},
-    search::KeyPattern,
+    search::{KeyPattern, Search, Shape},
     weight::Weight,
 };
 
-/// What an allocation costs beside its bytes.
-const ALLOCATION: usize = 16;
-/// The two counters of what is shared.
-const COUNTERS: usize = 2 * size_of::<usize>();
+/// What an allocation costs beside its bytes, with the two counters of what is shared.
+const ALLOCATION: usize = 32;
 
-/// What holds memory beside its own size.
-pub trait Footprint {
-    /// How many bytes, about.
-    fn footprint(&self) -> usize;
-}
-
-/// For how many keys of a share these count, which hold so many bytes: each has
-/// [`limits::KEY_FOOTPRINT`] free, and what they hold beyond that counts for as many more as it is.
+/// Quota charged for `keys` keys that hold `bytes`: each key has [`limits::KEY_FOOTPRINT`] free, and
+/// what they hold beyond that counts for as many more as it is.
 #[must_use]
 pub fn share_of(keys: usize, bytes: usize) -> usize {
     let beyond = bytes.saturating_sub(keys.saturating_mul(limits::KEY_FOOTPRINT));
     keys + beyond.div_ceil(limits::KEY_FOOTPRINT)
 }
 
-fn allocated(bytes: usize) -> usize {
-    if bytes == 0 { 0 } else { bytes + ALLOCATION }
+/// How many bytes a plan and its search hold, about.
+#[must_use]
+pub fn footprint(plan: &Plan, search: Option<&Search>) -> usize {
+    let terms = plan.terms().iter().map(|(_, summands)| list(summands, of_term));
+    list(plan.reads(), of_read) + terms.sum::<usize>() + search.map_or(0, of_search)
 }
 
-impl<T: Footprint> Footprint for [T] {
-    fn footprint(&self) -> usize {
-        allocated(size_of_val(self)) + self.iter().map(Footprint::footprint).sum::<usize>()
+/// How many bytes these texts hold, beside where each is kept.
+pub fn of_texts<T: AsRef<[u8]>>(texts: impl IntoIterator<Item = T>) -> usize {
+    texts.into_iter().map(|text| ALLOCATION + text.as_ref().len()).sum()
+}
+
+fn of_names(names: &[Name]) -> usize {
+    list(names, |name| of_texts([name]))
+}
+
+fn of_strings(texts: &[String]) -> usize {
+    list(texts, |text| of_texts([text]))
+}
+
+/// What is in a box or shared.
+fn boxed<T>(item: &T, of_item: impl Fn(&T) -> usize) -> usize {
+    list(slice::from_ref(item), of_item)
+}
+
+/// A slice that is not empty, and what its items hold beside their own size.
+fn list<T>(items: &[T], of_one: impl Fn(&T) -> usize) -> usize {
+    let allocation = if items.is_empty() { 0 } else { ALLOCATION };
+    allocation + size_of_val(items) + items.iter().map(of_one).sum::<usize>()
+}
+
+fn of_term(term: &Expression<Term>) -> usize {
+    match term {
+        Expression::Leaf(_) => 0,
+        Expression::Sum(all) => list(all, of_term),
+        Expression::Difference(both) | Expression::Max(both) => list(both.as_ref(), of_term),
+        Expression::Unless(_, of) | Expression::Times(_, of) => boxed(of.as_ref(), of_term),
     }
 }
 
-impl<T: Footprint> Footprint for Box<[T]> {
-    fn footprint(&self) -> usize {
-        self.as_ref().footprint()
-    }
-}
-
-impl<T: Footprint> Footprint for Vec<T> {
-    fn footprint(&self) -> usize {
-        let spare = (self.capacity() - self.len()) * size_of::<T>();
-        self.as_slice().footprint() + spare
-    }
-}
-
-impl<T: Footprint> Footprint for Option<T> {
-    fn footprint(&self) -> usize {
-        self.as_ref().map_or(0, Footprint::footprint)
-    }
-}
-
-impl<T: Footprint> Footprint for Arc<T> {
-    fn footprint(&self) -> usize {
-        ALLOCATION + COUNTERS + size_of::<T>() + self.as_ref().footprint()
-    }
-}
-
-impl<K: Footprint, V: Footprint> Footprint for BTreeMap<K, V> {
-    fn footprint(&self) -> usize {
-        // The nodes of a tree are half full at least.
-        let entries = 2 * self.len() * (size_of::<K>() + size_of::<V>());
-        let of_entry = |(key, value): (&K, &V)| key.footprint() + value.footprint();
-        allocated(entries) + self.iter().map(of_entry).sum::<usize>()
-    }
-}
-
-impl<T: Footprint> Footprint for BTreeSet<T> {
-    fn footprint(&self) -> usize {
-        let entries = 2 * self.len() * size_of::<T>();
-        allocated(entries) + self.iter().map(Footprint::footprint).sum::<usize>()
-    }
-}
-
-impl<A: Footprint, B: Footprint> Footprint for (A, B) {
-    fn footprint(&self) -> usize {
-        self.0.footprint() + self.1.footprint()
-    }
-}
-
-impl Footprint for String {
-    fn footprint(&self) -> usize {
-        allocated(self.capacity())
-    }
-}
-
-impl Footprint for Weight {
-    fn footprint(&self) -> usize {
-        0
-    }
-}
-
-impl Footprint for Duration {
-    fn footprint(&self) -> usize {
-        0
-    }
-}
-
-impl Footprint for Name {
-    fn footprint(&self) -> usize {
-        ALLOCATION + COUNTERS + self.as_bytes().len()
-    }
-}
-
-impl Footprint for Glob {
-    fn footprint(&self) -> usize {
-        self.text().footprint()
-    }
-}
-
-impl Footprint for KeyPattern {
-    fn footprint(&self) -> usize {
-        self.glob.footprint()
-    }
-}
-
-impl Footprint for Pattern {
-    fn footprint(&self) -> usize {
-        self.parameter.footprint() + self.glob.footprint()
-    }
-}
-
-impl Footprint for Argument {
-    fn footprint(&self) -> usize {
-        match self {
-            Self::Names(names) => names.footprint(),
-            Self::Pattern(glob) => glob.footprint(),
-            Self::Duration(duration) => duration.footprint(),
-            Self::Choice(word) => word.footprint(),
+fn of_read(read: &Read) -> usize {
+    match read {
+        Read::Size { key, .. } | Read::Flag { key, test: Test::Exists } => of_texts([key]),
+        Read::Group { key, group: other }
+        | Read::Idle { key, group: other, .. }
+        | Read::Flag { key, test: Test::Field(other) | Test::Member(other) | Test::Value(other) } => {
+            of_texts([key, other])
         }
-    }
-}
-
-impl Footprint for Around {
-    fn footprint(&self) -> usize {
-        self.before.footprint() + self.after.footprint()
-    }
-}
-
-impl Footprint for Matching {
-    fn footprint(&self) -> usize {
-        let Self { glob, but_names, but_globs, keys, allowed: _ } = self;
-        let but = but_names.footprint() + but_globs.footprint();
-        glob.footprint() + but + keys.footprint()
-    }
-}
-
-impl Footprint for Filter {
-    fn footprint(&self) -> usize {
-        let is = match &self.is {
-            Wanted::Name(name) => name.footprint(),
-            Wanted::Matching(matching) => allocated(size_of::<Matching>()) + matching.footprint(),
-        };
-        self.pointer.footprint() + is + self.only_if.footprint()
-    }
-}
-
-impl Footprint for Each {
-    fn footprint(&self) -> usize {
-        let key = match &self.ask {
-            Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => {
-                key.footprint()
-            }
-            Ask::Field => 0,
-        };
-        self.of.footprint() + key + self.filter.footprint()
-    }
-}
-
-impl Footprint for Channel {
-    fn footprint(&self) -> usize {
-        self.0.footprint()
-    }
-}
-
-impl Footprint for Station {
-    fn footprint(&self) -> usize {
-        let Self { key, alive, gone, body, worker, jobs, every, queues, interval: _, silence } =
-            self;
-        let channels = key.footprint() + alive.footprint() + gone.footprint();
-        let pointers = [worker, jobs, every].map(Footprint::footprint).iter().sum::<usize>();
-        let silence = silence.as_ref().map_or(0, |Silence { at_most: _, slots, roll }| {
-            let of_roll = |Roll { of, around }: &Roll| {
-                of.footprint() + around.before.footprint() + around.after.footprint()
+        Read::Each(each) => boxed(each.as_ref(), of_each),
+        Read::Heard(Heard { station, whose }) => {
+            let whose = match whose {
+                Whose::Pool(glob) => of_texts([glob.text()]),
+                Whose::Queues(queues) => of_names(queues),
             };
-            slots.footprint() + roll.as_ref().map_or(0, of_roll)
-        });
-        channels + pointers + body.footprint() + queues.footprint() + silence
+            boxed(station.as_ref(), of_station) + whose
+        }
     }
 }
 
-impl Footprint for Heard {
-    fn footprint(&self) -> usize {
-        let whose = match &self.whose {
-            Whose::Pool(glob) => glob.footprint(),
-            Whose::Queues(queues) => queues.footprint(),
+fn of_around(Around { before, after }: &Around) -> usize {
+    of_texts([before, after])
+}
+
+fn of_each(Each { of, collection: _, ask, filter }: &Each) -> usize {
+    let around = match ask {
+        Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => of_around(key),
+        Ask::Field => 0,
+    };
+    let of_filter = |Filter { pointer, is, only_if }: &Filter| {
+        let is = match is {
+            Wanted::Name(name) => of_texts([name]),
+            Wanted::Matching(matching) => boxed(matching.as_ref(), of_matching),
         };
-        self.station.footprint() + whose
-    }
+        let only_if = only_if.iter().flat_map(|(pointer, text)| [pointer, text]);
+        of_texts(only_if.chain([pointer])) + is
+    };
+    of_texts([of]) + around + filter.as_ref().map_or(0, of_filter)
 }
 
-impl Footprint for Read {
-    fn footprint(&self) -> usize {
-        match self {
-            Self::Size { key, .. } | Self::Flag { key, test: Test::Exists } => key.footprint(),
-            Self::Group { key, group: other }
-            | Self::Idle { key, group: other, .. }
-            | Self::Flag {
-                key,
-                test: Test::Field(other) | Test::Member(other) | Test::Value(other),
-            } => key.footprint() + other.footprint(),
-            Self::Each(each) => each.footprint(),
-            Self::Heard(heard) => heard.footprint(),
-        }
-    }
+fn of_matching(Matching { glob, but_names, but_globs, keys, allowed: _ }: &Matching) -> usize {
+    let but_globs = list(but_globs, |but| of_texts([but.text()]));
+    of_texts([glob.text()]) + of_names(but_names) + but_globs + list(keys, of_around)
 }
 
-impl Footprint for Expression<Term> {
-    fn footprint(&self) -> usize {
-        let boxed = |of: &[Self]| of.footprint();
-        match self {
-            Self::Leaf(_) => 0,
-            Self::Sum(all) => all.footprint(),
-            Self::Difference(both) | Self::Max(both) => boxed(both.as_ref()),
-            Self::Unless(_, of) | Self::Times(_, of) => {
-                allocated(size_of::<Self>()) + of.as_ref().footprint()
-            }
-        }
-    }
+fn of_station(station: &Station) -> usize {
+    let Station { key, alive, gone, body, worker, jobs, every, queues, interval: _, silence } =
+        station;
+    let of_channel = |Channel(pieces): &Channel| of_names(pieces);
+    let channels = of_texts([key]) + list(alive, of_channel) + list(gone, of_channel);
+    let pointers = of_texts([worker, jobs, every].into_iter().chain(body)) + of_strings(queues);
+    let of_silence = |Silence { at_most: _, slots, roll }: &Silence| {
+        let of_roll = |Roll { of, around }: &Roll| of_texts([of]) + of_around(around);
+        of_strings(slots) + roll.as_ref().map_or(0, of_roll)
+    };
+    channels + pointers + silence.as_ref().map_or(0, of_silence)
 }
 
-impl Footprint for Plan {
-    fn footprint(&self) -> usize {
-        let terms = self.terms().iter().map(|(_, summands)| summands.footprint());
-        self.reads().footprint() + terms.sum::<usize>()
-    }
+fn of_search(search: &Search) -> usize {
+    let Search { layout: _, arguments, shapes, named, wilds, fixed } = search;
+    let of_wild = |KeyPattern { glob, kind: _ }: &KeyPattern| of_texts([glob.text()]);
+    let of_shape = |shape: &Shape| of_texts([&shape.parameter]) + of_around(&shape.around);
+    let shapes = list(shapes, of_shape) + list(wilds, of_wild) + list(fixed, of_read);
+    // The nodes of a tree are half full at least.
+    let named = 2 * size_of::<Name>() * named.len() + of_texts(named);
+    of_arguments(arguments) + shapes + named
+}
+
+fn of_arguments(Arguments { given, patterns, found, allowed: _ }: &Arguments) -> usize {
+    let weighed = |names: &Vec<(Name, Weight)>| list(names, |(name, _)| of_texts([name]));
+    let of_argument = |argument: &Argument| match argument {
+        Argument::Names(names) => weighed(names),
+        Argument::Pattern(glob) => of_texts([glob.text()]),
+        Argument::Duration(_) => 0,
+        Argument::Choice(word) => of_texts([word]),
+    };
+    let of_pattern = |Pattern { parameter, glob, weight: _ }: &Pattern| {
+        of_texts([parameter]) + of_texts([glob.text()])
+    };
+    let entries = 2 * size_of::<(String, Argument)>() * (given.len() + found.len());
+    let given = of_texts(given.keys()) + given.values().map(of_argument).sum::<usize>();
+    let found = of_texts(found.keys()) + found.values().map(weighed).sum::<usize>();
+    entries + given + found + list(patterns, of_pattern)
 }
 
 #[cfg(test)]
@@ -265,14 +161,12 @@ mod tests {
     #[test]
     fn what_is_held_is_the_bytes_of_names_and_what_keeps_them() {
         let name = Name::new(vec![b'x'; 1_000]);
-        assert_eq!(name.footprint(), 1_032);
-        let names = [name.clone(), name.clone()];
-        let wild = KeyPattern { glob: Glob::parse("a*").unwrap(), kind: None };
-        assert_eq!(names.as_slice().footprint(), 2 * (1_032 + size_of::<Name>()) + 16);
-        assert_eq!(vec![wild].footprint(), 34 + size_of::<KeyPattern>() + 16);
-        assert_eq!((Vec::<Name>::new().footprint(), None::<Name>.footprint()), (0, 0));
+        let one = ALLOCATION + 1_000;
+        assert_eq!((of_texts([&name, &name]), of_texts::<&Name>([])), (2 * one, 0));
         let read = Read::Group { key: name.clone(), group: name };
-        assert_eq!(read.footprint(), 2 * 1_032);
+        assert_eq!(of_read(&read), 2 * one);
+        assert_eq!(boxed(&read, of_read), ALLOCATION + size_of::<Read>() + 2 * one);
+        assert_eq!((list(&[], of_read), footprint(&Plan::default(), None)), (0, 0));
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub use definition::DefinitionError;
 pub use each::{Around, Ask, Collection, Each, Filter, Matching, Wanted};
 pub use exactness::{Bias, Doubt, Inexact};
 pub use expression::Expression;
-pub use footprint::{Footprint, share_of};
+pub use footprint::{footprint, of_texts, share_of};
 pub use glob::{Glob, GlobError};
 pub use heard::{Channel, Heard, Roll, Silence, Station, Whose};
 pub use measure::{Measure, Measures};

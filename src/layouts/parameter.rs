@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::{limits, time};
 
-use super::{allowed::Allowed, footprint::Footprint, glob::Glob, read::Name, weight::Weight};
+use super::{allowed::Allowed, glob::Glob, read::Name, weight::Weight};
 
 /// One declared parameter of a layout.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -250,11 +250,11 @@ pub struct Pattern {
 /// What a trigger gave to its layout, by parameter; with patterns, also what was found for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Arguments {
-    given: BTreeMap<String, Argument>,
-    patterns: Vec<Pattern>,
-    found: BTreeMap<String, Vec<(Name, Weight)>>,
+    pub(super) given: BTreeMap<String, Argument>,
+    pub(super) patterns: Vec<Pattern>,
+    pub(super) found: BTreeMap<String, Vec<(Name, Weight)>>,
     /// Which keys may be read of those that a pattern finds.
-    allowed: Option<Allowed>,
+    pub(super) allowed: Option<Allowed>,
 }
 
 impl Arguments {
@@ -350,13 +350,6 @@ impl Arguments {
             Some(Argument::Duration(_)) | None => &[],
         };
         given.iter().chain(found).map(|(name, weight)| (name.as_bytes(), *weight)).collect()
-    }
-}
-
-impl Footprint for Arguments {
-    fn footprint(&self) -> usize {
-        let Self { given, patterns, found, allowed: _ } = self;
-        given.footprint() + patterns.footprint() + found.footprint()
     }
 }
 

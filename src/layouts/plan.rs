@@ -10,7 +10,7 @@ use super::{
     answer::{Answer, LayoutMismatch},
     count::{Count, Counts},
     expression::Expression,
-    footprint::{Footprint, share_of},
+    footprint::{footprint, share_of},
     measure::Measures,
     read::{Members, Read, Test},
 };
@@ -104,7 +104,7 @@ impl Plan {
     /// For how many keys they count of what a namespace may have.
     #[must_use]
     pub fn share(&self) -> usize {
-        share_of(self.keys(), self.footprint())
+        share_of(self.keys(), footprint(self, None))
     }
 
     /// The summands of each measure.

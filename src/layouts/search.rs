@@ -16,7 +16,6 @@ use super::{
     Layout,
     allowed::Allowed,
     each::Around,
-    footprint::Footprint,
     glob::Glob,
     parameter::{Arguments, Pattern},
     plan::Plan,
@@ -168,13 +167,13 @@ pub struct Sprawl {
 /// The patterns of a trigger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
-    layout: Layout,
-    arguments: Arguments,
-    shapes: Vec<Shape>,
+    pub(super) layout: Layout,
+    pub(super) arguments: Arguments,
+    pub(super) shapes: Vec<Shape>,
     /// The keys that are read for the names which the trigger gives itself.
-    named: BTreeSet<Name>,
-    wilds: Vec<KeyPattern>,
-    fixed: Vec<Read>,
+    pub(super) named: BTreeSet<Name>,
+    pub(super) wilds: Vec<KeyPattern>,
+    pub(super) fixed: Vec<Read>,
 }
 
 impl Hash for Search {
@@ -369,20 +368,6 @@ impl Search {
         let in_words = self.in_words();
         let is_fixed = |read: &&Read| others.reads().contains(read);
         in_words.reads().iter().filter(is_fixed).cloned().collect()
-    }
-}
-
-impl Footprint for Search {
-    fn footprint(&self) -> usize {
-        let Self { layout, arguments, shapes, named, wilds, fixed } = self;
-        let keys = named.footprint() + wilds.footprint() + fixed.footprint();
-        layout.name().len() + arguments.footprint() + shapes.footprint() + keys
-    }
-}
-
-impl Footprint for Shape {
-    fn footprint(&self) -> usize {
-        self.parameter.footprint() + self.around.footprint()
     }
 }
 

@@ -13,7 +13,7 @@ use std::{
 use slab::Slab;
 use tokio::sync::oneshot;
 
-use crate::{layouts::Footprint, limits, time::Instant, trigger::Trigger};
+use crate::{limits, time::Instant, trigger::Trigger};
 
 use super::{
     absence::Absence,
@@ -47,12 +47,6 @@ impl Subject {
         static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
         let hash = KEY.hash_one((&namespace, &name, &trigger));
         Arc::new(Self { hash, namespace, name, trigger })
-    }
-}
-
-impl Footprint for Subject {
-    fn footprint(&self) -> usize {
-        self.namespace.footprint() + self.name.footprint() + self.trigger.footprint()
     }
 }
 

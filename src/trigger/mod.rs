@@ -24,8 +24,8 @@ pub use threshold::{Activation, Target, ThresholdError};
 
 use crate::{
     layouts::{
-        Answer, Count, Counts, Footprint, LayoutMismatch, Name, Plan, RequiredAccess, Search,
-        share_of,
+        Answer, Count, Counts, LayoutMismatch, Name, Plan, RequiredAccess, Search, footprint,
+        of_texts, share_of,
     },
     limits,
     signals::{Activity, Signal},
@@ -115,6 +115,16 @@ impl Trigger {
         share_of(self.plan.keys(), beyond)
     }
 
+    /// How many bytes of memory it holds, about.
+    #[must_use]
+    pub fn footprint(&self) -> usize {
+        let texts = [&self.connection, &self.layout, &self.metric_name];
+        let hint = self.hint.iter().flat_map(|hint| [&hint.key, &hint.what]);
+        let texts = texts.into_iter().chain(&self.invisible).chain(hint);
+        let names = size_of_val(&*self.names) + of_texts(&self.names);
+        footprint(&self.plan, self.search.as_deref()) + of_texts(texts) + names
+    }
+
     /// Its plan, with patterns as if they were names; for what is said of it.
     #[must_use]
     pub fn in_words(&self) -> Cow<'_, Plan> {
@@ -122,15 +132,6 @@ impl Trigger {
             None => Cow::Borrowed(&self.plan),
             Some(search) => Cow::Owned(search.in_words()),
         }
-    }
-}
-
-impl Footprint for Trigger {
-    fn footprint(&self) -> usize {
-        let texts = [&self.connection, &self.layout, &self.metric_name].map(Footprint::footprint);
-        let made = self.plan.footprint() + self.search.footprint();
-        let said = self.invisible.footprint() + self.hint.footprint() + self.names.footprint();
-        texts.iter().sum::<usize>() + said + made
     }
 }
 

@@ -6,10 +6,7 @@
 
 use std::fmt;
 
-use crate::{
-    layouts::{Footprint, Name},
-    limits,
-};
+use crate::{layouts::Name, limits};
 
 /// One thing that is wrong, and the key it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -18,12 +15,6 @@ pub struct Problem {
     pub key: String,
     /// What is wrong, what is allowed, and the nearest known key where that helps.
     pub what: String,
-}
-
-impl Footprint for Problem {
-    fn footprint(&self) -> usize {
-        self.key.footprint() + self.what.footprint()
-    }
 }
 
 impl fmt::Display for Problem {

@@ -4,7 +4,6 @@ use std::collections::HashMap as Metadata;
 
 use super::*;
 use crate::{
-    layouts::Footprint,
     telemetry::{Link, Metrics},
     trigger::Trigger,
 };
@@ -208,7 +207,8 @@ fn what_holds_more_memory_than_keys_do_counts_for_more_of_them() {
         let admitted =
             (0..).take_while(|name| registry.let_in(&one(*name), "r", now).is_ok()).count();
         assert!((1..=most).contains(&admitted), "{admitted} of {:?}", pairs[0]);
-        let bytes = admitted * one(0).footprint();
+        let Subject { namespace, name, trigger, .. } = &*one(0);
+        let bytes = admitted * (layouts::of_texts([namespace, name]) + trigger.footprint());
         assert!(
             bytes < quota.keys * limits::KEY_FOOTPRINT + quota.triggers * limits::TRIGGER_FOOTPRINT
         );
