@@ -3,10 +3,12 @@
 //! They are apart so that a reader can see all of them at once and a test can assert on them. Those of
 //! connections to Redis are in a file of their own, since there are many. Neither knows who applies a bound.
 
+mod backoff;
 mod links;
 
 use std::time::Duration;
 
+pub use backoff::Backoff;
 pub use links::*;
 
 /// Entries that one trigger's metadata map may have.
@@ -145,7 +147,8 @@ pub const TRANSACTION_READS: usize = 64;
 pub const REFRESH_FLOOR: Duration = Duration::from_millis(12);
 /// The first and the longest time for which a read is put off that ended the link when it was alone on
 /// it, twice in a row or more. Each such end costs all others a reconnect.
-pub const SUSPECT_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+pub const SUSPECT_PAUSES: Backoff =
+    Backoff { first: Duration::from_secs(1), longest: Duration::from_mins(1) };
 /// How long a read that may have ended a link is kept back for others that are due before they take
 /// turns.
 pub const SUSPECT_PATIENCE: Duration = Duration::from_millis(250);

@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use super::Backoff;
+
 /// How long one round trip to Redis may take before the link counts as broken.
 pub const COMMAND_DEADLINE: Duration = Duration::from_millis(500);
 /// How long all round trips of one batch may take.
@@ -18,8 +20,8 @@ pub const CONNECT_DEADLINE: Duration = Duration::from_millis(900);
 /// old what is taken for unchanged can be on a link that broke without a word: less than a second.
 pub const PROOF_INTERVAL: Duration = Duration::from_millis(400);
 /// The first and the longest pause between two attempts to connect.
-pub const RECONNECT_PAUSES: (Duration, Duration) =
-    (Duration::from_millis(50), Duration::from_secs(1));
+pub const RECONNECT_PAUSES: Backoff =
+    Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(1) };
 /// How often a password file and the certificates of a connection are looked at for a change.
 /// Kubernetes takes up to a minute or two to bring a changed secret into a volume.
 pub const CREDENTIAL_POLL: Duration = Duration::from_secs(2);
@@ -35,7 +37,8 @@ pub const PASSWORD_REFRESHES: (Duration, Duration) =
     (Duration::from_secs(1), Duration::from_hours(24));
 /// The first and the longest pause between two attempts to come by a password, or to have a new one
 /// taken on a link that works with the old one.
-pub const PASSWORD_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+pub const PASSWORD_PAUSES: Backoff =
+    Backoff { first: Duration::from_secs(1), longest: Duration::from_secs(30) };
 /// Connections that one pool may hold: one for the worker, one for its replacement.
 pub const POOL_CONNECTIONS: usize = 2;
 /// Bytes that Redis, a node of a cluster or a sentinel may send before we say something again, and

@@ -176,6 +176,7 @@ impl Identity {
         };
         let password = async {
             let (mut failures, mut doubts) = (0, 0);
+            let pause = |failures| limits::PASSWORD_PAUSES.spread_after(failures);
             loop {
                 let started = Instant::now();
                 failures = if self.renew_own().await.is_ok() { 0 } else { failures + 1 };
@@ -343,11 +344,4 @@ impl Identity {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.known.lock()
     }
-}
-
-/// Doubling from the first pause to the longest, each less a random half of itself.
-fn pause(attempts: u32) -> Duration {
-    let (first, longest) = limits::PASSWORD_PAUSES;
-    let doubled = first * 2u32.saturating_pow(attempts.saturating_sub(1).min(16));
-    doubled.min(longest).mul_f64(1.0 - 0.5 * fastrand::f64())
 }

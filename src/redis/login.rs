@@ -56,9 +56,7 @@ impl Login {
         };
         let before = self.refused.filter(|(refused, _, _)| *refused == version);
         let times = before.map_or(0, |(_, times, _)| times) + 1;
-        let (first, longest) = limits::PASSWORD_PAUSES;
-        let pause = (first * 2u32.saturating_pow(times.min(16) - 1)).min(longest);
-        self.refused = Some((version, times, now + pause));
+        self.refused = Some((version, times, now + limits::PASSWORD_PAUSES.after(times)));
         self.identity.refused(&reason, times == 1);
     }
 

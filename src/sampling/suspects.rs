@@ -143,10 +143,9 @@ impl Suspects {
 impl Suspect {
     /// Notes that it ended the link alone. The first time may have been an outage that came just then.
     fn ended(&mut self, fault: &Fault, now: Instant) {
-        let (first, longest) = limits::SUSPECT_PAUSES;
         let pause = match self.alone {
             0 => Duration::ZERO,
-            before => longest.min(first * 2u32.saturating_pow(before.min(16) - 1)),
+            before => limits::SUSPECT_PAUSES.after(before),
         };
         self.alone = self.alone.saturating_add(1);
         self.put_off = Some((now + pause, fault.clone()));

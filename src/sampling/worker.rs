@@ -45,7 +45,7 @@ pub async fn run<S: Source>(sampler: Sampler, source: S, stop: CancellationToken
                 }
             }
             tokio::select! {
-                () = sleep(outage.pause()) => {}
+                () = sleep(limits::RECONNECT_PAUSES.spread_after(outage.attempts)) => {}
                 () = source.moved() => {}
             }
         }
@@ -163,7 +163,7 @@ struct Outage {
 
 impl Outage {
     fn note(&mut self, sampler: &Sampler, fault: &Fault) {
-        let (_, longest) = limits::RECONNECT_PAUSES;
+        let longest = limits::RECONNECT_PAUSES.longest;
         if self.connected_at.take().is_some_and(|connected_at| connected_at.elapsed() > longest) {
             (self.attempts, self.told) = (0, None);
         }
@@ -184,14 +184,6 @@ impl Outage {
         }
         self.connected_at = Some(Instant::now());
         self.connected_before = true;
-    }
-
-    /// Doubling from the first pause to the longest, each less a random half of itself, so that
-    /// replicas do not come back in step.
-    fn pause(&self) -> Duration {
-        let (first, longest) = limits::RECONNECT_PAUSES;
-        let doubled = first * 2u32.saturating_pow(self.attempts.saturating_sub(1).min(16));
-        doubled.min(longest).mul_f64(1.0 - 0.5 * fastrand::f64())
     }
 }
 

@@ -208,7 +208,7 @@ fn settling(model: &crate::server::Model) -> u64 {
     if model.ledger.conn.is_some_and(is_well) {
         return age;
     }
-    let (_, longest) = limits::RECONNECT_PAUSES;
+    let longest = limits::RECONNECT_PAUSES.longest;
     LAG_MS + ms(longest) + TURN_MS + 100
 }
 

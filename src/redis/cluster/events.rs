@@ -62,7 +62,7 @@ impl Cluster {
             let Some(member) = state.members.get_mut(node) else { return };
             let now = Instant::now();
             if member.up().is_some_and(|up| {
-                now.saturating_duration_since(up.since) > limits::RECONNECT_PAUSES.1
+                now.saturating_duration_since(up.since) > limits::RECONNECT_PAUSES.longest
             }) {
                 member.failures = 0;
             }

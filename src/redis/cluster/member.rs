@@ -86,11 +86,10 @@ impl Member {
         }
     }
 
-    /// The next attempt, with pauses that double, each less a random half of itself.
+    /// The next attempt after one more failure.
     pub(super) fn put_off(&self, fault: Fault, now: Instant) -> Standing {
-        let (first, longest) = limits::RECONNECT_PAUSES;
-        let doubled = first * 2u32.saturating_pow(self.failures.min(16));
-        let pause = doubled.min(longest).mul_f64(1.0 - 0.5 * fastrand::f64());
+        let failures = self.failures.saturating_add(1);
+        let pause = limits::RECONNECT_PAUSES.spread_after(failures);
         Standing::Waiting(Some(fault), now + pause)
     }
 }
