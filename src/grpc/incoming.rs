@@ -16,7 +16,7 @@ use futures_util::stream::{FuturesUnordered, StreamExt, unfold};
 use rustls::{CertificateError, Error as TlsError};
 use tokio::{
     net::{TcpListener, TcpStream},
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_stream::Stream;
@@ -27,7 +27,8 @@ use tracing::{debug, info, warn};
 use crate::{
     limits,
     peers::{Beyond, Bounds, Guarded, Peers, Place, Tally},
-    telemetry::{Door, Edge, Handshake},
+    telemetry::{Door, Edge, Handshake, LogThrottle},
+    time::Instant,
 };
 
 use super::tls::Terms;
@@ -64,7 +65,7 @@ pub(super) fn connections(
         peers,
         terms,
         handshakes: Handshakes::new(edge),
-        log: Seldom::default(),
+        log: LogThrottle::default(),
     };
     unfold(incoming, |mut incoming| async move {
         let wire = incoming.next().await;
@@ -77,7 +78,7 @@ struct Incoming {
     peers: Peers,
     terms: Option<Terms>,
     handshakes: Handshakes,
-    log: Seldom,
+    log: LogThrottle,
 }
 
 impl Incoming {
@@ -91,7 +92,8 @@ impl Incoming {
                 Ok(accepted) => accepted,
                 Err(error) if is_of_one_connection(&error) => continue,
                 Err(error) => {
-                    if let Some(suppressed) = self.log.say() {
+                    if let Some(suppressed) = self.log.tell(Instant::now(), limits::PEER_LOG_PAUSE)
+                    {
                         warn!(%error, suppressed, "cannot accept connections");
                     }
                     sleep(limits::ACCEPT_PAUSE).await;
@@ -131,13 +133,13 @@ struct Handshakes {
     /// Ends each of them, the oldest first.
     ends: BTreeMap<u64, CancellationToken>,
     number: u64,
-    log: Seldom,
+    log: LogThrottle,
 }
 
 impl Handshakes {
     fn new(edge: Arc<Edge>) -> Self {
         let (running, ends) = (FuturesUnordered::new(), BTreeMap::new());
-        Self { edge, running, ends, number: 0, log: Seldom::default() }
+        Self { edge, running, ends, number: 0, log: LogThrottle::default() }
     }
 
     fn begin(&mut self, (stream, from): (TcpStream, SocketAddr), place: Place, terms: &Terms) {
@@ -177,7 +179,8 @@ impl Handshakes {
                 }
                 Err((result, reason)) => {
                     self.edge.handshake(result);
-                    if let Some(suppressed) = self.log.say() {
+                    if let Some(suppressed) = self.log.tell(Instant::now(), limits::PEER_LOG_PAUSE)
+                    {
                         let result = result.text();
                         info!(%from, result, reason, suppressed, "a TLS handshake failed");
                     }
@@ -197,24 +200,5 @@ fn kind(error: &io::Error) -> Handshake {
         }
         Some(TlsError::InvalidCertificate(_)) => Handshake::BadCertificate,
         Some(_) | None => Handshake::Failed,
-    }
-}
-
-/// A log line now and then, however often there is one to write.
-#[derive(Default)]
-struct Seldom {
-    last: Option<Instant>,
-    suppressed: u64,
-}
-
-impl Seldom {
-    /// How many lines went suppressed before this one; `None` if it is to be suppressed too.
-    fn say(&mut self) -> Option<u64> {
-        if self.last.is_some_and(|last| last.elapsed() < limits::PEER_LOG_PAUSE) {
-            self.suppressed += 1;
-            return None;
-        }
-        self.last = Some(Instant::now());
-        Some(std::mem::take(&mut self.suppressed))
     }
 }

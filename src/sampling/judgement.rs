@@ -184,7 +184,7 @@ impl State {
         let was_active = subscription.held.is_some_and(|held| held.verdict.active);
         subscription.held = Some(Held { verdict: *verdict, read_at, true_until });
         if verdict.active && !was_active {
-            let suppressed = subscription.told.tell(read_at);
+            let suppressed = subscription.log.tell(read_at, limits::ACTIVATION_LOG_PAUSE);
             let subject = subscription.subject.clone();
             self.notes.push(Note::Active(subject, *verdict, suppressed));
         }

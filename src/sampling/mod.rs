@@ -28,7 +28,6 @@ mod subscriptions;
 mod suspects;
 #[cfg(test)]
 mod tests;
-mod told;
 mod worker;
 
 use parking_lot::{Mutex, MutexGuard};

@@ -13,7 +13,7 @@ use std::{
 use slab::Slab;
 use tokio::sync::oneshot;
 
-use crate::{limits, time::Instant, trigger::Trigger};
+use crate::{limits, telemetry::LogThrottle, time::Instant, trigger::Trigger};
 
 use super::{
     absence::Absence,
@@ -24,7 +24,6 @@ use super::{
     news::Board,
     observation::{Held, Observation},
     queues::Queues,
-    told::Told,
 };
 
 /// A trigger of one ScaledObject or ScaledJob.
@@ -86,7 +85,7 @@ pub struct Subscription {
     /// Whether any key of it was ever there.
     pub absence: Absence,
     /// What the log says of its activations.
-    pub told: Told,
+    pub log: LogThrottle,
     /// Whether what it is told is exact.
     pub exactness: Exactness,
     /// Where open streams look.
@@ -200,7 +199,7 @@ impl Subscriptions {
             falls: Falls::default(),
             held: None,
             absence: Absence::default(),
-            told: Told::default(),
+            log: LogThrottle::default(),
             exactness: Exactness::default(),
             board: None,
             waiters: Vec::new(),

@@ -6,6 +6,7 @@ mod credentials;
 mod edge;
 mod labels;
 mod link;
+mod log_throttle;
 mod logging;
 mod metrics;
 mod remembered;
@@ -19,6 +20,7 @@ pub use labels::{
     Unread,
 };
 pub use link::{Link, LinkMetrics};
+pub use log_throttle::LogThrottle;
 pub use logging::{LogFormat, LoggingError, init_logging};
 pub use metrics::Metrics;
 pub use remembered::Remembered;
