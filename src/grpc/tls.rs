@@ -28,7 +28,7 @@ use crate::{
     limits,
     telemetry::{Certificate, Edge, Reload},
     time,
-    tls::{self, Authorities, Ending, Expiry, Identity, TlsProblem, Version, Watch},
+    tls::{self, Authorities, Ending, Expiry, Identity, TlsProblem, Watch},
 };
 
 /// The terms of a handshake that begins now.
@@ -40,8 +40,6 @@ pub(super) struct Terms(Arc<RwLock<Arc<ServerConfig>>>);
 pub struct Tls {
     settings: ServerTls,
     watch: Watch,
-    /// What the files held when they were last judged.
-    judged: Version,
     terms: Terms,
     expiry: Expiry,
     edge: Arc<Edge>,
@@ -71,13 +69,13 @@ impl Tls {
     /// [`TlsProblem`] with the file that cannot be used.
     pub fn load(settings: ServerTls, edge: Arc<Edge>) -> Result<Self, TlsProblem> {
         let files = [Some(&settings.cert), Some(&settings.key), settings.client_ca.as_ref()];
-        let watch = Watch::new(files.into_iter().flatten().cloned());
-        let judged = watch.version();
-        let made = Made::of(&settings)?;
+        let mut watch = Watch::new(files.into_iter().flatten().cloned());
+        let of_files = || Made::of(&settings);
+        let made = watch.look(of_files).unwrap_or_else(of_files)?;
         made.note(&edge);
         let expiry = Expiry::of(made.identity.not_after());
         let terms = Terms(Arc::new(RwLock::new(Arc::new(made.config))));
-        Ok(Self { settings, watch, judged, terms, expiry, edge })
+        Ok(Self { settings, watch, terms, expiry, edge })
     }
 
     pub(super) fn terms(&self) -> Terms {
@@ -105,20 +103,11 @@ impl Tls {
         }
     }
 
-    /// Puts changed files to use if they can be; each state of the files is judged once.
+    /// Puts changed files to use if they can be.
     fn look(&mut self) {
-        let version = self.watch.version();
-        if version == self.judged {
-            return;
-        }
-        let made = Made::of(&self.settings);
-        if self.watch.version() != version {
-            // They are being written: what was read may be half of each.
-            return;
-        }
-        self.judged = version;
-        match made {
-            Ok(made) => {
+        match self.watch.look(|| Made::of(&self.settings)) {
+            None => {}
+            Some(Ok(made)) => {
                 made.note(&self.edge);
                 self.expiry.renew(made.identity.not_after());
                 let not_after = self.expiry.not_after().as_secs();
@@ -126,7 +115,7 @@ impl Tls {
                 self.edge.reload(Reload::Ok);
                 info!(not_after, "new TLS files are in use for new connections");
             }
-            Err(reason) => {
+            Some(Err(reason)) => {
                 self.edge.reload(Reload::Failed);
                 warn!(%reason, "changed TLS files cannot be used; the ones before stay in use");
             }

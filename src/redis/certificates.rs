@@ -18,20 +18,18 @@ use crate::{
     config::RedisTls,
     limits,
     time::Instant,
-    tls::{self, Authorities, Ending, Expiry, TlsProblem, Version, Watch},
+    tls::{self, Authorities, Ending, Expiry, TlsProblem, Watch},
 };
 
 /// Those of one connection.
 pub(super) struct Certificates {
     files: RedisTls,
-    watch: Watch,
     known: Mutex<Known>,
 }
 
 #[derive(Default)]
 struct Known {
-    /// What the files held when they were last looked at.
-    seen: Option<Version>,
+    watch: Watch,
     /// The last that could be used.
     usable: Option<Usable>,
     /// The terms that were made of it, and when.
@@ -92,7 +90,8 @@ impl Certificates {
     pub(super) fn new(files: RedisTls) -> Self {
         let pair = files.pair.iter().flat_map(|(cert, key)| [cert, key]);
         let paths: Vec<PathBuf> = files.ca.iter().chain(pair).cloned().collect();
-        Self { files, watch: Watch::new(paths), known: Mutex::default() }
+        let known = Known { watch: Watch::new(paths), ..Known::default() };
+        Self { files, known: Mutex::new(known) }
     }
 
     /// The name that must be in the server's certificate, where it is not the host's.
@@ -103,15 +102,8 @@ impl Certificates {
     /// Reads the files if they changed.
     pub(super) fn look(&self) -> News {
         let mut known = self.known();
-        let version = self.watch.version();
-        if known.seen == Some(version) {
-            return News::None;
-        }
-        let read = self.read();
-        // Files that are written meanwhile are read at the next look.
-        known.seen = (self.watch.version() == version).then_some(version);
+        let Some(read) = known.watch.look(|| self.read()) else { return News::None };
         let reason = match read {
-            Ok(_) if known.seen.is_none() => "they change while they are read".to_owned(),
             Ok(Read { usable, own_ends, authorities_end }) => {
                 known.authorities_end = authorities_end;
                 match (&mut known.expiry, own_ends) {

@@ -20,7 +20,7 @@ pub use identity::{Authorities, Identity, TlsProblem};
 pub use pem::PemError;
 use rustls::crypto::CryptoProvider;
 pub use system::system_roots;
-pub use watch::{Version, Watch};
+pub use watch::Watch;
 
 /// The cryptography of every TLS connection: ring, and no other.
 ///

@@ -120,6 +120,24 @@ fn a_version_changes_with_any_content_and_with_nothing_else() {
 }
 
 #[test]
+fn each_state_of_the_files_is_judged_once_and_never_while_they_are_written() {
+    let folder = Folder::new();
+    let path = folder.file("a", "1");
+    let mut watch = Watch::new([path.clone()]);
+    let read = || fs::read_to_string(&path).unwrap();
+    assert_eq!((watch.look(read), watch.look(read)), (Some("1".to_owned()), None));
+    let half = || {
+        fs::write(&path, "2").unwrap();
+        "half of it"
+    };
+    fs::write(&path, "half").unwrap();
+    assert_eq!(watch.look(half), None);
+    assert_eq!((watch.look(read), watch.look(read)), (Some("2".to_owned()), None));
+    fs::remove_file(&path).unwrap();
+    assert_eq!((watch.look(|| "gone"), watch.look(|| "gone")), (Some("gone"), None));
+}
+
+#[test]
 fn a_moved_symlink_of_a_folder_above_is_seen() {
     let folder = Folder::new();
     let root = folder.0.path();
