@@ -13,7 +13,7 @@ use std::fmt;
 use crate::limits;
 
 use super::read::Name;
-use step::{Step, Steps};
+use step::{Step, Steps, is_match};
 
 /// One pattern. It holds its text and nothing else; clones share it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -65,30 +65,10 @@ impl Glob {
         Steps(self.text.as_bytes())
     }
 
-    /// Whether the whole name matches. Only the last star is ever tried again, since an earlier
-    /// one could not do better: at most pattern × name steps.
+    /// Whether the whole name matches.
     #[must_use]
     pub fn matches(&self, name: &[u8]) -> bool {
-        let (mut at, mut rest) = (0, self.text.as_bytes());
-        let mut last_star: Option<(&[u8], usize)> = None;
-        while at < name.len() {
-            match (step::first(rest), last_star) {
-                (Some((Step::Many, after)), _) => {
-                    rest = after;
-                    last_star = Some((after, at));
-                }
-                (Some((step, after)), _) if step.takes(name[at]) => {
-                    rest = after;
-                    at += 1;
-                }
-                (_, Some((after_star, from))) => {
-                    (rest, at) = (after_star, from + 1);
-                    last_star = Some((after_star, at));
-                }
-                (_, None) => return false,
-            }
-        }
-        Steps(rest).all(|step| step == Step::Many)
+        is_match(self.text.as_bytes(), name)
     }
 
     /// The pattern as it is written.

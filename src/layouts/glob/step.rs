@@ -45,6 +45,31 @@ pub(super) fn first(text: &[u8]) -> Option<(Step<'_>, &[u8])> {
     if text.is_empty() { None } else { read(text).ok() }
 }
 
+/// Whether the whole name matches a pattern. Only the last star is ever tried again, since an earlier
+/// one could not do better: at most pattern × name steps.
+pub(super) fn is_match(pattern: &[u8], name: &[u8]) -> bool {
+    let (mut at, mut rest) = (0, pattern);
+    let mut last_star: Option<(&[u8], usize)> = None;
+    while at < name.len() {
+        match (first(rest), last_star) {
+            (Some((Step::Many, after)), _) => {
+                rest = after;
+                last_star = Some((after, at));
+            }
+            (Some((step, after)), _) if step.takes(name[at]) => {
+                rest = after;
+                at += 1;
+            }
+            (_, Some((after_star, from))) => {
+                (rest, at) = (after_star, from + 1);
+                last_star = Some((after_star, at));
+            }
+            (_, None) => return false,
+        }
+    }
+    Steps(rest).all(|step| step == Step::Many)
+}
+
 /// Reads the first sign of a text that has one.
 ///
 /// # Errors
