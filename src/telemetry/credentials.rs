@@ -12,48 +12,38 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::labels::{CredentialEvent, RedisCertificate, RedisPeer};
+use super::labels::{CredentialEvent, RedisCertificate, RedisPeer, labels, registered};
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Labels {
-    connection: String,
-    event: CredentialEvent,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfCertificate {
-    connection: String,
-    peer: RedisPeer,
-    certificate: RedisCertificate,
-}
+labels!(OfEvent { connection: String, event: CredentialEvent });
+labels!(OfCertificate { connection: String, peer: RedisPeer, certificate: RedisCertificate });
 
 /// Those of every connection.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Credentials {
-    events: Family<Labels, Counter>,
+    events: Family<OfEvent, Counter>,
     not_after: Family<OfCertificate, Gauge>,
 }
 
 impl Credentials {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let credentials = Self::default();
-        registry.register(
-            "redis_credentials",
-            "What happened to the credentials for Redis, by connection and event",
-            credentials.events.clone(),
-        );
-        registry.register(
-            "redis_certificate_not_after_seconds",
-            "When the certificate in use for Redis ends, Unix time",
-            credentials.not_after.clone(),
-        );
-        credentials
+        Self {
+            events: registered(
+                registry,
+                "redis_credentials",
+                "What happened to the credentials for Redis, by connection and event",
+            ),
+            not_after: registered(
+                registry,
+                "redis_certificate_not_after_seconds",
+                "When the certificate in use for Redis ends, Unix time",
+            ),
+        }
     }
 
     pub(super) fn of(&self, connection: &str) -> CredentialMetrics {
         let counters = CredentialEvent::ALL.map(|event| {
             let connection = connection.to_owned();
-            self.events.get_or_create_owned(&Labels { connection, event })
+            self.events.get_or_create_owned(&OfEvent { connection, event })
         });
         let (connection, not_after) = (connection.to_owned(), self.not_after.clone());
         CredentialMetrics(Some(Seen { connection, peer: RedisPeer::Server, counters, not_after }))

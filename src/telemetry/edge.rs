@@ -10,38 +10,14 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::labels::{Certificate, Door, Handshake, Reload, Turned, Unread};
+use super::labels::{Certificate, Door, Handshake, Reload, Turned, Unread, labels, registered};
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfDoor {
-    listener: Door,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfTurned {
-    listener: Door,
-    why: Turned,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfUnread {
-    why: Unread,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfHandshake {
-    result: Handshake,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfReload {
-    result: Reload,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct OfCertificate {
-    certificate: Certificate,
-}
+labels!(OfDoor { listener: Door });
+labels!(OfTurned { listener: Door, why: Turned });
+labels!(OfUnread { why: Unread });
+labels!(OfHandshake { result: Handshake });
+labels!(OfReload { result: Reload });
+labels!(OfCertificate { certificate: Certificate });
 
 /// What is counted of connections and certificates.
 #[derive(Debug)]
@@ -56,38 +32,28 @@ pub struct Edge {
 
 impl Edge {
     pub(super) fn register(r: &mut Registry) -> Self {
-        let unread = Family::<OfUnread, Counter>::default();
-        let edge = Self {
-            open: Family::default(),
-            turned: Family::default(),
+        let why = "Requests that were refused before they were whole or looked at, by why";
+        let unread: Family<OfUnread, Counter> = registered(r, "requests_unread", why);
+        Self {
+            open: registered(r, "connections_open", "Connections of peers that are open"),
+            turned: registered(
+                r,
+                "connections_turned_away",
+                "Connections of peers that were refused or ended by us, by why",
+            ),
             unread: Unread::ALL.map(|why| unread.get_or_create_owned(&OfUnread { why })),
-            handshakes: Family::default(),
-            reloads: Family::default(),
-            not_after: Family::default(),
-        };
-        r.register("connections_open", "Connections of peers that are open", edge.open.clone());
-        r.register(
-            "connections_turned_away",
-            "Connections of peers that were refused or ended by us, by why",
-            edge.turned.clone(),
-        );
-        r.register(
-            "requests_unread",
-            "Requests that were refused before they were whole or looked at, by why",
-            unread,
-        );
-        r.register("tls_handshakes", "TLS handshakes, by how they ended", edge.handshakes.clone());
-        r.register(
-            "tls_reloads",
-            "Changes of certificate files, by whether they could be used",
-            edge.reloads.clone(),
-        );
-        r.register(
-            "tls_certificate_not_after_seconds",
-            "When the certificate in use ends, Unix time",
-            edge.not_after.clone(),
-        );
-        edge
+            handshakes: registered(r, "tls_handshakes", "TLS handshakes, by how they ended"),
+            reloads: registered(
+                r,
+                "tls_reloads",
+                "Changes of certificate files, by whether they could be used",
+            ),
+            not_after: registered(
+                r,
+                "tls_certificate_not_after_seconds",
+                "When the certificate in use ends, Unix time",
+            ),
+        }
     }
 
     /// Counts a connection that opened (+1) or ended (−1).

@@ -4,7 +4,10 @@
 
 use std::fmt::Write;
 
-use prometheus_client::encoding::{EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::{
+    encoding::{EncodeLabelValue, LabelValueEncoder},
+    registry::{Metric, Registry},
+};
 
 /// Declares an enum whose variants are label values.
 macro_rules! label {
@@ -278,3 +281,13 @@ macro_rules! labels {
     };
 }
 pub(super) use labels;
+
+/// A new metric under its name in the registry, which adds the prefix and a counter's `_total`.
+pub(super) fn registered<M>(registry: &mut Registry, name: &str, help: &str) -> M
+where
+    M: Metric + Clone + Default,
+{
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}

@@ -11,7 +11,7 @@ use prometheus_client::{
 };
 
 use super::{
-    labels::{ConnectOutcome, ObservationState, ReadCause, ReadResult, labels},
+    labels::{ConnectOutcome, ObservationState, ReadCause, ReadResult, labels, registered},
     remembered::Remembered,
 };
 
@@ -31,6 +31,52 @@ labels!(OfObservation { connection: String, database: u32, state: ObservationSta
 labels!(OfRead { connection: String, database: u32, cause: ReadCause, result: ReadResult });
 labels!(OfConnect { connection: String, database: u32, outcome: ConnectOutcome });
 
+/// Metrics that are labelled by the link alone: what each is called here and in the registry, and what it
+/// tells.
+macro_rules! of_link_alone {
+    ($($field:ident: $kind:ident = $name:literal, $help:literal;)+) => {
+        #[derive(Clone)]
+        struct Families { $($field: Family<Link, $kind>,)+ }
+
+        struct OfLinkAlone { $($field: $kind,)+ }
+
+        impl Families {
+            fn register(r: &mut Registry) -> Self {
+                Self { $($field: registered(r, $name, $help),)+ }
+            }
+
+            fn of(&self, link: &Link) -> OfLinkAlone {
+                OfLinkAlone { $($field: self.$field.get_or_create_owned(link),)+ }
+            }
+        }
+    };
+}
+
+of_link_alone! {
+    links_lost: Counter = "redis_links_lost", "Links to Redis that broke";
+    batches: Counter = "redis_batches", "Pipelines sent to Redis";
+    invalidations: Counter = "redis_invalidations", "Changes that Redis announced";
+    from_memory: Counter = "answers_from_memory", "Answers that needed no read of their own";
+    coalesced: Counter = "answers_coalesced",
+        "Answers that came of a read which another call or stream had asked for";
+    activations: Counter = "activations", "Edges from inactive to active";
+    up: Gauge = "redis_up", "Whether the link to Redis is up";
+    tracking: Gauge = "redis_tracking", "Whether Redis announces changes";
+    triggers: Gauge = "triggers", "Triggers that are remembered";
+    not_visible: Gauge = "triggers_not_visible",
+        "Remembered triggers whose work in flight is in no key";
+    not_exact: Gauge = "triggers_not_exact",
+        "Remembered triggers of which a count is known to be no more than a bound";
+    questions: Gauge = "questions", "Distinct questions of all those triggers";
+    scans: Counter = "redis_scans", "Steps of searches for queues";
+    searches: Gauge = "searches", "Patterns of keys that are looked for";
+    queues_found: Gauge = "queues_found", "Queues that patterns found";
+    leaving_out: Gauge = "triggers_leaving_out",
+        "Remembered triggers whose pattern finds a queue that the rule keys does not include";
+    never_seen: Gauge = "triggers_never_seen",
+        "Remembered triggers of which no key was ever there, ten minutes after they were known";
+}
+
 /// The metrics of every link.
 #[derive(Clone)]
 pub(super) struct PerLink {
@@ -38,109 +84,25 @@ pub(super) struct PerLink {
     stale_seconds: Family<Link, Histogram, fn() -> Histogram>,
     reads: Family<OfRead, Counter>,
     connects: Family<OfConnect, Counter>,
-    links_lost: Family<Link, Counter>,
-    batches: Family<Link, Counter>,
-    invalidations: Family<Link, Counter>,
-    from_memory: Family<Link, Counter>,
-    coalesced: Family<Link, Counter>,
-    activations: Family<Link, Counter>,
-    up: Family<Link, Gauge>,
-    tracking: Family<Link, Gauge>,
-    triggers: Family<Link, Gauge>,
-    not_visible: Family<Link, Gauge>,
-    not_exact: Family<Link, Gauge>,
-    questions: Family<Link, Gauge>,
-    scans: Family<Link, Counter>,
-    searches: Family<Link, Gauge>,
-    queues_found: Family<Link, Gauge>,
-    leaving_out: Family<Link, Gauge>,
-    never_seen: Family<Link, Gauge>,
+    alone: Families,
 }
 
 impl PerLink {
     pub(super) fn register(r: &mut Registry) -> Self {
-        let stale_seconds: fn() -> Histogram = || Histogram::new(STALE_SECONDS);
-        let m = Self {
-            observations: Family::default(),
-            stale_seconds: Family::new_with_constructor(stale_seconds),
-            reads: Family::default(),
-            connects: Family::default(),
-            links_lost: Family::default(),
-            batches: Family::default(),
-            invalidations: Family::default(),
-            from_memory: Family::default(),
-            coalesced: Family::default(),
-            activations: Family::default(),
-            up: Family::default(),
-            tracking: Family::default(),
-            triggers: Family::default(),
-            not_visible: Family::default(),
-            not_exact: Family::default(),
-            questions: Family::default(),
-            scans: Family::default(),
-            searches: Family::default(),
-            queues_found: Family::default(),
-            leaving_out: Family::default(),
-            never_seen: Family::default(),
-        };
-        r.register("observations", "Answers given, by what was known", m.observations.clone());
+        let new: fn() -> Histogram = || Histogram::new(STALE_SECONDS);
+        let stale_seconds = Family::new_with_constructor(new);
         r.register(
             "stale_answer_age_seconds",
             "How long ago a held value was last known to be true when it was given",
-            m.stale_seconds.clone(),
+            stale_seconds.clone(),
         );
-        r.register("redis_reads", "Questions put to Redis, by why and what came", m.reads.clone());
-        r.register("redis_connects", "Attempts to connect to Redis", m.connects.clone());
-        r.register("redis_links_lost", "Links to Redis that broke", m.links_lost.clone());
-        r.register("redis_batches", "Pipelines sent to Redis", m.batches.clone());
-        r.register("redis_invalidations", "Changes that Redis announced", m.invalidations.clone());
-        r.register(
-            "answers_from_memory",
-            "Answers that needed no read of their own",
-            m.from_memory.clone(),
-        );
-        r.register(
-            "answers_coalesced",
-            "Answers that came of a read which another call or stream had asked for",
-            m.coalesced.clone(),
-        );
-        r.register("activations", "Edges from inactive to active", m.activations.clone());
-        r.register("redis_up", "Whether the link to Redis is up", m.up.clone());
-        r.register("redis_tracking", "Whether Redis announces changes", m.tracking.clone());
-        m.register_triggers(r);
-        r.register("questions", "Distinct questions of all those triggers", m.questions.clone());
-        m.register_found(r);
-        m
-    }
-
-    fn register_found(&self, r: &mut Registry) {
-        r.register("redis_scans", "Steps of searches for queues", self.scans.clone());
-        r.register("searches", "Patterns of keys that are looked for", self.searches.clone());
-        r.register("queues_found", "Queues that patterns found", self.queues_found.clone());
-        r.register(
-            "triggers_leaving_out",
-            "Remembered triggers whose pattern finds a queue that the rule keys does not include",
-            self.leaving_out.clone(),
-        );
-        r.register(
-            "triggers_never_seen",
-            "Remembered triggers of which no key was ever there, ten minutes after they were known",
-            self.never_seen.clone(),
-        );
-    }
-
-    fn register_triggers(&self, r: &mut Registry) {
-        r.register("triggers", "Triggers that are remembered", self.triggers.clone());
-        r.register(
-            "triggers_not_visible",
-            "Remembered triggers whose work in flight is in no key",
-            self.not_visible.clone(),
-        );
-        r.register(
-            "triggers_not_exact",
-            "Remembered triggers of which a count is known to be no more than a bound",
-            self.not_exact.clone(),
-        );
+        Self {
+            observations: registered(r, "observations", "Answers given, by what was known"),
+            stale_seconds,
+            reads: registered(r, "redis_reads", "Questions put to Redis, by why and what came"),
+            connects: registered(r, "redis_connects", "Attempts to connect to Redis"),
+            alone: Families::register(r),
+        }
     }
 
     /// Those of one link.
@@ -163,23 +125,7 @@ impl PerLink {
                 self.connects.get_or_create_owned(&label)
             }),
             stale_seconds: self.stale_seconds.get_or_create_owned(&link),
-            links_lost: self.links_lost.get_or_create_owned(&link),
-            batches: self.batches.get_or_create_owned(&link),
-            invalidations: self.invalidations.get_or_create_owned(&link),
-            from_memory: self.from_memory.get_or_create_owned(&link),
-            coalesced: self.coalesced.get_or_create_owned(&link),
-            activations: self.activations.get_or_create_owned(&link),
-            up: self.up.get_or_create_owned(&link),
-            tracking: self.tracking.get_or_create_owned(&link),
-            triggers: self.triggers.get_or_create_owned(&link),
-            not_visible: self.not_visible.get_or_create_owned(&link),
-            not_exact: self.not_exact.get_or_create_owned(&link),
-            questions: self.questions.get_or_create_owned(&link),
-            scans: self.scans.get_or_create_owned(&link),
-            searches: self.searches.get_or_create_owned(&link),
-            queues_found: self.queues_found.get_or_create_owned(&link),
-            leaving_out: self.leaving_out.get_or_create_owned(&link),
-            never_seen: self.never_seen.get_or_create_owned(&link),
+            alone: self.alone.of(&link),
         }))
     }
 }
@@ -193,23 +139,7 @@ struct OfLink {
     reads: [[Counter; ReadResult::ALL.len()]; ReadCause::ALL.len()],
     connects: [Counter; ConnectOutcome::ALL.len()],
     stale_seconds: Histogram,
-    links_lost: Counter,
-    batches: Counter,
-    invalidations: Counter,
-    from_memory: Counter,
-    coalesced: Counter,
-    activations: Counter,
-    up: Gauge,
-    tracking: Gauge,
-    triggers: Gauge,
-    not_visible: Gauge,
-    not_exact: Gauge,
-    questions: Gauge,
-    scans: Counter,
-    searches: Gauge,
-    queues_found: Gauge,
-    leaving_out: Gauge,
-    never_seen: Gauge,
+    alone: OfLinkAlone,
 }
 
 impl LinkMetrics {
@@ -231,50 +161,50 @@ impl LinkMetrics {
     /// Counts an attempt to connect and notes whether the link is up and tracked.
     pub fn connect(&self, outcome: ConnectOutcome, tracked: bool) {
         self.0.connects[outcome as usize].inc();
-        self.0.up.set(i64::from(outcome == ConnectOutcome::Ok));
-        self.0.tracking.set(i64::from(tracked));
+        self.0.alone.up.set(i64::from(outcome == ConnectOutcome::Ok));
+        self.0.alone.tracking.set(i64::from(tracked));
     }
 
     /// Counts a link that broke.
     pub fn lost(&self) {
-        self.0.links_lost.inc();
+        self.0.alone.links_lost.inc();
         self.down();
     }
 
     /// Notes that there is no link.
     pub fn down(&self) {
-        self.0.up.set(0);
-        self.0.tracking.set(0);
+        self.0.alone.up.set(0);
+        self.0.alone.tracking.set(0);
     }
 
     /// Counts a pipeline.
     pub fn batch(&self) {
-        self.0.batches.inc();
+        self.0.alone.batches.inc();
     }
 
     /// Counts a step of a search.
     pub fn scan(&self) {
-        self.0.scans.inc();
+        self.0.alone.scans.inc();
     }
 
     /// Counts an announced change.
     pub fn invalidation(&self) {
-        self.0.invalidations.inc();
+        self.0.alone.invalidations.inc();
     }
 
     /// Counts an answer that needed no read of its own.
     pub fn from_memory(&self) {
-        self.0.from_memory.inc();
+        self.0.alone.from_memory.inc();
     }
 
     /// Counts an answer that came of a read which others had asked for.
     pub fn coalesced(&self) {
-        self.0.coalesced.inc();
+        self.0.alone.coalesced.inc();
     }
 
     /// Counts an activation.
     pub fn activation(&self) {
-        self.0.activations.inc();
+        self.0.alone.activations.inc();
     }
 
     /// Notes what is remembered.
@@ -282,14 +212,14 @@ impl LinkMetrics {
         let Remembered { triggers, not_visible, not_exact, questions, .. } = remembered;
         let Remembered { searches, queues_found, leaving_out, never_seen, .. } = remembered;
         for (gauge, number) in [
-            (&self.0.triggers, triggers),
-            (&self.0.not_visible, not_visible),
-            (&self.0.not_exact, not_exact),
-            (&self.0.questions, questions),
-            (&self.0.searches, searches),
-            (&self.0.queues_found, queues_found),
-            (&self.0.leaving_out, leaving_out),
-            (&self.0.never_seen, never_seen),
+            (&self.0.alone.triggers, triggers),
+            (&self.0.alone.not_visible, not_visible),
+            (&self.0.alone.not_exact, not_exact),
+            (&self.0.alone.questions, questions),
+            (&self.0.alone.searches, searches),
+            (&self.0.alone.queues_found, queues_found),
+            (&self.0.alone.leaving_out, leaving_out),
+            (&self.0.alone.never_seen, never_seen),
         ] {
             gauge.set(i64::try_from(number).unwrap_or(i64::MAX));
         }

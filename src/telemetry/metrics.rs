@@ -15,7 +15,7 @@ use prometheus_client::{
 use super::{
     credentials::{CredentialMetrics, Credentials},
     edge::Edge,
-    labels::{Code, Method, PushKind, labels},
+    labels::{Code, Method, PushKind, labels, registered},
     link::{Link, LinkMetrics, PerLink},
     sentinels::{SentinelMetrics, Sentinels},
 };
@@ -49,46 +49,34 @@ impl Metrics {
     #[must_use]
     pub fn new() -> Arc<Self> {
         let mut registry = Registry::with_prefix("penstock");
-        let rpcs = Family::<Rpc, Counter>::default();
-        let streams = Family::default();
-        let pushes = Family::default();
-        let pushes_deferred = Counter::default();
-        let push_seconds = Histogram::new(PUSH_SECONDS);
         let r = &mut registry;
-        r.register("rpcs", "Calls answered, by method and status code", rpcs.clone());
-        r.register("streams_open", "Streams that are open now", streams.clone());
-        r.register("pushes", "Messages pushed on StreamIsActive", pushes.clone());
-        r.register(
-            "pushes_deferred",
-            "Repeats of an activation that waited for the push budget",
-            pushes_deferred.clone(),
-        );
+        let help = "Calls answered, by method and status code";
+        let rpcs: Family<Rpc, Counter> = registered(r, "rpcs", help);
+        let push_seconds = Histogram::new(PUSH_SECONDS);
         r.register(
             "push_latency_seconds",
             "From an announced change to the activation that it made being handed to the transport",
             push_seconds.clone(),
         );
-        let tasks = Gauge::default();
-        r.register("tasks", "Tasks of the process that have not ended", tasks.clone());
-        let per_link = PerLink::register(r);
-        let edge = Arc::new(Edge::register(r));
-        let credentials = Credentials::register(r);
-        let sentinels = Sentinels::register(r);
         register_constants(r);
-        let rpcs = Method::ALL
-            .map(|method| Code::ALL.map(|code| rpcs.get_or_create_owned(&Rpc { method, code })));
         Arc::new(Self {
-            registry,
-            rpcs,
-            streams,
-            pushes,
-            pushes_deferred,
+            rpcs: Method::ALL.map(|method| {
+                Code::ALL.map(|code| rpcs.get_or_create_owned(&Rpc { method, code }))
+            }),
+            streams: registered(r, "streams_open", "Streams that are open now"),
+            pushes: registered(r, "pushes", "Messages pushed on StreamIsActive"),
+            pushes_deferred: registered(
+                r,
+                "pushes_deferred",
+                "Repeats of an activation that waited for the push budget",
+            ),
             push_seconds,
-            tasks,
-            per_link,
-            credentials,
-            sentinels,
-            edge,
+            tasks: registered(r, "tasks", "Tasks of the process that have not ended"),
+            per_link: PerLink::register(r),
+            edge: Arc::new(Edge::register(r)),
+            credentials: Credentials::register(r),
+            sentinels: Sentinels::register(r),
+            registry,
         })
     }
 

@@ -9,23 +9,18 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::labels::{SentinelWord, labels};
+use super::labels::{SentinelWord, labels, registered};
 
 labels!(OfSentinels { connection: String, database: u32, says: SentinelWord });
 
 /// Those of every link.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(super) struct Sentinels(Family<OfSentinels, Gauge>);
 
 impl Sentinels {
     pub(super) fn register(registry: &mut Registry) -> Self {
-        let sentinels = Self::default();
-        registry.register(
-            "redis_sentinels",
-            "Sentinels by what they said when they were last asked for the master",
-            sentinels.0.clone(),
-        );
-        sentinels
+        let help = "Sentinels by what they said when they were last asked for the master";
+        Self(registered(registry, "redis_sentinels", help))
     }
 
     /// Those of one link, which shows up once its sentinels are asked.
