@@ -17,6 +17,7 @@ use super::{
     parameter::Parameter,
     plan::{Plan, States},
     question::{Pause, Question, Role, Summand, Use, When, holds, uses_of_when},
+    renamed::renamed,
     search::{Kind, Shape},
     template::Template,
 };
@@ -155,11 +156,11 @@ impl Layout {
     /// not declare, or says what can mean nothing.
     pub fn parse(name: &str, toml: &str) -> Result<Self, DefinitionError> {
         let layout = name.to_owned();
-        let parsed = toml::from_str(toml).map_err(|error| DefinitionError::Format {
+        let table = toml::from_str(toml).map_err(|error| DefinitionError::Format {
             layout,
             message: error.message().to_owned(),
         });
-        Self::of(name, parsed?)
+        Self::from_table(name, table?)
     }
 
     /// Takes a definition that is part of another file.
@@ -168,6 +169,9 @@ impl Layout {
     /// The same as those of [`Layout::parse`].
     pub fn from_table(name: &str, table: toml::Table) -> Result<Self, DefinitionError> {
         let layout = name.to_owned();
+        if let Some(flaw) = renamed(&table) {
+            return Err(DefinitionError::Senseless { layout, flaw });
+        }
         let parsed = table.try_into().map_err(|error: toml::de::Error| DefinitionError::Format {
             layout,
             message: error.message().to_owned(),

@@ -100,7 +100,7 @@ mod tests {
     }
 
     fn each(rest: &str) -> String {
-        told(&format!("{WAITING}[[in_flight]]\nread = 'each'\nof = 'robots'\n{rest}"))
+        told(&format!("{WAITING}[[in_flight]]\nread = 'each'\ncollection = 'robots'\n{rest}"))
     }
 
     #[test]
@@ -125,15 +125,18 @@ mod tests {
     fn a_question_of_members_that_cannot_be_answered_is_refused() {
         let filter = "filter = { pointer = '/q', is = '{queue}' }";
         for (rest, wanted) in [
-            (format!("collection = 'set'\nask = {{ text = 'r:{{member}}' }}\n{filter}"), "fine"),
-            (format!("collection = 'set'\nask = {{ exists = 'r:{{member}}' }}\n{filter}"), "needs values"),
-            ("collection = 'set'\nask = 'field'".to_owned(), "only the collection `hash`"),
+            (format!("type = 'set'\nask = {{ text = 'r:{{member}}' }}\n{filter}"), "fine"),
             (
-                "collection = 'hash'\nask = 'field'\nfilter = { pointer = 'q', is = 'x' }".to_owned(),
+                format!("type = 'set'\nask = {{ exists = 'r:{{member}}' }}\n{filter}"),
+                "needs values",
+            ),
+            ("type = 'set'\nask = 'field'".to_owned(), "only a collection of type `hash`"),
+            (
+                "type = 'hash'\nask = 'field'\nfilter = { pointer = 'q', is = 'x' }".to_owned(),
                 "begins with `/`",
             ),
             (
-                "collection = 'hash'\nask = 'field'\nfilter = { pointer = '/q', is = 'x', only_if = { \
+                "type = 'hash'\nask = 'field'\nfilter = { pointer = '/q', is = 'x', only_if = { \
                  pointer = 'r', is = '' } }"
                     .to_owned(),
                 "begins with `/`",
@@ -153,7 +156,7 @@ mod tests {
 
     #[test]
     fn members_before_in_flight_need_a_gap() {
-        let rest = "[[waiting]]\nread = 'each'\nof = 'queues'\ncollection = 'set'\n\
+        let rest = "[[waiting]]\nread = 'each'\ncollection = 'queues'\ntype = 'set'\n\
                     ask = { length = 'q:{member}' }";
         assert!(told(rest).contains("give a [[gap]]"));
         let gap = "[[gap]]\nlasts = '20ms'\ndoc = 'd'\n";

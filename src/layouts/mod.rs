@@ -30,6 +30,7 @@ mod question;
 mod reach;
 mod read;
 mod recognition;
+mod renamed;
 mod search;
 mod template;
 
@@ -253,7 +254,7 @@ mod tests {
             let told = told(&format!("{size}{more}"));
             assert!(told.contains(wanted), "{more}: {told}");
         }
-        let each = "read = 'each'\nof = '{queue}'\ncollection = 'set'\n";
+        let each = "read = 'each'\ncollection = '{queue}'\ntype = 'set'\n";
         assert!(told(&format!("{each}ask = {{ exists = 'x' }}")).contains("must have {member}"));
         assert!(told(each).contains("missing field `ask`"));
         assert!(told("read = 'guess'\nkey = 'k'").contains("unknown variant `guess`"));

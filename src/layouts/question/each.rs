@@ -24,13 +24,13 @@ use super::{
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct EachQuestion {
     /// The collection.
-    pub(super) of: Template,
-    collection: CollectionWord,
+    pub(super) collection: Template,
+    r#type: CollectionWord,
     ask: AskQuestion,
     /// Which values count.
     filter: Option<FilterQuestion>,
     #[serde(default)]
-    beyond: BeyondWord,
+    overflow: OverflowWord,
     #[serde(default)]
     pub(super) when: When,
 }
@@ -74,7 +74,7 @@ enum AskQuestion {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
-enum BeyondWord {
+enum OverflowWord {
     Count,
     Skip,
     #[default]
@@ -117,14 +117,14 @@ impl EachQuestion {
             let others = filter.only_if.as_ref().map(|only| &only.pointer);
             [&filter.pointer].into_iter().chain(others)
         });
-        if self.of.is_empty() {
-            Some("`of` is empty, and no collection has that name")
+        if self.collection.is_empty() {
+            Some("`collection` is empty, and no collection has that name")
         } else if filter.is_some() && !has_values {
             Some("a `filter` needs values: an `ask` of values, text or \"field\"")
         } else if matches!(self.ask, AskQuestion::Field)
-            && !matches!(self.collection, CollectionWord::Hash)
+            && !matches!(self.r#type, CollectionWord::Hash)
         {
-            Some("only the collection `hash` can `ask` for its \"field\"")
+            Some("only a collection of type `hash` can `ask` for its \"field\"")
         } else if pointers.into_iter().any(|pointer| !pointer.starts_with('/')) {
             Some("a `pointer` begins with `/`, as in `/queue`")
         } else {
@@ -191,7 +191,7 @@ impl EachQuestion {
             AskQuestion::Field => None,
         };
         let keys = key.into_iter().flat_map(|key| [&key.before, &key.after]);
-        [&self.of].into_iter().chain(keys)
+        [&self.collection].into_iter().chain(keys)
     }
 
     pub(super) fn summand(&self, binding: &Binding<'_>) -> Option<Summand> {
@@ -215,8 +215,8 @@ impl EachQuestion {
             None => None,
         };
         let each = Each {
-            of: self.of.fill(binding)?,
-            collection: match self.collection {
+            of: self.collection.fill(binding)?,
+            collection: match self.r#type {
                 CollectionWord::Set => Collection::Set,
                 CollectionWord::List => Collection::List,
                 CollectionWord::SortedSet => Collection::SortedSet,
@@ -231,11 +231,11 @@ impl EachQuestion {
             },
             filter,
         };
-        let beyond = match self.beyond {
-            BeyondWord::Count => Beyond::Count,
-            BeyondWord::Skip => Beyond::Skip,
-            BeyondWord::Unknown => Beyond::Unknown,
+        let overflow = match self.overflow {
+            OverflowWord::Count => Beyond::Count,
+            OverflowWord::Skip => Beyond::Skip,
+            OverflowWord::Unknown => Beyond::Unknown,
         };
-        Some(Expression::Leaf((Read::Each(Arc::new(each)), Part::Each(beyond))))
+        Some(Expression::Leaf((Read::Each(Arc::new(each)), Part::Each(overflow))))
     }
 }

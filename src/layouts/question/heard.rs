@@ -26,7 +26,7 @@ use super::{
 /// How many jobs workers say that they have begun.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::layouts) struct HeardQuestion {
+pub(in crate::layouts) struct HeartbeatsQuestion {
     alive: Alive,
     #[serde(default)]
     gone: Vec<ChannelTemplate>,
@@ -64,18 +64,18 @@ pub(in crate::layouts) struct HeardQuestion {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RollQuestion {
-    of: Template,
+    collection: Template,
     name: MemberKey,
 }
 
 impl RollQuestion {
     fn templates(&self) -> [&Template; 3] {
-        [&self.of, &self.name.before, &self.name.after]
+        [&self.collection, &self.name.before, &self.name.after]
     }
 
     fn fill(&self, binding: &Binding<'_>) -> Option<Roll> {
-        let [of, before, after] = self.templates().map(|template| template.fill(binding));
-        Some(Roll { of: of?, around: Around { before: before?, after: after? } })
+        let [collection, before, after] = self.templates().map(|template| template.fill(binding));
+        Some(Roll { of: collection?, around: Around { before: before?, after: after? } })
     }
 }
 
@@ -121,7 +121,7 @@ impl ChannelTemplate {
     }
 }
 
-impl HeardQuestion {
+impl HeartbeatsQuestion {
     /// What of it can mean nothing, in words for who wrote it.
     pub(super) fn flaw(&self) -> Option<&'static str> {
         let Self { base64, worker, jobs, every, queues, slots, .. } = self;
@@ -240,7 +240,7 @@ mod tests {
         params.pool = { type = "pattern", doc = "W.", example = "a@*" }
         params.every = { type = "duration", default = "3s", doc = "E.", example = "3s" }
         [[in_flight]]
-        read = "heard"
+        read = "heartbeats"
         alive = ["{prefix}{database}.up"]
         worker = "/name"
         jobs = "/jobs"

@@ -23,7 +23,7 @@ use super::{
 };
 use each::EachQuestion;
 use group::{GroupQuestion, IdleQuestion};
-use heard::HeardQuestion;
+use heard::HeartbeatsQuestion;
 pub(super) use pause::Pause;
 pub(super) use role::{Role, Use, uses_of_when};
 
@@ -52,7 +52,7 @@ pub(super) enum Question {
     /// What the members of a collection have.
     Each(EachQuestion),
     /// What workers say on channels.
-    Heard(Box<HeardQuestion>),
+    Heartbeats(Box<HeartbeatsQuestion>),
 }
 
 /// The size of a key, or of what is left of it.
@@ -149,7 +149,7 @@ impl Question {
             Self::GroupWaiting(question) | Self::GroupPending(question) => &question.when,
             Self::GroupIdle(question) => &question.when,
             Self::Each(question) => &question.when,
-            Self::Heard(question) => &question.when,
+            Self::Heartbeats(question) => &question.when,
         }
     }
 
@@ -162,7 +162,7 @@ impl Question {
             Self::GroupWaiting(question) | Self::GroupPending(question) => question.flaw(),
             Self::GroupIdle(question) => question.flaw(),
             Self::Each(question) => question.flaw(),
-            Self::Heard(question) => question.flaw(),
+            Self::Heartbeats(question) => question.flaw(),
         }
     }
 
@@ -174,7 +174,7 @@ impl Question {
             Self::GroupWaiting(question) | Self::GroupPending(question) => question.uses(&mut uses),
             Self::GroupIdle(question) => question.uses(&mut uses),
             Self::Each(question) => uses.extend(question.parameters().map(Use::text)),
-            Self::Heard(question) => question.uses(&mut uses),
+            Self::Heartbeats(question) => question.uses(&mut uses),
         }
         uses
     }
@@ -191,8 +191,8 @@ impl Question {
             }
             Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
             Self::GroupIdle(question) => vec![&question.key],
-            Self::Each(question) => vec![&question.of],
-            Self::Heard(question) => question.keys(arguments),
+            Self::Each(question) => vec![&question.collection],
+            Self::Heartbeats(question) => question.keys(arguments),
         }
     }
 
@@ -205,8 +205,8 @@ impl Question {
             }
             Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
             Self::GroupIdle(question) => vec![&question.key],
-            Self::Each(question) => vec![&question.of],
-            Self::Heard(question) => question.others().flat_map(Self::every_key).collect(),
+            Self::Each(question) => vec![&question.collection],
+            Self::Heartbeats(question) => question.others().flat_map(Self::every_key).collect(),
         }
     }
 
@@ -218,7 +218,7 @@ impl Question {
         }
         let others: Vec<&Self> = match self {
             Self::Size(question) => question.others().collect(),
-            Self::Heard(question) => question.others().collect(),
+            Self::Heartbeats(question) => question.others().collect(),
             Self::GroupWaiting(_) | Self::GroupPending(_) | Self::GroupIdle(_) | Self::Each(_) => {
                 vec![]
             }
@@ -235,7 +235,7 @@ impl Question {
             }
             Self::GroupIdle(question) => question.parameters().collect(),
             Self::Each(question) => question.parameters().collect(),
-            Self::Heard(question) => question.parameters().collect(),
+            Self::Heartbeats(question) => question.parameters().collect(),
         }
     }
 
@@ -256,7 +256,7 @@ impl Question {
             | Self::GroupWaiting(_)
             | Self::GroupPending(_)
             | Self::GroupIdle(_)
-            | Self::Heard(_) => vec![],
+            | Self::Heartbeats(_) => vec![],
         };
         if matching.is_empty() {
             return self.of_values(pauses, keys, arguments);
@@ -300,14 +300,14 @@ impl Question {
             }
             Self::GroupIdle(question) => question.summand(binding, arguments),
             Self::Each(question) => question.summand(binding),
-            Self::Heard(question) => question.summand(binding, keys, arguments),
+            Self::Heartbeats(question) => question.summand(binding, keys, arguments),
         }
     }
 
     /// For how long what it counts may be told late, beyond the layout's own gap.
     pub(super) fn gap(&self, arguments: &Arguments) -> Option<Duration> {
         match self {
-            Self::Heard(question) => question.gap(arguments),
+            Self::Heartbeats(question) => question.gap(arguments),
             Self::Size(_)
             | Self::GroupWaiting(_)
             | Self::GroupPending(_)

@@ -195,13 +195,13 @@ fn two_patterns_that_meet_in_one_read_are_refused_wherever_they_meet() {
         let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
         Trigger::parse(pairs.collect::<Vec<_>>(), &registry).map_err(|told| told.to_string())
     };
-    let each = "read = 'each'\ncollection = 'set'\n";
-    let hash = "read = 'each'\ncollection = 'hash'\nask = 'field'\n";
+    let each = "read = 'each'\ntype = 'set'\n";
+    let hash = "read = 'each'\ntype = 'hash'\nask = 'field'\n";
     let told = Err("a: is a pattern, and so is `b`; one read may have only one".to_owned());
     for question in [
-        format!("{each}of = '{{a}}'\nask = {{ length = '{{b}}:{{member}}' }}"),
-        format!("{each}of = 'all'\nask = {{ exists = '{{a}}:{{member}}:{{b}}' }}"),
-        format!("{hash}of = '{{a}}'\nfilter = {{ pointer = '/q', is = '{{b}}' }}"),
+        format!("{each}collection = '{{a}}'\nask = {{ length = '{{b}}:{{member}}' }}"),
+        format!("{each}collection = 'all'\nask = {{ exists = '{{a}}:{{member}}:{{b}}' }}"),
+        format!("{hash}collection = '{{a}}'\nfilter = {{ pointer = '/q', is = '{{b}}' }}"),
         "read = 'size'\nkey = '{a}:{b}'".to_owned(),
     ] {
         assert_eq!(of(&question, "a=t:[x] b=t:[y]").map(drop), told, "{question}");
