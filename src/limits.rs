@@ -216,24 +216,24 @@ pub const IDLE_PAGE: u64 = 500;
 /// How far a client's clock may be off from Redis's when a score is compared with now.
 pub const CLOCK_GRACE: Duration = Duration::from_secs(1);
 
-/// Sets of channels that one link listens to. Each is a key prefix of Celery's or the like, and what
-/// workers say there is news for the link. It is eight times the share of a namespace.
-pub const STATIONS: usize = 64;
-/// Workers that are remembered of what was heard on one of them. With one more nothing is known.
-pub const HEARD_WORKERS: usize = 1_000;
+/// Heartbeat formats, each with its channels, that one link listens to. Each is a key prefix of Celery's or
+/// the like. It is eight times the share of a namespace.
+pub const HEARTBEAT_FORMATS: usize = 64;
+/// Workers that are remembered of one format. With one more the count is unknown.
+pub const HEARTBEAT_WORKERS: usize = 1_000;
 /// Bytes of a message that is looked at; a heartbeat has about 600.
-pub const HEARD_BYTES: usize = 64 * 1024;
+pub const HEARTBEAT_BYTES: usize = 64 * 1024;
 /// Bytes of a worker's name and of the names of its queues together: with the two limits above that is
 /// 128 MB at the very most, for which somebody would have to publish on purpose.
-pub const HEARD_NAME_BYTES: usize = 2 * 1024;
+pub const HEARTBEAT_NAME_BYTES: usize = 2 * 1024;
 /// How long a worker is believed at least after it spoke, or three of its intervals if that is more:
 /// two heartbeats may be lost, or late on a busy machine.
-pub const HEARD_SILENCE: Duration = Duration::from_secs(10);
+pub const HEARTBEAT_SILENCE: Duration = Duration::from_secs(10);
 /// The longest time for which a worker that fell silent is taken to run a job.
 pub const SILENCE_MAX: Duration = Duration::from_hours(24);
 /// The longest interval that a worker may announce; with a longer one a dead worker would count for
 /// a quarter of an hour and more.
-pub const HEARD_INTERVAL_MAX: Duration = Duration::from_mins(5);
+pub const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_mins(5);
 /// How long workers are listened to at least before silence says that there are none: two intervals
 /// of Celery's two seconds, and a second.
 pub const LISTENING: Duration = Duration::from_secs(5);

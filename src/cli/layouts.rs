@@ -116,7 +116,7 @@ fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {
     let leaf = |term: &Term| {
         let read = plan.reads()[term.read].to_string();
         match term.part {
-            Part::Size | Part::Flag | Part::GroupIdle | Part::Each(_) | Part::Heard => read,
+            Part::Size | Part::Flag | Part::GroupIdle | Part::Each(_) | Part::Heartbeats => read,
             Part::GroupWaiting(_) => format!("undelivered of {read}"),
             Part::GroupPending(_) => format!("pending of {read}"),
         }
@@ -210,7 +210,7 @@ fn cost(plan: &Plan) -> String {
             }
             Read::Each(each) => Some(each),
             // It is listened to, which costs a command once.
-            Read::Heard(_) => continue,
+            Read::Heartbeats(_) => continue,
         };
         commands += 1;
         // The next score that will be due, beside the count of those that are.

@@ -48,7 +48,7 @@ pub enum Answer {
         unsure: u64,
     },
     /// What workers say.
-    Heard {
+    Heartbeats {
         /// How many jobs they have begun.
         jobs: u64,
         /// How many workers do not name their queues, where those are what counts: theirs are not in it.
@@ -69,7 +69,7 @@ impl Answer {
             Self::Group(group) => group.waiting.entries() == 0 && group.pending == 0,
             Self::Each { counted, beyond, .. } => *counted == 0 && *beyond == 0,
             Self::Number(number) => *number == 0.0,
-            Self::Heard { jobs, .. } => *jobs == 0,
+            Self::Heartbeats { jobs, .. } => *jobs == 0,
             Self::Idle { busy, .. } => !busy,
             Self::Size(_) | Self::MissingGroup { .. } | Self::NotANumber | Self::WrongType(_) => {
                 false
@@ -85,7 +85,7 @@ impl Answer {
         match self {
             Self::Missing | Self::Flag(_) => false,
             Self::Each { counted, .. } => *counted > 0,
-            Self::Heard { jobs, .. } => *jobs > 0,
+            Self::Heartbeats { jobs, .. } => *jobs > 0,
             Self::Size(members) => *members > 0,
             Self::Number(_)
             | Self::NotANumber
@@ -113,7 +113,7 @@ impl Answer {
             | Self::NotANumber
             | Self::WrongType(_)
             | Self::Flag(_)
-            | Self::Heard { .. } => false,
+            | Self::Heartbeats { .. } => false,
         }
     }
 }

@@ -60,7 +60,7 @@ impl Answer {
         match self {
             Self::Each { beyond, unsure, .. } => *beyond == 0 && *unsure == 0,
             Self::Idle { beyond, .. } => *beyond == 0,
-            Self::Heard { nameless, silent, .. } => *nameless == 0 && *silent == 0,
+            Self::Heartbeats { nameless, silent, .. } => *nameless == 0 && *silent == 0,
             Self::Group(group) => matches!(group.waiting, Waiting::Exact(_)),
             Self::Missing
             | Self::Size(_)
@@ -91,7 +91,7 @@ impl Answer {
             (Part::GroupIdle, Self::Idle { beyond: beyond @ 1.., .. }) => {
                 vec![(Bias::Low, Doubt::NotIdle(key(), *beyond))]
             }
-            (Part::Heard, Self::Heard { nameless, silent, .. }) => {
+            (Part::Heartbeats, Self::Heartbeats { nameless, silent, .. }) => {
                 let silent = (*silent > 0).then(|| (Bias::High, Doubt::Silent(key(), *silent)));
                 let nameless =
                     (*nameless > 0).then(|| (Bias::Low, Doubt::Nameless(key(), *nameless)));

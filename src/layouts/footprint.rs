@@ -16,7 +16,7 @@ use super::{
     each::{Around, Ask, Each, Filter, Matching, Wanted},
     expression::{Expression, Weight},
     glob::Glob,
-    heard::{Channel, Heard, Roll, Silence, Station, Whose},
+    heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
     parameter::{Argument, Pattern},
     plan::{Plan, States, Term},
     read::{Name, Read, Test},
@@ -194,15 +194,15 @@ impl Footprint for Channel {
     }
 }
 
-impl Footprint for Station {
+impl Footprint for HeartbeatFormat {
     fn footprint(&self) -> usize {
         let Self { key, alive, gone, body, worker, jobs, every, queues, interval: _, silence } =
             self;
         let channels = key.footprint() + alive.footprint() + gone.footprint();
         let pointers = [worker, jobs, every].map(Footprint::footprint).iter().sum::<usize>();
         let silence = silence.as_ref().map_or(0, |Silence { at_most: _, slots, roll }| {
-            let of_roll = |Roll { of, around }: &Roll| {
-                of.footprint() + around.before.footprint() + around.after.footprint()
+            let of_roll = |Roll { collection, around }: &Roll| {
+                collection.footprint() + around.before.footprint() + around.after.footprint()
             };
             slots.footprint() + roll.as_ref().map_or(0, of_roll)
         });
@@ -210,13 +210,13 @@ impl Footprint for Station {
     }
 }
 
-impl Footprint for Heard {
+impl Footprint for Heartbeats {
     fn footprint(&self) -> usize {
-        let whose = match &self.whose {
-            Whose::Pool(glob) => glob.footprint(),
-            Whose::Queues(queues) => queues.footprint(),
+        let workers = match &self.workers {
+            WorkerFilter::Pool(glob) => glob.footprint(),
+            WorkerFilter::Queues(queues) => queues.footprint(),
         };
-        self.station.footprint() + whose
+        self.format.footprint() + workers
     }
 }
 
@@ -231,7 +231,7 @@ impl Footprint for Read {
                 test: Test::Field(other) | Test::Member(other) | Test::Value(other),
             } => key.footprint() + other.footprint(),
             Self::Each(each) => each.footprint(),
-            Self::Heard(heard) => heard.footprint(),
+            Self::Heartbeats(heartbeats) => heartbeats.footprint(),
         }
     }
 }

@@ -23,7 +23,7 @@ mod flaw;
 mod footprint;
 mod gap;
 mod glob;
-mod heard;
+mod heartbeats;
 mod parameter;
 mod plan;
 mod question;
@@ -49,7 +49,7 @@ pub use exactness::{Bias, Doubt, Inexact};
 pub use expression::{Expression, Weight};
 pub use footprint::{Footprint, share_of};
 pub use glob::{Glob, GlobError};
-pub use heard::{Channel, Heard, Roll, Silence, Station, Whose};
+pub use heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter};
 pub use parameter::{Argument, Arguments, Parameter, ParameterKind, Pattern, words};
 pub use plan::{Beyond, MissingGroup, Part, Plan, States, Term};
 pub use reach::RequiredAccess;
@@ -274,7 +274,7 @@ mod tests {
                 | Read::Idle { .. }
                 | Read::Flag { .. }
                 | Read::Each(_)
-                | Read::Heard(_) => {
+                | Read::Heartbeats(_) => {
                     unreachable!("the layout `keys` asks for sizes")
                 }
             }

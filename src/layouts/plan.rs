@@ -30,7 +30,7 @@ pub enum Part {
     /// What the members of a collection have.
     Each(Beyond),
     /// What workers say that they have begun.
-    Heard,
+    Heartbeats,
 }
 
 /// What the members count that are too many to look at.
@@ -221,7 +221,7 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, LayoutMismat
         (Part::GroupIdle, Answer::Idle { entries, .. }) => Ok(Count::from(*entries)),
         // A group that is not there was given nothing.
         (Part::GroupIdle, Answer::MissingGroup { .. }) => Ok(Count::ZERO),
-        (Part::Heard, Answer::Heard { jobs, .. }) => Ok(Count::from(*jobs)),
+        (Part::Heartbeats, Answer::Heartbeats { jobs, .. }) => Ok(Count::from(*jobs)),
         // Answers to another read than the part's own, which nothing mixes up.
         (
             _,
@@ -232,7 +232,7 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, LayoutMismat
             | Answer::Idle { .. }
             | Answer::Flag(_)
             | Answer::Each { .. }
-            | Answer::Heard { .. },
+            | Answer::Heartbeats { .. },
         ) => Err(wrong_type("of another read", expected(read))),
     }
 }
@@ -247,7 +247,7 @@ fn expected(read: &Read) -> &'static str {
         Read::Flag { test: Test::Field(_), .. } => "a hash",
         Read::Flag { test: Test::Member(_), .. } => "a set",
         Read::Flag { test: Test::Value(_), .. } => "a string",
-        Read::Heard(_) => "what workers say",
+        Read::Heartbeats(_) => "what workers say",
     }
 }
 
@@ -258,7 +258,7 @@ fn too_many(read: &Read, members: u64) -> LayoutMismatch {
         | Read::Group { .. }
         | Read::Idle { .. }
         | Read::Flag { .. }
-        | Read::Heard(_) => 0,
+        | Read::Heartbeats(_) => 0,
     };
     LayoutMismatch::TooMany { key: read.keys()[0].clone(), members, most }
 }
@@ -276,7 +276,7 @@ fn missing_group(read: &Read) -> LayoutMismatch {
         | Read::Idle { .. }
         | Read::Flag { .. }
         | Read::Each(_)
-        | Read::Heard(_) => not_a_number(read),
+        | Read::Heartbeats(_) => not_a_number(read),
     }
 }
 

@@ -49,9 +49,9 @@ impl RequiredAccess {
     fn add(&mut self, read: &Read, pattern: Option<&Glob>, database: u32) {
         let whole = |name: &Name| Name::new(with_pattern(name.as_bytes(), pattern));
         match read {
-            Read::Heard(heard) => {
-                self.channels.extend(heard.station.channels(database).map(|name| whole(&name)));
-                self.keys.extend(heard.station.roll().map(|roll| whole(&roll.of)));
+            Read::Heartbeats(heartbeats) => {
+                self.channels.extend(heartbeats.format.channels(database).map(|name| whole(&name)));
+                self.keys.extend(heartbeats.format.roll().map(|roll| whole(&roll.collection)));
             }
             Read::Each(each) => {
                 self.keys.insert(whole(&each.of));

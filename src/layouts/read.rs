@@ -8,7 +8,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
     each::{Around, Each},
-    heard::Heard,
+    heartbeats::Heartbeats,
     search::Kind,
 };
 
@@ -157,7 +157,7 @@ pub enum Read {
     /// What each member of a collection has.
     Each(Arc<Each>),
     /// What workers say on channels. No command asks for it: it is listened to.
-    Heard(Heard),
+    Heartbeats(Heartbeats),
 }
 
 impl Read {
@@ -172,7 +172,7 @@ impl Read {
             | Self::Idle { key, .. }
             | Self::Flag { key, .. } => [key],
             Self::Each(each) => [&each.of],
-            Self::Heard(heard) => [&heard.station.key],
+            Self::Heartbeats(heartbeats) => [&heartbeats.format.key],
         }
     }
 
@@ -181,10 +181,10 @@ impl Read {
     #[must_use]
     pub fn touches(&self, database: Option<u32>) -> Vec<Name> {
         match self {
-            Self::Heard(heard) => {
-                let station = &heard.station;
-                let channels = database.into_iter().flat_map(|number| station.channels(number));
-                channels.chain(station.roll().map(|roll| roll.of.clone())).collect()
+            Self::Heartbeats(heartbeats) => {
+                let format = &heartbeats.format;
+                let channels = database.into_iter().flat_map(|number| format.channels(number));
+                channels.chain(format.roll().map(|roll| roll.collection.clone())).collect()
             }
             Self::Size { .. }
             | Self::Group { .. }
@@ -203,7 +203,7 @@ impl Read {
             | Self::Group { .. }
             | Self::Idle { .. }
             | Self::Flag { .. }
-            | Self::Heard(_) => None,
+            | Self::Heartbeats(_) => None,
         }
     }
 
@@ -217,7 +217,7 @@ impl Read {
             | Self::Idle { .. }
             | Self::Flag { .. }
             | Self::Each(_)
-            | Self::Heard(_) => false,
+            | Self::Heartbeats(_) => false,
         }
     }
 }
@@ -235,7 +235,7 @@ impl fmt::Display for Read {
                 write!(f, "idle for {after:?} in group `{group}` of `{key}`")
             }
             Self::Each(each) => each.fmt(f),
-            Self::Heard(heard) => heard.fmt(f),
+            Self::Heartbeats(heartbeats) => heartbeats.fmt(f),
             Self::Flag { key, test: Test::Exists } => write!(f, "`{key}` exists"),
             Self::Flag { key, test: Test::Field(field) } => write!(f, "`{key}` has `{field}`"),
             Self::Flag { key, test: Test::Member(member) } => write!(f, "`{key}` has `{member}`"),

@@ -37,7 +37,7 @@ impl RedisLink {
                 self.types.of(key).unwrap_or(of_unknown)
             }
             Read::Group { .. } | Read::Idle { .. } => KeyType::Stream,
-            Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => KeyType::Other,
+            Read::Flag { .. } | Read::Each(_) | Read::Heartbeats(_) => KeyType::Other,
         }
     }
 
@@ -158,7 +158,7 @@ fn lengths<'r>(reads: &'r [Read], questions: &mut Questions) -> Vec<Option<usize
         | Read::Idle { .. }
         | Read::Flag { .. }
         | Read::Each(_)
-        | Read::Heard(_) => None,
+        | Read::Heartbeats(_) => None,
     };
     reads.iter().map(length).collect()
 }
@@ -188,7 +188,7 @@ fn is_mistaken(read: &Read, guess: KeyType, reply: &Response) -> bool {
             | Read::Idle { .. }
             | Read::Flag { .. }
             | Read::Each(_)
-            | Read::Heard(_),
+            | Read::Heartbeats(_),
             _,
         ) => false,
         // Its type is for the answer to say.

@@ -32,7 +32,7 @@ use super::{
     approach::{Approach, Manner},
     error,
     fields::KnownFields,
-    heard::Ears,
+    heartbeats::HeartbeatTracker,
     identity::{Credentials, Identity},
     invalidation,
     known_types::KnownTypes,
@@ -51,7 +51,7 @@ pub(super) struct Dialer {
     database: u32,
     types: KnownTypes,
     fields: KnownFields,
-    ears: Ears,
+    tracker: HeartbeatTracker,
     /// Bytes that a node may send before it is asked again.
     most: usize,
     /// Whether the log says already that there is a proxy which knows no HELLO.
@@ -66,15 +66,15 @@ impl Dialer {
 
     pub(super) fn new(identity: Identity, database: u32) -> Self {
         let (types, fields) = (KnownTypes::default(), KnownFields::default());
-        let (ears, most) = (Ears::new(database), limits::REPLY_BYTES);
-        Self { identity, database, types, fields, ears, most, told: Arc::default() }
+        let (tracker, most) = (HeartbeatTracker::new(database), limits::REPLY_BYTES);
+        Self { identity, database, types, fields, tracker, most, told: Arc::default() }
     }
 
     /// Opens a link to a node that reports its changes to `changes`: tracked where the node can,
     /// else not.
     pub(super) async fn dial(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
         let hello = Approach::new(Manner::Hello);
-        let link = match self.open_heard(node, changes, &hello).await {
+        let link = match self.open_attempt(node, changes, &hello).await {
             // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
             // nothing is announced, and reads are polled.
             Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
@@ -85,7 +85,7 @@ impl Dialer {
             }
             other => other,
         };
-        if matches!(&link, Ok(link) if link.hears()) {
+        if matches!(&link, Ok(link) if link.takes_pushes()) {
             self.told.store(false, Ordering::SeqCst);
         }
         if matches!(link, Err(Fault::Refused(_))) {
@@ -113,7 +113,7 @@ impl Dialer {
             other => other?,
         };
         let hello = Approach::new(Manner::Hello);
-        match self.open_heard(node, changes, &hello).await {
+        match self.open_attempt(node, changes, &hello).await {
             Err(fault) if hello.ended_at_words(&fault) => {}
             // It says in words that it knows no HELLO, so it ends no connection at a command.
             Err(Fault::Unexpected(_) | Fault::Refused(_)) => return Ok(link),
@@ -156,8 +156,8 @@ impl Dialer {
     }
 
     /// What is heard of workers.
-    pub(super) fn ears(&self) -> &Ears {
-        &self.ears
+    pub(super) fn tracker(&self) -> &HeartbeatTracker {
+        &self.tracker
     }
 
     /// The name of the connection.
@@ -166,8 +166,13 @@ impl Dialer {
     }
 
     /// A link that shares what is known of keys with all others.
-    pub(super) fn link(&self, wire: Wire, tracked: bool, ears: Option<Ears>) -> RedisLink {
-        RedisLink::new(wire, tracked, self.types.clone(), self.fields.clone(), ears)
+    pub(super) fn link(
+        &self,
+        wire: Wire,
+        tracked: bool,
+        tracker: Option<HeartbeatTracker>,
+    ) -> RedisLink {
+        RedisLink::new(wire, tracked, self.types.clone(), self.fields.clone(), tracker)
     }
 
     /// Opens a connection that is not tracked; what is announced on it goes to `push`. Tells also
@@ -194,8 +199,8 @@ impl Dialer {
         connection
     }
 
-    /// The same, where what an attempt that failed still reports is not heard.
-    async fn open_heard(
+    /// Opens a link, and ignores what a failed attempt still reports.
+    async fn open_attempt(
         &self,
         node: &Node,
         changes: &Changes,
@@ -218,8 +223,8 @@ impl Dialer {
         approach: &Approach,
     ) -> Result<RedisLink, Fault> {
         let tracked = Arc::new(AtomicBool::new(false));
-        let ears = (approach.manner == Manner::Hello).then(|| self.ears.clone());
-        let (reported, listening) = (changes.clone(), self.ears.clone());
+        let tracker = (approach.manner == Manner::Hello).then(|| self.tracker.clone());
+        let (reported, listening) = (changes.clone(), self.tracker.clone());
         let push = move |push: &PushInfo| {
             let heard = listening.take(push, Instant::now());
             for change in invalidation::changes(push).into_iter().chain(heard) {
@@ -230,7 +235,7 @@ impl Dialer {
         let connection: Connection = pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
         let wire = Wire::Node(NodeWire { connection, login, lacks: Lacks::default() });
-        let mut link = self.link(wire, tracked, ears);
+        let mut link = self.link(wire, tracked, tracker);
         // A server may take connections long before it is ready to answer.
         link.prove(false).await?;
         Ok(link)

@@ -83,7 +83,7 @@ pub(super) fn question(read: &Read, key_type: KeyType, now: Duration) -> Cmd {
         Read::Flag { key, test } => flag(key, test),
         Read::Each(each) => each::size(each),
         // Nothing is asked: what was heard before this is answered is known by then.
-        Read::Heard(_) => redis::cmd("PING"),
+        Read::Heartbeats(_) => redis::cmd("PING"),
     }
 }
 
@@ -187,7 +187,7 @@ pub(super) fn next_score(read: &Read, now: Duration) -> Cmd {
         | Read::Idle { .. }
         | Read::Flag { .. }
         | Read::Each(_)
-        | Read::Heard(_) => {
+        | Read::Heartbeats(_) => {
             let [key] = read.keys();
             (key, Members::All)
         }
@@ -266,7 +266,7 @@ impl std::fmt::Display for StreamId {
 pub(super) fn is_same(one: &Read, other: &Read) -> bool {
     let stream = |read: &Read| match read {
         Read::Group { key, .. } | Read::Idle { key, .. } => Some(key.clone()),
-        Read::Size { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => None,
+        Read::Size { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heartbeats(_) => None,
     };
     stream(one).is_some_and(|key| stream(other) == Some(key))
 }

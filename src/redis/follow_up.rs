@@ -84,7 +84,7 @@ impl FollowUps {
             Read::Flag { key, test } => of_flag(key, test, reply),
             Read::Idle { key, group, after } => of_idle((key, group, *after), reply),
             Read::Each(each) => of_each(each, reply, &mut self.shared),
-            Read::Heard(_) => Err(Fault::Unexpected("what is heard was asked for".to_owned())),
+            Read::Heartbeats(_) => Err(Fault::Unexpected("what is heard was asked for".to_owned())),
         };
         self.reads.push(progress.unwrap_or_else(|fault| Progress::Done(Err(fault))));
     }

@@ -15,7 +15,7 @@ mod encode;
 mod error;
 mod fields;
 mod follow_up;
-mod heard;
+mod heartbeats;
 mod identity;
 mod invalidation;
 mod keyspace;

@@ -20,7 +20,7 @@ use crate::{
 
 pub use super::{
     cluster::offline::{ClusterTold, cluster_told},
-    heard::offline::heard,
+    heartbeats::offline::heartbeats,
     sentinel::offline::{SentinelsTold, sentinels_told},
 };
 
@@ -58,7 +58,7 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
         | Read::Idle { .. }
         | Read::Flag { .. }
         | Read::Each(_)
-        | Read::Heard(_) => None,
+        | Read::Heartbeats(_) => None,
     };
     let mut follow_ups = FollowUps::default();
     follow_ups.first(0, (read, guess), (&first, length.as_ref()));

@@ -193,7 +193,7 @@ fn commands(read: &Read) -> Vec<&'static str> {
             };
             [&of_collection[..], &[of_member, "type"]].concat()
         }
-        Read::Heard(heard) => match heard.station.roll() {
+        Read::Heartbeats(heartbeats) => match heartbeats.format.roll() {
             Some(_) => vec!["scard", "smembers"],
             None => vec![],
         },

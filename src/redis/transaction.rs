@@ -91,7 +91,7 @@ fn root(roots: &mut [usize], place: usize) -> usize {
 fn is_one_question(read: &Read) -> bool {
     match read {
         Read::Size { .. } | Read::Group { .. } => true,
-        Read::Idle { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => false,
+        Read::Idle { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heartbeats(_) => false,
     }
 }
 

@@ -75,7 +75,7 @@ fn some(read: &Read, number: u64) -> Answer {
         Read::Flag { .. } => Answer::Flag(number == 7),
         Read::Each(_) => Answer::Each { counted: number.min(3), examined: 3, beyond: 0, unsure: 0 },
         Read::Idle { .. } => Answer::Idle { entries: number.min(3), busy: true, beyond: 0 },
-        Read::Heard(_) => Answer::Heard { jobs: number, nameless: 0, silent: 0 },
+        Read::Heartbeats(_) => Answer::Heartbeats { jobs: number, nameless: 0, silent: 0 },
     }
 }
 
@@ -129,7 +129,7 @@ fn part(part: Part, answer: &Answer) -> f64 {
         (Part::GroupPending(_), Answer::Group(group)) => group.pending,
         (Part::GroupWaiting(MissingGroup::All), Answer::MissingGroup { entries }) => *entries,
         (Part::GroupIdle, Answer::Idle { entries, .. }) => *entries,
-        (Part::Heard, Answer::Heard { jobs, .. }) => *jobs,
+        (Part::Heartbeats, Answer::Heartbeats { jobs, .. }) => *jobs,
         (Part::Flag, Answer::Flag(stands)) => u64::from(*stands),
         (Part::Each(Beyond::Count), Answer::Each { counted, beyond, .. }) => counted + beyond,
         (Part::Each(_), Answer::Each { counted, .. }) => *counted,

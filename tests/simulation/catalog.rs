@@ -135,6 +135,6 @@ pub fn members_of(read: &Read) -> Members {
         | Read::Idle { .. }
         | Read::Flag { .. }
         | Read::Each(_)
-        | Read::Heard(_) => Members::All,
+        | Read::Heartbeats(_) => Members::All,
     }
 }

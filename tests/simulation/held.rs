@@ -139,7 +139,10 @@ fn number(part: Part, answer: &Answer) -> Option<u64> {
         (Part::GroupPending(_), Answer::MissingGroup { .. }) => Some(0),
         (_, Answer::MissingGroup { entries }) => Some(*entries),
         (_, Answer::NotANumber | Answer::WrongType(_)) => None,
-        (_, Answer::Flag(_) | Answer::Each { .. } | Answer::Idle { .. } | Answer::Heard { .. }) => {
+        (
+            _,
+            Answer::Flag(_) | Answer::Each { .. } | Answer::Idle { .. } | Answer::Heartbeats { .. },
+        ) => {
             unreachable!("the model has none of these")
         }
     }

@@ -5,7 +5,7 @@
 
 mod each;
 mod group;
-mod heard;
+mod heartbeats;
 mod pause;
 mod role;
 
@@ -23,7 +23,7 @@ use super::{
 };
 use each::EachQuestion;
 use group::{GroupQuestion, IdleQuestion};
-use heard::HeartbeatsQuestion;
+use heartbeats::HeartbeatsQuestion;
 pub(super) use pause::Pause;
 pub(super) use role::{Role, Use, uses_of_when};
 

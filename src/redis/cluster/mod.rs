@@ -8,7 +8,7 @@
 
 mod events;
 mod guard;
-mod hearing;
+mod heartbeats;
 mod map;
 mod member;
 mod members;
@@ -120,8 +120,8 @@ impl ClusterLink {
 
     async fn read_all(&mut self, reads: &[Read], flows: &[Flow]) -> Result<Answers, Fault> {
         let deadline = Instant::now() + limits::CLUSTER_READ_DEADLINE;
-        if reads.iter().any(|read| matches!(read, Read::Heard(_))) {
-            return self.read_and_hear(reads, flows, deadline).await;
+        if reads.iter().any(|read| matches!(read, Read::Heartbeats(_))) {
+            return self.read_with_heartbeats(reads, flows, deadline).await;
         }
         self.read_in_order(reads, flows, deadline).await
     }
@@ -159,7 +159,7 @@ impl ClusterLink {
             // What these announced so far is reported before their reply is here.
             let proofs = self.ask_nodes(&unheard, &[redis::cmd("PING")]).await;
             for (node, proof) in unheard.iter().zip(proofs) {
-                if let Some(fault) = hearing::unproved(&proof) {
+                if let Some(fault) = heartbeats::unproved(&proof) {
                     self.doubt(&mut answers, flows, (node, &fault));
                 }
             }

@@ -7,7 +7,7 @@
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use crate::{
-    layouts::{KeyPattern, Read, Station},
+    layouts::{HeartbeatFormat, KeyPattern, Read},
     trigger::Trigger,
 };
 
@@ -16,26 +16,26 @@ use crate::{
 pub(super) struct Held {
     link: Arc<str>,
     searches: Box<[KeyPattern]>,
-    heartbeats: Box<[Arc<Station>]>,
+    heartbeats: Box<[Arc<HeartbeatFormat>]>,
 }
 
 /// What all triggers of one namespace take part in, and how many of them do.
 #[derive(Debug, Default)]
 pub(super) struct Common {
     searches: HashMap<(Arc<str>, KeyPattern), usize>,
-    heartbeats: HashMap<(Arc<str>, Arc<Station>), usize>,
+    heartbeats: HashMap<(Arc<str>, Arc<HeartbeatFormat>), usize>,
 }
 
 impl Held {
     /// What this trigger takes part in; `None` for one with neither patterns nor heartbeats.
     pub(super) fn of(trigger: &Trigger, link: &str) -> Option<Box<Self>> {
         let searches = trigger.search.iter().flat_map(|search| search.wilds()).cloned().collect();
-        let mut heartbeats: Vec<Arc<Station>> = vec![];
+        let mut heartbeats: Vec<Arc<HeartbeatFormat>> = vec![];
         for read in trigger.plan.reads() {
-            if let Read::Heard(heard) = read
-                && !heartbeats.contains(&heard.station)
+            if let Read::Heartbeats(read) = read
+                && !heartbeats.contains(&read.format)
             {
-                heartbeats.push(Arc::clone(&heard.station));
+                heartbeats.push(Arc::clone(&read.format));
             }
         }
         let held = Self { link: link.into(), searches, heartbeats: heartbeats.into() };
@@ -46,8 +46,8 @@ impl Held {
         self.searches.iter().map(|wild| (Arc::clone(&self.link), wild.clone()))
     }
 
-    fn heartbeats(&self) -> impl Iterator<Item = (Arc<str>, Arc<Station>)> {
-        self.heartbeats.iter().map(|station| (Arc::clone(&self.link), Arc::clone(station)))
+    fn heartbeats(&self) -> impl Iterator<Item = (Arc<str>, Arc<HeartbeatFormat>)> {
+        self.heartbeats.iter().map(|format| (Arc::clone(&self.link), Arc::clone(format)))
     }
 }
 

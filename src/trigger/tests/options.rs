@@ -132,14 +132,14 @@ fn heartbeats_are_listened_to_where_kombu_publishes_them() {
         (vec![("eventExchange", "mine")], "/3.mine/worker.heartbeat"),
     ] {
         let trigger = parse(&[base.as_slice(), &more].concat()).unwrap();
-        let stations = trigger.plan.reads().iter().filter_map(|read| match read {
-            Read::Heard(heard) => Some(heard.station.alive[0].on(3).to_string()),
+        let formats = trigger.plan.reads().iter().filter_map(|read| match read {
+            Read::Heartbeats(heartbeats) => Some(heartbeats.format.alive[0].on(3).to_string()),
             Read::Size { .. }
             | Read::Group { .. }
             | Read::Idle { .. }
             | Read::Flag { .. }
             | Read::Each(_) => None,
         });
-        assert_eq!(stations.collect::<Vec<_>>(), [channel], "{more:?}");
+        assert_eq!(formats.collect::<Vec<_>>(), [channel], "{more:?}");
     }
 }

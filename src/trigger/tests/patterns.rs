@@ -131,7 +131,7 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
             | Read::Group { .. }
             | Read::Flag { .. }
             | Read::Idle { .. }
-            | Read::Heard(_) => None,
+            | Read::Heartbeats(_) => None,
         })
         .collect();
     let [own, matching] = filters[..] else { panic!("{filters:?}") };
@@ -149,7 +149,7 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
             | Read::Group { .. }
             | Read::Flag { .. }
             | Read::Idle { .. }
-            | Read::Heard(_) => false,
+            | Read::Heartbeats(_) => false,
         })
     };
     assert!(is_met(b"mail-b") && !is_met(b"mail-z"), "a queue of others is not counted");

@@ -202,7 +202,7 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
             is_idle((*entries, *busy), replies) && is_beyond(*beyond, replies)
         }
         // No key holds it.
-        Answer::Heard { .. } => false,
+        Answer::Heartbeats { .. } => false,
         Answer::MissingGroup { entries } => {
             // How long the stream is was asked for with the groups of a group.
             let length = replies.get(if kind == "group" { 2 } else { 1 }).and_then(Resp::length);

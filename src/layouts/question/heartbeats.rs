@@ -1,7 +1,7 @@
-//! A question that no key answers, as a definition writes it: what workers say on channels.
+//! A question about heartbeats, as a definition writes it.
 //!
-//! It is apart from the other questions because it has words of its own, and because it asks for all
-//! queues of a trigger at once: a worker that serves two of them counts its jobs once.
+//! It asks for all queues of a trigger at once, since the jobs of a worker that serves two of them count
+//! once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use super::{
         Arguments,
         each::Around,
         expression::{Expression, Weight},
-        heard::{Channel, Heard, Roll, Silence, Station, Whose},
+        heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
         plan::Part,
         read::{Name, Read},
         template::{Binding, Template},
@@ -75,7 +75,7 @@ impl RollQuestion {
 
     fn fill(&self, binding: &Binding<'_>) -> Option<Roll> {
         let [collection, before, after] = self.templates().map(|template| template.fill(binding));
-        Some(Roll { of: collection?, around: Around { before: before?, after: after? } })
+        Some(Roll { collection: collection?, around: Around { before: before?, after: after? } })
     }
 }
 
@@ -187,7 +187,7 @@ impl HeartbeatsQuestion {
             channels.iter().map(|channel| channel.fill(binding, word)).collect()
         };
         let alive = fill(&self.alive.0)?;
-        let station = Station {
+        let format = HeartbeatFormat {
             key: alive.first()?.to_string().as_str().into(),
             alive,
             gone: fill(&self.gone)?,
@@ -210,14 +210,16 @@ impl HeartbeatsQuestion {
             },
         };
         let queues = arguments.values(&self.queue);
-        let whose = match arguments.pattern(&self.pool) {
-            Some(pattern) => Whose::Pool(pattern.clone()),
-            None => Whose::Queues(queues.iter().map(|(queue, _)| Name::new(*queue)).collect()),
+        let workers = match arguments.pattern(&self.pool) {
+            Some(pattern) => WorkerFilter::Pool(pattern.clone()),
+            None => {
+                WorkerFilter::Queues(queues.iter().map(|(queue, _)| Name::new(*queue)).collect())
+            }
         };
         // Nobody says of which queue a job is, so each counts as much as any may.
         let weight = queues.iter().map(|(_, weight)| *weight).max().unwrap_or(Weight::ONE);
-        let read = Read::Heard(Heard { station: Arc::new(station), whose });
-        let heard = Expression::Leaf((read, Part::Heard)).times(weight);
+        let read = Read::Heartbeats(Heartbeats { format: Arc::new(format), workers });
+        let heard = Expression::Leaf((read, Part::Heartbeats)).times(weight);
         let others: Box<[Summand]> =
             self.or.iter().flat_map(|other| other.summands(&[], keys, arguments)).collect();
         // What workers say is read last, after what it may have moved from.
@@ -231,7 +233,7 @@ impl HeartbeatsQuestion {
 
 #[cfg(test)]
 mod tests {
-    use crate::layouts::{Argument, Arguments, Layout, Plan, Read, Registry, Weight, Whose};
+    use crate::layouts::{Argument, Arguments, Layout, Plan, Read, Registry, Weight, WorkerFilter};
 
     const LAYOUT: &str = r#"
         doc = "Acme."
@@ -281,12 +283,12 @@ mod tests {
         arguments.set("prefix", Argument::Names(vec![("x:".into(), Weight::ONE)]));
         arguments.set("every", Argument::Duration(std::time::Duration::from_secs(3)));
         let plan = layout.plan(&arguments);
-        let [Read::Heard(heard)] = plan.reads() else { panic!("one read: {plan:?}") };
-        assert_eq!(heard.whose, Whose::Queues(["a".into(), "b".into()].into()));
-        assert_eq!(heard.station.alive[0].on(7), "x:7.up".into());
+        let [Read::Heartbeats(heartbeats)] = plan.reads() else { panic!("one read: {plan:?}") };
+        assert_eq!(heartbeats.workers, WorkerFilter::Queues(["a".into(), "b".into()].into()));
+        assert_eq!(heartbeats.format.alive[0].on(7), "x:7.up".into());
         assert_eq!(layout.gap(&arguments).as_secs(), 12);
         let counts = plan
-            .counts(&[&crate::layouts::Answer::Heard { jobs: 2, nameless: 0, silent: 0 }])
+            .counts(&[&crate::layouts::Answer::Heartbeats { jobs: 2, nameless: 0, silent: 0 }])
             .unwrap();
         assert_eq!(counts.in_flight.get(), 6.0);
     }
@@ -306,7 +308,7 @@ mod tests {
         arguments.set("running", Argument::Choice("heartbeats".to_owned()));
         assert_eq!(celery.gap(&arguments).as_secs(), 8);
         let plan: Plan = celery.plan(&arguments);
-        assert!(matches!(plan.reads().last(), Some(Read::Heard(_))));
+        assert!(matches!(plan.reads().last(), Some(Read::Heartbeats(_))));
         let [in_flight] = &*plan.terms().in_flight else { panic!("{plan:?}") };
         let shown = in_flight.describe(&|term| plan.reads()[term.read].to_string());
         assert_eq!(
