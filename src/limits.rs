@@ -163,31 +163,31 @@ pub const CLOCK_MAX: Duration = Duration::from_secs(253_402_300_800);
 pub const ACTIVITY_WINDOW_MAX: Duration = Duration::from_hours(24);
 
 /// Members of a collection that are looked at one by one.
-pub const EACH_MEMBERS: usize = 1_000;
+pub const MEMBERS_EXAMINED: usize = 1_000;
 /// Fields of a hash that are looked at one by one where their own values are what is asked for: each is
 /// fetched once and remembered, so that a look costs their names. HKEYS of so many takes Redis some 3 ms.
-pub const EACH_HASH_FIELDS: usize = 20_000;
+pub const FIELDS_EXAMINED: usize = 20_000;
 /// For how long a hash is unknown while it takes more than one look. After that what was not looked at yet
 /// counts, which may be too many: as long as a value is held.
-pub const EACH_PATIENCE: Duration = Duration::from_secs(30);
+pub const MEMBER_PATIENCE: Duration = Duration::from_secs(30);
 /// Fields whose values are fetched with one command, so that none takes Redis long.
-pub const EACH_FIELDS: usize = 16;
+pub const MEMBER_FIELDS: usize = 16;
 /// Bytes of members' values that are fetched of one collection before the rest is left.
-pub const EACH_BYTES: u64 = 16 * 1024 * 1024;
+pub const MEMBER_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes that one round of a batch is to bring of them, over all collections: what a slow network
 /// carries well within [`COMMAND_DEADLINE`].
-pub const EACH_ROUND_BYTES: u64 = 512 * 1024;
+pub const MEMBER_ROUND_BYTES: u64 = 512 * 1024;
 /// Bytes that one member of each may come to beyond that; where they are more, the collections take turns.
-pub const EACH_ROUND_MOST_BYTES: u64 = 4 * 1024 * 1024;
+pub const MEMBER_ROUND_MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes that a member is taken to have before any of its collection was fetched: four of one
 /// collection are asked at first, and one of each where there are many.
-pub const EACH_UNSEEN_BYTES: u64 = EACH_ROUND_BYTES / 4;
+pub const MEMBER_UNSEEN_BYTES: u64 = MEMBER_ROUND_BYTES / 4;
 /// Bytes of a text that is remembered of a field, and of the field's own name.
 pub const FIELD_TEXT_BYTES: usize = 1024;
 /// Words that one parameter may list.
 pub const WORDS: usize = 64;
 /// Bytes that one connection remembers of fields between reads, those of all hashes together, and those of
-/// one of them: [`EACH_HASH_FIELDS`] of Celery's come to 4 MB.
+/// one of them: [`FIELDS_EXAMINED`] of Celery's come to 4 MB.
 pub const REMEMBERED_FIELD_BYTES: (usize, usize) = (40 * 1024 * 1024, 10 * 1024 * 1024);
 /// What a field that is remembered counts for in addition to its name and text: its place in a table, and
 /// two allocations.

@@ -116,7 +116,9 @@ fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {
     let leaf = |term: &Term| {
         let read = plan.reads()[term.read].to_string();
         match term.part {
-            Part::Size | Part::Flag | Part::GroupIdle | Part::Each(_) | Part::Heartbeats => read,
+            Part::Size | Part::Flag | Part::GroupIdle | Part::PerMember(_) | Part::Heartbeats => {
+                read
+            }
             Part::GroupWaiting(_) => format!("undelivered of {read}"),
             Part::GroupPending(_) => format!("pending of {read}"),
         }
@@ -208,7 +210,7 @@ fn cost(plan: &Plan) -> String {
                 commands += 1;
                 None
             }
-            Read::Each(each) => Some(each),
+            Read::PerMember(each) => Some(each),
             // It is listened to, which costs a command once.
             Read::Heartbeats(_) => continue,
         };

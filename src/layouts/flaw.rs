@@ -48,7 +48,7 @@ impl Definition {
     /// would be missed.
     fn out_of_order(&self) -> Option<String> {
         let before = self.scheduled.iter().chain(&self.waiting);
-        let is_late = before.into_iter().any(|question| matches!(question, Question::Each(_)));
+        let is_late = before.into_iter().any(|question| matches!(question, Question::PerMember(_)));
         (is_late && self.gap.is_empty()).then(|| {
             "an `each` before in flight is read after it, so a job may be missed while it moves; \
              give a [[gap]], with lasts = \"20ms\" or so"

@@ -13,11 +13,11 @@ use std::{
 use crate::limits;
 
 use super::{
-    each::{Around, Ask, Each, Filter, Matching, Wanted},
     expression::{Expression, Weight},
     glob::Glob,
     heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
     parameter::{Argument, Pattern},
+    per_member::{Ask, Filter, Matching, MemberKey, PerMember, Wanted},
     plan::{Plan, States, Term},
     read::{Name, Read, Test},
     search::KeyPattern,
@@ -152,7 +152,7 @@ impl Footprint for Argument {
     }
 }
 
-impl Footprint for Around {
+impl Footprint for MemberKey {
     fn footprint(&self) -> usize {
         self.before.footprint() + self.after.footprint()
     }
@@ -176,7 +176,7 @@ impl Footprint for Filter {
     }
 }
 
-impl Footprint for Each {
+impl Footprint for PerMember {
     fn footprint(&self) -> usize {
         let key = match &self.ask {
             Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => {
@@ -184,7 +184,7 @@ impl Footprint for Each {
             }
             Ask::Field => 0,
         };
-        self.of.footprint() + key + self.filter.footprint()
+        self.collection.footprint() + key + self.filter.footprint()
     }
 }
 
@@ -230,7 +230,7 @@ impl Footprint for Read {
                 key,
                 test: Test::Field(other) | Test::Member(other) | Test::Value(other),
             } => key.footprint() + other.footprint(),
-            Self::Each(each) => each.footprint(),
+            Self::PerMember(each) => each.footprint(),
             Self::Heartbeats(heartbeats) => heartbeats.footprint(),
         }
     }

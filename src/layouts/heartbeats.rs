@@ -4,7 +4,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{each::Around, glob::Glob, read::Name};
+use super::{glob::Glob, per_member::MemberKey, read::Name};
 
 /// How many jobs the workers of one pool, or of some queues, say that they have begun.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -84,14 +84,14 @@ pub struct Roll {
     /// The set.
     pub collection: Name,
     /// What stands around the name of a worker in a member.
-    pub around: Around,
+    pub around: MemberKey,
 }
 
 impl Roll {
     /// The worker that a member names, if it is of the form.
     #[must_use]
     pub fn worker(&self, member: &[u8]) -> Option<String> {
-        let Around { before, after } = &self.around;
+        let MemberKey { before, after } = &self.around;
         let name = member.strip_prefix(before.as_bytes())?.strip_suffix(after.as_bytes())?;
         let name = std::str::from_utf8(name).ok()?;
         (!name.is_empty()).then(|| name.to_owned())
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn a_member_of_a_roll_names_a_worker_or_none() {
-        let around = Around { before: "\x06\x16".into(), after: ".pidbox".into() };
+        let around = MemberKey { before: "\x06\x16".into(), after: ".pidbox".into() };
         let roll = Roll { collection: "roll".into(), around };
         let named = |member: &[u8]| roll.worker(member);
         assert_eq!(named(b"\x06\x16emails@a.pidbox"), Some("emails@a".to_owned()));

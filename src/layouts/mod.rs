@@ -16,7 +16,6 @@ mod allowed;
 mod answer;
 mod count;
 mod definition;
-mod each;
 mod exactness;
 mod expression;
 mod flaw;
@@ -25,6 +24,7 @@ mod gap;
 mod glob;
 mod heartbeats;
 mod parameter;
+mod per_member;
 mod plan;
 mod question;
 mod reach;
@@ -44,14 +44,14 @@ pub use allowed::Allowed;
 pub use answer::{Answer, Group, LayoutMismatch, Waiting};
 pub use count::{Count, Counts};
 pub use definition::DefinitionError;
-pub use each::{Around, Ask, Collection, Each, Filter, Matching, Wanted};
 pub use exactness::{Bias, Doubt, Inexact};
 pub use expression::{Expression, Weight};
 pub use footprint::{Footprint, share_of};
 pub use glob::{Glob, GlobError};
 pub use heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter};
 pub use parameter::{Argument, Arguments, Parameter, ParameterKind, Pattern, words};
-pub use plan::{Beyond, MissingGroup, Part, Plan, States, Term};
+pub use per_member::{Ask, CollectionType, Filter, Matching, MemberKey, PerMember, Wanted};
+pub use plan::{MissingGroup, Overflow, Part, Plan, States, Term};
 pub use reach::RequiredAccess;
 pub use read::{Members, Name, Read, Scores, Test, Unit};
 pub use search::{Found, KeyPattern, Kind, Search, Sprawl};
@@ -273,7 +273,7 @@ mod tests {
                 Read::Group { .. }
                 | Read::Idle { .. }
                 | Read::Flag { .. }
-                | Read::Each(_)
+                | Read::PerMember(_)
                 | Read::Heartbeats(_) => {
                     unreachable!("the layout `keys` asks for sizes")
                 }

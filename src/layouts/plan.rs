@@ -28,14 +28,14 @@ pub enum Part {
     /// Whether a flag stands: one or zero.
     Flag,
     /// What the members of a collection have.
-    Each(Beyond),
+    PerMember(Overflow),
     /// What workers say that they have begun.
     Heartbeats,
 }
 
 /// What the members count that are too many to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Beyond {
+pub enum Overflow {
     /// One each: too many is safe.
     Count,
     /// Nothing, where they are counted elsewhere.
@@ -209,13 +209,13 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, LayoutMismat
             Part::GroupWaiting(MissingGroup::Unknown) | Part::GroupPending(MissingGroup::Unknown),
             Answer::MissingGroup { .. },
         ) => Err(missing_group(read)),
-        (Part::Each(rest), Answer::Each { counted, examined, beyond, .. }) => {
+        (Part::PerMember(rest), Answer::PerMember { counted, examined, overflow, .. }) => {
             let counted = Count::from(*counted);
             match rest {
-                Beyond::Count => Ok(counted + Count::from(*beyond)),
-                Beyond::Skip => Ok(counted),
-                Beyond::Unknown if *beyond == 0 => Ok(counted),
-                Beyond::Unknown => Err(too_many(read, examined.saturating_add(*beyond))),
+                Overflow::Count => Ok(counted + Count::from(*overflow)),
+                Overflow::Skip => Ok(counted),
+                Overflow::Unknown if *overflow == 0 => Ok(counted),
+                Overflow::Unknown => Err(too_many(read, examined.saturating_add(*overflow))),
             }
         }
         (Part::GroupIdle, Answer::Idle { entries, .. }) => Ok(Count::from(*entries)),
@@ -231,7 +231,7 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, LayoutMismat
             | Answer::MissingGroup { .. }
             | Answer::Idle { .. }
             | Answer::Flag(_)
-            | Answer::Each { .. }
+            | Answer::PerMember { .. }
             | Answer::Heartbeats { .. },
         ) => Err(wrong_type("of another read", expected(read))),
     }
@@ -242,7 +242,7 @@ fn expected(read: &Read) -> &'static str {
         Read::Size { members: Members::AllOf(kind), .. } => kind.described(),
         Read::Size { .. } => "a list, set, zset, hash, stream or string",
         Read::Group { .. } | Read::Idle { .. } => "a stream",
-        Read::Each(each) => each.collection.type_name(),
+        Read::PerMember(each) => each.kind.type_name(),
         Read::Flag { test: Test::Exists, .. } => "anything",
         Read::Flag { test: Test::Field(_), .. } => "a hash",
         Read::Flag { test: Test::Member(_), .. } => "a set",
@@ -253,7 +253,7 @@ fn expected(read: &Read) -> &'static str {
 
 fn too_many(read: &Read, members: u64) -> LayoutMismatch {
     let most = match read {
-        Read::Each(each) => each.most(),
+        Read::PerMember(each) => each.most(),
         Read::Size { .. }
         | Read::Group { .. }
         | Read::Idle { .. }
@@ -275,7 +275,7 @@ fn missing_group(read: &Read) -> LayoutMismatch {
         Read::Size { .. }
         | Read::Idle { .. }
         | Read::Flag { .. }
-        | Read::Each(_)
+        | Read::PerMember(_)
         | Read::Heartbeats(_) => not_a_number(read),
     }
 }

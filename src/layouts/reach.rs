@@ -53,9 +53,9 @@ impl RequiredAccess {
                 self.channels.extend(heartbeats.format.channels(database).map(|name| whole(&name)));
                 self.keys.extend(heartbeats.format.roll().map(|roll| whole(&roll.collection)));
             }
-            Read::Each(each) => {
-                self.keys.insert(whole(&each.of));
-                self.keys.extend(each.around().map(|around| {
+            Read::PerMember(each) => {
+                self.keys.insert(whole(&each.collection));
+                self.keys.extend(each.member_key().map(|around| {
                     let [before, after] = [&around.before, &around.after].map(whole);
                     Name::new([before.as_bytes(), after.as_bytes()].join(&b'*'))
                 }));

@@ -7,8 +7,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    each::{Around, Each},
     heartbeats::Heartbeats,
+    per_member::{MemberKey, PerMember},
     search::Kind,
 };
 
@@ -155,7 +155,7 @@ pub enum Read {
         test: Test,
     },
     /// What each member of a collection has.
-    Each(Arc<Each>),
+    PerMember(Arc<PerMember>),
     /// What workers say on channels. No command asks for it: it is listened to.
     Heartbeats(Heartbeats),
 }
@@ -171,7 +171,7 @@ impl Read {
             | Self::Group { key, .. }
             | Self::Idle { key, .. }
             | Self::Flag { key, .. } => [key],
-            Self::Each(each) => [&each.of],
+            Self::PerMember(each) => [&each.collection],
             Self::Heartbeats(heartbeats) => [&heartbeats.format.key],
         }
     }
@@ -190,15 +190,15 @@ impl Read {
             | Self::Group { .. }
             | Self::Idle { .. }
             | Self::Flag { .. }
-            | Self::Each(_) => self.keys().into_iter().cloned().collect(),
+            | Self::PerMember(_) => self.keys().into_iter().cloned().collect(),
         }
     }
 
     /// What stands around a member of its collection in the key that it reads for that too.
     #[must_use]
-    pub fn of_members(&self) -> Option<&Around> {
+    pub fn member_key(&self) -> Option<&MemberKey> {
         match self {
-            Self::Each(each) => each.around(),
+            Self::PerMember(each) => each.member_key(),
             Self::Size { .. }
             | Self::Group { .. }
             | Self::Idle { .. }
@@ -216,7 +216,7 @@ impl Read {
             Self::Group { .. }
             | Self::Idle { .. }
             | Self::Flag { .. }
-            | Self::Each(_)
+            | Self::PerMember(_)
             | Self::Heartbeats(_) => false,
         }
     }
@@ -234,7 +234,7 @@ impl fmt::Display for Read {
             Self::Idle { key, group, after } => {
                 write!(f, "idle for {after:?} in group `{group}` of `{key}`")
             }
-            Self::Each(each) => each.fmt(f),
+            Self::PerMember(each) => each.fmt(f),
             Self::Heartbeats(heartbeats) => heartbeats.fmt(f),
             Self::Flag { key, test: Test::Exists } => write!(f, "`{key}` exists"),
             Self::Flag { key, test: Test::Field(field) } => write!(f, "`{key}` has `{field}`"),

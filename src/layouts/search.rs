@@ -15,10 +15,10 @@ use crate::limits;
 use super::{
     Layout,
     allowed::Allowed,
-    each::Around,
     footprint::Footprint,
     glob::Glob,
     parameter::{Arguments, Pattern},
+    per_member::MemberKey,
     plan::Plan,
     read::{Name, Read},
 };
@@ -102,7 +102,7 @@ impl KeyPattern {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) parameter: String,
-    pub(super) around: Around,
+    pub(super) around: MemberKey,
     /// Parts that follow, each after a colon.
     pub(super) parts_after: usize,
     pub(super) kind: Option<Kind>,
@@ -117,7 +117,7 @@ impl Shape {
     pub(super) fn of(parameter: &str) -> Self {
         Self {
             parameter: parameter.to_owned(),
-            around: Around { before: "".into(), after: "".into() },
+            around: MemberKey { before: "".into(), after: "".into() },
             parts_after: 0,
             kind: None,
             is_searched: false,
@@ -234,7 +234,7 @@ impl Search {
 
     fn find_wilds(&self) -> Vec<KeyPattern> {
         let of_shape = |shape: &Shape| -> Vec<KeyPattern> {
-            let Around { before, after } = &shape.around;
+            let MemberKey { before, after } = &shape.around;
             let patterns = self.patterns().iter();
             let own = patterns.filter(|pattern| pattern.parameter == shape.parameter);
             let glob = |pattern: &Pattern| {

@@ -57,7 +57,7 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
         Read::Size { .. }
         | Read::Idle { .. }
         | Read::Flag { .. }
-        | Read::Each(_)
+        | Read::PerMember(_)
         | Read::Heartbeats(_) => None,
     };
     let mut follow_ups = FollowUps::default();

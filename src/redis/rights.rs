@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::{
     config::{Connection, Endpoint},
-    layouts::{Ask, Collection, Kind, Members, Read, RequiredAccess, Test},
+    layouts::{Ask, CollectionType, Kind, Members, Read, RequiredAccess, Test},
 };
 
 use super::{cluster, sentinel, transaction};
@@ -176,12 +176,12 @@ fn commands(read: &Read) -> Vec<&'static str> {
             Test::Member(_) => vec!["sismember", "type"],
             Test::Value(_) => vec!["getrange", "type"],
         },
-        Read::Each(each) => {
-            let of_collection = match each.collection {
-                Collection::Set => ["scard", "smembers"],
-                Collection::List => ["llen", "lrange"],
-                Collection::SortedSet => ["zcard", "zrange"],
-                Collection::Hash => ["hlen", "hkeys"],
+        Read::PerMember(each) => {
+            let of_collection = match each.kind {
+                CollectionType::Set => ["scard", "smembers"],
+                CollectionType::List => ["llen", "lrange"],
+                CollectionType::SortedSet => ["zcard", "zrange"],
+                CollectionType::Hash => ["hlen", "hkeys"],
             };
             let of_member = match (&each.ask, each.filter.is_some()) {
                 (Ask::Exists(_), _) | (Ask::Text(_), false) => "exists",

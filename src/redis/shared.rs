@@ -9,14 +9,14 @@ use std::{collections::HashMap, sync::Arc};
 use deadpool_redis::redis::Cmd;
 
 use crate::{
-    layouts::{Answer, Each, Name},
+    layouts::{Answer, Name, PerMember},
     limits,
     sampling::Fault,
 };
 
 use super::{
-    each::{Next, Step, few},
     fields::KnownFields,
+    per_member::{Next, Step, few},
     wire::Response,
 };
 
@@ -41,7 +41,7 @@ pub(super) struct Shared {
 #[derive(Debug)]
 struct Question {
     /// They [look alike](Each::looks_alike).
-    reads: Vec<Arc<Each>>,
+    reads: Vec<Arc<PerMember>>,
     progress: Progress,
 }
 
@@ -53,8 +53,8 @@ enum Progress {
 
 impl Shared {
     /// Takes in a read whose collection was found to have so many members, when that was asked.
-    pub(super) fn take_in(&mut self, each: &Arc<Each>, members: u64) -> Place {
-        let known = self.of.entry(each.of.clone()).or_default();
+    pub(super) fn take_in(&mut self, each: &Arc<PerMember>, members: u64) -> Place {
+        let known = self.of.entry(each.collection.clone()).or_default();
         let alike = |place: &&usize| {
             let question: &Question = &self.questions[**place];
             question.reads.first().is_some_and(|first| first.looks_alike(each))
@@ -100,9 +100,9 @@ impl Shared {
         };
         let weights: Vec<Option<u64>> = self.questions.iter().map(weight).collect();
         let number = u64::try_from(weights.iter().flatten().count()).unwrap_or(u64::MAX);
-        let share = (limits::EACH_ROUND_BYTES / number.max(1)).max(1);
+        let share = (limits::MEMBER_ROUND_BYTES / number.max(1)).max(1);
         let (mut shares, mut waits) = (vec![share; weights.len()], None);
-        let mut room = limits::EACH_ROUND_MOST_BYTES;
+        let mut room = limits::MEMBER_ROUND_MOST_BYTES;
         for place in (self.turn..weights.len()).chain(0..self.turn.min(weights.len())) {
             let Some(weight) = weights[place] else { continue };
             if room == 0 {
@@ -145,7 +145,7 @@ impl Shared {
 }
 
 impl Question {
-    fn open(&self) -> Option<(&Each, &Step)> {
+    fn open(&self) -> Option<(&PerMember, &Step)> {
         match &self.progress {
             Progress::Open(step) => Some((self.reads.first()?, step)),
             Progress::Done(_) => None,
@@ -184,16 +184,16 @@ mod tests {
     use deadpool_redis::redis::Value;
 
     use super::*;
-    use crate::layouts::{Around, Ask, Collection, Filter};
+    use crate::layouts::{Ask, CollectionType, Filter, MemberKey};
 
     /// What the processes of one Sidekiq work on of this queue.
-    fn work(prefix: &str, queue: &str) -> Arc<Each> {
+    fn work(prefix: &str, queue: &str) -> Arc<PerMember> {
         let filter =
             Filter { pointer: "/queue".to_owned(), is: Name::from(queue).into(), only_if: None };
-        Arc::new(Each {
-            of: Name::from(format!("{prefix}processes").as_str()),
-            collection: Collection::Set,
-            ask: Ask::Values(Around { before: prefix.into(), after: ":work".into() }),
+        Arc::new(PerMember {
+            collection: Name::from(format!("{prefix}processes").as_str()),
+            kind: CollectionType::Set,
+            ask: Ask::Values(MemberKey { before: prefix.into(), after: ":work".into() }),
             filter: Some(filter),
         })
     }
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(rounds.iter().sum::<usize>(), 2 * (1 + 3), "{rounds:?}");
         let answers = shared.into_answers(&KnownFields::default());
         let counted = |number: usize| match answers.at(places[number]) {
-            Ok(Answer::Each { counted, examined: 3, beyond: 0, .. }) => counted,
+            Ok(Answer::PerMember { counted, examined: 3, overflow: 0, .. }) => counted,
             other => panic!("{number}: {other:?}"),
         };
         assert_eq!([counted(0), counted(2), counted(4), counted(1)], [6, 9, 3, 3]);
@@ -250,13 +250,13 @@ mod tests {
     #[test]
     fn the_largest_of_the_sizes_says_how_many_are_beyond() {
         let mut shared = Shared::default();
-        let ids = Each {
-            of: "ids".into(),
-            collection: Collection::List,
-            ask: Ask::Exists(Around { before: "l:".into(), after: "".into() }),
+        let ids = PerMember {
+            collection: "ids".into(),
+            kind: CollectionType::List,
+            ask: Ask::Exists(MemberKey { before: "l:".into(), after: "".into() }),
             filter: None,
         };
-        let most = limits::EACH_MEMBERS;
+        let most = limits::MEMBERS_EXAMINED;
         let places = [5, 3].map(|more| shared.take_in(&Arc::new(ids.clone()), most as u64 + more));
         let ids = Value::Array((0..most).map(|id| bulk(&id.to_string())).collect());
         while shared.is_open() {
@@ -267,7 +267,7 @@ mod tests {
             shared.proceed(asked.iter(), &replies, &KnownFields::default()).unwrap();
         }
         let answers = shared.into_answers(&KnownFields::default());
-        let of_all = Answer::Each { counted: 1000, examined: 1000, beyond: 5, unsure: 0 };
+        let of_all = Answer::PerMember { counted: 1000, examined: 1000, overflow: 5, unsure: 0 };
         assert_eq!(places.map(|place| answers.at(place)), [Ok(of_all.clone()), Ok(of_all)]);
     }
 
@@ -281,7 +281,7 @@ mod tests {
         shared.proceed(asked.iter(), &replies, &KnownFields::default()).unwrap();
         finish(&mut shared, 0, &[]);
         let answers = shared.into_answers(&KnownFields::default());
-        let nothing = Ok(Answer::Each { counted: 0, examined: 0, beyond: 0, unsure: 0 });
+        let nothing = Ok(Answer::PerMember { counted: 0, examined: 0, overflow: 0, unsure: 0 });
         assert!(places[..2].iter().all(|place| answers.at(*place).is_err()));
         assert_eq!(answers.at(places[2]), nothing);
     }
@@ -311,14 +311,15 @@ mod tests {
         let places: Vec<Place> =
             (0..100).map(|number| shared.take_in(&work(&format!("{number}:"), "q"), 2)).collect();
         let rounds = finish(&mut shared, 2, &[job("q", 300_000)]);
-        let fitting = |bytes: u64| usize::try_from(limits::EACH_ROUND_MOST_BYTES / bytes).unwrap();
+        let fitting =
+            |bytes: u64| usize::try_from(limits::MEMBER_ROUND_MOST_BYTES / bytes).unwrap();
         assert_eq!(rounds.iter().sum::<usize>(), 100 + 2 * 100);
         assert_eq!(rounds[0], 100);
-        assert!(rounds[1..].iter().all(|asked| *asked <= fitting(limits::EACH_UNSEEN_BYTES)));
+        assert!(rounds[1..].iter().all(|asked| *asked <= fitting(limits::MEMBER_UNSEEN_BYTES)));
         let is_large = |asked: &&usize| **asked > fitting(300_000) + 1;
         assert!(rounds[1..].iter().filter(is_large).count() <= 4, "{rounds:?}");
         let answers = shared.into_answers(&KnownFields::default());
-        let both = Answer::Each { counted: 2, examined: 2, beyond: 0, unsure: 0 };
+        let both = Answer::PerMember { counted: 2, examined: 2, overflow: 0, unsure: 0 };
         assert!(places.iter().all(|place| answers.at(*place) == Ok(both.clone())));
     }
 
@@ -332,8 +333,8 @@ mod tests {
         };
         let unacked = |queue| {
             let filter = Some(filter(queue));
-            let collection = Collection::Hash;
-            Arc::new(Each { of: "unacked".into(), collection, ask: Ask::Field, filter })
+            let kind = CollectionType::Hash;
+            Arc::new(PerMember { collection: "unacked".into(), kind, ask: Ask::Field, filter })
         };
         let known = KnownFields::default();
         // Each look has time for so many rounds.
@@ -357,8 +358,9 @@ mod tests {
             let answers = shared.into_answers(&known);
             places.map(|place| answers.at(place))
         };
-        let exact =
-            |number, examined| Ok(Answer::Each { counted: number, examined, beyond: 0, unsure: 0 });
+        let exact = |number, examined| {
+            Ok(Answer::PerMember { counted: number, examined, overflow: 0, unsure: 0 })
+        };
         // Four, then 1,024, then as many again.
         let looking = |seen| Err(Fault::Looking { seen, of: 2_000 });
         assert_eq!(look(2_000, 1), [looking(0), looking(0)]);
@@ -367,9 +369,10 @@ mod tests {
         // What is new since is unknown, too, and when that has no end it counts for each.
         let six_left = Err(Fault::Looking { seen: 2_004, of: 2_010 });
         assert_eq!(look(2_010, 2), [six_left.clone(), six_left]);
-        tokio::time::advance(limits::EACH_PATIENCE).await;
+        tokio::time::advance(limits::MEMBER_PATIENCE).await;
         let [of_a, of_b] = look(2_012, 2);
-        let bound = |counted| Answer::Each { counted, examined: 2_008, beyond: 4, unsure: 0 };
+        let bound =
+            |counted| Answer::PerMember { counted, examined: 2_008, overflow: 4, unsure: 0 };
         assert_eq!([of_a, of_b], [Ok(bound(2_008)), Ok(bound(0))]);
         assert_eq!(look(2_012, 3), [exact(2_012, 2_012), exact(0, 2_012)]);
     }

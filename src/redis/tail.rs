@@ -18,10 +18,10 @@ use crate::{
 use super::{
     counted::Counted,
     decode::{self, GroupRow},
-    each::few,
     encode::{self, StreamId},
     error::fault,
     known_tails::{KnownTails, Seen},
+    per_member::few,
     wire::Response,
 };
 

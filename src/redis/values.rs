@@ -8,7 +8,7 @@ use std::sync::Arc;
 use deadpool_redis::redis::Value;
 
 use crate::{
-    layouts::{Ask, Each, Filter},
+    layouts::{Ask, Filter, PerMember},
     limits,
     sampling::Fault,
 };
@@ -17,7 +17,7 @@ use super::{decode, fields::KnownFields};
 
 /// What each of some reads counts. All of them [look alike](Each::looks_alike).
 pub(super) struct Tally<'r> {
-    reads: &'r [Arc<Each>],
+    reads: &'r [Arc<PerMember>],
     counted: &'r mut [u64],
     /// Those that count for every read, since nobody can say whose they are.
     unsure: &'r mut u64,
@@ -27,7 +27,7 @@ impl<'r> Tally<'r> {
     /// Adds to what was counted so far, one number for each read, and to how many of that nobody can say
     /// whose it is.
     pub(super) fn of(
-        reads: &'r [Arc<Each>],
+        reads: &'r [Arc<PerMember>],
         (counted, unsure): (&'r mut [u64], &'r mut u64),
     ) -> Self {
         Self { reads, counted, unsure }
@@ -60,7 +60,7 @@ impl<'r> Tally<'r> {
     }
 
     /// What one member's reply counts.
-    pub(super) fn reply(&mut self, each: &Each, value: &Value) -> Result<(), Fault> {
+    pub(super) fn reply(&mut self, each: &PerMember, value: &Value) -> Result<(), Fault> {
         match (&each.ask, &each.filter) {
             (Ask::Values(_), Some(filter)) => {
                 for value in decode::strings(value)? {
@@ -82,7 +82,7 @@ impl<'r> Tally<'r> {
     /// What these fields count; what was read of them is remembered.
     pub(super) fn fields(
         &mut self,
-        (each, known): (&Each, &KnownFields),
+        (each, known): (&PerMember, &KnownFields),
         fields: &[Vec<u8>],
         value: &Value,
     ) -> Result<(), Fault> {

@@ -13,7 +13,7 @@ use std::{
 };
 
 use crate::{
-    layouts::{Each, Name, Read},
+    layouts::{Name, PerMember, Read},
     limits,
     time::Instant,
 };
@@ -24,7 +24,7 @@ use super::source::Fault;
 #[derive(Debug, Default)]
 pub struct Suspects {
     /// By the first of their reads, with no text of its own.
-    known: HashMap<Each, Suspect>,
+    known: HashMap<PerMember, Suspect>,
     /// The batch that is not answered yet, if it looks at members.
     under_way: Vec<Read>,
     /// Since when suspects are kept back for reads that are none.
@@ -117,7 +117,7 @@ impl Suspects {
         self.kept_back_since = None;
         let batch = std::mem::take(&mut self.under_way);
         let is_alone = batch.iter().all(|read| is_alike(&batch[0], read));
-        let of_members: HashMap<Each, Read> =
+        let of_members: HashMap<PerMember, Read> =
             batch.into_iter().filter_map(|read| Some((question(&read)?, read))).collect();
         let mut put_off = Vec::new();
         for (question, read) in of_members {
@@ -154,9 +154,9 @@ impl Suspect {
 }
 
 /// What all reads have in common that look alike, if this one looks at members.
-fn question(read: &Read) -> Option<Each> {
-    let Read::Each(each) = read else { return None };
-    let mut question = Each::clone(each);
+fn question(read: &Read) -> Option<PerMember> {
+    let Read::PerMember(each) = read else { return None };
+    let mut question = PerMember::clone(each);
     if let Some(filter) = &mut question.filter {
         filter.is = Name::from("").into();
     }
@@ -164,13 +164,13 @@ fn question(read: &Read) -> Option<Each> {
 }
 
 fn looks_at_members(read: &Read) -> bool {
-    matches!(read, Read::Each(_))
+    matches!(read, Read::PerMember(_))
 }
 
 /// Whether both are one question about members.
 fn is_alike(one: &Read, other: &Read) -> bool {
     match (one, other) {
-        (Read::Each(one), Read::Each(other)) => one.looks_alike(other),
+        (Read::PerMember(one), Read::PerMember(other)) => one.looks_alike(other),
         _ => false,
     }
 }

@@ -141,7 +141,10 @@ fn number(part: Part, answer: &Answer) -> Option<u64> {
         (_, Answer::NotANumber | Answer::WrongType(_)) => None,
         (
             _,
-            Answer::Flag(_) | Answer::Each { .. } | Answer::Idle { .. } | Answer::Heartbeats { .. },
+            Answer::Flag(_)
+            | Answer::PerMember { .. }
+            | Answer::Idle { .. }
+            | Answer::Heartbeats { .. },
         ) => {
             unreachable!("the model has none of these")
         }

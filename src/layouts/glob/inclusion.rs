@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::{
-    super::each::Around,
+    super::per_member::MemberKey,
     Glob,
     step::{self, Step},
 };
@@ -21,7 +21,7 @@ type Places = BTreeSet<usize>;
 impl Glob {
     /// Whether it is sure that every name matches that begins and ends so, whatever stands between.
     #[must_use]
-    pub fn includes_all(&self, Around { before, after }: &Around) -> bool {
+    pub fn includes_all(&self, MemberKey { before, after }: &MemberKey) -> bool {
         let start = self.with_stars(Places::from([0]));
         let begun = before.as_bytes().iter().fold(start, |places, byte| self.next(&places, *byte));
         let bytes = self.telling_bytes();
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     fn includes(pattern: &str, before: &str, after: &str) -> bool {
-        let around = Around { before: before.into(), after: after.into() };
+        let around = MemberKey { before: before.into(), after: after.into() };
         Glob::parse(pattern).unwrap().includes_all(&around)
     }
 
@@ -146,7 +146,7 @@ mod tests {
         ) {
             if let Ok(glob) = Glob::parse(&pattern) {
                 let (before, after) = (before.as_str(), after.as_str());
-                let around = Around { before: before.into(), after: after.into() };
+                let around = MemberKey { before: before.into(), after: after.into() };
                 let matches = |member: &String| {
                     glob.matches(format!("{before}{member}{after}").as_bytes())
                 };

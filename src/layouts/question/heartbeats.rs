@@ -12,15 +12,15 @@ use crate::limits;
 use super::{
     super::{
         Arguments,
-        each::Around,
         expression::{Expression, Weight},
         heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
+        per_member::MemberKey,
         plan::Part,
         read::{Name, Read},
         template::{Binding, Template},
     },
     Question, Role, Summand, Use, When,
-    each::MemberKey,
+    per_member::MemberKeyTemplate,
 };
 
 /// How many jobs workers say that they have begun.
@@ -65,7 +65,7 @@ pub(in crate::layouts) struct HeartbeatsQuestion {
 #[serde(deny_unknown_fields)]
 struct RollQuestion {
     collection: Template,
-    name: MemberKey,
+    name: MemberKeyTemplate,
 }
 
 impl RollQuestion {
@@ -75,7 +75,7 @@ impl RollQuestion {
 
     fn fill(&self, binding: &Binding<'_>) -> Option<Roll> {
         let [collection, before, after] = self.templates().map(|template| template.fill(binding));
-        Some(Roll { collection: collection?, around: Around { before: before?, after: after? } })
+        Some(Roll { collection: collection?, around: MemberKey { before: before?, after: after? } })
     }
 }
 

@@ -3,10 +3,10 @@
 //! It is apart from the definition because that one is about what a file may say, and this one about
 //! what it means for a trigger.
 
-mod each;
 mod group;
 mod heartbeats;
 mod pause;
+mod per_member;
 mod role;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -21,10 +21,10 @@ use super::{
     search::Kind,
     template::{Binding, Template},
 };
-use each::EachQuestion;
 use group::{GroupQuestion, IdleQuestion};
 use heartbeats::HeartbeatsQuestion;
 pub(super) use pause::Pause;
+use per_member::PerMemberQuestion;
 pub(super) use role::{Role, Use, uses_of_when};
 
 /// A summand that is not yet given its place in a plan.
@@ -50,7 +50,8 @@ pub(super) enum Question {
     /// What a consumer group has not acknowledged and nobody looks after.
     GroupIdle(IdleQuestion),
     /// What the members of a collection have.
-    Each(EachQuestion),
+    #[serde(rename = "each")]
+    PerMember(PerMemberQuestion),
     /// What workers say on channels.
     Heartbeats(Box<HeartbeatsQuestion>),
 }
@@ -148,7 +149,7 @@ impl Question {
             Self::Size(question) => &question.when,
             Self::GroupWaiting(question) | Self::GroupPending(question) => &question.when,
             Self::GroupIdle(question) => &question.when,
-            Self::Each(question) => &question.when,
+            Self::PerMember(question) => &question.when,
             Self::Heartbeats(question) => &question.when,
         }
     }
@@ -161,7 +162,7 @@ impl Question {
             Self::Size(question) => question.others().find_map(Self::flaw),
             Self::GroupWaiting(question) | Self::GroupPending(question) => question.flaw(),
             Self::GroupIdle(question) => question.flaw(),
-            Self::Each(question) => question.flaw(),
+            Self::PerMember(question) => question.flaw(),
             Self::Heartbeats(question) => question.flaw(),
         }
     }
@@ -173,7 +174,7 @@ impl Question {
             Self::Size(question) => question.uses(&mut uses),
             Self::GroupWaiting(question) | Self::GroupPending(question) => question.uses(&mut uses),
             Self::GroupIdle(question) => question.uses(&mut uses),
-            Self::Each(question) => uses.extend(question.parameters().map(Use::text)),
+            Self::PerMember(question) => uses.extend(question.parameters().map(Use::text)),
             Self::Heartbeats(question) => question.uses(&mut uses),
         }
         uses
@@ -191,7 +192,7 @@ impl Question {
             }
             Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
             Self::GroupIdle(question) => vec![&question.key],
-            Self::Each(question) => vec![&question.collection],
+            Self::PerMember(question) => vec![&question.collection],
             Self::Heartbeats(question) => question.keys(arguments),
         }
     }
@@ -205,7 +206,7 @@ impl Question {
             }
             Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
             Self::GroupIdle(question) => vec![&question.key],
-            Self::Each(question) => vec![&question.collection],
+            Self::PerMember(question) => vec![&question.collection],
             Self::Heartbeats(question) => question.others().flat_map(Self::every_key).collect(),
         }
     }
@@ -219,7 +220,10 @@ impl Question {
         let others: Vec<&Self> = match self {
             Self::Size(question) => question.others().collect(),
             Self::Heartbeats(question) => question.others().collect(),
-            Self::GroupWaiting(_) | Self::GroupPending(_) | Self::GroupIdle(_) | Self::Each(_) => {
+            Self::GroupWaiting(_)
+            | Self::GroupPending(_)
+            | Self::GroupIdle(_)
+            | Self::PerMember(_) => {
                 vec![]
             }
         };
@@ -234,7 +238,7 @@ impl Question {
                 question.parameters().collect()
             }
             Self::GroupIdle(question) => question.parameters().collect(),
-            Self::Each(question) => question.parameters().collect(),
+            Self::PerMember(question) => question.parameters().collect(),
             Self::Heartbeats(question) => question.parameters().collect(),
         }
     }
@@ -251,7 +255,7 @@ impl Question {
             return vec![];
         }
         let matching = match self {
-            Self::Each(question) => question.matching(pauses, keys, arguments),
+            Self::PerMember(question) => question.matching(pauses, keys, arguments),
             Self::Size(_)
             | Self::GroupWaiting(_)
             | Self::GroupPending(_)
@@ -299,7 +303,7 @@ impl Question {
                 question.summand(binding, arguments, Part::GroupPending)
             }
             Self::GroupIdle(question) => question.summand(binding, arguments),
-            Self::Each(question) => question.summand(binding),
+            Self::PerMember(question) => question.summand(binding),
             Self::Heartbeats(question) => question.summand(binding, keys, arguments),
         }
     }
@@ -312,7 +316,7 @@ impl Question {
             | Self::GroupWaiting(_)
             | Self::GroupPending(_)
             | Self::GroupIdle(_)
-            | Self::Each(_) => None,
+            | Self::PerMember(_) => None,
         }
     }
 }

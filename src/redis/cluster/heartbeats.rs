@@ -94,7 +94,7 @@ impl ClusterLink {
                 | Read::Group { .. }
                 | Read::Idle { .. }
                 | Read::Flag { .. }
-                | Read::Each(_) => answers.next().unwrap_or_else(few),
+                | Read::PerMember(_) => answers.next().unwrap_or_else(few),
             });
         }
         Ok(all)

@@ -58,7 +58,7 @@ impl RedisLink {
             | Read::Group { .. }
             | Read::Idle { .. }
             | Read::Flag { .. }
-            | Read::Each(_) => next(),
+            | Read::PerMember(_) => next(),
         };
         Ok(reads.iter().map(&mut answer).collect())
     }

@@ -138,7 +138,7 @@ fn heartbeats_are_listened_to_where_kombu_publishes_them() {
             | Read::Group { .. }
             | Read::Idle { .. }
             | Read::Flag { .. }
-            | Read::Each(_) => None,
+            | Read::PerMember(_) => None,
         });
         assert_eq!(formats.collect::<Vec<_>>(), [channel], "{more:?}");
     }

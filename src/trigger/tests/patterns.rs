@@ -126,7 +126,7 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
     let reads = celery.plan.reads();
     let filters: Vec<&Filter> = (reads.iter())
         .filter_map(|read| match read {
-            Read::Each(each) => each.filter.as_ref(),
+            Read::PerMember(each) => each.filter.as_ref(),
             Read::Size { .. }
             | Read::Group { .. }
             | Read::Flag { .. }
@@ -144,7 +144,7 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
     assert_eq!(plan.reads().len(), reads.len() + 4, "the list and its three priorities");
     let is_met = |name: &[u8]| {
         plan.reads().iter().any(|read| match read {
-            Read::Each(each) => each.filter.as_ref().is_some_and(|filter| filter.is_met(name)),
+            Read::PerMember(each) => each.filter.as_ref().is_some_and(|filter| filter.is_met(name)),
             Read::Size { .. }
             | Read::Group { .. }
             | Read::Flag { .. }

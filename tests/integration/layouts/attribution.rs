@@ -135,7 +135,7 @@ async fn what_is_no_more_than_a_bound_is_told_in_the_log_by_probe_and_in_a_metri
     eventually_is(PATIENCE, Ok(0.0), value).await;
     eventually_is(PATIENCE, 0.0, not_exact).await;
     assert!(!probed().await.contains("not exact"));
-    fill(&server, "emails", limits::EACH_HASH_FIELDS + 1);
+    fill(&server, "emails", limits::FIELDS_EXAMINED + 1);
     eventually_is(PATIENCE, Ok(20_001.0), value).await;
     eventually_is(PATIENCE, 1.0, not_exact).await;
     let unseen =
@@ -152,7 +152,7 @@ async fn what_is_no_more_than_a_bound_is_told_in_the_log_by_probe_and_in_a_metri
 async fn above_the_cap_every_message_counts_for_every_queue(kind: Kind) {
     let server = Server::start(kind);
     let mut eye = Eye::on(&server).await;
-    let most = limits::EACH_HASH_FIELDS + 1;
+    let most = limits::FIELDS_EXAMINED + 1;
     fill(&server, "emails", most);
     let all = f64::from(u32::try_from(most).unwrap());
     assert_eq!(eye.four(REPORTS).await, Ok([0.0, 0.0, all, 0.0]));

@@ -9,10 +9,10 @@ use serde::Deserialize;
 use super::{
     super::{
         Arguments,
-        each::{Around, Ask, Collection, Each, Filter, Matching, Wanted},
         expression::Expression,
         parameter::Pattern,
-        plan::{Beyond, Part},
+        per_member::{Ask, CollectionType, Filter, Matching, MemberKey, PerMember, Wanted},
+        plan::{Overflow, Part},
         read::{Name, Read},
         template::{Binding, Template},
     },
@@ -22,7 +22,7 @@ use super::{
 /// A question for each member of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::layouts) struct EachQuestion {
+pub(in crate::layouts) struct PerMemberQuestion {
     /// The collection.
     pub(super) collection: Template,
     r#type: CollectionWord,
@@ -65,10 +65,10 @@ enum CollectionWord {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum AskQuestion {
-    Exists(MemberKey),
-    Length(MemberKey),
-    Values(MemberKey),
-    Text(MemberKey),
+    Exists(MemberKeyTemplate),
+    Length(MemberKeyTemplate),
+    Values(MemberKeyTemplate),
+    Text(MemberKeyTemplate),
     Field,
 }
 
@@ -84,12 +84,12 @@ enum OverflowWord {
 /// The key of a member: the templates before and after the one `{member}`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct MemberKey {
+pub(super) struct MemberKeyTemplate {
     pub(super) before: Template,
     pub(super) after: Template,
 }
 
-impl TryFrom<String> for MemberKey {
+impl TryFrom<String> for MemberKeyTemplate {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -105,7 +105,7 @@ impl TryFrom<String> for MemberKey {
     }
 }
 
-impl EachQuestion {
+impl PerMemberQuestion {
     /// What of it can mean nothing, in words for who wrote it.
     pub(in crate::layouts) fn flaw(&self) -> Option<&'static str> {
         let has_values = match self.ask {
@@ -200,8 +200,8 @@ impl EachQuestion {
 
     /// The question, with another filter's text where one is given.
     fn asking(&self, binding: &Binding<'_>, wanted: Option<Wanted>) -> Option<Summand> {
-        let around = |MemberKey { before, after }: &MemberKey| {
-            Some(Around { before: before.fill(binding)?, after: after.fill(binding)? })
+        let around = |MemberKeyTemplate { before, after }: &MemberKeyTemplate| {
+            Some(MemberKey { before: before.fill(binding)?, after: after.fill(binding)? })
         };
         let filter = match &self.filter {
             Some(FilterQuestion { pointer, is, only_if }) => {
@@ -214,13 +214,13 @@ impl EachQuestion {
             }
             None => None,
         };
-        let each = Each {
-            of: self.collection.fill(binding)?,
-            collection: match self.r#type {
-                CollectionWord::Set => Collection::Set,
-                CollectionWord::List => Collection::List,
-                CollectionWord::SortedSet => Collection::SortedSet,
-                CollectionWord::Hash => Collection::Hash,
+        let each = PerMember {
+            collection: self.collection.fill(binding)?,
+            kind: match self.r#type {
+                CollectionWord::Set => CollectionType::Set,
+                CollectionWord::List => CollectionType::List,
+                CollectionWord::SortedSet => CollectionType::SortedSet,
+                CollectionWord::Hash => CollectionType::Hash,
             },
             ask: match &self.ask {
                 AskQuestion::Exists(key) => Ask::Exists(around(key)?),
@@ -232,10 +232,10 @@ impl EachQuestion {
             filter,
         };
         let overflow = match self.overflow {
-            OverflowWord::Count => Beyond::Count,
-            OverflowWord::Skip => Beyond::Skip,
-            OverflowWord::Unknown => Beyond::Unknown,
+            OverflowWord::Count => Overflow::Count,
+            OverflowWord::Skip => Overflow::Skip,
+            OverflowWord::Unknown => Overflow::Unknown,
         };
-        Some(Expression::Leaf((Read::Each(Arc::new(each)), Part::Each(overflow))))
+        Some(Expression::Leaf((Read::PerMember(Arc::new(each)), Part::PerMember(overflow))))
     }
 }
