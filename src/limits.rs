@@ -145,10 +145,11 @@ pub const TRANSACTION_READS: usize = 64;
 pub const REFRESH_FLOOR: Duration = Duration::from_millis(12);
 /// The first and the longest time for which a read is put off that ended the link when it was alone on
 /// it, twice in a row or more. Each such end costs all others a reconnect.
-pub const SUSPECT_PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
+pub const QUARANTINE_PAUSES: (Duration, Duration) =
+    (Duration::from_secs(1), Duration::from_mins(1));
 /// How long a read that may have ended a link is kept back for others that are due before they take
 /// turns.
-pub const SUSPECT_PATIENCE: Duration = Duration::from_millis(250);
+pub const QUARANTINE_PATIENCE: Duration = Duration::from_millis(250);
 /// How old a sample may grow whose changes are not announced before it is read again while somebody
 /// watches or asks.
 pub const SAMPLE_MAX_AGE: Duration = Duration::from_secs(1);

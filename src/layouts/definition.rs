@@ -16,7 +16,7 @@ use super::{
     gap::Gap,
     parameter::Parameter,
     plan::{Plan, States},
-    question::{Pause, Question, Role, Summand, Use, When, holds, uses_of_when},
+    question::{Pause, Question, Role, Summand, Use, When, is_met, uses_of_when},
     renamed::renamed,
     search::{Kind, Shape},
     template::Template,
@@ -335,7 +335,7 @@ impl Definition {
                 arounds.map(|around| Shape { around, ..of.clone() }).collect::<Vec<_>>()
             };
             let found_by: Vec<Shape> = (self.found_by.iter())
-                .filter(|found| holds(&found.when, arguments))
+                .filter(|found| is_met(&found.when, arguments))
                 .flat_map(|found| {
                     let FoundBy { parts_after, r#type: kind, .. } = *found;
                     let of = Shape { kind, parts_after, is_searched: true, ..Shape::of(parameter) };

@@ -11,7 +11,7 @@ use crate::time;
 
 use super::{
     Arguments,
-    question::{Role, Use, When, holds, uses_of_when},
+    question::{Role, Use, When, is_met, uses_of_when},
 };
 
 /// How long a job may be in no key while the framework moves it.
@@ -52,7 +52,7 @@ impl Gap {
             Validity::For(duration) => Some(*duration),
             Validity::Of(parameter) => arguments.duration(parameter),
         };
-        lasts.filter(|_| holds(&self.when, arguments))
+        lasts.filter(|_| is_met(&self.when, arguments))
     }
 
     /// The parameters that it names, and as what.

@@ -272,7 +272,7 @@ impl Link for RedisLink {
         Ok(replies)
     }
 
-    fn heard_until(&self, sent_at: Instant) -> Instant {
+    fn confirmed_until(&self, sent_at: Instant) -> Instant {
         sent_at
     }
 

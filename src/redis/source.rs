@@ -139,10 +139,10 @@ impl Link for SourceLink {
         }
     }
 
-    fn heard_until(&self, sent_at: Instant) -> Instant {
+    fn confirmed_until(&self, sent_at: Instant) -> Instant {
         match &self.0 {
-            LinkKind::Node(link) => link.heard_until(sent_at),
-            LinkKind::Cluster(link) => link.heard_until(sent_at),
+            LinkKind::Node(link) => link.confirmed_until(sent_at),
+            LinkKind::Cluster(link) => link.confirmed_until(sent_at),
         }
     }
 

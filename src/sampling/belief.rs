@@ -33,7 +33,7 @@ impl State {
             verdict: *verdict,
             read_at,
             happened_at: self.announced_at(id).unwrap_or(now),
-            proved_at: self.proved_at(id).unwrap_or(read_at),
+            confirmed_at: self.confirmed_at(id).unwrap_or(read_at),
             whole: self.is_whole(id),
             quiet: self.is_quiet(id),
         };
@@ -59,7 +59,7 @@ impl State {
     /// missing from all of them: all are true still, or those of the newest batch were given together.
     fn is_whole(&self, id: SubscriptionId) -> bool {
         let newest = self.newest(id);
-        if self.counting(id).all(|slot| slot.holds() && !slot.changes_silently()) {
+        if self.counting(id).all(|slot| slot.is_valid() && !slot.changes_silently()) {
             return true;
         }
         let newest = self.counting(id).filter(|slot| read_at(slot) == newest);
@@ -68,7 +68,7 @@ impl State {
     }
 
     /// Until when all changes of what a subject counts are known, where some of it was not read just now.
-    fn proved_at(&self, id: SubscriptionId) -> Option<Instant> {
+    fn confirmed_at(&self, id: SubscriptionId) -> Option<Instant> {
         let newest = self.newest(id);
         let is_kept = |slot: &Slot| read_at(slot) != newest;
         self.counting(id).any(is_kept).then(|| self.announced_until()).flatten()

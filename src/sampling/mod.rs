@@ -18,6 +18,7 @@ mod judgement;
 mod news;
 mod observation;
 mod plans;
+mod quarantine;
 mod queues;
 mod schedule;
 mod searches;
@@ -25,7 +26,6 @@ mod shares;
 mod source;
 mod state;
 mod subscriptions;
-mod suspects;
 #[cfg(test)]
 mod tests;
 mod told;

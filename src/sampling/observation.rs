@@ -93,7 +93,7 @@ pub struct Held {
     /// When the newest of the answers that it was made of was read.
     pub read_at: Instant,
     /// The last moment at which it was known to be true.
-    pub true_until: Instant,
+    pub valid_until: Instant,
 }
 
 /// The stale policy: the last known value for as long as the budget lasts, then nothing. A value
@@ -101,7 +101,7 @@ pub struct Held {
 #[must_use]
 pub fn hold(held: Option<Held>, why: Why, budget: Duration, now: Instant) -> Observation {
     let Some(held) = held else { return Observation::Unavailable(why) };
-    let age = now.saturating_duration_since(held.true_until);
+    let age = now.saturating_duration_since(held.valid_until);
     if age <= budget {
         Observation::Stale { verdict: held.verdict, age, why }
     } else {
@@ -114,10 +114,10 @@ mod tests {
     use super::*;
     use crate::layouts::Counts;
 
-    fn held(true_until: Instant) -> Held {
+    fn held(valid_until: Instant) -> Held {
         let counts = Counts { waiting: 7.into(), ..Counts::default() };
         let verdict = Verdict { value: 7.into(), active: true, counts };
-        Held { verdict, read_at: true_until, true_until }
+        Held { verdict, read_at: valid_until, valid_until }
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Queues {
         let own = reads.iter().filter(|read| !fixed.contains(read));
         let mut slots = own.map(|read| cache.find(read));
         slots.any(|slot| {
-            let known = slot.filter(|slot| slot.holds()).and_then(|slot| slot.known.as_ref());
+            let known = slot.filter(|slot| slot.is_valid()).and_then(|slot| slot.known.as_ref());
             !known.is_some_and(|known| known.answer.counts_nothing())
         })
     }

@@ -105,7 +105,7 @@ async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
 
 /// Notes until when the link announced all changes, now that it answered.
 fn note_when<L: Link>(sampler: &Sampler, link: &L) {
-    sampler.with_state(|state, _| state.heard_until(link.heard_until(state.sent_at)));
+    sampler.with_state(|state, _| state.confirmed_until(link.confirmed_until(state.sent_at)));
 }
 
 async fn read<L: Link>(

@@ -159,7 +159,7 @@ impl HeartbeatsQuestion {
     /// For how long a job may be counted nowhere because its worker has not spoken since it took it:
     /// one message may be late, and one lost.
     pub(in crate::layouts) fn gap(&self, arguments: &Arguments) -> Option<Duration> {
-        super::holds(&self.when, arguments).then(|| 4 * self.interval(arguments))
+        super::is_met(&self.when, arguments).then(|| 4 * self.interval(arguments))
     }
 
     fn interval(&self, arguments: &Arguments) -> Duration {

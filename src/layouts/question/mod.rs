@@ -139,7 +139,7 @@ impl UnitWord {
     }
 }
 
-pub(super) fn holds(when: &When, arguments: &Arguments) -> bool {
+pub(super) fn is_met(when: &When, arguments: &Arguments) -> bool {
     when.iter().all(|(name, word)| arguments.choice(name) == Some(word))
 }
 
@@ -182,7 +182,7 @@ impl Question {
 
     /// The templates of the keys that it reads under a name of their own, if it is asked at all.
     pub(super) fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
-        if !holds(self.when(), arguments) {
+        if !is_met(self.when(), arguments) {
             return vec![];
         }
         match self {
@@ -214,7 +214,7 @@ impl Question {
     /// The parameters that each read of it has a value of, in its keys or beside them, if it is asked at
     /// all.
     pub(super) fn bound(&self, arguments: &Arguments) -> Vec<Vec<&str>> {
-        if !holds(self.when(), arguments) {
+        if !is_met(self.when(), arguments) {
             return vec![];
         }
         let others: Vec<&Self> = match self {
@@ -251,7 +251,7 @@ impl Question {
         keys: &[&Template],
         arguments: &Arguments,
     ) -> Vec<Summand> {
-        if !holds(self.when(), arguments) {
+        if !is_met(self.when(), arguments) {
             return vec![];
         }
         let matching = match self {
@@ -364,7 +364,7 @@ impl SizeQuestion {
         // A part that is not asked for, or that has no value, is left out.
         let other = |other: &Question| {
             let binding = binding.with(other.parameters(), arguments)?;
-            let is_asked = holds(other.when(), arguments);
+            let is_asked = is_met(other.when(), arguments);
             is_asked.then(|| other.summand(&binding, keys, arguments)).flatten()
         };
         if let Some(part) = self.minus.as_deref().and_then(other) {

@@ -103,8 +103,8 @@ impl Up {
 }
 
 /// The keys in these slots.
-pub(super) fn keys(slots: Arc<SlotSet>, true_until: Option<Instant>) -> KeySet {
-    KeySet::new(move |key: &Name| slots.contains(Slot::of(key.as_bytes())), true_until)
+pub(super) fn keys(slots: Arc<SlotSet>, valid_until: Option<Instant>) -> KeySet {
+    KeySet::new(move |key: &Name| slots.contains(Slot::of(key.as_bytes())), valid_until)
 }
 
 /// A fault that says which node it is about.

@@ -97,21 +97,21 @@ impl Cluster {
         up.any(|up| up.is_none_or(|up| up.link.tracked()))
     }
 
-    /// Notes that a node does not say what it serves, which is told once. What was taken for unchanged
-    /// because it said so before is suspect.
+    /// Notes that a node does not say what it serves, which is logged once. What was taken for unchanged
+    /// because it said so before is invalidated.
     pub(super) fn suppressed(&self, node: &Node, fault: &Fault) {
-        let (first, suspects) = {
+        let (first, invalidated) = {
             let mut state = self.state();
             let until = state.surveyed_at;
-            let suspects = state.members.get_mut(node).and_then(|member| {
+            let invalidated = state.members.get_mut(node).and_then(|member| {
                 let Standing::Up(up) = &mut member.standing else { return None };
                 let told = std::mem::take(&mut up.tells);
                 told.then(|| keys(Arc::clone(&member.slots), Some(until)))
             });
-            (!std::mem::replace(&mut state.suppressed, true), suspects)
+            (!std::mem::replace(&mut state.suppressed, true), invalidated)
         };
-        if let Some(suspects) = suspects {
-            self.changes.report(Change::Keys(suspects));
+        if let Some(invalidated) = invalidated {
+            self.changes.report(Change::Keys(invalidated));
         }
         if first {
             let connection = self.dialer.name();
@@ -183,7 +183,7 @@ impl Cluster {
     }
 
     /// Until when all changes of all nodes that are up were announced, none of them later than `sent_at`.
-    pub(super) fn heard_until(&self, sent_at: Instant) -> Instant {
+    pub(super) fn confirmed_until(&self, sent_at: Instant) -> Instant {
         let state = self.state();
         let heard = state.members.values().filter_map(Member::up).map(|up| up.heard_at);
         heard.fold(sent_at, Instant::min)

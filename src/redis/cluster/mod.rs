@@ -336,8 +336,8 @@ impl Link for ClusterLink {
         Ok(page)
     }
 
-    fn heard_until(&self, sent_at: Instant) -> Instant {
-        self.cluster.heard_until(sent_at)
+    fn confirmed_until(&self, sent_at: Instant) -> Instant {
+        self.cluster.confirmed_until(sent_at)
     }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
