@@ -81,7 +81,7 @@ mod tests {
         fn both_number_fields_agree_and_a_job_is_never_a_zero(number in 0.0f64..1e13) {
             let waiting = Count::new(number).unwrap();
             let counts = Counts { waiting, ..Counts::default() };
-            let response = value(&trigger("5").weigh(counts), "n".to_owned());
+            let response = value(&trigger("5").verdict_of(counts), "n".to_owned());
             let value = &response.metric_values[0];
             prop_assert_eq!(value.metric_value > 0, number > 0.0);
             prop_assert_eq!(value.metric_value_float >= 0.001, number > 0.0);

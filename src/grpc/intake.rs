@@ -39,10 +39,10 @@ const STREAM: &str = "/StreamIsActive";
 
 /// What all requests together hold. Clones are the same one.
 #[derive(Debug, Clone)]
-pub(super) struct Intake(Arc<Held>);
+pub(super) struct Intake(Arc<IntakeState>);
 
 #[derive(Debug)]
-struct Held {
+struct IntakeState {
     /// Bytes of messages that have begun and are not whole.
     incomplete: AtomicUsize,
     /// Calls of other services that are open.
@@ -70,7 +70,11 @@ pub(super) struct Behind<S> {
 impl Intake {
     /// Nothing is held yet. What is refused is counted at `edge`.
     pub(super) fn new(edge: Arc<Edge>) -> Self {
-        Self(Arc::new(Held { incomplete: AtomicUsize::new(0), side_calls: Tally::default(), edge }))
+        Self(Arc::new(IntakeState {
+            incomplete: AtomicUsize::new(0),
+            side_calls: Tally::default(),
+            edge,
+        }))
     }
 
     /// KEDA's service.

@@ -44,7 +44,7 @@ impl Count {
 
     /// Whether there is anything at all.
     #[must_use]
-    pub fn is_some(self) -> bool {
+    pub fn is_positive(self) -> bool {
         self.0 > 0.0
     }
 }
@@ -109,7 +109,7 @@ impl Counts {
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "waiting {}, due {}, in flight {}", self.waiting, self.due, self.in_flight)?;
-        if self.orphaned.is_some() {
+        if self.orphaned.is_positive() {
             write!(f, ", orphaned {}", self.orphaned)?;
         }
         Ok(())
@@ -138,7 +138,7 @@ mod tests {
         fn sums_stay_within_their_bounds(numbers in prop::collection::vec(any::<u64>(), 0..20)) {
             let sum: Count = numbers.iter().map(|number| Count::from(*number)).sum();
             prop_assert!((0.0..=limits::QUANTITY_MAX).contains(&sum.get()));
-            prop_assert_eq!(sum.is_some(), numbers.iter().any(|number| *number > 0));
+            prop_assert_eq!(sum.is_positive(), numbers.iter().any(|number| *number > 0));
         }
     }
 }

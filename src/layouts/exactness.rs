@@ -159,7 +159,7 @@ impl Plan {
                 doubts
             }
             Expression::Unless(flag, of) => {
-                if self.count(flag, answers)?.is_some() {
+                if self.count(flag, answers)?.is_positive() {
                     vec![]
                 } else {
                     self.doubts(of, answers)?

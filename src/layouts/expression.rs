@@ -102,7 +102,7 @@ impl<L> Expression<L> {
             }
             Self::Unless(flag, of) => {
                 let (stands, count) = (leaf(flag)?, of.evaluate(leaf)?);
-                Ok(if stands.is_some() { Count::ZERO } else { count })
+                Ok(if stands.is_positive() { Count::ZERO } else { count })
             }
             Self::Times(weight, of) => Ok(of.evaluate(leaf)?.times(*weight)),
         }

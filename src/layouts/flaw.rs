@@ -12,7 +12,7 @@ use super::{
 };
 
 impl Definition {
-    /// The first of these that it has, in words for who wrote it.
+    /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<String> {
         self.renamed()
             .or_else(|| self.twice_named())

@@ -54,7 +54,7 @@ pub use per_member::{Ask, CollectionType, Filter, Matching, MemberKey, PerMember
 pub use plan::{MissingGroup, Overflow, Part, Plan, States, Term};
 pub use reach::RequiredAccess;
 pub use read::{Members, Name, Read, Scores, Test, Unit};
-pub use search::{Found, KeyPattern, Kind, Search, Sprawl};
+pub use search::{FoundQueue, KeyPattern, Kind, Search, Sprawl};
 
 /// The layouts that come with penstock: name and definition.
 pub const BUILTIN: &[(&str, &str)] = &[

@@ -168,7 +168,7 @@ impl Plan {
     /// # Errors
     /// [`LayoutMismatch`] when what Redis holds is not what the term counts.
     pub fn count(&self, term: &Term, answers: &[&Answer]) -> Result<Count, LayoutMismatch> {
-        weigh(&self.reads[term.read], term.part, answers[term.read])
+        count_of(&self.reads[term.read], term.part, answers[term.read])
     }
 }
 
@@ -180,7 +180,7 @@ fn index_of(reads: &mut Vec<Read>, places: &mut HashMap<Read, usize>, read: Read
 }
 
 /// What one part of one answer counts. Every pair is decided here: nothing falls through to 0.
-fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, LayoutMismatch> {
+fn count_of(read: &Read, part: Part, answer: &Answer) -> Result<Count, LayoutMismatch> {
     let wrong_type = |found: &str, expected: &'static str| LayoutMismatch::WrongType {
         key: read.keys()[0].clone(),
         found: found.to_owned(),

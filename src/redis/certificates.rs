@@ -25,11 +25,11 @@ use crate::{
 pub(super) struct Certificates {
     files: RedisTls,
     watch: Watch,
-    known: Mutex<Known>,
+    known: Mutex<KnownCertificates>,
 }
 
 #[derive(Default)]
-struct Known {
+struct KnownCertificates {
     /// What the files held when they were last looked at.
     seen: Option<Version>,
     /// The last that could be used.
@@ -188,7 +188,7 @@ impl Certificates {
         })
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownCertificates> {
         self.known.lock()
     }
 }

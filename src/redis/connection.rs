@@ -30,10 +30,10 @@ use crate::{
 
 use super::{
     approach::{Approach, Manner},
+    credentials::{Authentication, Credentials},
     error,
     fields::KnownFields,
     heartbeats::HeartbeatTracker,
-    identity::{Credentials, Identity},
     invalidation,
     known_types::KnownTypes,
     link::RedisLink,
@@ -47,7 +47,7 @@ use super::{
 /// keys is shared between the clones.
 #[derive(Debug, Clone)]
 pub(super) struct Dialer {
-    identity: Identity,
+    credentials: Credentials,
     database: u32,
     types: KnownTypes,
     fields: KnownFields,
@@ -60,14 +60,14 @@ pub(super) struct Dialer {
 
 impl Dialer {
     /// Opens links to the sentinels of a connection, who have little to say.
-    pub(super) fn to_sentinels(identity: Identity) -> Self {
-        Self { most: limits::SENTINEL_REPLY_BYTES, ..Self::new(identity, 0) }
+    pub(super) fn to_sentinels(credentials: Credentials) -> Self {
+        Self { most: limits::SENTINEL_REPLY_BYTES, ..Self::new(credentials, 0) }
     }
 
-    pub(super) fn new(identity: Identity, database: u32) -> Self {
+    pub(super) fn new(credentials: Credentials, database: u32) -> Self {
         let (types, fields) = (KnownTypes::default(), KnownFields::default());
         let (tracker, most) = (HeartbeatTracker::new(database), limits::REPLY_BYTES);
-        Self { identity, database, types, fields, tracker, most, told: Arc::default() }
+        Self { credentials, database, types, fields, tracker, most, told: Arc::default() }
     }
 
     /// Opens a link to a node that reports its changes to `changes`: tracked where the node can,
@@ -89,7 +89,7 @@ impl Dialer {
             self.told.store(false, Ordering::SeqCst);
         }
         if matches!(link, Err(Fault::Refused(_))) {
-            self.identity.doubt();
+            self.credentials.report_refused();
         }
         link
     }
@@ -162,7 +162,7 @@ impl Dialer {
 
     /// The name of the connection.
     pub(super) fn name(&self) -> &str {
-        self.identity.connection()
+        self.credentials.connection()
     }
 
     /// A link that shares what is known of keys with all others.
@@ -194,7 +194,7 @@ impl Dialer {
             other => other.map(|connection| (connection, true)),
         };
         if matches!(connection, Err(Fault::Refused(_))) {
-            self.identity.doubt();
+            self.credentials.report_refused();
         }
         connection
     }
@@ -251,8 +251,8 @@ impl Dialer {
         tracked: Option<Arc<AtomicBool>>,
     ) -> Result<(Pool, Login), Fault> {
         let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
-        let credentials = self.identity.current().await?;
-        let login = Login::new(self.identity.clone(), credentials.version);
+        let authentication = self.credentials.current().await?;
+        let login = Login::new(self.credentials.clone(), authentication.version);
         let is_pushing = approach.manner == Manner::Hello;
         let mut config = AsyncConnectionConfig::new()
             .set_response_timeout(Some(limits::CONNECT_DEADLINE))
@@ -265,7 +265,7 @@ impl Dialer {
         }
         let opener = Opener {
             node: node.clone(),
-            settings: self.settings(credentials, approach.manner),
+            settings: self.settings(authentication, approach.manner),
             config,
             tls: self.tls(node)?,
             most: self.most,
@@ -289,7 +289,7 @@ impl Dialer {
     }
 
     /// Who we are to a node, and how it is spoken to.
-    fn settings(&self, credentials: Credentials, manner: Manner) -> RedisConnectionInfo {
+    fn settings(&self, authentication: Authentication, manner: Manner) -> RedisConnectionInfo {
         let mut settings = RedisConnectionInfo::default()
             .set_db(i64::from(self.database))
             .set_protocol(manner.protocol());
@@ -300,10 +300,10 @@ impl Dialer {
             // (It would say CLIENT SETINFO.)
             Manner::Plain => settings.set_skip_set_lib_name(),
         };
-        if let Some(username) = credentials.username {
+        if let Some(username) = authentication.username {
             settings = settings.set_username(username);
         }
-        if let Some(password) = credentials.password {
+        if let Some(password) = authentication.password {
             settings = settings.set_password(password.expose());
         }
         settings
@@ -312,7 +312,7 @@ impl Dialer {
     /// The terms of TLS, where it is spoken. The host is the name that must be in the node's
     /// certificate, which is also said to it (SNI), unless the setting has another.
     fn tls(&self, node: &Node) -> Result<Option<Tls>, Fault> {
-        let Some(certificates) = self.identity.certificates() else { return Ok(None) };
+        let Some(certificates) = self.credentials.certificates() else { return Ok(None) };
         let terms = certificates.terms().map_err(Fault::Credentials)?;
         let name = certificates.server_name().unwrap_or(&node.host).to_owned();
         let wrong = |_| Fault::Credentials(format!("`{name}` can be no name in a certificate"));

@@ -19,17 +19,17 @@ use crate::{
 type Texts = HashMap<Vec<u8>, Option<String>>;
 
 /// A hash, and where in the JSON of its fields the texts are.
-type Place = (Name, Option<(String, OnlyIf)>);
+type FilterPlace = (Name, Option<(String, OnlyIf)>);
 /// Where another text must be a certain one: see [`crate::layouts::Filter::only_if`].
 type OnlyIf = Option<(String, String)>;
 
 /// What was read of fields whose values never change, by hash and place. It outlives a link.
 #[derive(Debug, Clone, Default)]
-pub(super) struct KnownFields(Arc<Mutex<Known>>);
+pub(super) struct KnownFields(Arc<Mutex<KnownTexts>>);
 
 #[derive(Debug, Default)]
-struct Known {
-    by_place: HashMap<Place, Looked>,
+struct KnownTexts {
+    by_place: HashMap<FilterPlace, Looked>,
     /// How many bytes that is in all.
     bytes: usize,
     /// When it was last looked for what can be forgotten.
@@ -48,14 +48,14 @@ struct Looked {
 }
 
 impl Looked {
-    fn new(place: &Place, now: Instant) -> Self {
+    fn new(place: &FilterPlace, now: Instant) -> Self {
         let bytes = place_footprint(place);
         Self { texts: HashMap::new(), bytes, last: now, whole_at: now }
     }
 }
 
 impl KnownFields {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownTexts> {
         self.0.lock()
     }
 
@@ -137,7 +137,7 @@ impl KnownFields {
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         let known = self.known();
-        let of = |(place, looked): (&Place, &Looked)| {
+        let of = |(place, looked): (&FilterPlace, &Looked)| {
             let bytes = looked.texts.iter().map(|(field, text)| footprint(field, text.as_deref()));
             assert_eq!(looked.bytes, place_footprint(place) + bytes.sum::<usize>());
             looked.bytes
@@ -147,8 +147,8 @@ impl KnownFields {
     }
 }
 
-impl Known {
-    fn looked(&mut self, place: Place, now: Instant) -> &mut Looked {
+impl KnownTexts {
+    fn looked(&mut self, place: FilterPlace, now: Instant) -> &mut Looked {
         match self.by_place.entry(place) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
@@ -175,7 +175,7 @@ fn footprint(field: &[u8], text: Option<&str>) -> usize {
     field.len() + text.map_or(0, str::len) + limits::FIELD_OVERHEAD_BYTES
 }
 
-fn place_footprint((hash, filter): &Place) -> usize {
+fn place_footprint((hash, filter): &FilterPlace) -> usize {
     let texts = filter.iter().map(|(pointer, only_if)| {
         let only_if = only_if.as_ref().map_or(0, |(pointer, is)| pointer.len() + is.len());
         pointer.len() + only_if
@@ -183,7 +183,7 @@ fn place_footprint((hash, filter): &Place) -> usize {
     hash.as_bytes().len() + texts.sum::<usize>() + 2 * limits::FIELD_OVERHEAD_BYTES
 }
 
-fn place(each: &PerMember) -> Place {
+fn place(each: &PerMember) -> FilterPlace {
     let filter = each.filter.as_ref();
     (each.collection.clone(), filter.map(|filter| (filter.pointer.clone(), filter.only_if.clone())))
 }

@@ -20,8 +20,8 @@ use super::{
     fields::KnownFields,
     known_tails::KnownTails,
     link::RedisLink,
+    member_questions::{self, MemberQuestions},
     per_member::{self, few},
-    shared::{self, Shared},
     tail::{Outcome, Tail},
     wire::Response,
 };
@@ -58,14 +58,14 @@ enum Progress {
     Done(Result<Answer, Fault>),
     Open(Name, Question),
     /// Its members are asked together with those of other reads.
-    Shared(shared::Place),
+    Shared(member_questions::AnswerPlace),
 }
 
 /// The reads of one batch, each answered or with a question open.
 #[derive(Debug, Default)]
 pub(super) struct FollowUps {
     reads: Vec<Progress>,
-    shared: Shared,
+    shared: MemberQuestions,
 }
 
 impl FollowUps {
@@ -291,7 +291,7 @@ fn of_flag(key: &Name, test: &Test, reply: &Response) -> Result<Progress, Fault>
 fn of_each(
     each: &Arc<PerMember>,
     reply: &Response,
-    shared: &mut Shared,
+    shared: &mut MemberQuestions,
 ) -> Result<Progress, Fault> {
     match reply {
         Ok(value) => {

@@ -55,11 +55,11 @@ pub struct RedisLink {
     /// When the batch under way has to have its answers, where that is not the wire's own matter.
     until: Option<Instant>,
     /// About its server, where nobody configured the address.
-    found: Option<Found>,
+    found: Option<FoundServer>,
 }
 
 /// A server whose address was found.
-struct Found {
+struct FoundServer {
     /// How errors name it.
     whom: String,
     /// Comes when it is not the right one any more; whoever asks for the guard takes it.
@@ -98,7 +98,7 @@ impl RedisLink {
         whom: String,
         left: impl Future<Output = Fault> + Send + 'static,
     ) -> Self {
-        self.found = Some(Found { whom, left: Some(left.boxed()) });
+        self.found = Some(FoundServer { whom, left: Some(left.boxed()) });
         self
     }
 

@@ -19,7 +19,7 @@ use crate::{
 };
 
 use super::{
-    cluster::ClusterLink, connection::Dialer, identity::Identity, link::RedisLink,
+    cluster::ClusterLink, connection::Dialer, credentials::Credentials, link::RedisLink,
     sentinel::SentinelSource, transcript::Exchange,
 };
 
@@ -46,28 +46,28 @@ impl RedisSource {
     /// The source for a database of a connection, whose credentials nobody else looks after.
     #[must_use]
     pub fn new(connection: &Connection, database: u32) -> Self {
-        let identity = Identity::new(connection, CredentialMetrics::unseen());
-        Self::with_identity(connection, database, identity, SentinelMetrics::unseen())
+        let credentials = Credentials::new(connection, CredentialMetrics::unseen());
+        Self::with_credentials(connection, database, credentials, SentinelMetrics::unseen())
     }
 
     /// The source for a database of a connection, whose credentials are these. What its sentinels
     /// say, if it has any, is noted at `metrics`.
     #[must_use]
-    pub fn with_identity(
+    pub fn with_credentials(
         connection: &Connection,
         database: u32,
-        identity: Identity,
+        credentials: Credentials,
         metrics: SentinelMetrics,
     ) -> Self {
         Self(match &connection.endpoint {
             Endpoint::Standalone(node) => {
-                Kind::Standalone(Dialer::new(identity, database), node.clone())
+                Kind::Standalone(Dialer::new(credentials, database), node.clone())
             }
             Endpoint::Sentinel(sentinels) => {
-                Kind::Sentinel(SentinelSource::new((sentinels, metrics), (identity, database)))
+                Kind::Sentinel(SentinelSource::new((sentinels, metrics), (credentials, database)))
             }
             Endpoint::Cluster(seeds) => {
-                Kind::Cluster(Dialer::new(identity, database), seeds.as_slice().into())
+                Kind::Cluster(Dialer::new(credentials, database), seeds.as_slice().into())
             }
         })
     }

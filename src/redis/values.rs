@@ -15,7 +15,7 @@ use crate::{
 
 use super::{decode, fields::KnownFields};
 
-/// What each of some reads counts. All of them [look alike](Each::looks_alike).
+/// What each of some reads counts. All of them [look alike](PerMember::looks_alike).
 pub(super) struct Tally<'r> {
     reads: &'r [Arc<PerMember>],
     counted: &'r mut [u64],

@@ -126,7 +126,7 @@ impl Falls {
             let of = |count: fn(&Verdict) -> Count| count(&reading.verdict) < count(&before);
             of(total) || of(kept)
         };
-        !is_exact && self.believed.map_or(!total(&reading.verdict).is_some(), fell)
+        !is_exact && self.believed.map_or(!total(&reading.verdict).is_positive(), fell)
     }
 
     /// What is believed if the doubt is over with this reading.

@@ -14,7 +14,7 @@ use crate::{
 use super::{
     cache::{ReadId, Slot},
     news::News,
-    observation::{Held, Look, Observation, Why, hold},
+    observation::{HeldVerdict, Look, Observation, Why, hold},
     state::{LinkState, Note, State},
     subscriptions::{Subject, SubscriptionId},
 };
@@ -126,7 +126,7 @@ impl State {
         let subscription = self.subscriptions.get(id);
         let own = subscription.subject.trigger.stale_for.unwrap_or(self.hold_stale);
         // What was read since vouches for its own answers and not for this value.
-        let held = subscription.held.map(|held| Held {
+        let held = subscription.held.map(|held| HeldVerdict {
             valid_until: self
                 .valid_until(id)
                 .filter(|_| self.newest(id) == Some(held.read_at))
@@ -182,7 +182,7 @@ impl State {
         };
         let subscription = self.subscriptions.get_mut(id);
         let was_active = subscription.held.is_some_and(|held| held.verdict.active);
-        subscription.held = Some(Held { verdict: *verdict, read_at, valid_until });
+        subscription.held = Some(HeldVerdict { verdict: *verdict, read_at, valid_until });
         if verdict.active && !was_active {
             let suppressed = subscription.told.tell(read_at);
             let subject = subscription.subject.clone();
@@ -319,7 +319,7 @@ impl State {
             None => trigger.verdict(&answers?),
             // Of a search that has not ended nothing is known, however little there is to read.
             Some(queues) if queues.known_at.is_none() => return None,
-            Some(queues) => queues.plan.counts(&answers?).map(|counts| trigger.weigh(counts)),
+            Some(queues) => queues.plan.counts(&answers?).map(|counts| trigger.verdict_of(counts)),
         })
     }
 }

@@ -12,9 +12,10 @@ mod cache;
 mod clock;
 mod exactness;
 mod falls;
+mod forget;
 mod ids;
-mod interest;
 mod judgement;
+mod log_throttle;
 mod news;
 mod observation;
 mod plans;
@@ -28,7 +29,6 @@ mod state;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
-mod told;
 mod worker;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -73,9 +73,9 @@ const WAIT: Duration = limits::CALL_DEADLINE.saturating_sub(Duration::from_milli
 
 /// The handle by which calls and streams ask about one link. Cheap to clone.
 #[derive(Clone)]
-pub struct Sampler(Arc<Shared>);
+pub struct Sampler(Arc<SamplerState>);
 
-struct Shared {
+struct SamplerState {
     name: String,
     state: Mutex<State>,
     wake: Notify,
@@ -87,7 +87,7 @@ impl Sampler {
     /// A sampler that knows nothing yet. `name` is how the log calls the link.
     #[must_use]
     pub fn new(name: String, hold_stale: Duration, metrics: LinkMetrics) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(SamplerState {
             name,
             state: Mutex::new(State::new(hold_stale, Instant::now())),
             wake: Notify::new(),

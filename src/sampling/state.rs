@@ -19,7 +19,7 @@ use super::{
     batch,
     cache::{Cache, ReadId},
     clock::Clock,
-    interest::SWEEP_INTERVAL,
+    forget::SWEEP_INTERVAL,
     news::{Board, Reader},
     observation::{Observation, Why},
     quarantine::Quarantine,
@@ -111,7 +111,7 @@ pub enum Note {
 
 /// How much the searches of all subjects found.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Found {
+pub struct FoundCounts {
     /// Queues.
     pub queues: usize,
     /// Subjects of which a queue is left out.
@@ -142,7 +142,7 @@ pub struct State {
     /// What is looked for because of patterns.
     pub(super) searches: Searches,
     /// How much was found of it.
-    pub(super) remembered: Found,
+    pub(super) remembered: FoundCounts,
     /// How many keys each namespace may have.
     pub(super) keys: KeyShares,
 }
@@ -166,7 +166,7 @@ impl State {
             sweep_at: now + SWEEP_INTERVAL,
             quarantine: Quarantine::default(),
             searches: Searches::new(Allowed::all()),
-            remembered: Found::default(),
+            remembered: FoundCounts::default(),
             keys: KeyShares::new(usize::MAX),
         }
     }

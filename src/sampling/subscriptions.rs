@@ -21,10 +21,10 @@ use super::{
     exactness::Exactness,
     falls::{Falls, is_long},
     ids::Ids,
+    log_throttle::LogThrottle,
     news::Board,
-    observation::{Held, Observation},
+    observation::{HeldVerdict, Observation},
     queues::Queues,
-    told::Told,
 };
 
 /// A trigger of one ScaledObject or ScaledJob.
@@ -88,11 +88,11 @@ pub struct Subscription {
     /// What was counted lately, and whether it is believed.
     pub falls: Falls,
     /// The last value that was known.
-    pub held: Option<Held>,
+    pub held: Option<HeldVerdict>,
     /// Whether any key of it was ever there.
     pub absence: Absence,
     /// What the log says of its activations.
-    pub told: Told,
+    pub told: LogThrottle,
     /// Whether what it is told is exact.
     pub exactness: Exactness,
     /// Where open streams look.
@@ -206,7 +206,7 @@ impl Subscriptions {
             falls: Falls::default(),
             held: None,
             absence: Absence::default(),
-            told: Told::default(),
+            told: LogThrottle::default(),
             exactness: Exactness::default(),
             board: None,
             waiters: Vec::new(),

@@ -86,17 +86,17 @@ impl Trigger {
     /// # Errors
     /// [`LayoutMismatch`] when what Redis holds is not what the layout says.
     pub fn verdict(&self, answers: &[&Answer]) -> Result<Verdict, LayoutMismatch> {
-        self.plan.counts(answers).map(|counts| self.weigh(counts))
+        self.plan.counts(answers).map(|counts| self.verdict_of(counts))
     }
 
     /// What these counts mean: active ⇔ in flight > 0, or waiting + due > activation, or a job is
     /// left that only a new worker brings back; for every signal.
     #[must_use]
-    pub fn weigh(&self, counts: Counts) -> Verdict {
+    pub fn verdict_of(&self, counts: Counts) -> Verdict {
         Verdict {
             value: self.signal.kind().value(&counts),
-            active: counts.in_flight.is_some()
-                || counts.orphaned.is_some()
+            active: counts.in_flight.is_positive()
+                || counts.orphaned.is_positive()
                 || counts.ready().get() > self.activation.get(),
             counts,
         }

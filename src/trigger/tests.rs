@@ -82,7 +82,12 @@ fn activity_is_in_flight_or_more_ready_than_the_activation_for_every_signal() {
         let active = |waiting: u64, due: u64, in_flight: u64| {
             let (waiting, due) = (waiting.into(), due.into());
             trigger
-                .weigh(Counts { waiting, due, in_flight: in_flight.into(), ..Counts::default() })
+                .verdict_of(Counts {
+                    waiting,
+                    due,
+                    in_flight: in_flight.into(),
+                    ..Counts::default()
+                })
                 .active
         };
         assert!(!active(2, 0, 0) && !active(1, 1, 0) && active(2, 1, 0) && active(0, 0, 1));

@@ -88,7 +88,7 @@ pub fn at_rest(model: &Model, topic: &Topic, told: &Observation) -> Result<(), V
     };
     let is_true = match told {
         Observation::Fresh(verdict) => {
-            let active = topic.subject.trigger.weigh(verdict.counts).active;
+            let active = topic.subject.trigger.verdict_of(verdict.counts).active;
             was_true(model, topic, &verdict.counts, since) && verdict.active == active
         }
         Observation::LayoutMismatch(_) => topic.reads.iter().any(is_mismatch),

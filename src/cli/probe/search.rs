@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use anyhow::bail;
 
 use crate::{
-    layouts::{Allowed, Found, Name, Plan, Search},
+    layouts::{Allowed, FoundQueue, Name, Plan, Search},
     limits,
     sampling::{Link, Position},
     trigger::shown,
@@ -21,7 +21,7 @@ pub(super) struct Findings {
     /// What is read of the queues.
     pub(super) plan: Plan,
     searches: Vec<(String, usize)>,
-    queues: BTreeSet<Found>,
+    queues: BTreeSet<FoundQueue>,
     left_out: Option<Name>,
 }
 

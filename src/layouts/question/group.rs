@@ -60,7 +60,7 @@ impl TryFrom<Vec<String>> for Durations {
 }
 
 impl GroupQuestion {
-    /// What of it can mean nothing, in words for who wrote it.
+    /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<&'static str> {
         self.key.is_empty().then_some(super::EMPTY_KEY)
     }
@@ -89,7 +89,7 @@ impl GroupQuestion {
 }
 
 impl IdleQuestion {
-    /// What of it can mean nothing, in words for who wrote it.
+    /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<&'static str> {
         self.key.is_empty().then_some(super::EMPTY_KEY)
     }

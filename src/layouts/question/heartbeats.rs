@@ -122,7 +122,7 @@ impl ChannelTemplate {
 }
 
 impl HeartbeatsQuestion {
-    /// What of it can mean nothing, in words for who wrote it.
+    /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<&'static str> {
         let Self { base64, worker, jobs, every, queues, slots, .. } = self;
         let pointers = [worker, jobs, every].into_iter().chain(base64).chain(queues);

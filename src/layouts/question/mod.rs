@@ -154,7 +154,7 @@ impl Question {
         }
     }
 
-    /// What of it can mean nothing, in words for who wrote it.
+    /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<&'static str> {
         match self {
             Self::Size(SizeQuestion { key, .. }) if key.is_empty() => Some(EMPTY_KEY),

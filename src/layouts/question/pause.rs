@@ -41,7 +41,7 @@ impl Pause {
         self.templates().into_iter().flat_map(Template::parameters).map(Use::text).collect()
     }
 
-    /// What of it can mean nothing, in words for who wrote it.
+    /// The first mistake in it, as a message to its author.
     pub(in crate::layouts) fn flaw(&self) -> Option<&'static str> {
         match self {
             Self::Exists { key }

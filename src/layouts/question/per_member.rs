@@ -106,7 +106,7 @@ impl TryFrom<String> for MemberKeyTemplate {
 }
 
 impl PerMemberQuestion {
-    /// What of it can mean nothing, in words for who wrote it.
+    /// The first mistake in it, as a message to its author.
     pub(in crate::layouts) fn flaw(&self) -> Option<&'static str> {
         let has_values = match self.ask {
             AskQuestion::Values(_) | AskQuestion::Text(_) | AskQuestion::Field => true,

@@ -18,7 +18,7 @@ use super::{
     super::{error::fault, link::RedisLink, wire::Response},
     members::Cluster,
     said::{Own, View},
-    turns::Asked,
+    turns::Survey,
     wire::ClusterWire,
 };
 
@@ -81,7 +81,7 @@ async fn surveys(cluster: Arc<Cluster>) {
 /// Asks the nodes what they serve, and one of them how it sees the others.
 pub(super) async fn survey(cluster: &Arc<Cluster>, asked_at: Instant) {
     let Some((asked, since)) = cluster.asked_next(asked_at) else { return };
-    let Asked { viewer, nodes, .. } = asked;
+    let Survey { viewer, nodes, .. } = asked;
     let mut wire = ClusterWire::new(Arc::clone(cluster));
     let mut view_wire = ClusterWire::new(Arc::clone(cluster));
     let (lines, ranges) = (command("NODES"), command("SLOTS"));

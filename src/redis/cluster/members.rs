@@ -22,7 +22,7 @@ use super::{
     member::{Lookup, Member, Standing, Up, keys},
     said::{Own, View},
     slot::{Slot, SlotSet},
-    turns::{Asked, Turns},
+    turns::{Survey, Turns},
 };
 
 /// The nodes of a cluster, and who serves what.
@@ -203,7 +203,7 @@ impl Cluster {
 
     /// Whom to ask in a survey that begins now, and since when what they say may have changed. `None` if
     /// no node is up.
-    pub(super) fn asked_next(&self, now: Instant) -> Option<(Asked, Instant)> {
+    pub(super) fn asked_next(&self, now: Instant) -> Option<(Survey, Instant)> {
         let up = self.up();
         let mut state = self.state();
         // What is told from now on may not be in what they say.

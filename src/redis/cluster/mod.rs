@@ -51,7 +51,7 @@ use super::{
 use member::of_node;
 use members::Cluster;
 use slot::Slot;
-use stages::{Nodes, Place};
+use stages::{FlowPlace, Nodes};
 pub(super) use wire::ClusterWire;
 
 /// What a user of a cluster needs beside what the reads of any Redis need: who serves what, what a node
@@ -198,10 +198,10 @@ impl ClusterLink {
         let places: Vec<usize> =
             reads.iter().map(|read| number(key(read), self.cluster_wire())).collect();
         let mut place = |read: &FlowRead| match read {
-            FlowRead::Sent(place) => Place::Sent(*place),
-            FlowRead::Kept(key) => Place::Kept(number(key.as_bytes(), self.cluster_wire())),
+            FlowRead::Sent(place) => FlowPlace::Sent(*place),
+            FlowRead::Kept(key) => FlowPlace::Kept(number(key.as_bytes(), self.cluster_wire())),
         };
-        let flows: Vec<Vec<Place<usize>>> =
+        let flows: Vec<Vec<FlowPlace<usize>>> =
             flows.iter().map(|flow| flow.iter().map(&mut place).collect()).collect();
         let stages = stages::stages(&places, &flows);
         let mut answers: Vec<Option<Result<Reply, Fault>>> = reads.iter().map(|_| None).collect();
@@ -219,9 +219,9 @@ impl ClusterLink {
                 })
                 .collect();
             let batch: Vec<Read> = asked.iter().map(|place| reads[*place].clone()).collect();
-            let within = |read: &Place<usize>| match read {
-                Place::Sent(place) => asked.binary_search(place).ok(),
-                Place::Kept(_) => None,
+            let within = |read: &FlowPlace<usize>| match read {
+                FlowPlace::Sent(place) => asked.binary_search(place).ok(),
+                FlowPlace::Kept(_) => None,
             };
             let along: Vec<Vec<usize>> =
                 flows.iter().map(|flow| flow.iter().filter_map(within).collect()).collect();

@@ -9,7 +9,7 @@ use crate::{config::Node, limits, time::Instant};
 
 /// Whom a survey asks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct Survey {
     /// Who is asked for its view of all nodes.
     pub(super) viewer: Node,
     /// Who are asked what they serve themselves.
@@ -34,7 +34,7 @@ impl Turns {
 
     /// The next of these nodes in turn, who each tell of `known`: who was not asked yet comes first, then
     /// who was not asked for longest. `None` if there are none.
-    pub(super) fn next(&mut self, up: &[Node], known: usize, now: Instant) -> Option<Asked> {
+    pub(super) fn next(&mut self, up: &[Node], known: usize, now: Instant) -> Option<Survey> {
         for times in [&mut self.asked, &mut self.viewed] {
             // Who comes and goes is not asked before the others each time.
             if times.len() > 2 * limits::CLUSTER_MASTERS {
@@ -50,7 +50,7 @@ impl Turns {
         let since = nodes.iter().filter_map(|node| self.asked.get(node).copied()).min();
         self.charge(nodes.len() * cost(known), now);
         self.asked.extend(nodes.iter().map(|node| (node.clone(), now)));
-        Some(Asked { viewer, nodes, since })
+        Some(Survey { viewer, nodes, since })
     }
 
     /// Whether a node that is being opened may be asked at once. One that may not waits for its turn.
@@ -100,7 +100,7 @@ mod tests {
     }
 
     /// Surveys so often, and tells who was asked in each.
-    fn surveys(turns: &mut Turns, up: &[Node], known: usize, at: &[Instant]) -> Vec<Asked> {
+    fn surveys(turns: &mut Turns, up: &[Node], known: usize, at: &[Instant]) -> Vec<Survey> {
         at.iter().map(|now| turns.next(up, known, *now).unwrap()).collect()
     }
 

@@ -24,8 +24,8 @@ use crate::{
 
 use super::{
     connection::Dialer,
+    credentials::Credentials,
     error,
-    identity::Identity,
     link::RedisLink,
     role::{Asker, Role},
 };
@@ -48,11 +48,11 @@ impl SentinelSource {
     /// `identity` is who we are to the master.
     pub(super) fn new(
         (sentinels, metrics): (&Sentinels, SentinelMetrics),
-        (identity, database): (Identity, u32),
+        (credentials, database): (Credentials, u32),
     ) -> Self {
-        let to_sentinels = Dialer::to_sentinels(identity.to_sentinels(sentinels));
+        let to_sentinels = Dialer::to_sentinels(credentials.to_sentinels(sentinels));
         let watch = Watch::new(sentinels, to_sentinels, metrics);
-        Self { dialer: Dialer::new(identity, database), watch: Arc::new(watch) }
+        Self { dialer: Dialer::new(credentials, database), watch: Arc::new(watch) }
     }
 
     pub(super) async fn connect(&self, changes: &Changes) -> Result<RedisLink, Fault> {

@@ -13,7 +13,7 @@ use crate::{
 
 /// What one trigger takes part in, on the link of this name.
 #[derive(Debug)]
-pub(super) struct Held {
+pub(super) struct CommonUse {
     link: Arc<str>,
     searches: Box<[KeyPattern]>,
     heartbeats: Box<[Arc<HeartbeatFormat>]>,
@@ -26,7 +26,7 @@ pub(super) struct Common {
     heartbeats: HashMap<(Arc<str>, Arc<HeartbeatFormat>), usize>,
 }
 
-impl Held {
+impl CommonUse {
     /// What this trigger takes part in; `None` for one with neither patterns nor heartbeats.
     pub(super) fn of(trigger: &Trigger, link: &str) -> Option<Box<Self>> {
         let searches = trigger.search.iter().flat_map(|search| search.wilds()).cloned().collect();
@@ -53,7 +53,7 @@ impl Held {
 
 impl Common {
     /// How many searches and sets of channels there are with these.
-    pub(super) fn with(&self, held: Option<&Held>) -> (usize, usize) {
+    pub(super) fn with(&self, held: Option<&CommonUse>) -> (usize, usize) {
         let Some(held) = held else { return (0, 0) };
         let searches = held.searches().filter(|one| !self.searches.contains_key(one)).count();
         let heartbeats = held.heartbeats().filter(|one| !self.heartbeats.contains_key(one)).count();
@@ -61,13 +61,13 @@ impl Common {
         (more(self.searches.len(), searches), more(self.heartbeats.len(), heartbeats))
     }
 
-    pub(super) fn add(&mut self, held: Option<&Held>) {
+    pub(super) fn add(&mut self, held: Option<&CommonUse>) {
         let Some(held) = held else { return };
         held.searches().for_each(|one| *self.searches.entry(one).or_default() += 1);
         held.heartbeats().for_each(|one| *self.heartbeats.entry(one).or_default() += 1);
     }
 
-    pub(super) fn remove(&mut self, held: Option<&Held>) {
+    pub(super) fn remove(&mut self, held: Option<&CommonUse>) {
         let Some(held) = held else { return };
         held.searches().for_each(|one| leave(&mut self.searches, &one));
         held.heartbeats().for_each(|one| leave(&mut self.heartbeats, &one));

@@ -22,14 +22,14 @@ use super::{
 
 /// Where the answer of one read will be.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct AnswerPlace {
     question: usize,
     nth: usize,
 }
 
 /// The questions about members of one batch.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct MemberQuestions {
     questions: Vec<Question>,
     /// Which of them are about this collection.
     of: HashMap<Name, Vec<usize>>,
@@ -40,7 +40,7 @@ pub(super) struct Shared {
 /// One question, and the reads that it answers.
 #[derive(Debug)]
 struct Question {
-    /// They [look alike](Each::looks_alike).
+    /// They [look alike](PerMember::looks_alike).
     reads: Vec<Arc<PerMember>>,
     progress: Progress,
 }
@@ -51,9 +51,9 @@ enum Progress {
     Done(Result<Vec<Answer>, Fault>),
 }
 
-impl Shared {
+impl MemberQuestions {
     /// Takes in a read whose collection was found to have so many members, when that was asked.
-    pub(super) fn take_in(&mut self, each: &Arc<PerMember>, members: u64) -> Place {
+    pub(super) fn take_in(&mut self, each: &Arc<PerMember>, members: u64) -> AnswerPlace {
         let known = self.of.entry(each.collection.clone()).or_default();
         let alike = |place: &&usize| {
             let question: &Question = &self.questions[**place];
@@ -74,7 +74,7 @@ impl Shared {
             // The members are asked after all of the sizes, so that they answer for the last of them too.
             *most = members.max(*most);
         }
-        Place { question: place, nth: question.reads.len() - 1 }
+        AnswerPlace { question: place, nth: question.reads.len() - 1 }
     }
 
     /// Whether anything is to be asked.
@@ -114,7 +114,7 @@ impl Shared {
         (shares, waits)
     }
 
-    /// Takes in the replies to [`Shared::commands`], of which each question had so many.
+    /// Takes in the replies to [`MemberQuestions::commands`], of which each question had so many.
     pub(super) fn proceed<'a>(
         &mut self,
         asked: impl Iterator<Item = &'a Vec<Cmd>>,
@@ -170,7 +170,7 @@ pub(super) struct Answers(Vec<Result<Vec<Answer>, Fault>>);
 
 impl Answers {
     /// The answer of one read.
-    pub(super) fn at(&self, place: Place) -> Result<Answer, Fault> {
+    pub(super) fn at(&self, place: AnswerPlace) -> Result<Answer, Fault> {
         match self.0.get(place.question) {
             Some(Ok(answers)) => answers.get(place.nth).cloned().ok_or_else(few),
             Some(Err(fault)) => Err(fault.clone()),
@@ -204,7 +204,7 @@ mod tests {
 
     /// Answers what is asked until nothing is, and tells the commands of each round. Each process has
     /// these values.
-    fn finish(shared: &mut Shared, processes: usize, values: &[String]) -> Vec<usize> {
+    fn finish(shared: &mut MemberQuestions, processes: usize, values: &[String]) -> Vec<usize> {
         let mut rounds = vec![];
         while shared.is_open() {
             let asked: Vec<Vec<Cmd>> = shared.commands().collect();
@@ -229,13 +229,13 @@ mod tests {
 
     #[test]
     fn forty_queues_of_one_sidekiq_fetch_its_jobs_once_and_each_counts_its_own() {
-        let mut shared = Shared::default();
+        let mut shared = MemberQuestions::default();
         // Another Sidekiq between them.
-        let place = |number: usize, shared: &mut Shared| {
+        let place = |number: usize, shared: &mut MemberQuestions| {
             let prefix = if number.is_multiple_of(2) { "" } else { "other:" };
             shared.take_in(&work(prefix, &format!("q{number}")), 3)
         };
-        let places: Vec<Place> = (0..80).map(|number| place(number, &mut shared)).collect();
+        let places: Vec<AnswerPlace> = (0..80).map(|number| place(number, &mut shared)).collect();
         let values = [job("q0", 10), job("q2", 10), job("q2", 10), "no JSON".to_owned()];
         let rounds = finish(&mut shared, 3, &values);
         assert_eq!(rounds.iter().sum::<usize>(), 2 * (1 + 3), "{rounds:?}");
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn the_largest_of_the_sizes_says_how_many_are_beyond() {
-        let mut shared = Shared::default();
+        let mut shared = MemberQuestions::default();
         let ids = PerMember {
             collection: "ids".into(),
             kind: CollectionType::List,
@@ -273,7 +273,7 @@ mod tests {
 
     #[test]
     fn a_fault_of_a_question_is_one_of_each_of_its_reads_and_of_no_other() {
-        let mut shared = Shared::default();
+        let mut shared = MemberQuestions::default();
         let places = [("", "a"), ("", "b"), ("other:", "a")];
         let places = places.map(|(prefix, queue)| shared.take_in(&work(prefix, queue), 1));
         let asked: Vec<Vec<Cmd>> = shared.commands().collect();
@@ -290,7 +290,7 @@ mod tests {
     fn all_collections_of_a_batch_share_the_bytes_of_a_round() {
         let value = [job("q", 20_000)];
         let rounds = |collections: usize| {
-            let mut shared = Shared::default();
+            let mut shared = MemberQuestions::default();
             for number in 0..collections {
                 shared.take_in(&work(&format!("{number}:"), "q"), 60);
             }
@@ -307,8 +307,8 @@ mod tests {
 
     #[test]
     fn collections_of_large_values_take_turns() {
-        let mut shared = Shared::default();
-        let places: Vec<Place> =
+        let mut shared = MemberQuestions::default();
+        let places: Vec<AnswerPlace> =
             (0..100).map(|number| shared.take_in(&work(&format!("{number}:"), "q"), 2)).collect();
         let rounds = finish(&mut shared, 2, &[job("q", 300_000)]);
         let fitting =
@@ -339,7 +339,7 @@ mod tests {
         let known = KnownFields::default();
         // Each look has time for so many rounds.
         let look = |fields: u64, rounds: usize| {
-            let mut shared = Shared::default();
+            let mut shared = MemberQuestions::default();
             let places = ["a", "b"].map(|queue| shared.take_in(&unacked(queue), fields));
             for _ in 0..rounds {
                 let asked: Vec<Vec<Cmd>> = shared.commands().collect();
@@ -379,7 +379,7 @@ mod tests {
 
     #[test]
     fn what_is_still_open_when_the_time_is_over_is_unknown() {
-        let mut shared = Shared::default();
+        let mut shared = MemberQuestions::default();
         let place = shared.take_in(&work("", "q"), 3);
         assert_eq!(shared.into_answers(&KnownFields::default()).at(place), Err(Fault::Timeout));
     }

@@ -8,12 +8,12 @@ use crate::{limits, time::Instant};
 
 /// The lines of one subject.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Told {
+pub struct LogThrottle {
     last: Option<Instant>,
     suppressed: u64,
 }
 
-impl Told {
+impl LogThrottle {
     /// Takes in an activation that was read at this time. Gives how many went without a line before it;
     /// `None` if it goes without one, too.
     pub fn tell(&mut self, at: Instant) -> Option<u64> {
@@ -34,7 +34,7 @@ mod tests {
 
     #[test]
     fn the_first_after_a_quiet_time_is_told_at_once_and_those_between_by_their_number() {
-        let (start, mut told) = (Instant::now(), Told::default());
+        let (start, mut told) = (Instant::now(), LogThrottle::default());
         let mut at = |ms: u64| told.tell(start + Duration::from_millis(ms));
         assert_eq!(at(0), Some(0));
         for activation in 1..40 {
