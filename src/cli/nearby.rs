@@ -1,7 +1,7 @@
 //! What is near keys that do not exist: those whose names are alike, and the same ones in another database.
 //!
-//! A queue of a wrong name, prefix or database answers like one that is empty. It is apart because it is
-//! for people who look, within bounds, and needs rights that the service does not: SCAN and INFO.
+//! A queue of a wrong name, prefix or database answers like one that is empty. This is for people who look,
+//! within bounds, and needs rights that the service does not: SCAN and INFO.
 
 use std::collections::{BTreeMap, BTreeSet};
 

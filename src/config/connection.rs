@@ -1,7 +1,5 @@
-//! One Redis by name: where it is, who we are to it, how long its last values hold, who may use it.
-//!
-//! It is apart from the file and the environment because a connection is made of all of them. It
-//! does not connect: it knows no Redis client.
+//! One Redis by name: where it is, who we are to it, how long its last values hold, who may use it. It is made
+//! of the file, the environment and the flags.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,8 +1,6 @@
 //! Where a connection's Redis is: which nodes, and how the one to read is found among them.
 //!
-//! It is apart from the connection because everything else of a connection holds for each of its
-//! nodes. It does not connect, and what somebody wrote in a node's place is never repeated: it may
-//! be a URL with a password.
+//! What somebody wrote in a node's place is never repeated: it may be a URL with a password.
 
 use std::{fmt, net::IpAddr};
 

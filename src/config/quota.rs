@@ -1,7 +1,4 @@
 //! How much one namespace may have of what all namespaces share.
-//!
-//! It is apart from who may use a connection because it says how much and not what. It counts
-//! nothing.
 
 use crate::limits;
 

@@ -1,8 +1,7 @@
 //! Triggers and verdicts as messages, in the shape that every KEDA reads rightly.
 //!
-//! It is apart because these few lines hold the rules of the wire: one spec and one value, both
-//! number fields filled, no positive number that KEDA would round to zero (it keeps three
-//! decimals: KEDA 2.20, `pkg/scalers/scaler.go`).
+//! The rules of the wire are here: one spec and one value, both number fields filled, no positive number that
+//! KEDA would round to zero (it keeps three decimals: KEDA 2.20, `pkg/scalers/scaler.go`).
 
 use crate::{
     limits,

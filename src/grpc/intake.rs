@@ -1,9 +1,8 @@
-//! What a peer can make us hold by asking and not finishing: bytes of requests that are not whole,
-//! calls that never are, calls beside KEDA's that never end, and answers that it does not take.
+//! What a peer can make us hold by asking and not finishing: bytes of requests that are not whole, calls that
+//! never are, calls beside KEDA's that never end, and answers that it does not take.
 //!
-//! It is apart from the service because it works before a message is one. The codec takes a request
-//! of eight megabytes, sets its length aside as soon as five bytes name it, and has no deadline: one
-//! peer could have that a thousand times.
+//! It works before a message is one. The codec takes a request of eight megabytes, sets its length aside as
+//! soon as five bytes name it, and has no deadline: one peer could have that a thousand times.
 
 use std::{
     pin::Pin,

@@ -1,7 +1,7 @@
 //! Which keys may be read: the rule `keys` of a connection.
 //!
-//! It is apart because a trigger's keys are held against it before anything is read, and keys that
-//! are found by a pattern when they are. It does not know whose rule it is.
+//! A trigger's own keys are held against it before anything is read, and keys that a pattern finds when they
+//! are found.
 
 use std::sync::Arc;
 

@@ -1,7 +1,5 @@
-//! The typed replies to reads. Missing, wrong type and missing group are variants here, never
-//! numbers, so that nobody can add them up by accident.
-//!
-//! It is apart from the Redis side, which makes answers, and from the counting, which weighs them.
+//! The typed replies to reads. Missing, wrong type and missing group are variants here, never numbers, so they
+//! cannot be added up by accident.
 
 use super::read::Name;
 

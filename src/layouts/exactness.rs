@@ -1,8 +1,5 @@
-//! Which counts are knowingly not exact, and why: a bound where nobody counts any further, a value that
-//! tells nobody whose it is.
-//!
-//! It is apart from the counting because a number is needed all the time, and this only for who looks. It
-//! does not know where it is told.
+//! Which counts are knowingly not exact, and why: a bound where counting stops, a value that does not tell which
+//! queue it belongs to.
 
 use std::fmt;
 

@@ -1,7 +1,4 @@
 //! What a definition says that is of the format, and yet can mean nothing or hides work.
-//!
-//! It is apart from the definition because these are rules about what people mean, and the format is
-//! about what they write. It knows no framework.
 
 use std::collections::{BTreeMap, BTreeSet};
 

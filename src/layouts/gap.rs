@@ -1,7 +1,4 @@
 //! The gap of a framework: how long a job may be in no key while it is moved.
-//!
-//! It is apart from the definition because a layout states it once, with its source, and it is about time and
-//! not about keys.
 
 use std::time::Duration;
 

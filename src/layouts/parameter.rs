@@ -1,6 +1,5 @@
-//! What a layout asks of a trigger beside the keys that every trigger has, and what it was given.
-//!
-//! It is apart because `docs`, `check` and the parser all read the same declarations.
+//! What a layout asks of a trigger beside the keys that every trigger has, and what it was given. The
+//! documentation, `check` and the parser all read the same declarations.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,8 +1,7 @@
-//! Questions about each member of a collection: how many of the jobs that a process works on are of
-//! this queue, which of the jobs that are taken still have a lock.
+//! Questions about each member of a collection: how many of the jobs that a process works on are of this
+//! queue, which of the jobs that are taken still have a lock.
 //!
-//! They are apart from the other reads because they take several round trips, and a bound on what
-//! is looked at.
+//! They take several round trips, and a bound on how many members are looked at.
 
 use std::fmt;
 

@@ -1,7 +1,5 @@
-//! Everything that some triggers ask of Redis, as patterns: for who has to allow it and nothing else.
-//!
-//! It is apart from the rule of a connection because here a trigger says what it needs, and there the
-//! administrator what it may have. It does not know how a right is written.
+//! The access that some triggers need to Redis, as patterns of keys and channels. How a right is written is the
+//! matter of `redis/rights.rs`.
 
 use std::collections::BTreeSet;
 

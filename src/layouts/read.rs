@@ -1,8 +1,7 @@
 //! The closed set of questions that a layout may put to Redis.
 //!
-//! It is apart because it is the contract between layouts, the cache and the Redis side: a read is
-//! data, equal reads are one read, and a read names every key it touches. It does not know which
-//! commands answer it.
+//! It is the contract between layouts, the cache and the Redis side: a read is data, equal reads are one read,
+//! and a read names every key it touches.
 
 use std::{fmt, sync::Arc, time::Duration};
 

@@ -1,7 +1,4 @@
 //! Which queues a trigger's patterns stand for: the keys to look for, and what a key that was found is.
-//!
-//! It is apart from the plan because names come and go while the trigger stays the same. It does not
-//! know how keys are looked for, or when.
 
 use std::{
     collections::BTreeSet,

@@ -1,7 +1,5 @@
 //! Names with places for parameters: `bull:{queue}:wait`, with `{{` and `}}` for literal braces and
-//! `{0x06}` for a byte that is no text.
-//!
-//! They are apart because a template is parsed once, with the layout, and filled per trigger.
+//! `{0x06}` for a byte that is no text. A template is parsed once, with the layout, and filled per trigger.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 

@@ -1,9 +1,7 @@
-//! The certificates of a connection and the terms of TLS that come of them, read anew when their
-//! files change.
+//! The certificates of a connection and the TLS settings made of them, read anew when their files change.
 //!
-//! They are apart from the password because no open link needs them: a connection that is made
-//! takes what the files hold, and one that is up stays as it is. Files that cannot be used leave
-//! the last ones that could in use. It does not know when somebody looks.
+//! A new connection takes what the files hold, and one that is up stays as it is. Files that cannot be used
+//! leave the last usable ones in use.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

@@ -1,9 +1,7 @@
 //! How a node of a configured connection becomes a link: a pool of its own, RESP3, and tracking turned on.
 //!
-//! It is apart from the link because it is about a node and its credentials, and the link about
-//! commands. Each link has its own pool, so that what an older connection still pushes can never
-//! be taken for news of the newer one, and rotated credentials are read at every connect. It does not
-//! know which node is the right one.
+//! Each link has its own pool. So what an older connection still pushes can never be taken for news of the
+//! newer one, and rotated credentials are read at every connect.
 
 use std::sync::{
     Arc,

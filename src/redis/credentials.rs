@@ -1,9 +1,7 @@
-//! Who we are to a Redis: the user and the password as they are now, and that they may change.
+//! The user and the password of a connection as they are now; they may change.
 //!
-//! It is apart from the connections because all links of a configured connection share it: one
-//! task looks after the password, and each link takes a new one when it next speaks. The last
-//! password that was known stays in use until another one is. It does not know how a password is
-//! put to Redis.
+//! All links of a configured connection share them: one task looks after the password, and each link takes a
+//! new one when it next speaks. The last known password stays in use until there is another.
 
 use std::{fmt, sync::Arc, time::Duration};
 

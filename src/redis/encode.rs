@@ -1,8 +1,5 @@
 //! Reads as commands. All of them only read, and all are tracked by Redis. Their replies are small,
-//! but for pages of stream entries, which are bounded by their bytes.
-//!
-//! It is apart from the decoding because this side knows what a read asks for, and that one what
-//! Redis can say.
+//! except for pages of stream entries, which are bounded by their bytes.
 
 use std::time::Duration;
 

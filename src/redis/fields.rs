@@ -1,6 +1,4 @@
-//! What was read of the fields of hashes whose values never change.
-//!
-//! It is apart from the steps that read them because it outlives a link, and bounds what is kept.
+//! What was read of the fields of hashes whose values never change. It outlives a link, and is bounded.
 
 use std::{
     collections::{HashMap, hash_map::Entry},

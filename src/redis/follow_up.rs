@@ -1,7 +1,5 @@
-//! Answers that one command does not give: what follows in a stream, a group that is missing, a string that is
-//! empty, a type that must be named.
-//!
-//! It is apart from the link because these are the rare cases, each with its own few commands.
+//! Answers that take more than one command: what follows in a stream, a group that is missing, a string that
+//! is empty, a type that must be named.
 
 use std::{sync::Arc, time::Duration};
 

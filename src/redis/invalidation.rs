@@ -1,7 +1,7 @@
 //! What Redis pushes on a RESP3 connection, as changes for the sampler.
 //!
-//! It is apart because invalidations come in three forms (one key, several, null for FLUSHALL and
-//! FLUSHDB), and a form that is not known must count as "anything may have changed".
+//! Invalidations come in three forms (one key, several, null for FLUSHALL and FLUSHDB), and an unknown form
+//! must count as "anything may have changed".
 
 #![expect(
     clippy::wildcard_enum_match_arm,

@@ -1,8 +1,7 @@
-//! What one link was authenticated with, and when to do it again.
+//! What one link was authenticated with, and when to do it again. It decides and sends nothing.
 //!
-//! It is apart from the link because it decides and sends nothing. A link that works is never given
-//! up for a new password that Redis does not take: what it was authenticated with stays good until
-//! Redis says otherwise.
+//! A link that works is never given up for a new password that Redis does not take: the old one stays good
+//! until Redis says otherwise.
 
 use deadpool_redis::redis::{Cmd, Value, cmd};
 

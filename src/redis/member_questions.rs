@@ -1,8 +1,7 @@
-//! Reads of one batch that look at the same members are asked as one, and all of them share the bytes
-//! of a round.
+//! Reads of one batch that look at the same members are asked as one question, and all questions share the
+//! bytes of a round.
 //!
-//! It is apart from the follow-ups of single reads because a question here has many who wait for it:
-//! forty queues of one Sidekiq have one set of processes, whose jobs would come forty times.
+//! Forty queues of one Sidekiq have one set of processes, whose jobs would otherwise come forty times.
 
 use std::{collections::HashMap, sync::Arc};
 

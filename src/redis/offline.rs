@@ -1,8 +1,7 @@
-//! What bytes that are already there are taken for, without a connection: replies to reads, pages of
-//! keys, announcements, and in files beside this one what a cluster's nodes, sentinels and workers say.
+//! What given bytes are taken for, without a connection: replies to reads, pages of keys, announcements, and
+//! in files beside this one what a cluster's nodes, sentinels and workers say.
 //!
-//! It is apart because the service never does it: fuzzing puts bytes of any kind before the parser
-//! and the decoding that a link has, and asks what they would have been taken for.
+//! The service never uses it. Fuzzing puts bytes of any kind before the parser and the decoding of a link.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

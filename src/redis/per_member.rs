@@ -1,8 +1,5 @@
-//! What each member of a collection has, in bounded steps: how many there are, which, and what is
-//! asked of each.
-//!
-//! It is apart from the other follow-ups because it takes many commands to a step, remembers what it
-//! read of values that never change, and answers all reads that look at the same members.
+//! The members of a collection and what each has, in bounded steps: how many there are, which, and what is
+//! asked of each. The answer serves all reads that look at the same members.
 
 mod commands;
 

@@ -1,7 +1,7 @@
-//! What a user of penstock needs to be allowed, and the ACL line that allows it and nothing else.
+//! The rights that a user of penstock needs, and the ACL line that gives these and no more.
 //!
-//! It is apart so that the documentation, `penstock check --acl` and the tests, which run as exactly
-//! that user, have one source. Every command is one that only reads, or that is about the link.
+//! The documentation, `penstock check --acl` and the tests, which run as exactly that user, take it from
+//! here. Every command only reads, or is about the link.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,4 @@
 //! The sampler's source for a configured connection: finds the node to read, by kind of endpoint.
-//!
-//! It is apart from the opening of links because it is about which node, and that about how.
 
 use std::{
     future::{Future, pending},

@@ -1,7 +1,7 @@
 //! What the values of members count for the reads that look at them.
 //!
-//! It is apart from the steps that fetch them because several reads may look at the same values and
-//! differ only in the text that they want: a value is fetched and parsed once, and counted for each.
+//! Several reads may look at the same values and differ only in the text that they want. A value is fetched and
+//! parsed once, and counted for each.
 
 use std::sync::Arc;
 

@@ -1,8 +1,7 @@
 //! Whether what was read of a subject is believed: whether it was true at one moment, and whether
 //! anything has changed since.
 //!
-//! Pure, and apart from `judgement.rs` because that one is about what answers mean, and this one about
-//! whether a lower count than before may be told. `falls.rs` decides.
+//! It is pure. `falls.rs` decides whether a lower count than before may be told.
 
 use std::time::Duration;
 

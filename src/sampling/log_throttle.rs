@@ -1,8 +1,8 @@
 //! Which activations of a subject the log has a line for: the first one after a quiet time, and of those
 //! that follow soon one now and then, which says how many went without.
 //!
-//! It is apart because a queue that is filled and emptied all the time activates its workload as often as
-//! it is read, and lines are written by the task that reads.
+//! A queue that is filled and emptied all the time activates its workload as often as it is read, and the
+//! task that reads also writes the lines.
 
 use crate::{limits, time::Instant};
 

@@ -1,8 +1,6 @@
-//! Which queues the patterns of one subject stand for, as far as searches have found them.
+//! Which queues the patterns of one subject stand for, as far as searches have found them. It is pure.
 //!
-//! Pure, and apart from the searches because those know keys and these what a key means to a trigger.
-//! Until every search has ended once nothing is known of the subject, and nothing is ever 0 for want
-//! of looking.
+//! Until every search has ended once nothing is known of the subject. A count is never 0 for want of looking.
 
 use std::{collections::BTreeSet, sync::Arc};
 

@@ -1,7 +1,5 @@
-//! The one seam between the sampler and Redis: what a source of answers must do, and no more.
-//!
-//! It is apart so that tests and simulations can put a model in Redis's place. It knows reads and
-//! answers, and nothing of commands, pools or sockets.
+//! The one seam between the sampler and Redis: what a source of answers must do, and no more. Tests and
+//! simulations put a model in Redis's place.
 
 use std::{
     fmt,

@@ -1,7 +1,5 @@
-//! The async shell of one link: connects, reads what the state says is due, and reconnects.
-//!
-//! It is apart from the state so that everything that decides is pure. It holds one connection at
-//! a time and does not know what a command is.
+//! The async shell of one link: connects, reads what the state says is due, and reconnects. Everything that
+//! decides is in the state, which is pure.
 
 use std::{fmt, time::Duration};
 

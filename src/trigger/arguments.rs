@@ -1,7 +1,4 @@
-//! A layout's parameters, read from a trigger's fields.
-//!
-//! It is apart from the rest of the parser because it is driven by the layout's own declarations
-//! and would be the same for any layout.
+//! A layout's parameters, read from a trigger's fields as the layout declares them.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,4 @@
 //! Metadata in, trigger or every problem out, in one step.
-//!
-//! It is apart from the trigger because it is all about what people write: families, aliases,
-//! misspellings.
 
 use std::{cell::LazyCell, collections::BTreeSet, sync::Arc, time::Duration};
 

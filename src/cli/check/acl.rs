@@ -1,7 +1,4 @@
 //! The ACL lines of `penstock check --acl`, with what they are for.
-//!
-//! It is apart because the rights themselves are Redis's side to say, and what the triggers of some
-//! manifests ask is the report's.
 
 use std::fmt::Write;
 

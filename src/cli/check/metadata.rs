@@ -1,8 +1,7 @@
 //! A trigger's metadata as a manifest has it, made into what KEDA would send.
 //!
-//! It is apart because of the keys with the suffix `FromEnv`: a manifest has the name of an
-//! environment variable where KEDA sends its value, so a value that would be valid stands in. It
-//! does not know what a trigger means.
+//! For a key with the suffix `FromEnv` a manifest has the name of an environment variable where KEDA sends its
+//! value, so a value that would be valid stands in.
 
 use serde_json::{Map, Value};
 

@@ -1,8 +1,7 @@
 //! `penstock check`: would these manifests and configurations work, without a cluster or a Redis.
 //!
-//! It is apart from the command line because it is a function of files that gives a report: it
-//! prints nothing and ends nothing. What a trigger may be it asks the server's own parser and
-//! rules.
+//! It is a function of files that gives a report: it prints nothing and ends nothing. What a trigger may be it
+//! asks the server's own parser and rules.
 
 mod acl;
 mod manifest;

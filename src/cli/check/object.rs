@@ -1,7 +1,5 @@
-//! One ScaledObject or ScaledJob: its triggers, and what penstock cannot see on the wire.
-//!
-//! It is apart from the triggers because some of what goes wrong is in the object around them
-//! (`keda-wire-contract.md` C5 to C7). It does not know what a trigger's keys mean.
+//! One ScaledObject or ScaledJob: its triggers, and what penstock cannot see on the wire. Some of what goes
+//! wrong is in the object around the triggers (`keda-wire-contract.md` C5 to C7).
 
 use serde_json::Value;
 

@@ -1,7 +1,4 @@
 //! What `check` found, and how it reads: one line a finding, then one line of sums.
-//!
-//! It is apart because every kind of file reports alike. It knows nothing of manifests or
-//! configurations.
 
 use std::{collections::BTreeMap, fmt};
 

@@ -1,8 +1,8 @@
 //! How KEDA will dial penstock, and whether the server's TLS takes that.
 //!
-//! It is apart from the trigger because these keys are KEDA's own and mean nothing to the trigger
-//! (KEDA 2.20, `pkg/scalers/external_scaler.go`: TLS if `enableTLS` is true, or if the
-//! TriggerAuthentication has `caCert`, or `tlsClientCert` and `tlsClientKey`).
+//! These keys are KEDA's own and mean nothing to the trigger (KEDA 2.20, `pkg/scalers/external_scaler.go`:
+//! TLS if `enableTLS` is true, or if the TriggerAuthentication has `caCert`, or `tlsClientCert` and
+//! `tlsClientKey`).
 
 use serde_json::Value;
 

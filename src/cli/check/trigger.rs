@@ -1,8 +1,5 @@
-//! One trigger of ours: would penstock take it, may it read what it names, does it count what its
-//! author means.
-//!
-//! It is apart because it asks the server's own parser and rules, so that `check` and the server
-//! cannot differ. It knows nothing of YAML.
+//! One trigger of ours: would penstock take it, may it read what it names, does it count what its author
+//! means. It asks the server's own parser and rules, so that `check` and the server cannot differ.
 
 use serde_json::Value;
 

@@ -1,6 +1,5 @@
-//! What `probe` looks for because of patterns: one whole search, and what it found.
-//!
-//! It is apart because it may be many commands, of which nobody wants a transcript.
+//! The search that `probe` makes for patterns, and what it found. It may be many commands, so it has no
+//! transcript.
 
 use std::collections::BTreeSet;
 

@@ -1,6 +1,4 @@
-//! A question about a consumer group, as a definition writes it.
-//!
-//! It is apart from the other questions because it has words of its own.
+//! Questions about a consumer group, as a definition writes them.
 
 use std::time::Duration;
 

@@ -1,7 +1,4 @@
 //! One summand of a state as a definition writes it, and what it asks for given arguments.
-//!
-//! It is apart from the definition because that one is about what a file may say, and this one about
-//! what it means for a trigger.
 
 mod group;
 mod heartbeats;

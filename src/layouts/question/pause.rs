@@ -1,6 +1,4 @@
 //! What keeps workers from taking jobs, as a definition writes it.
-//!
-//! It is apart from the questions because it counts nothing: it is so or not.
 
 use serde::Deserialize;
 

@@ -1,6 +1,4 @@
 //! A question for each member of a collection, as a definition writes it.
-//!
-//! It is apart from the other questions because it has words of its own.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! What goes on beside the reads of a cluster: nodes are opened, and asked who serves what.
 //!
-//! It is apart from the link because it never ends while the link is held, and must not hold up a read.
-//! It is polled beside the reads by whoever holds the link, and has no task of its own.
+//! It never ends while the link is held, and must not hold up a read. Whoever holds the link polls it beside
+//! the reads; it has no task of its own.
 
 use std::{collections::BTreeMap, future::pending, sync::Arc};
 

@@ -1,6 +1,4 @@
-//! One node of a cluster and how it stands: to be opened, being opened, or up.
-//!
-//! It is apart from all of them together because it knows nothing of slots that move.
+//! One node of a cluster and its state: to be opened, being opened, or up.
 
 use std::sync::Arc;
 

@@ -1,7 +1,5 @@
-//! The nodes of one cluster, what each serves, and how each stands.
-//!
-//! It is apart from what is sent to them because links, surveys and announcements all ask about them and
-//! change them, from several places at once.
+//! The nodes of one cluster, the slots that each serves, and the state of each. Links, surveys and
+//! announcements read and change them from several places at once.
 
 use std::{collections::BTreeMap, sync::Arc};
 

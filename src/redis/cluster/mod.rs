@@ -1,10 +1,9 @@
 //! A Redis Cluster as one link: each key is read at the node that serves it, on a tracked connection of
 //! its own to each master.
 //!
-//! The client library's own cluster connection opens its nodes without a hook, so that none of them could
-//! be told to announce changes; hence the slot map, the redirects and the standing of each node are ours.
-//! It is apart from the link to one server, whose commands and answers it shares, because of what only
-//! several servers bring: an order between them, slots that move, and one node that fails alone.
+//! The client library's own cluster connection opens its nodes without a hook, so none of them could be told
+//! to announce changes. Hence the slot map, the redirects and the state of each node are ours. Commands and
+//! answers are shared with the link to one server.
 
 mod events;
 mod guard;

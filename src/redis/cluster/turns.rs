@@ -1,7 +1,6 @@
-//! Whose turn it is to say what it serves, and how much may be asked of all together.
+//! Whose turn it is to say what it serves, and how much may be asked of all nodes together. It is pure.
 //!
-//! Pure, and apart from the nodes because it is arithmetic: each node tells of all of them, so that a
-//! survey of a large cluster is long. It knows nothing of what the nodes say but how many lines that takes.
+//! Each node tells of all of them, so a survey of a large cluster is long.
 
 use std::{collections::BTreeMap, time::Duration};
 

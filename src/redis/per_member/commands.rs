@@ -1,6 +1,4 @@
 //! The commands that ask for members and for what they have.
-//!
-//! They are apart from the steps, which decide how many are asked at once.
 
 use deadpool_redis::redis::{self, Cmd};
 

@@ -1,9 +1,7 @@
-//! The master that sentinels name: found, proved by its own ROLE, and left as soon as they name
-//! another.
+//! The master that sentinels name: found, proved by its own ROLE, and left as soon as they name another.
 //!
-//! It is apart from a single server because the address is an answer here, which may be wrong or
-//! old. A link is never trusted for its address alone: a master that was replaced while it hung, or
-//! was cut off, still takes commands.
+//! The address is an answer here, which may be wrong or old. A link is never trusted for its address alone: a
+//! master that was replaced while it hung, or was cut off, still takes commands.
 
 mod line;
 pub(super) mod offline;

@@ -1,6 +1,4 @@
-//! How often a read of many members is sent.
-//!
-//! It is apart because it is about what a look costs, and not about what is true.
+//! How often a read of many members is sent: what a look costs decides.
 
 use std::time::Duration;
 

@@ -1,8 +1,7 @@
-//! What several triggers of a namespace have in common: searches for the keys of a pattern, and channels
-//! that are listened to. Each counts once, however many of its triggers use it.
+//! What several triggers of a namespace have in common: searches for the keys of a pattern, and channels of
+//! heartbeats. Each counts once, however many of its triggers use it.
 //!
-//! It is apart from the triggers because two of them may want the same. What two namespaces both want
-//! is one to the link, and counts for each of them.
+//! What two namespaces both want is one to the link, and counts for each of them.
 
 use std::{collections::HashMap, hash::Hash, sync::Arc};
 

@@ -1,6 +1,4 @@
-//! Options of frameworks that move their jobs, as triggers mirror them.
-//!
-//! They are apart because they are held for every layout at once: one rule for all prefixes.
+//! Options of frameworks that move their jobs, as triggers mirror them: one rule for all prefixes.
 
 use std::collections::BTreeMap;
 
