@@ -248,7 +248,7 @@ impl Scope<'_> {
         matches!(self, Self::Everything(_))
     }
 
-    /// The password in a variable that the file names. Without an environment nobody can say.
+    /// The password in a variable that the file names. Without an environment it is unknown.
     pub(super) fn password_env(
         self,
         variable: &str,

@@ -67,7 +67,7 @@ pub(super) struct RawConnection {
     pub(super) access: RawAccess,
 }
 
-/// Why a known key is refused: by name, in words for who wrote it.
+/// Why a known key is refused: by name, as a message to its author.
 type Refused = &'static [(&'static str, &'static str)];
 
 const REFUSED_IN_CONNECTION: Refused = &[

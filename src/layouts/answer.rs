@@ -42,7 +42,7 @@ pub enum Answer {
         examined: u64,
         /// How many more members there are.
         overflow: u64,
-        /// How many of what counts tell nobody whether they belong, so that they count for everybody.
+        /// How many of what counts do not tell their queue, so that they count for every trigger.
         unsure: u64,
     },
     /// What workers say.

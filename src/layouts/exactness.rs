@@ -38,7 +38,7 @@ pub enum Doubt {
     Unseen(Name, u64),
     /// Members of a collection are not looked at, and none counts in this state.
     LeftOut(Name, u64),
-    /// Values do not tell whose they are, and count for everybody who reads them.
+    /// Values do not tell which queue they belong to, and count for every trigger that reads them.
     Unsure(Name, u64),
     /// What a group has still to be given is not counted any further.
     Uncounted(Name),
@@ -211,7 +211,7 @@ impl fmt::Display for Doubt {
             }
             Self::Unsure(key, values) => write!(
                 f,
-                "{values} values of `{key}` do not tell whose they are, and count for everybody who reads it"
+                "{values} values of `{key}` do not tell their queue, and count for every trigger that reads it"
             ),
             Self::Uncounted(key) => {
                 write!(f, "what the group of `{key}` has still to be given is not counted further")
@@ -278,8 +278,8 @@ mod tests {
         let under =
             "in flight is a lower bound: 5 members of `h` are not looked at, and none counts here";
         assert_eq!(told(each(Overflow::Skip), &[found(1, 5, 0)]), [under]);
-        let unsure = "in flight is an upper bound: 2 values of `h` do not tell whose they are, and \
-                      count for everybody who reads it";
+        let unsure = "in flight is an upper bound: 2 values of `h` do not tell their queue, and \
+                      count for every trigger that reads it";
         assert_eq!(told(each(Overflow::Unknown), &[found(3, 0, 2)]), [unsure]);
         assert_eq!(told(each(Overflow::Count), &[found(3, 4, 2)]).len(), 2);
         assert_eq!(told(each(Overflow::Count), &[found(3, 0, 0)]), [] as [String; 0]);

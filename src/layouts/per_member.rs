@@ -50,7 +50,7 @@ impl PerMember {
         }
     }
 
-    /// What stands around a member in the key that is read for it; `None` if no other key is.
+    /// The key that is read for each member; `None` if none is.
     #[must_use]
     pub(super) fn member_key(&self) -> Option<&MemberKey> {
         match &self.ask {
@@ -102,7 +102,7 @@ pub enum Ask {
     Field,
 }
 
-/// A member's key: these bytes, the member, these bytes.
+/// The key of a member, or of a queue, whose name is left out: these bytes, the name, these bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MemberKey {
     /// Before the member.
@@ -133,7 +133,7 @@ pub struct Filter {
     /// The text.
     pub is: Wanted,
     /// Where another text must be this one for the first to tell anything: pointer and text. A value
-    /// where it is another counts, since nobody can say that it does not belong.
+    /// where it is another counts, since it may belong.
     pub only_if: Option<(String, String)>,
 }
 

@@ -97,7 +97,7 @@ impl From<Unit> for Scores {
 pub enum Members {
     /// All of them.
     All,
-    /// All of them, of a key that has this type in its framework and no other.
+    /// All of them, of a key that always has this type in its framework.
     AllOf(Kind),
     /// Those whose score has come: score ≤ now + slack.
     Due(Scores),
@@ -175,8 +175,8 @@ impl Read {
         }
     }
 
-    /// The names of keys that must be allowed to whom asks, and of channels if it is said on which
-    /// database.
+    /// The names of the keys that a caller must be allowed to read, and of the channels if the database is
+    /// given.
     #[must_use]
     pub fn touches(&self, database: Option<u32>) -> Vec<Name> {
         match self {

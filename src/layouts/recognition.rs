@@ -16,7 +16,7 @@ const TELLING_BYTES: usize = 6;
 pub(super) struct Form {
     pub(super) before: Vec<u8>,
     pub(super) after: Vec<u8>,
-    /// Whether something that nobody knows stands before or after these.
+    /// Whether something unknown stands before or after these.
     pub(super) open_before: bool,
     pub(super) open_after: bool,
 }

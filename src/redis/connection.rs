@@ -122,7 +122,7 @@ impl Dialer {
         if !self.told.swap(true, Ordering::SeqCst) {
             warn!(
                 connection = self.name(), %node, without = %lacks,
-                "a proxy ends connections at HELLO; it is spoken to without, reads are polled, and what needs the commands that it lacks is unknown"
+                "a proxy ends connections at HELLO; it is asked without HELLO, reads are polled, and what needs the commands that it lacks is unknown"
             );
         }
         if let Wire::Node(wire) = link.wire() {

@@ -126,7 +126,7 @@ impl Credentials {
     }
 
     /// Reads the file or runs the command. With a command this has to come before the first
-    /// connection where nobody [runs](Self::run) the identity.
+    /// connection where no task [runs](Self::run) them.
     ///
     /// # Errors
     /// [`Fault::Credentials`] when there is no password; the last one that was known stays in use.

@@ -30,7 +30,7 @@ pub(super) enum Step {
 pub(super) struct Seen {
     /// Members that count, of those that need not be asked any more: for each read.
     counted: Vec<u64>,
-    /// Those of them that count for every read, since nobody can say whose they are.
+    /// Those of them that count for every read, since they do not tell their queue.
     unsure: u64,
     /// Members that are looked at.
     examined: u64,

@@ -19,7 +19,7 @@ use super::{decode, fields::KnownFields};
 pub(super) struct Tally<'r> {
     reads: &'r [Arc<PerMember>],
     counted: &'r mut [u64],
-    /// Those that count for every read, since nobody can say whose they are.
+    /// Those that count for every read, since they do not tell their queue.
     unsure: &'r mut u64,
 }
 
@@ -39,7 +39,7 @@ impl<'r> Tally<'r> {
     }
 
     /// A value counts that has this text in the place of the filter; one that has none does for every
-    /// read, since nobody can say that it does not belong.
+    /// read, since it may belong.
     pub(super) fn text(&mut self, text: Option<&str>) {
         // Those that look alike have a filter, or none of them does.
         let is_filtered = self.reads.iter().any(|each| each.filter.is_some());

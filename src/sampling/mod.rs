@@ -231,7 +231,7 @@ impl Sampler {
                 name = subject.name,
                 trigger = trigger(subject),
                 key = shown(&key.to_string()),
-                "a queue that matches is left out, since the rule `keys` does not include a key of it"
+                "queue skipped: the connection's rule `keys` does not allow one of its keys"
             ),
             Note::PutOff(read, fault) => warn!(
                 connection = %self,

@@ -114,7 +114,7 @@ pub enum Note {
 pub struct FoundCounts {
     /// Queues.
     pub queues: usize,
-    /// Subjects of which a queue is left out.
+    /// Subjects with a queue that is left out.
     pub left_out: usize,
 }
 
@@ -148,7 +148,7 @@ pub struct State {
 }
 
 impl State {
-    /// Nothing known, nobody interested, no link; with the connection's stale budget.
+    /// Nothing known, no subject, no link; with the connection's stale budget.
     #[must_use]
     pub fn new(hold_stale: Duration, now: Instant) -> Self {
         Self {

@@ -207,7 +207,7 @@ impl Scaler {
         }
     }
 
-    /// A trigger that the sampler has no room for counts for nobody.
+    /// Gives the quota back when the sampler refuses the trigger.
     fn remembered<T>(
         &self,
         subject: &Arc<Subject>,

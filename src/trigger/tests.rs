@@ -260,7 +260,7 @@ fn what_would_make_thousands_of_names_makes_none() {
 #[test]
 fn a_name_of_which_nothing_is_kept_is_told() {
     let told = told(&[("layout", "huey"), ("queue", "---")]);
-    assert!(told.contains("without any letter, digit or _"), "{told}");
+    assert!(told.contains("without any letter, digit or `_`"), "{told}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub(in crate::layouts) struct GroupQuestion {
     minus: Option<IdleQuestion>,
 }
 
-/// The pending entries that nobody has looked after for long.
+/// The pending entries that were neither delivered nor claimed for long.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct IdleQuestion {
@@ -128,7 +128,7 @@ fn without(
     }
 }
 
-/// A word that is none of the known ones says that nobody knows.
+/// An unknown word means that the count is unknown.
 fn policy(word: Option<&str>) -> MissingGroup {
     match word {
         Some("all") => MissingGroup::All,

@@ -216,7 +216,7 @@ impl HeartbeatsQuestion {
                 WorkerFilter::Queues(queues.iter().map(|(queue, _)| Name::new(*queue)).collect())
             }
         };
-        // Nobody says of which queue a job is, so each counts as much as any may.
+        // A heartbeat does not say which queue a job is of, so each counts as much as any may.
         let weight = queues.iter().map(|(_, weight)| *weight).max().unwrap_or(Weight::ONE);
         let read = Read::Heartbeats(Heartbeats { format: Arc::new(format), workers });
         let heard = Expression::Leaf((read, Part::Heartbeats)).times(weight);

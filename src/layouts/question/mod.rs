@@ -44,7 +44,7 @@ pub(super) enum Question {
     GroupWaiting(GroupQuestion),
     /// What a consumer group has not acknowledged.
     GroupPending(GroupQuestion),
-    /// What a consumer group has not acknowledged and nobody looks after.
+    /// What a consumer group has not acknowledged and was idle for long.
     GroupIdle(IdleQuestion),
     /// What the members of a collection have.
     #[serde(rename = "each")]

@@ -22,7 +22,7 @@ pub(super) struct SlotMap {
 }
 
 impl SlotMap {
-    /// A map in which nobody serves anything.
+    /// A map without any node.
     pub(super) fn empty() -> Self {
         Self { owners: vec![None; usize::from(SLOTS)].into(), leaving: BTreeMap::new() }
     }

@@ -23,7 +23,7 @@ use super::{
     turns::{Survey, Turns},
 };
 
-/// The nodes of a cluster, and who serves what.
+/// The nodes of a cluster, and what each serves.
 pub(super) struct Cluster {
     pub(super) dialer: Dialer,
     pub(super) changes: Changes,
@@ -317,7 +317,7 @@ impl State {
         self.map = map;
     }
 
-    /// Lets nodes go that nobody needs any more.
+    /// Lets nodes go that are not needed any more.
     pub(super) fn forget(&mut self, now: Instant) {
         self.members.retain(|_, member| {
             !member.slots.is_empty()

@@ -52,7 +52,7 @@ struct Worker {
 pub(super) struct Tally {
     /// Jobs that they have begun.
     pub(super) jobs: u64,
-    /// For how long that holds if nobody speaks; `None` for ever.
+    /// For how long that is true without another heartbeat; `None` for ever.
     pub(super) holds_for: Option<Duration>,
     /// Workers that do not say which queues they serve, where that is what counts.
     pub(super) nameless: u64,
@@ -145,7 +145,7 @@ impl Workers {
         before.is_none_or(|(_, before)| Some(&before) != self.doubt.as_ref().map(|(_, why)| why))
     }
 
-    /// How long they are listened to before silence means that there is nobody: everybody should have
+    /// How long they are listened to before silence means that there is none: each should have
     /// spoken twice.
     fn listening(&self) -> Duration {
         limits::LISTENING.max(2 * self.longest_interval() + Duration::from_secs(1))
@@ -158,7 +158,7 @@ impl Workers {
     /// What the workers that count say.
     ///
     /// # Errors
-    /// [`Fault`] while nobody can know.
+    /// [`Fault`] while it is unknown.
     pub(super) fn tally(&mut self, filter: &WorkerFilter, now: Instant) -> Result<Tally, Fault> {
         self.forget(now);
         let listening = self.listening();
@@ -196,7 +196,7 @@ impl Workers {
         Ok(tally)
     }
 
-    /// Forgets who has been silent for too long.
+    /// Forgets the workers that have been silent for too long.
     fn forget(&mut self, now: Instant) {
         let (since, silence) = (self.since, self.silence);
         let is_over =

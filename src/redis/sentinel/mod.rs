@@ -43,7 +43,7 @@ pub(super) struct SentinelSource {
 }
 
 impl SentinelSource {
-    /// `identity` is who we are to the master.
+    /// `credentials` are those for the master.
     pub(super) fn new(
         (sentinels, metrics): (&Sentinels, SentinelMetrics),
         (credentials, database): (Credentials, u32),

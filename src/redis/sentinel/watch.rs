@@ -62,7 +62,7 @@ struct Memory {
 }
 
 impl Watch {
-    /// `dialer` knows who we are to the sentinels.
+    /// `dialer` has the credentials for the sentinels.
     pub(super) fn new(sentinels: &Sentinels, dialer: Dialer, metrics: SentinelMetrics) -> Self {
         let sentinel = |node: &Node| Sentinel { node: node.clone(), state: Mutex::default() };
         Self {

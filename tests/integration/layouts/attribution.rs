@@ -128,7 +128,7 @@ async fn what_is_no_more_than_a_bound_is_told_in_the_log_by_probe_and_in_a_metri
     let _: redis::Value = server.ask_words(&["HSET", "unacked", "x", r#"[{}, "own", "reports"]"#]);
     eventually_is(PATIENCE, Ok(1.0), value).await;
     eventually_is(PATIENCE, 1.0, not_exact).await;
-    let unsure = "not exact  in flight is an upper bound: 1 values of `unacked` do not tell whose";
+    let unsure = "not exact  in flight is an upper bound: 1 values of `unacked` do not tell their";
     let text = probed().await;
     assert!(text.contains(unsure), "{text}");
     server.run("DEL unacked");
@@ -145,7 +145,7 @@ async fn what_is_no_more_than_a_bound_is_told_in_the_log_by_probe_and_in_a_metri
     // It is told once until it has been over for a while.
     let told = service.log_with("a count is not exact");
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0]["reason"].as_str().unwrap().contains("do not tell whose"), "{told:?}");
+    assert!(told[0]["reason"].as_str().unwrap().contains("do not tell their queue"), "{told:?}");
     assert_eq!(told[0]["name"], "worker", "{told:?}");
 }
 
