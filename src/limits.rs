@@ -147,11 +147,11 @@ pub const TRANSACTION_READS: usize = 64;
 pub const REFRESH_FLOOR: Duration = Duration::from_millis(12);
 /// The first and the longest time for which a read is put off that ended the link when it was alone on
 /// it, twice in a row or more. Each such end costs all others a reconnect.
-pub const SUSPECT_PAUSES: Backoff =
+pub const QUARANTINE_PAUSES: Backoff =
     Backoff { first: Duration::from_secs(1), longest: Duration::from_mins(1) };
 /// How long a read that may have ended a link is kept back for others that are due before they take
 /// turns.
-pub const SUSPECT_PATIENCE: Duration = Duration::from_millis(250);
+pub const QUARANTINE_PATIENCE: Duration = Duration::from_millis(250);
 /// How old a sample may grow whose changes are not announced before it is read again while somebody
 /// watches or asks.
 pub const SAMPLE_MAX_AGE: Duration = Duration::from_secs(1);
@@ -166,31 +166,31 @@ pub const CLOCK_MAX: Duration = Duration::from_secs(253_402_300_800);
 pub const ACTIVITY_WINDOW_MAX: Duration = Duration::from_hours(24);
 
 /// Members of a collection that are looked at one by one.
-pub const EACH_MEMBERS: usize = 1_000;
+pub const MEMBERS_EXAMINED: usize = 1_000;
 /// Fields of a hash that are looked at one by one where their own values are what is asked for: each is
 /// fetched once and remembered, so that a look costs their names. HKEYS of so many takes Redis some 3 ms.
-pub const EACH_HASH_FIELDS: usize = 20_000;
+pub const FIELDS_EXAMINED: usize = 20_000;
 /// For how long a hash is unknown while it takes more than one look. After that what was not looked at yet
 /// counts, which may be too many: as long as a value is held.
-pub const EACH_PATIENCE: Duration = Duration::from_secs(30);
+pub const MEMBER_PATIENCE: Duration = Duration::from_secs(30);
 /// Fields whose values are fetched with one command, so that none takes Redis long.
-pub const EACH_FIELDS: usize = 16;
+pub const MEMBER_FIELDS: usize = 16;
 /// Bytes of members' values that are fetched of one collection before the rest is left.
-pub const EACH_BYTES: u64 = 16 * 1024 * 1024;
+pub const MEMBER_BYTES: u64 = 16 * 1024 * 1024;
 /// Bytes that one round of a batch is to bring of them, over all collections: what a slow network
 /// carries well within [`COMMAND_DEADLINE`].
-pub const EACH_ROUND_BYTES: u64 = 512 * 1024;
+pub const MEMBER_ROUND_BYTES: u64 = 512 * 1024;
 /// Bytes that one member of each may come to beyond that; where they are more, the collections take turns.
-pub const EACH_ROUND_MOST_BYTES: u64 = 4 * 1024 * 1024;
+pub const MEMBER_ROUND_MOST_BYTES: u64 = 4 * 1024 * 1024;
 /// Bytes that a member is taken to have before any of its collection was fetched: four of one
 /// collection are asked at first, and one of each where there are many.
-pub const EACH_UNSEEN_BYTES: u64 = EACH_ROUND_BYTES / 4;
+pub const MEMBER_UNSEEN_BYTES: u64 = MEMBER_ROUND_BYTES / 4;
 /// Bytes of a text that is remembered of a field, and of the field's own name.
 pub const FIELD_TEXT_BYTES: usize = 1024;
 /// Words that one parameter may list.
 pub const WORDS: usize = 64;
 /// Bytes that one connection remembers of fields between reads, those of all hashes together, and those of
-/// one of them: [`EACH_HASH_FIELDS`] of Celery's come to 4 MB.
+/// one of them: [`FIELDS_EXAMINED`] of Celery's come to 4 MB.
 pub const REMEMBERED_FIELD_BYTES: (usize, usize) = (40 * 1024 * 1024, 10 * 1024 * 1024);
 /// What a field that is remembered counts for in addition to its name and text: its place in a table, and
 /// two allocations.
@@ -219,24 +219,24 @@ pub const IDLE_PAGE: u64 = 500;
 /// How far a client's clock may be off from Redis's when a score is compared with now.
 pub const CLOCK_GRACE: Duration = Duration::from_secs(1);
 
-/// Sets of channels that one link listens to. Each is a key prefix of Celery's or the like, and what
-/// workers say there is news for the link. It is eight times the share of a namespace.
-pub const STATIONS: usize = 64;
-/// Workers that are remembered of what was heard on one of them. With one more nothing is known.
-pub const HEARD_WORKERS: usize = 1_000;
+/// Heartbeat formats, each with its channels, that one link listens to. Each is a key prefix of Celery's or
+/// the like. It is eight times the share of a namespace.
+pub const HEARTBEAT_FORMATS: usize = 64;
+/// Workers that are remembered of one format. With one more the count is unknown.
+pub const HEARTBEAT_WORKERS: usize = 1_000;
 /// Bytes of a message that is looked at; a heartbeat has about 600.
-pub const HEARD_BYTES: usize = 64 * 1024;
+pub const HEARTBEAT_BYTES: usize = 64 * 1024;
 /// Bytes of a worker's name and of the names of its queues together: with the two limits above that is
 /// 128 MB at the very most, for which somebody would have to publish on purpose.
-pub const HEARD_NAME_BYTES: usize = 2 * 1024;
+pub const HEARTBEAT_NAME_BYTES: usize = 2 * 1024;
 /// How long a worker is believed at least after it spoke, or three of its intervals if that is more:
 /// two heartbeats may be lost, or late on a busy machine.
-pub const HEARD_SILENCE: Duration = Duration::from_secs(10);
+pub const HEARTBEAT_SILENCE: Duration = Duration::from_secs(10);
 /// The longest time for which a worker that fell silent is taken to run a job.
 pub const SILENCE_MAX: Duration = Duration::from_hours(24);
 /// The longest interval that a worker may announce; with a longer one a dead worker would count for
 /// a quarter of an hour and more.
-pub const HEARD_INTERVAL_MAX: Duration = Duration::from_mins(5);
+pub const HEARTBEAT_INTERVAL_MAX: Duration = Duration::from_mins(5);
 /// How long workers are listened to at least before silence says that there are none: two intervals
 /// of Celery's two seconds, and a second.
 pub const LISTENING: Duration = Duration::from_secs(5);

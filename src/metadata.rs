@@ -1,7 +1,5 @@
-//! The flat string map that KEDA sends with every call, taken as it came.
-//!
-//! It is apart from the trigger because it knows only the map's own rules (how many entries, how
-//! long, the suffix `FromEnv`) and nothing of what a key means.
+//! The flat string map that KEDA sends with every call, taken as it came: how many entries, how long, and the
+//! suffix `FromEnv`.
 
 use std::collections::{BTreeMap, btree_map::Entry as MapEntry};
 

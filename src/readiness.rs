@@ -1,7 +1,6 @@
-//! Whether this process should be sent calls.
+//! Whether this process should be sent calls. Both listeners tell it and neither owns it.
 //!
-//! It is apart from everything that serves, because both listeners tell it and neither owns it. It
-//! knows nothing of Redis: an outage of Redis must not take the pods out of service (design rule 9).
+//! It knows nothing of Redis: an outage of Redis must not take the pods out of service (design rule 9).
 
 use std::sync::{
     Arc,

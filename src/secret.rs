@@ -1,6 +1,4 @@
-//! A string that no log, error or `Debug` can print.
-//!
-//! It is apart so that "secrets never leak" is a type and not a habit.
+//! A string that no log, error or `Debug` can print, so that "secrets never leak" is a type and not a habit.
 
 use std::fmt;
 

@@ -109,7 +109,9 @@ fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {
     let leaf = |term: &Term| {
         let read = plan.reads()[term.read].to_string();
         match term.part {
-            Part::Size | Part::Flag | Part::GroupIdle | Part::Each(_) | Part::Heard => read,
+            Part::Size | Part::Flag | Part::GroupIdle | Part::PerMember(_) | Part::Heartbeats => {
+                read
+            }
             Part::GroupWaiting(_) => format!("undelivered of {read}"),
             Part::GroupPending(_) => format!("pending of {read}"),
         }
@@ -201,9 +203,9 @@ fn cost(plan: &Plan) -> String {
                 commands += 1;
                 None
             }
-            Read::Each(each) => Some(each),
+            Read::PerMember(each) => Some(each),
             // It is listened to, which costs a command once.
-            Read::Heard(_) => continue,
+            Read::Heartbeats(_) => continue,
         };
         commands += 1;
         // The next score that will be due, beside the count of those that are.

@@ -1,7 +1,7 @@
 //! What is near keys that do not exist: those whose names are alike, and the same ones in another database.
 //!
-//! A queue of a wrong name, prefix or database answers like one that is empty. It is apart because it is
-//! for people who look, within bounds, and needs rights that the service does not: SCAN and INFO.
+//! A queue of a wrong name, prefix or database answers like one that is empty. This is for people who look,
+//! within bounds, and needs rights that the service does not: SCAN and INFO.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::{
     config::Connection,
     layouts::{Answer, Glob, KeyPattern, Name, Plan, Read, Test},
     limits,
-    redis::{Identity, RedisSource, SourceLink},
+    redis::{Credentials, RedisSource, SourceLink},
     sampling::{Changes, Fault, Link, Position, Reply, Source},
     telemetry::SentinelMetrics,
     trigger::{Trigger, shown},
@@ -38,10 +38,10 @@ pub(super) struct Nearby {
 }
 
 /// Whom to ask, of which database.
-pub(super) struct Place<'c> {
+pub(super) struct ProbeTarget<'c> {
     pub(super) connection: &'c Connection,
     pub(super) database: u32,
-    pub(super) identity: Identity,
+    pub(super) credentials: Credentials,
 }
 
 /// Looks around for a few seconds at most if none of the trigger's own keys exists; `None` if one does, or
@@ -52,7 +52,7 @@ pub(super) struct Place<'c> {
 pub(super) async fn look(
     link: &mut SourceLink,
     trigger: &Trigger,
-    place: &Place<'_>,
+    place: &ProbeTarget<'_>,
 ) -> Result<Option<Nearby>, Fault> {
     let (asked, exist) = own_keys(&trigger.plan);
     if !asked.is_empty() && any_exists(link, &exist).await?
@@ -130,7 +130,7 @@ fn shape(key: &Name) -> Vec<u8> {
 
 impl Nearby {
     /// Looks for keys that are alike, and may be read.
-    async fn scan(&mut self, link: &mut SourceLink, place: &Place<'_>) -> Result<(), Fault> {
+    async fn scan(&mut self, link: &mut SourceLink, place: &ProbeTarget<'_>) -> Result<(), Fault> {
         let allowed = place.connection.access.keys();
         let mut found: BTreeMap<(usize, Vec<u8>), Name> = BTreeMap::new();
         self.whole = true;
@@ -176,14 +176,15 @@ impl Nearby {
         &mut self,
         link: &mut SourceLink,
         exist: &[Read],
-        place: &Place<'_>,
+        place: &ProbeTarget<'_>,
     ) -> Result<(), Fault> {
         let Some(databases) = link.databases().await else { return Ok(()) };
         let others = databases?.into_iter().map(|(number, _)| number);
         let others = others.filter(|number| *number != place.database);
         for number in others.take(limits::NEARBY_DATABASES) {
-            let (identity, sentinels) = (place.identity.clone(), SentinelMetrics::unseen());
-            let source = RedisSource::with_identity(place.connection, number, identity, sentinels);
+            let (credentials, sentinels) = (place.credentials.clone(), SentinelMetrics::unseen());
+            let source =
+                RedisSource::with_credentials(place.connection, number, credentials, sentinels);
             let mut link = source.connect(Changes::new(drop)).await?;
             if !exist.is_empty() && any_exists(&mut link, exist).await? {
                 self.elsewhere.push(number);

@@ -11,11 +11,11 @@ use serde_json::{Map, Value, json};
 use tokio::time::{sleep, timeout};
 
 use crate::{
-    cli::nearby::{self, Nearby, Place},
+    cli::nearby::{self, Nearby, ProbeTarget},
     config::Config,
     layouts::{Answer, Count, Expression, Group, Inexact, Measure, Part, Plan, Term, Waiting},
     limits,
-    redis::{Exchange, Identity, RedisSource, SourceLink},
+    redis::{Credentials, Exchange, RedisSource, SourceLink},
     sampling::{Changes, Fault, Flow, FlowRead, Link, Reply, Source},
     signals::Activity,
     telemetry::{CredentialMetrics, SentinelMetrics},
@@ -68,11 +68,12 @@ pub(super) async fn probe(
     })?;
     let database = (connection.access.authorize(namespace, &trigger))
         .with_context(|| format!("connection `{name}`"))?;
-    let identity = Identity::new(connection, CredentialMetrics::unseen());
-    identity.renew().await?;
+    let credentials = Credentials::new(connection, CredentialMetrics::unseen());
+    credentials.renew().await?;
     let sentinels = SentinelMetrics::unseen();
-    let source = RedisSource::with_identity(connection, database, identity.clone(), sentinels);
-    let around = Place { connection, database, identity };
+    let source =
+        RedisSource::with_credentials(connection, database, credentials.clone(), sentinels);
+    let around = ProbeTarget { connection, database, credentials };
     let place = connection.endpoint.to_string();
     let link = timeout(limits::CONNECT_DEADLINE, source.connect(Changes::new(drop))).await;
     let mut link = link.with_context(|| format!("{place} did not answer in time"))??;
@@ -260,7 +261,7 @@ impl Probe {
             let read = &plan.reads()[term.read];
             match plan.count(term, &answers) {
                 Ok(count) if term.part == Part::Flag => {
-                    format!("({read}: {})", if count.is_some() { "yes" } else { "no" })
+                    format!("({read}: {})", if count.is_positive() { "yes" } else { "no" })
                 }
                 Ok(count) if is_bound(term.part, &self.answers[term.read]) => {
                     format!("at most {count} ({read})")

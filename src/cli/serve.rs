@@ -15,7 +15,7 @@ use crate::{
     http::AdminListener,
     limits,
     readiness::Readiness,
-    redis::{Identity, RedisSource},
+    redis::{Credentials, RedisSource},
     sampling::{KeyShares, Sampler},
     scaler::{Route, Routes, Scaler, ServiceOptions},
     supervise::{Stage, Supervisor},
@@ -121,8 +121,8 @@ fn route(
 ) -> Route {
     let databases = connection.access.databases().to_vec();
     let access = connection.access.clone();
-    let identity = Identity::new(&connection, metrics.credentials(&connection.name));
-    let keeper = identity.clone().keep(supervisor.stop());
+    let credentials = Credentials::new(&connection, metrics.credentials(&connection.name));
+    let keeper = credentials.clone().run(supervisor.stop());
     let task = format!("credentials of {}", connection.name);
     supervisor.spawn(Stage::Back, task, async move {
         keeper.await;
@@ -139,7 +139,7 @@ fn route(
         let sampler = Sampler::new(name.clone(), connection.hold_stale, metrics.link(link));
         let sampler = sampler.reading(access.keys().clone()).sharing(keys.clone());
         let source =
-            RedisSource::with_identity(&connection, *database, identity.clone(), sentinels);
+            RedisSource::with_credentials(&connection, *database, credentials.clone(), sentinels);
         let work = sampler.run(source, supervisor.stop());
         supervisor.spawn(Stage::Back, format!("sampler of {name}"), async move {
             work.await;

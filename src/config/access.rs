@@ -1,7 +1,5 @@
-//! Who may use a connection and what they may read through it.
-//!
-//! It is apart because it is the one place that says no to a valid trigger. It is pure: it knows
-//! triggers and patterns, and nothing of Redis or of what a caller makes of a denial.
+//! Who may use a connection and what they may read through it: the one place that says no to a valid trigger.
+//! It is pure.
 
 use crate::{
     layouts::{Allowed, Glob},

@@ -1,8 +1,8 @@
-//! A connection's URL: `redis://` or `valkey://`, with TLS `rediss://` or `valkeys://`; `user:password@`, host, `:port`, `/database`.
+//! A connection's URL: `redis://` or `valkey://`, with TLS `rediss://` or `valkeys://`; `user:password@`, host,
+//! `:port`, `/database`.
 //!
-//! It is apart because nothing of a URL may ever be repeated: a character that should have been
-//! escaped can move a password into the host, the port, the path or the query. So an error here
-//! says what is wrong and never what was written.
+//! Nothing of a URL may ever be repeated: a character that should have been escaped can move a password into
+//! the host, the port, the path or the query. So an error here says what is wrong and never what was written.
 
 use percent_encoding::percent_decode_str;
 use url::Url;

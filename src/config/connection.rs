@@ -1,7 +1,5 @@
-//! One Redis by name: where it is, who we are to it, how long its last values hold, who may use it.
-//!
-//! It is apart from the file and the environment because a connection is made of all of them. It
-//! does not connect: it knows no Redis client.
+//! One Redis by name: where it is, who we are to it, how long its last values hold, who may use it. It is made
+//! of the file, the environment and the flags.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -56,13 +54,13 @@ pub(super) struct Draft {
 /// A draft whose URL is read.
 struct Layer {
     /// The outer `None` is "not given", the inner one "given, and a problem".
-    address: Option<Option<Place>>,
+    address: Option<Option<ConnectionTarget>>,
     username: Option<Spanned<String>>,
     password: Option<Spanned<Password>>,
 }
 
 /// Where a connection is.
-struct Place {
+struct ConnectionTarget {
     endpoint: Endpoint,
     database: u32,
     /// Whether it is to be spoken to by TLS, if that is said there.
@@ -103,14 +101,17 @@ impl Draft {
                 problems.add(&sentinel.spot, "is given beside `url`; keep one of the two");
             }
             let settled = sentinel.settle(scope, problems);
-            let place = |(sentinels, database)| Place::of(Endpoint::Sentinel(sentinels), database);
-            layer.address = Some(settled.map(place));
+            let target = |(sentinels, database)| {
+                ConnectionTarget::of(Endpoint::Sentinel(sentinels), database)
+            };
+            layer.address = Some(settled.map(target));
         }
         if let Some(Spanned { spot, value }) = cluster {
             if url.is_some() || layer.address.is_some() {
                 problems.add(&spot, "is given beside `url` or `sentinel`; keep one of them");
             }
-            layer.address = Some(seeds(&value, &spot, problems).map(|seeds| Place::of(seeds, 0)));
+            layer.address =
+                Some(seeds(&value, &spot, problems).map(|seeds| ConnectionTarget::of(seeds, 0)));
         }
         if let Some(Spanned { spot, value }) = url {
             match Location::parse(&value) {
@@ -136,7 +137,7 @@ impl Layer {
     fn take(&mut self, location: Location, spot: &Spot, problems: &mut ConfigProblems) {
         let Address { host, port, database, tls } = location.address;
         let endpoint = Endpoint::Standalone(Node { host, port });
-        self.address = Some(Some(Place { endpoint, database, asks_for_tls: Some(tls) }));
+        self.address = Some(Some(ConnectionTarget { endpoint, database, asks_for_tls: Some(tls) }));
         self.password = location.password.map(|secret| {
             let value = Password::Fixed(secret);
             Spanned { spot: spot.clone(), value }
@@ -181,7 +182,7 @@ pub(super) fn settle(
     let access = raw.access.settle(database, problems);
     let asks_for_tls = place.as_ref().and_then(|place| place.asks_for_tls);
     let tls = RawRedisTls::settle(raw.tls, asks_for_tls, scope.reads_files(), problems);
-    let Place { endpoint, .. } = place?;
+    let ConnectionTarget { endpoint, .. } = place?;
     if matches!(endpoint, Endpoint::Cluster(_)) && access.databases() != [0] {
         problems
             .add(&spot.key("databases"), "must be [0] or left out: a Redis Cluster has no other");
@@ -198,7 +199,7 @@ pub(super) fn settle(
     })
 }
 
-impl Place {
+impl ConnectionTarget {
     /// One that says nothing of TLS.
     fn of(endpoint: Endpoint, database: u32) -> Self {
         Self { endpoint, database, asks_for_tls: None }
@@ -251,7 +252,7 @@ impl Scope<'_> {
         matches!(self, Self::Everything(_))
     }
 
-    /// The password in a variable that the file names. Without an environment nobody can say.
+    /// The password in a variable that the file names. Without an environment it is unknown.
     pub(super) fn password_env(
         self,
         variable: &str,
@@ -289,9 +290,14 @@ impl Scope<'_> {
         }
     }
 
-    fn missing_url(self, name: &str, spot: &Spot, problems: &mut ConfigProblems) -> Option<Place> {
+    fn missing_url(
+        self,
+        name: &str,
+        spot: &Spot,
+        problems: &mut ConfigProblems,
+    ) -> Option<ConnectionTarget> {
         match self {
-            Self::FileAlone => Some(Place::of(Endpoint::not_given(), 0)),
+            Self::FileAlone => Some(ConnectionTarget::of(Endpoint::not_given(), 0)),
             // What is wrong with the URL was said already.
             Self::Everything(_) if problems.concern(spot) => None,
             Self::Everything(_) => {

@@ -1,7 +1,5 @@
 //! Where a connection's Redis is: which nodes, and how the one to read is found among them.
 //!
-//! It is apart from the connection because everything else of a connection holds for each of its
-//! nodes. It does not connect.
 
 use std::fmt;
 

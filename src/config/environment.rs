@@ -1,6 +1,5 @@
 //! The environment variables of connections: `PENSTOCK_REDIS_<NAME>_URL` and its like.
 //!
-//! They are apart because their names carry the connection's name, which takes rules of its own.
 //! A variable that is none of these is left alone, also when it begins the same: Kubernetes gives
 //! every pod variables such as `PENSTOCK_REDIS_SERVICE_HOST` for a Service `penstock-redis`.
 

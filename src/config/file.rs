@@ -1,7 +1,7 @@
 //! Reading a whole text file within a bound.
 //!
-//! It is apart because configuration, secrets and manifests are read alike and none of them may
-//! fill the memory. It does not know what a file means, and its errors never show what is in it.
+//! Configuration, secrets and manifests are read alike, and none of them may fill the memory. Errors never show
+//! what is in a file.
 
 use std::{fs::File, io, io::Read, path::Path};
 

@@ -1,7 +1,5 @@
-//! The sections `[layouts.NAME]`: a platform team's own frameworks, in the format of the built-in
-//! ones.
-//!
-//! It is apart from the connections because it has no secrets: what is wrong is told in full.
+//! The sections `[layouts.NAME]`: a platform team's own frameworks, in the format of the built-in ones. They
+//! have no secrets, so what is wrong is told in full.
 
 use std::collections::BTreeMap;
 

@@ -1,8 +1,7 @@
-//! How the password of a connection is come by.
+//! Where the password of a connection comes from.
 //!
-//! It is apart because a password outlives the configuration: a file may be rotated while the
-//! server runs, and a command prints tokens that expire. It does not know who asks for it, and runs
-//! nothing.
+//! A password outlives the configuration: a file may be rotated while the server runs, and a command prints
+//! tokens that expire.
 
 use std::{path::PathBuf, time::Duration};
 

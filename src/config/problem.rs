@@ -1,7 +1,6 @@
 //! What is wrong with a configuration: every problem at once, each with where it stands.
 //!
-//! It is apart because flags, environment and file report alike. It never holds a value that could
-//! be a secret: who makes a problem decides what it shows.
+//! A problem never holds a value that could be a secret: whoever makes it decides what it shows.
 
 use std::fmt;
 

@@ -1,7 +1,4 @@
 //! How much one namespace may have of what all namespaces share.
-//!
-//! It is apart from who may use a connection because it says how much and not what. It counts
-//! nothing.
 
 use crate::limits;
 
@@ -19,7 +16,7 @@ pub struct Quota {
     pub streams: usize,
     /// Searches for the keys of patterns, 1 to [`limits::SEARCHES`].
     pub searches: usize,
-    /// Sets of heartbeat channels that are listened to, 1 to [`limits::STATIONS`].
+    /// Sets of heartbeat channels that are listened to, 1 to [`limits::HEARTBEAT_FORMATS`].
     pub heartbeats: usize,
 }
 
@@ -63,7 +60,7 @@ impl RawQuota {
             keys: number(self.keys, default.keys, most_keys),
             streams: number(self.streams, default.streams, limits::STREAMS),
             searches: number(self.searches, default.searches, limits::SEARCHES),
-            heartbeats: number(self.heartbeats, default.heartbeats, limits::STATIONS),
+            heartbeats: number(self.heartbeats, default.heartbeats, limits::HEARTBEAT_FORMATS),
         }
     }
 }

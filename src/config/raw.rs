@@ -1,7 +1,6 @@
 //! The TOML file as it is written: every key in its place and of its type, and no other key.
 //!
-//! It is apart because it knows the file's shape and nothing of what a setting means. It walks the
-//! parsed table rather than deriving `Deserialize`: serde stops at the first key that is unknown
+//! It walks the parsed table rather than deriving `Deserialize`: serde stops at the first key that is unknown
 //! or of a wrong type and repeats its value, which here may be a password.
 
 use std::collections::BTreeMap;
@@ -62,7 +61,7 @@ pub(super) struct RawConnection {
     pub(super) access: RawAccess,
 }
 
-/// Why a known key is refused: by name, in words for who wrote it.
+/// Why a known key is refused: by name, as a message to its author.
 type Refused = &'static [(&'static str, &'static str)];
 
 const REFUSED_IN_CONNECTION: Refused = &[

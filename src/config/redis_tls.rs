@@ -1,8 +1,5 @@
-//! How a connection is encrypted: which authorities are trusted, who we are, and by which name the
-//! server is known.
-//!
-//! It is apart from the address because a URL only says that there is TLS. It names files and reads
-//! none: they change while the server runs.
+//! How a connection is encrypted: which authorities are trusted, who we are, and by which name the server is
+//! known. It names files and reads none, since they change while the server runs.
 
 use std::path::PathBuf;
 

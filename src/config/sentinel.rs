@@ -1,7 +1,5 @@
-//! The sentinels of a connection: which they are, whom they watch, and who we are to them.
-//!
-//! They are apart from the connection because they are servers of their own, with users and
-//! passwords of their own. It does not ask them anything.
+//! The sentinels of a connection: which they are, which master they watch, and who we are to them. They have
+//! users and passwords of their own.
 
 use crate::limits::{self, DATABASE_NUMBER};
 

@@ -1,7 +1,4 @@
 //! Where the server listens and how it pushes.
-//!
-//! It is apart from the connections because it has nothing to do with Redis. It does not know what
-//! is served.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -1,7 +1,5 @@
-//! The server's TLS: which files, and which clients of the authority are let in.
-//!
-//! It is apart from the server's other settings because they hold one another up: a certificate
-//! needs its key, and names need an authority. It makes no connection.
+//! The server's TLS: which files, and which clients of the authority are let in. A certificate needs its key,
+//! and names need an authority.
 
 use std::path::{Path, PathBuf};
 

@@ -1,8 +1,7 @@
 //! Triggers and verdicts as messages, in the shape that every KEDA reads rightly.
 //!
-//! It is apart because these few lines hold the rules of the wire: one spec and one value, both
-//! number fields filled, no positive number that KEDA would round to zero (it keeps three
-//! decimals: KEDA 2.20, `pkg/scalers/scaler.go`).
+//! The rules of the wire are here: one spec and one value, both number fields filled, no positive number that
+//! KEDA would round to zero (it keeps three decimals: KEDA 2.20, `pkg/scalers/scaler.go`).
 
 use crate::{
     limits,
@@ -81,7 +80,7 @@ mod tests {
         fn both_number_fields_agree_and_a_job_is_never_a_zero(number in 0.0f64..1e13) {
             let waiting = Count::new(number).unwrap();
             let counts = Counts::default().with(Measure::Waiting, waiting);
-            let response = value(&trigger("5").weigh(counts), "n".to_owned());
+            let response = value(&trigger("5").verdict_of(counts), "n".to_owned());
             let value = &response.metric_values[0];
             prop_assert_eq!(value.metric_value > 0, number > 0.0);
             prop_assert_eq!(value.metric_value_float >= 0.001, number > 0.0);

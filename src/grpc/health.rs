@@ -1,7 +1,5 @@
-//! gRPC health for the server as a whole (`""`) and for KEDA's service.
-//!
-//! It is apart because both names always say the same: SERVING from the first call to the drain.
-//! Redis has no say in it (design rule 9).
+//! gRPC health for the server as a whole (`""`) and for KEDA's service. Both names always say the same:
+//! SERVING from the first call to the drain. Redis has no say in it (design rule 9).
 
 use tonic_health::{ServingStatus, server::HealthReporter};
 

@@ -26,7 +26,7 @@ use tracing::{debug, info, warn};
 
 use crate::{
     limits,
-    peers::{Beyond, Bounds, Guarded, Peers, Place, Tally},
+    peers::{Beyond, Bounds, Guarded, PeerSlot, Peers, Tally},
     telemetry::{Door, Edge, Handshake, LogThrottle},
     time::Instant,
 };
@@ -142,7 +142,7 @@ impl Handshakes {
         Self { edge, running, ends, number: 0, log: LogThrottle::default() }
     }
 
-    fn begin(&mut self, (stream, from): (TcpStream, SocketAddr), place: Place, terms: &Terms) {
+    fn begin(&mut self, (stream, from): (TcpStream, SocketAddr), place: PeerSlot, terms: &Terms) {
         if self.ends.len() >= limits::HANDSHAKES
             && let Some((_, oldest)) = self.ends.pop_first()
         {

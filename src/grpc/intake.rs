@@ -1,9 +1,8 @@
-//! What a peer can make us hold by asking and not finishing: bytes of requests that are not whole,
-//! calls that never are, calls beside KEDA's that never end, and answers that it does not take.
+//! What a peer can make us hold by asking and not finishing: bytes of requests that are not whole, calls that
+//! never are, calls beside KEDA's that never end, and answers that it does not take.
 //!
-//! It is apart from the service because it works before a message is one. The codec takes a request
-//! of eight megabytes, sets its length aside as soon as five bytes name it, and has no deadline: one
-//! peer could have that a thousand times.
+//! It works before a message is one. The codec takes a request of eight megabytes, sets its length aside as
+//! soon as five bytes name it, and has no deadline: one peer could have that a thousand times.
 
 use std::{
     pin::Pin,
@@ -39,10 +38,10 @@ const STREAM: &str = "/StreamIsActive";
 
 /// What all requests together hold. Clones are the same one.
 #[derive(Debug, Clone)]
-pub(super) struct Intake(Arc<Held>);
+pub(super) struct Intake(Arc<IntakeState>);
 
 #[derive(Debug)]
-struct Held {
+struct IntakeState {
     /// Bytes of messages that have begun and are not whole.
     incomplete: AtomicUsize,
     /// Calls of other services that are open.
@@ -70,7 +69,11 @@ pub(super) struct Behind<S> {
 impl Intake {
     /// Nothing is held yet. What is refused is counted at `edge`.
     pub(super) fn new(edge: Arc<Edge>) -> Self {
-        Self(Arc::new(Held { incomplete: AtomicUsize::new(0), side_calls: Tally::default(), edge }))
+        Self(Arc::new(IntakeState {
+            incomplete: AtomicUsize::new(0),
+            side_calls: Tally::default(),
+            edge,
+        }))
     }
 
     /// KEDA's service.

@@ -1,9 +1,8 @@
 //! The listener: HTTP/2 as KEDA needs it, health and reflection beside the service, and the drain.
 //!
-//! It is apart from the service because nothing here is about jobs. Facts about tonic 0.14 and
-//! KEDA's client: no limit of streams that a fleet could reach (at one KEDA blocks without an error), keepalive to reap dead
-//! peers, a maximum age with its GOAWAY so that new replicas are found (and never tonic's `_grace`,
-//! which skips the GOAWAY).
+//! Facts about tonic 0.14 and KEDA's client: no limit of streams that a fleet could reach (at one KEDA blocks
+//! without an error), keepalive to reap dead peers, a maximum age with its GOAWAY so that new replicas are
+//! found (and never tonic's `_grace`, which skips the GOAWAY).
 
 use std::{io, net::SocketAddr};
 

@@ -82,7 +82,7 @@ impl Listener for Bounded {
 }
 
 #[derive(Clone)]
-struct Shared {
+struct AdminState {
     metrics: Arc<Metrics>,
     readiness: Readiness,
 }
@@ -114,7 +114,7 @@ impl AdminListener {
             .route("/metrics", get(encode))
             .route("/livez", get(|| async { "alive\n" }))
             .route("/readyz", get(ready))
-            .with_state(Shared { metrics, readiness });
+            .with_state(AdminState { metrics, readiness });
         let app = match shown {
             Some(scaler) => app.merge(triggers_of(scaler)),
             None => app,
@@ -136,7 +136,7 @@ fn triggers_of(scaler: Scaler) -> Router {
         .with_state(scaler)
 }
 
-async fn encode(State(shared): State<Shared>) -> Response {
+async fn encode(State(shared): State<AdminState>) -> Response {
     match shared.metrics.encode() {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(reason) => {
@@ -146,7 +146,7 @@ async fn encode(State(shared): State<Shared>) -> Response {
     }
 }
 
-async fn ready(State(shared): State<Shared>) -> (StatusCode, &'static str) {
+async fn ready(State(shared): State<AdminState>) -> (StatusCode, &'static str) {
     if shared.readiness.is_ready() {
         (StatusCode::OK, "ready\n")
     } else {

@@ -1,13 +1,13 @@
 //! Which keys may be read: the rule `keys` of a connection.
 //!
-//! It is apart because a trigger's keys are held against it before anything is read, and keys that
-//! are found by a pattern when they are. It does not know whose rule it is.
+//! A trigger's own keys are held against it before anything is read, and keys that a pattern finds when they
+//! are found.
 
 use std::sync::Arc;
 
 use super::{
-    each::Around,
     glob::Glob,
+    per_member::MemberKey,
     read::{Name, Read},
 };
 
@@ -54,12 +54,12 @@ impl Allowed {
         let is_refused = |key: &Name| !self.includes(key.as_bytes());
         let own = reads.iter().flat_map(|read| read.touches(database)).find(is_refused);
         // What does not include one of them is soon told; to prove that it includes all takes longer.
-        let of_any_member = |around: &&Around| {
+        let of_any_member = |around: &&MemberKey| {
             let one = around.key(b"*");
             let mut likely = self.0.iter().filter(|glob| glob.matches(one.as_bytes()));
             !likely.any(|glob| glob.includes_all(around))
         };
-        let mut of_members = reads.iter().filter_map(Read::of_members);
+        let mut of_members = reads.iter().filter_map(Read::member_key);
         own.or_else(|| Some(of_members.find(of_any_member)?.key(b"*")))
     }
 }

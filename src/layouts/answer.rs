@@ -1,7 +1,5 @@
-//! The typed replies to reads. Missing, wrong type and missing group are variants here, never
-//! numbers, so that nobody can add them up by accident.
-//!
-//! It is apart from the Redis side, which makes answers, and from the counting, which weighs them.
+//! The typed replies to reads. Missing, wrong type and missing group are variants here, never numbers, so they
+//! cannot be added up by accident.
 
 use super::read::Name;
 
@@ -27,7 +25,7 @@ pub enum Answer {
         /// Whether the group has anything to give or pending: only then can there come to be others.
         busy: bool,
         /// How many more are pending that were not looked at.
-        beyond: u64,
+        overflow: u64,
     },
     /// The stream exists and has no such group; it holds this many entries.
     MissingGroup {
@@ -37,18 +35,18 @@ pub enum Answer {
     /// Whether a flag stands.
     Flag(bool),
     /// What the members of a collection have.
-    Each {
+    PerMember {
         /// What counts, of those that were looked at.
         counted: u64,
         /// How many members were looked at.
         examined: u64,
         /// How many more members there are.
-        beyond: u64,
-        /// How many of what counts tell nobody whether they belong, so that they count for everybody.
+        overflow: u64,
+        /// How many of what counts do not tell their queue, so that they count for every trigger.
         unsure: u64,
     },
     /// What workers say.
-    Heard {
+    Heartbeats {
         /// How many jobs they have begun.
         jobs: u64,
         /// How many workers do not name their queues, where those are what counts: theirs are not in it.
@@ -67,9 +65,9 @@ impl Answer {
                 true
             }
             Self::Group(group) => group.waiting.entries() == 0 && group.pending == 0,
-            Self::Each { counted, beyond, .. } => *counted == 0 && *beyond == 0,
+            Self::PerMember { counted, overflow, .. } => *counted == 0 && *overflow == 0,
             Self::Number(number) => *number == 0.0,
-            Self::Heard { jobs, .. } => *jobs == 0,
+            Self::Heartbeats { jobs, .. } => *jobs == 0,
             Self::Idle { busy, .. } => !busy,
             Self::Size(_) | Self::MissingGroup { .. } | Self::NotANumber | Self::WrongType(_) => {
                 false
@@ -84,8 +82,8 @@ impl Answer {
     pub fn shows_a_key(&self) -> bool {
         match self {
             Self::Missing | Self::Flag(_) => false,
-            Self::Each { counted, .. } => *counted > 0,
-            Self::Heard { jobs, .. } => *jobs > 0,
+            Self::PerMember { counted, .. } => *counted > 0,
+            Self::Heartbeats { jobs, .. } => *jobs > 0,
             Self::Size(members) => *members > 0,
             Self::Number(_)
             | Self::NotANumber
@@ -106,14 +104,14 @@ impl Answer {
             Self::Idle { busy, .. } => *busy,
             Self::MissingGroup { .. } => true,
             // A member's own key is none whose changes are waited for.
-            Self::Each { examined, .. } => *examined > 0,
+            Self::PerMember { examined, .. } => *examined > 0,
             Self::Missing
             | Self::Size(_)
             | Self::Number(_)
             | Self::NotANumber
             | Self::WrongType(_)
             | Self::Flag(_)
-            | Self::Heard { .. } => false,
+            | Self::Heartbeats { .. } => false,
         }
     }
 }

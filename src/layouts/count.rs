@@ -47,7 +47,7 @@ impl Count {
 
     /// Whether there is anything at all.
     #[must_use]
-    pub fn is_some(self) -> bool {
+    pub fn is_positive(self) -> bool {
         self.0 > 0.0
     }
 }
@@ -109,7 +109,7 @@ impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [due, waiting] = [self[Measure::Due], self[Measure::Waiting]];
         write!(f, "waiting {waiting}, due {due}, in flight {}", self[Measure::InFlight])?;
-        if self[Measure::Orphaned].is_some() {
+        if self[Measure::Orphaned].is_positive() {
             write!(f, ", orphaned {}", self[Measure::Orphaned])?;
         }
         Ok(())
@@ -138,7 +138,7 @@ mod tests {
         fn sums_stay_within_their_bounds(numbers in prop::collection::vec(any::<u64>(), 0..20)) {
             let sum: Count = numbers.iter().map(|number| Count::from(*number)).sum();
             prop_assert!((0.0..=limits::QUANTITY_MAX).contains(&sum.get()));
-            prop_assert_eq!(sum.is_some(), numbers.iter().any(|number| *number > 0));
+            prop_assert_eq!(sum.is_positive(), numbers.iter().any(|number| *number > 0));
         }
     }
 }

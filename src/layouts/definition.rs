@@ -17,7 +17,8 @@ use super::{
     measure::{Measure, Measures},
     parameter::Parameter,
     plan::Plan,
-    question::{Pause, Question, Role, Use, When, holds, uses_of_when},
+    question::{Pause, Question, Role, Use, When, is_met, uses_of_when},
+    renamed::renamed,
     search::{Kind, Shape},
     template::Template,
 };
@@ -156,11 +157,11 @@ impl Layout {
     /// not declare, or says what can mean nothing.
     pub fn parse(name: &str, toml: &str) -> Result<Self, DefinitionError> {
         let layout = name.to_owned();
-        let parsed = toml::from_str(toml).map_err(|error| DefinitionError::Format {
+        let table = toml::from_str(toml).map_err(|error| DefinitionError::Format {
             layout,
             message: error.message().to_owned(),
         });
-        Self::of(name, parsed?)
+        Self::from_table(name, table?)
     }
 
     /// Takes a definition that is part of another file.
@@ -169,6 +170,9 @@ impl Layout {
     /// The same as those of [`Layout::parse`].
     pub fn from_table(name: &str, table: toml::Table) -> Result<Self, DefinitionError> {
         let layout = name.to_owned();
+        if let Some(flaw) = renamed(&table) {
+            return Err(DefinitionError::Senseless { layout, flaw });
+        }
         let parsed = table.try_into().map_err(|error: toml::de::Error| DefinitionError::Format {
             layout,
             message: error.message().to_owned(),
@@ -340,7 +344,7 @@ impl Definition {
                 arounds.map(|around| Shape { around, ..of.clone() }).collect::<Vec<_>>()
             };
             let found_by: Vec<Shape> = (self.found_by.iter())
-                .filter(|found| holds(&found.when, arguments))
+                .filter(|found| is_met(&found.when, arguments))
                 .flat_map(|found| {
                     let FoundBy { parts_after, r#type: kind, .. } = *found;
                     let of = Shape { kind, parts_after, is_searched: true, ..Shape::of(parameter) };

@@ -1,8 +1,5 @@
-//! Which counts are knowingly not exact, and why: a bound where nobody counts any further, a value that
-//! tells nobody whose it is.
-//!
-//! It is apart from the counting because a number is needed all the time, and this only for who looks. It
-//! does not know where it is told.
+//! Which counts are knowingly not exact, and why: a bound where counting stops, a value that does not tell which
+//! queue it belongs to.
 
 use std::fmt;
 
@@ -10,7 +7,7 @@ use super::{
     answer::{Answer, LayoutMismatch, Waiting},
     count::Count,
     expression::Expression,
-    plan::{Beyond, Part, Plan, Term},
+    plan::{Overflow, Part, Plan, Term},
     read::{Name, Read},
 };
 
@@ -41,7 +38,7 @@ pub enum Doubt {
     Unseen(Name, u64),
     /// Members of a collection are not looked at, and none counts in this state.
     LeftOut(Name, u64),
-    /// Values do not tell whose they are, and count for everybody who reads them.
+    /// Values do not tell which queue they belong to, and count for every trigger that reads them.
     Unsure(Name, u64),
     /// What a group has still to be given is not counted any further.
     Uncounted(Name),
@@ -58,9 +55,9 @@ impl Answer {
     #[must_use]
     pub fn is_exact(&self) -> bool {
         match self {
-            Self::Each { beyond, unsure, .. } => *beyond == 0 && *unsure == 0,
-            Self::Idle { beyond, .. } => *beyond == 0,
-            Self::Heard { nameless, silent, .. } => *nameless == 0 && *silent == 0,
+            Self::PerMember { overflow, unsure, .. } => *overflow == 0 && *unsure == 0,
+            Self::Idle { overflow, .. } => *overflow == 0,
+            Self::Heartbeats { nameless, silent, .. } => *nameless == 0 && *silent == 0,
             Self::Group(group) => matches!(group.waiting, Waiting::Exact(_)),
             Self::Missing
             | Self::Size(_)
@@ -76,10 +73,12 @@ impl Answer {
     fn doubts(&self, part: Part, key: &Name) -> Vec<(Bias, Doubt)> {
         let key = || key.clone();
         match (part, self) {
-            (Part::Each(rest), Self::Each { beyond, unsure, .. }) => {
-                let unseen = (*beyond > 0).then(|| match rest {
-                    Beyond::Skip => (Bias::Low, Doubt::LeftOut(key(), *beyond)),
-                    Beyond::Count | Beyond::Unknown => (Bias::High, Doubt::Unseen(key(), *beyond)),
+            (Part::PerMember(rest), Self::PerMember { overflow, unsure, .. }) => {
+                let unseen = (*overflow > 0).then(|| match rest {
+                    Overflow::Skip => (Bias::Low, Doubt::LeftOut(key(), *overflow)),
+                    Overflow::Count | Overflow::Unknown => {
+                        (Bias::High, Doubt::Unseen(key(), *overflow))
+                    }
                 });
                 let unsure = (*unsure > 0).then(|| (Bias::High, Doubt::Unsure(key(), *unsure)));
                 unseen.into_iter().chain(unsure).collect()
@@ -88,10 +87,10 @@ impl Answer {
                 debug_assert!(matches!(group.waiting, Waiting::AtMost(_)));
                 vec![(Bias::High, Doubt::Uncounted(key()))]
             }
-            (Part::GroupIdle, Self::Idle { beyond: beyond @ 1.., .. }) => {
-                vec![(Bias::Low, Doubt::NotIdle(key(), *beyond))]
+            (Part::GroupIdle, Self::Idle { overflow: overflow @ 1.., .. }) => {
+                vec![(Bias::Low, Doubt::NotIdle(key(), *overflow))]
             }
-            (Part::Heard, Self::Heard { nameless, silent, .. }) => {
+            (Part::Heartbeats, Self::Heartbeats { nameless, silent, .. }) => {
                 let silent = (*silent > 0).then(|| (Bias::High, Doubt::Silent(key(), *silent)));
                 let nameless =
                     (*nameless > 0).then(|| (Bias::Low, Doubt::Nameless(key(), *nameless)));
@@ -151,7 +150,7 @@ impl Plan {
                 doubts
             }
             Expression::Unless(flag, of) => {
-                if self.count(flag, answers)?.is_some() {
+                if self.count(flag, answers)?.is_positive() {
                     vec![]
                 } else {
                     self.doubts(of, answers)?
@@ -206,7 +205,7 @@ impl fmt::Display for Doubt {
             }
             Self::Unsure(key, values) => write!(
                 f,
-                "{values} values of `{key}` do not tell whose they are, and count for everybody who reads it"
+                "{values} values of `{key}` do not tell their queue, and count for every trigger that reads it"
             ),
             Self::Uncounted(key) => {
                 write!(f, "what the group of `{key}` has still to be given is not counted further")
@@ -231,14 +230,18 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::layouts::{Ask, Collection, Each, Group, Measure, Members, Terms, Test};
+    use crate::layouts::{Ask, CollectionType, Group, Measure, Members, PerMember, Terms, Test};
 
     type Summand = Expression<(Read, Part)>;
 
-    fn each(beyond: Beyond) -> Summand {
-        let hash =
-            Each { of: "h".into(), collection: Collection::Hash, ask: Ask::Field, filter: None };
-        Expression::Leaf((Read::Each(Arc::new(hash)), Part::Each(beyond)))
+    fn each(overflow: Overflow) -> Summand {
+        let hash = PerMember {
+            collection: "h".into(),
+            kind: CollectionType::Hash,
+            ask: Ask::Field,
+            filter: None,
+        };
+        Expression::Leaf((Read::PerMember(Arc::new(hash)), Part::PerMember(overflow)))
     }
 
     fn size() -> Summand {
@@ -256,25 +259,25 @@ mod tests {
         plan.inexact(&answers).iter().map(ToString::to_string).collect()
     }
 
-    fn found(counted: u64, beyond: u64, unsure: u64) -> Answer {
-        Answer::Each { counted, examined: 9, beyond, unsure }
+    fn found(counted: u64, overflow: u64, unsure: u64) -> Answer {
+        Answer::PerMember { counted, examined: 9, overflow, unsure }
     }
 
     #[test]
     fn each_answer_that_is_no_more_than_a_bound_says_which_and_why() {
         let over =
             "in flight is an upper bound: 5 members of `h` are not looked at, and each counts";
-        assert_eq!(told(each(Beyond::Count), &[found(1, 5, 0)]), [over]);
+        assert_eq!(told(each(Overflow::Count), &[found(1, 5, 0)]), [over]);
         let under =
             "in flight is a lower bound: 5 members of `h` are not looked at, and none counts here";
-        assert_eq!(told(each(Beyond::Skip), &[found(1, 5, 0)]), [under]);
-        let unsure = "in flight is an upper bound: 2 values of `h` do not tell whose they are, and \
-                      count for everybody who reads it";
-        assert_eq!(told(each(Beyond::Unknown), &[found(3, 0, 2)]), [unsure]);
-        assert_eq!(told(each(Beyond::Count), &[found(3, 4, 2)]).len(), 2);
-        assert_eq!(told(each(Beyond::Count), &[found(3, 0, 0)]), [] as [String; 0]);
+        assert_eq!(told(each(Overflow::Skip), &[found(1, 5, 0)]), [under]);
+        let unsure = "in flight is an upper bound: 2 values of `h` do not tell their queue, and \
+                      count for every trigger that reads it";
+        assert_eq!(told(each(Overflow::Unknown), &[found(3, 0, 2)]), [unsure]);
+        assert_eq!(told(each(Overflow::Count), &[found(3, 4, 2)]).len(), 2);
+        assert_eq!(told(each(Overflow::Count), &[found(3, 0, 0)]), [] as [String; 0]);
         // What counts nothing at all says so by itself.
-        assert_eq!(told(each(Beyond::Unknown), &[found(3, 4, 0)]), [] as [String; 0]);
+        assert_eq!(told(each(Overflow::Unknown), &[found(3, 4, 0)]), [] as [String; 0]);
     }
 
     #[test]
@@ -294,7 +297,7 @@ mod tests {
     fn what_is_taken_off_turns_the_bound() {
         let less = |whole, part| Expression::Difference(Box::new([whole, part]));
         let answers = [Answer::Size(9), found(1, 5, 0)];
-        let told_of = told(less(size(), each(Beyond::Count)), &answers);
+        let told_of = told(less(size(), each(Overflow::Count)), &answers);
         assert!(told_of[0].starts_with("in flight is a lower bound"), "{told_of:?}");
         let idle = Read::Idle {
             key: "s".into(),
@@ -302,18 +305,18 @@ mod tests {
             after: std::time::Duration::from_secs(1),
         };
         let idle = Expression::Leaf((idle, Part::GroupIdle));
-        let answers = [Answer::Size(9), Answer::Idle { entries: 0, busy: true, beyond: 3_000 }];
+        let answers = [Answer::Size(9), Answer::Idle { entries: 0, busy: true, overflow: 3_000 }];
         let told_of = told(less(size(), idle), &answers);
         assert!(told_of[0].starts_with("in flight is an upper bound: 3000 pending"), "{told_of:?}");
     }
 
     #[test]
     fn a_bound_that_does_not_decide_is_not_told() {
-        let larger = || Expression::Max(Box::new([each(Beyond::Count), size()]));
+        let larger = || Expression::Max(Box::new([each(Overflow::Count), size()]));
         assert_eq!(told(larger(), &[found(1, 5, 0), Answer::Size(6)]), [] as [String; 0]);
         assert_eq!(told(larger(), &[found(1, 5, 0), Answer::Size(5)]).len(), 1);
         let flag = Read::Flag { key: "f".into(), test: Test::Exists };
-        let paused = Expression::Unless((flag, Part::Flag), Box::new(each(Beyond::Count)));
+        let paused = Expression::Unless((flag, Part::Flag), Box::new(each(Overflow::Count)));
         let answers = |stands| [Answer::Flag(stands), found(1, 5, 0)];
         assert_eq!(told(paused.clone(), &answers(true)), [] as [String; 0]);
         assert_eq!(told(paused, &answers(false)).len(), 1);

@@ -1,7 +1,7 @@
 //! The small arithmetic of layouts: what the parts of answers add up to.
 //!
-//! It is apart because it is the same over what a definition writes and over what a plan reads. It
-//! has no way to make a number of what is not known: an unknown part makes the whole unknown.
+//! It is the same over what a definition writes and over what a plan reads. An unknown part makes the whole
+//! unknown: there is no way to make a number of it.
 
 use super::{count::Count, weight::Weight};
 
@@ -65,7 +65,7 @@ impl<L> Expression<L> {
             }
             Self::Unless(flag, of) => {
                 let (stands, count) = (leaf(flag)?, of.evaluate(leaf)?);
-                Ok(if stands.is_some() { Count::ZERO } else { count })
+                Ok(if stands.is_positive() { Count::ZERO } else { count })
             }
             Self::Times(weight, of) => Ok(of.evaluate(leaf)?.times(*weight)),
         }

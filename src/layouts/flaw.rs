@@ -1,7 +1,4 @@
 //! What a definition says that is of the format, and yet can mean nothing or hides work.
-//!
-//! It is apart from the definition because these are rules about what people mean, and the format is
-//! about what they write. It knows no framework.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +9,7 @@ use super::{
 };
 
 impl Definition {
-    /// The first of these that it has, in words for who wrote it.
+    /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<String> {
         self.renamed()
             .or_else(|| self.twice_named())
@@ -48,7 +45,7 @@ impl Definition {
     /// would be missed.
     fn out_of_order(&self) -> Option<String> {
         let before = self.scheduled.iter().chain(&self.waiting);
-        let is_late = before.into_iter().any(|question| matches!(question, Question::Each(_)));
+        let is_late = before.into_iter().any(|question| matches!(question, Question::PerMember(_)));
         (is_late && self.gap.is_empty()).then(|| {
             "an `each` before in flight is read after it, so a job may be missed while it moves; \
              give a [[gap]], with lasts = \"20ms\" or so"
@@ -100,7 +97,7 @@ mod tests {
     }
 
     fn each(rest: &str) -> String {
-        told(&format!("{WAITING}[[in_flight]]\nread = 'each'\nof = 'robots'\n{rest}"))
+        told(&format!("{WAITING}[[in_flight]]\nread = 'each'\ncollection = 'robots'\n{rest}"))
     }
 
     #[test]
@@ -125,15 +122,18 @@ mod tests {
     fn a_question_of_members_that_cannot_be_answered_is_refused() {
         let filter = "filter = { pointer = '/q', is = '{queue}' }";
         for (rest, wanted) in [
-            (format!("collection = 'set'\nask = {{ text = 'r:{{member}}' }}\n{filter}"), "fine"),
-            (format!("collection = 'set'\nask = {{ exists = 'r:{{member}}' }}\n{filter}"), "needs values"),
-            ("collection = 'set'\nask = 'field'".to_owned(), "only the collection `hash`"),
+            (format!("type = 'set'\nask = {{ text = 'r:{{member}}' }}\n{filter}"), "fine"),
             (
-                "collection = 'hash'\nask = 'field'\nfilter = { pointer = 'q', is = 'x' }".to_owned(),
+                format!("type = 'set'\nask = {{ exists = 'r:{{member}}' }}\n{filter}"),
+                "needs values",
+            ),
+            ("type = 'set'\nask = 'field'".to_owned(), "only a collection of type `hash`"),
+            (
+                "type = 'hash'\nask = 'field'\nfilter = { pointer = 'q', is = 'x' }".to_owned(),
                 "begins with `/`",
             ),
             (
-                "collection = 'hash'\nask = 'field'\nfilter = { pointer = '/q', is = 'x', only_if = { \
+                "type = 'hash'\nask = 'field'\nfilter = { pointer = '/q', is = 'x', only_if = { \
                  pointer = 'r', is = '' } }"
                     .to_owned(),
                 "begins with `/`",
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn members_before_in_flight_need_a_gap() {
-        let rest = "[[waiting]]\nread = 'each'\nof = 'queues'\ncollection = 'set'\n\
+        let rest = "[[waiting]]\nread = 'each'\ncollection = 'queues'\ntype = 'set'\n\
                     ask = { length = 'q:{member}' }";
         assert!(told(rest).contains("give a [[gap]]"));
         let gap = "[[gap]]\nlasts = '20ms'\ndoc = 'd'\n";

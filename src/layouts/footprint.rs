@@ -9,10 +9,10 @@ use std::slice;
 use crate::limits;
 
 use super::{
-    each::{Around, Ask, Each, Filter, Matching, Wanted},
     expression::Expression,
-    heard::{Channel, Heard, Roll, Silence, Station, Whose},
+    heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
     parameter::{Argument, Arguments, Pattern},
+    per_member::{Ask, Filter, Matching, MemberKey, PerMember, Wanted},
     plan::{Plan, Term},
     read::{Name, Read, Test},
     search::{KeyPattern, Search, Shape},
@@ -78,22 +78,22 @@ fn of_read(read: &Read) -> usize {
         | Read::Flag { key, test: Test::Field(other) | Test::Member(other) | Test::Value(other) } => {
             of_texts([key, other])
         }
-        Read::Each(each) => boxed(each.as_ref(), of_each),
-        Read::Heard(Heard { station, whose }) => {
-            let whose = match whose {
-                Whose::Pool(glob) => of_texts([glob.text()]),
-                Whose::Queues(queues) => of_names(queues),
+        Read::PerMember(each) => boxed(each.as_ref(), of_each),
+        Read::Heartbeats(Heartbeats { format, workers }) => {
+            let workers = match workers {
+                WorkerFilter::Pool(glob) => of_texts([glob.text()]),
+                WorkerFilter::Queues(queues) => of_names(queues),
             };
-            boxed(station.as_ref(), of_station) + whose
+            boxed(format.as_ref(), of_format) + workers
         }
     }
 }
 
-fn of_around(Around { before, after }: &Around) -> usize {
+fn of_around(MemberKey { before, after }: &MemberKey) -> usize {
     of_texts([before, after])
 }
 
-fn of_each(Each { of, collection: _, ask, filter }: &Each) -> usize {
+fn of_each(PerMember { collection, kind: _, ask, filter }: &PerMember) -> usize {
     let around = match ask {
         Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => of_around(key),
         Ask::Field => 0,
@@ -106,7 +106,7 @@ fn of_each(Each { of, collection: _, ask, filter }: &Each) -> usize {
         let only_if = only_if.iter().flat_map(|(pointer, text)| [pointer, text]);
         of_texts(only_if.chain([pointer])) + is
     };
-    of_texts([of]) + around + filter.as_ref().map_or(0, of_filter)
+    of_texts([collection]) + around + filter.as_ref().map_or(0, of_filter)
 }
 
 fn of_matching(Matching { glob, but_names, but_globs, keys, allowed: _ }: &Matching) -> usize {
@@ -114,14 +114,25 @@ fn of_matching(Matching { glob, but_names, but_globs, keys, allowed: _ }: &Match
     of_texts([glob.text()]) + of_names(but_names) + but_globs + list(keys, of_around)
 }
 
-fn of_station(station: &Station) -> usize {
-    let Station { key, alive, gone, body, worker, jobs, every, queues, interval: _, silence } =
-        station;
+fn of_format(format: &HeartbeatFormat) -> usize {
+    let HeartbeatFormat {
+        key,
+        alive,
+        gone,
+        body,
+        worker,
+        jobs,
+        every,
+        queues,
+        interval: _,
+        silence,
+    } = format;
     let of_channel = |Channel(pieces): &Channel| of_names(pieces);
     let channels = of_texts([key]) + list(alive, of_channel) + list(gone, of_channel);
     let pointers = of_texts([worker, jobs, every].into_iter().chain(body)) + of_strings(queues);
     let of_silence = |Silence { at_most: _, slots, roll }: &Silence| {
-        let of_roll = |Roll { of, around }: &Roll| of_texts([of]) + of_around(around);
+        let of_roll =
+            |Roll { collection, around }: &Roll| of_texts([collection]) + of_around(around);
         of_strings(slots) + roll.as_ref().map_or(0, of_roll)
     };
     channels + pointers + silence.as_ref().map_or(0, of_silence)

@@ -1,7 +1,4 @@
 //! The gap of a framework: how long a job may be in no key while it is moved.
-//!
-//! It is apart from the definition because a layout states it once, with its source, and it is about time and
-//! not about keys.
 
 use std::time::Duration;
 
@@ -11,7 +8,7 @@ use crate::time;
 
 use super::{
     Arguments,
-    question::{Role, Use, When, holds, uses_of_when},
+    question::{Role, Use, When, is_met, uses_of_when},
 };
 
 /// How long a job may be in no key while the framework moves it.
@@ -52,7 +49,7 @@ impl Gap {
             Validity::For(duration) => Some(*duration),
             Validity::Of(parameter) => arguments.duration(parameter),
         };
-        lasts.filter(|_| holds(&self.when, arguments))
+        lasts.filter(|_| is_met(&self.when, arguments))
     }
 
     /// The parameters that it names, and as what.

@@ -16,7 +16,6 @@ mod allowed;
 mod answer;
 mod count;
 mod definition;
-mod each;
 mod exactness;
 mod expression;
 mod flaw;
@@ -24,14 +23,16 @@ mod footprint;
 mod form;
 mod gap;
 mod glob;
-mod heard;
+mod heartbeats;
 mod measure;
 mod parameter;
+mod per_member;
 mod plan;
 mod question;
 mod reach;
 mod read;
 mod recognition;
+mod renamed;
 mod search;
 mod template;
 mod weight;
@@ -46,18 +47,18 @@ pub use allowed::Allowed;
 pub use answer::{Answer, Group, LayoutMismatch, Waiting};
 pub use count::{Count, Counts};
 pub use definition::DefinitionError;
-pub use each::{Around, Ask, Collection, Each, Filter, Matching, Wanted};
 pub use exactness::{Bias, Doubt, Inexact};
 pub use expression::Expression;
 pub use footprint::{footprint, of_texts, share_of};
 pub use glob::{Glob, GlobError};
-pub use heard::{Channel, Heard, Roll, Silence, Station, Whose};
+pub use heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter};
 pub use measure::{Measure, Measures};
 pub use parameter::{Argument, Arguments, Parameter, ParameterKind, Pattern, words};
-pub use plan::{Beyond, MissingGroup, Part, Plan, Term, Terms};
+pub use per_member::{Ask, CollectionType, Filter, Matching, MemberKey, PerMember, Wanted};
+pub use plan::{MissingGroup, Overflow, Part, Plan, Term, Terms};
 pub use reach::RequiredAccess;
 pub use read::{Members, Name, Read, Scores, Test, Unit};
-pub use search::{Found, KeyPattern, Kind, Search, Sprawl};
+pub use search::{FoundQueue, KeyPattern, Kind, Search, Sprawl};
 pub use weight::Weight;
 
 /// The layouts that come with penstock: name and definition.
@@ -258,7 +259,7 @@ mod tests {
             let told = told(&format!("{size}{more}"));
             assert!(told.contains(wanted), "{more}: {told}");
         }
-        let each = "read = 'each'\nof = '{queue}'\ncollection = 'set'\n";
+        let each = "read = 'each'\ncollection = '{queue}'\ntype = 'set'\n";
         assert!(told(&format!("{each}ask = {{ exists = 'x' }}")).contains("must have {member}"));
         assert!(told(each).contains("missing field `ask`"));
         assert!(told("read = 'guess'\nkey = 'k'").contains("unknown variant `guess`"));
@@ -277,8 +278,8 @@ mod tests {
                 Read::Group { .. }
                 | Read::Idle { .. }
                 | Read::Flag { .. }
-                | Read::Each(_)
-                | Read::Heard(_) => {
+                | Read::PerMember(_)
+                | Read::Heartbeats(_) => {
                     unreachable!("the layout `keys` asks for sizes")
                 }
             }

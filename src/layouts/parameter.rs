@@ -1,6 +1,5 @@
-//! What a layout asks of a trigger beside the keys that every trigger has, and what it was given.
-//!
-//! It is apart because `docs`, `check` and the parser all read the same declarations.
+//! What a layout asks of a trigger beside the keys that every trigger has, and what it was given. The
+//! documentation, `check` and the parser all read the same declarations.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -173,10 +172,10 @@ impl TryFrom<Declaration> for Parameter {
         let Declaration { word_only, may_be_empty, ends_with, refused, .. } = declaration;
         let has_words = !(choices.is_empty() && refused.is_empty());
         if has_words && !matches!(r#type, TypeWord::Choice) {
-            return Err("only a choice has choices, and words that are refused");
+            return Err("only a parameter of type `choice` may have `choices` and `refused`");
         }
         if refused.keys().any(|word| choices.contains(word)) {
-            return Err("a word that is refused is none of the choices");
+            return Err("a word under `refused` may not be one of the `choices`");
         }
         if word_only && !matches!(r#type, TypeWord::Keys)
             || may_be_empty && !matches!(r#type, TypeWord::Name)
@@ -377,10 +376,10 @@ mod tests {
         for (more, wanted) in [
             ("type = 'name'\nends_with = ''", "ends_with is for a name"),
             ("type = 'keys'\nends_with = ':'", "ends_with is for a name"),
-            ("type = 'name'\nrefused = { a = 'why' }", "words that are refused"),
+            ("type = 'name'\nrefused = { a = 'why' }", "may have `choices` and `refused`"),
             (
                 "type = 'choice'\nchoices = ['a']\ndefault = 'a'\nrefused = { a = 'why' }",
-                "is none of the choices",
+                "may not be one of the `choices`",
             ),
         ] {
             let told = declared(more).unwrap_err();

@@ -29,14 +29,14 @@ pub enum Part {
     /// Whether a flag stands: one or zero.
     Flag,
     /// What the members of a collection have.
-    Each(Beyond),
+    PerMember(Overflow),
     /// What workers say that they have begun.
-    Heard,
+    Heartbeats,
 }
 
 /// What the members count that are too many to look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Beyond {
+pub enum Overflow {
     /// One each: too many is safe.
     Count,
     /// Nothing, where they are counted elsewhere.
@@ -135,7 +135,7 @@ impl Plan {
     /// # Errors
     /// [`LayoutMismatch`] when what Redis holds is not what the term counts.
     pub fn count(&self, term: &Term, answers: &[&Answer]) -> Result<Count, LayoutMismatch> {
-        weigh(&self.reads[term.read], term.part, answers[term.read])
+        count_of(&self.reads[term.read], term.part, answers[term.read])
     }
 }
 
@@ -147,7 +147,7 @@ fn index_of(reads: &mut Vec<Read>, places: &mut HashMap<Read, usize>, read: Read
 }
 
 /// What one part of one answer counts. Every pair is decided here: nothing falls through to 0.
-fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, LayoutMismatch> {
+fn count_of(read: &Read, part: Part, answer: &Answer) -> Result<Count, LayoutMismatch> {
     let wrong_type = |found: &str, expected: &'static str| LayoutMismatch::WrongType {
         key: read.keys()[0].clone(),
         found: found.to_owned(),
@@ -176,19 +176,19 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, LayoutMismat
             Part::GroupWaiting(MissingGroup::Unknown) | Part::GroupPending(MissingGroup::Unknown),
             Answer::MissingGroup { .. },
         ) => Err(missing_group(read)),
-        (Part::Each(rest), Answer::Each { counted, examined, beyond, .. }) => {
+        (Part::PerMember(rest), Answer::PerMember { counted, examined, overflow, .. }) => {
             let counted = Count::from(*counted);
             match rest {
-                Beyond::Count => Ok(counted + Count::from(*beyond)),
-                Beyond::Skip => Ok(counted),
-                Beyond::Unknown if *beyond == 0 => Ok(counted),
-                Beyond::Unknown => Err(too_many(read, examined.saturating_add(*beyond))),
+                Overflow::Count => Ok(counted + Count::from(*overflow)),
+                Overflow::Skip => Ok(counted),
+                Overflow::Unknown if *overflow == 0 => Ok(counted),
+                Overflow::Unknown => Err(too_many(read, examined.saturating_add(*overflow))),
             }
         }
         (Part::GroupIdle, Answer::Idle { entries, .. }) => Ok(Count::from(*entries)),
         // A group that is not there was given nothing.
         (Part::GroupIdle, Answer::MissingGroup { .. }) => Ok(Count::ZERO),
-        (Part::Heard, Answer::Heard { jobs, .. }) => Ok(Count::from(*jobs)),
+        (Part::Heartbeats, Answer::Heartbeats { jobs, .. }) => Ok(Count::from(*jobs)),
         // Answers to another read than the part's own, which nothing mixes up.
         (
             _,
@@ -198,8 +198,8 @@ fn weigh(read: &Read, part: Part, answer: &Answer) -> Result<Count, LayoutMismat
             | Answer::MissingGroup { .. }
             | Answer::Idle { .. }
             | Answer::Flag(_)
-            | Answer::Each { .. }
-            | Answer::Heard { .. },
+            | Answer::PerMember { .. }
+            | Answer::Heartbeats { .. },
         ) => Err(wrong_type("of another read", expected(read))),
     }
 }
@@ -209,23 +209,23 @@ fn expected(read: &Read) -> &'static str {
         Read::Size { members: Members::AllOf(kind), .. } => kind.described(),
         Read::Size { .. } => "a list, set, zset, hash, stream or string",
         Read::Group { .. } | Read::Idle { .. } => "a stream",
-        Read::Each(each) => each.collection.type_name(),
+        Read::PerMember(each) => each.kind.type_name(),
         Read::Flag { test: Test::Exists, .. } => "anything",
         Read::Flag { test: Test::Field(_), .. } => "a hash",
         Read::Flag { test: Test::Member(_), .. } => "a set",
         Read::Flag { test: Test::Value(_), .. } => "a string",
-        Read::Heard(_) => "what workers say",
+        Read::Heartbeats(_) => "what workers say",
     }
 }
 
 fn too_many(read: &Read, members: u64) -> LayoutMismatch {
     let most = match read {
-        Read::Each(each) => each.most(),
+        Read::PerMember(each) => each.most(),
         Read::Size { .. }
         | Read::Group { .. }
         | Read::Idle { .. }
         | Read::Flag { .. }
-        | Read::Heard(_) => 0,
+        | Read::Heartbeats(_) => 0,
     };
     LayoutMismatch::TooMany { key: read.keys()[0].clone(), members, most }
 }
@@ -242,8 +242,8 @@ fn missing_group(read: &Read) -> LayoutMismatch {
         Read::Size { .. }
         | Read::Idle { .. }
         | Read::Flag { .. }
-        | Read::Each(_)
-        | Read::Heard(_) => not_a_number(read),
+        | Read::PerMember(_)
+        | Read::Heartbeats(_) => not_a_number(read),
     }
 }
 

@@ -1,7 +1,5 @@
-//! Everything that some triggers ask of Redis, as patterns: for who has to allow it and nothing else.
-//!
-//! It is apart from the rule of a connection because here a trigger says what it needs, and there the
-//! administrator what it may have. It does not know how a right is written.
+//! The access that some triggers need to Redis, as patterns of keys and channels. How a right is written is the
+//! matter of `redis/rights.rs`.
 
 use std::collections::BTreeSet;
 
@@ -49,13 +47,13 @@ impl RequiredAccess {
     fn add(&mut self, read: &Read, pattern: Option<&Glob>, database: u32) {
         let whole = |name: &Name| Name::new(with_pattern(name.as_bytes(), pattern));
         match read {
-            Read::Heard(heard) => {
-                self.channels.extend(heard.station.channels(database).map(|name| whole(&name)));
-                self.keys.extend(heard.station.roll().map(|roll| whole(&roll.of)));
+            Read::Heartbeats(heartbeats) => {
+                self.channels.extend(heartbeats.format.channels(database).map(|name| whole(&name)));
+                self.keys.extend(heartbeats.format.roll().map(|roll| whole(&roll.collection)));
             }
-            Read::Each(each) => {
-                self.keys.insert(whole(&each.of));
-                self.keys.extend(each.around().map(|around| {
+            Read::PerMember(each) => {
+                self.keys.insert(whole(&each.collection));
+                self.keys.extend(each.member_key().map(|around| {
                     let [before, after] = [&around.before, &around.after].map(whole);
                     Name::new([before.as_bytes(), after.as_bytes()].join(&b'*'))
                 }));

@@ -1,14 +1,13 @@
 //! The closed set of questions that a layout may put to Redis.
 //!
-//! It is apart because it is the contract between layouts, the cache and the Redis side: a read is
-//! data, equal reads are one read, and a read names every key it touches. It does not know which
-//! commands answer it.
+//! It is the contract between layouts, the cache and the Redis side: a read is data, equal reads are one read,
+//! and a read names every key it touches.
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    each::{Around, Each},
-    heard::Heard,
+    heartbeats::Heartbeats,
+    per_member::{MemberKey, PerMember},
     search::Kind,
 };
 
@@ -104,7 +103,7 @@ impl From<Unit> for Scores {
 pub enum Members {
     /// All of them.
     All,
-    /// All of them, of a key that has this type in its framework and no other.
+    /// All of them, of a key that always has this type in its framework.
     AllOf(Kind),
     /// Those whose score has come: score ≤ now + slack.
     Due(Scores),
@@ -161,9 +160,9 @@ pub enum Read {
         test: Test,
     },
     /// What each member of a collection has.
-    Each(Arc<Each>),
+    PerMember(Arc<PerMember>),
     /// What workers say on channels. No command asks for it: it is listened to.
-    Heard(Heard),
+    Heartbeats(Heartbeats),
 }
 
 impl Read {
@@ -177,39 +176,39 @@ impl Read {
             | Self::Group { key, .. }
             | Self::Idle { key, .. }
             | Self::Flag { key, .. } => [key],
-            Self::Each(each) => [&each.of],
-            Self::Heard(heard) => [&heard.station.key],
+            Self::PerMember(each) => [&each.collection],
+            Self::Heartbeats(heartbeats) => [&heartbeats.format.key],
         }
     }
 
-    /// The names of keys that must be allowed to whom asks, and of channels if it is said on which
-    /// database.
+    /// The names of the keys that a caller must be allowed to read, and of the channels if the database is
+    /// given.
     #[must_use]
     pub fn touches(&self, database: Option<u32>) -> Vec<Name> {
         match self {
-            Self::Heard(heard) => {
-                let station = &heard.station;
-                let channels = database.into_iter().flat_map(|number| station.channels(number));
-                channels.chain(station.roll().map(|roll| roll.of.clone())).collect()
+            Self::Heartbeats(heartbeats) => {
+                let format = &heartbeats.format;
+                let channels = database.into_iter().flat_map(|number| format.channels(number));
+                channels.chain(format.roll().map(|roll| roll.collection.clone())).collect()
             }
             Self::Size { .. }
             | Self::Group { .. }
             | Self::Idle { .. }
             | Self::Flag { .. }
-            | Self::Each(_) => self.keys().into_iter().cloned().collect(),
+            | Self::PerMember(_) => self.keys().into_iter().cloned().collect(),
         }
     }
 
     /// What stands around a member of its collection in the key that it reads for that too.
     #[must_use]
-    pub fn of_members(&self) -> Option<&Around> {
+    pub fn member_key(&self) -> Option<&MemberKey> {
         match self {
-            Self::Each(each) => each.around(),
+            Self::PerMember(each) => each.member_key(),
             Self::Size { .. }
             | Self::Group { .. }
             | Self::Idle { .. }
             | Self::Flag { .. }
-            | Self::Heard(_) => None,
+            | Self::Heartbeats(_) => None,
         }
     }
 
@@ -222,8 +221,8 @@ impl Read {
             Self::Group { .. }
             | Self::Idle { .. }
             | Self::Flag { .. }
-            | Self::Each(_)
-            | Self::Heard(_) => false,
+            | Self::PerMember(_)
+            | Self::Heartbeats(_) => false,
         }
     }
 }
@@ -240,8 +239,8 @@ impl fmt::Display for Read {
             Self::Idle { key, group, after } => {
                 write!(f, "idle for {after:?} in group `{group}` of `{key}`")
             }
-            Self::Each(each) => each.fmt(f),
-            Self::Heard(heard) => heard.fmt(f),
+            Self::PerMember(each) => each.fmt(f),
+            Self::Heartbeats(heartbeats) => heartbeats.fmt(f),
             Self::Flag { key, test: Test::Exists } => write!(f, "`{key}` exists"),
             Self::Flag { key, test: Test::Field(field) } => write!(f, "`{key}` has `{field}`"),
             Self::Flag { key, test: Test::Member(member) } => write!(f, "`{key}` has `{member}`"),

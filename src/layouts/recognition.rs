@@ -1,8 +1,7 @@
 //! What the name of a key says of itself: that a framework makes such keys, and of which queue.
 //!
-//! It is apart from the search for queues because nobody asked for a pattern here: people write the key
-//! that they saw in Redis where the queue's own name belongs, and are told. It compares names with the
-//! templates of the layouts, so that a layout says by itself how its keys look.
+//! People write the key that they saw in Redis where the queue's own name belongs, and are told. Names are
+//! compared with the templates of the layouts, so that a layout says by itself how its keys look.
 
 use super::{
     Arguments, Layout, Registry,

@@ -1,7 +1,4 @@
 //! Which queues a trigger's patterns stand for: the keys to look for, and what a key that was found is.
-//!
-//! It is apart from the plan because names come and go while the trigger stays the same. It does not
-//! know how keys are looked for, or when.
 
 use std::{
     collections::BTreeSet,
@@ -15,9 +12,9 @@ use crate::limits;
 use super::{
     Layout,
     allowed::Allowed,
-    each::Around,
     glob::Glob,
     parameter::{Arguments, Pattern},
+    per_member::MemberKey,
     plan::Plan,
     read::{Name, Read},
 };
@@ -101,7 +98,7 @@ impl KeyPattern {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Shape {
     pub(super) parameter: String,
-    pub(super) around: Around,
+    pub(super) around: MemberKey,
     /// Parts that follow, each after a colon.
     pub(super) parts_after: usize,
     pub(super) kind: Option<Kind>,
@@ -116,7 +113,7 @@ impl Shape {
     pub(super) fn of(parameter: &str) -> Self {
         Self {
             parameter: parameter.to_owned(),
-            around: Around { before: "".into(), after: "".into() },
+            around: MemberKey { before: "".into(), after: "".into() },
             parts_after: 0,
             kind: None,
             is_searched: false,
@@ -142,7 +139,7 @@ impl Shape {
 
 /// A queue that was found.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Found {
+pub struct FoundQueue {
     /// The pattern that it matches, by its place in the trigger.
     pattern: usize,
     /// Its name.
@@ -233,7 +230,7 @@ impl Search {
 
     fn find_wilds(&self) -> Vec<KeyPattern> {
         let of_shape = |shape: &Shape| -> Vec<KeyPattern> {
-            let Around { before, after } = &shape.around;
+            let MemberKey { before, after } = &shape.around;
             let patterns = self.patterns().iter();
             let own = patterns.filter(|pattern| pattern.parameter == shape.parameter);
             let glob = |pattern: &Pattern| {
@@ -255,7 +252,7 @@ impl Search {
     /// several forms has the one that gives the most of it; a name that matches several patterns
     /// belongs to the first. What the trigger could not name is no name.
     #[must_use]
-    pub fn queue_of(&self, key: &Name) -> Option<Found> {
+    pub fn queue_of(&self, key: &Name) -> Option<FoundQueue> {
         if self.named.contains(key) {
             return None;
         }
@@ -274,12 +271,13 @@ impl Search {
             };
             let given = given + pattern.glob.given().count();
             (is_one && !is_named())
-                .then(|| (given, Found { pattern: place, name: Name::new(name) }))
+                .then(|| (given, FoundQueue { pattern: place, name: Name::new(name) }))
         };
-        let mut best: Option<(usize, Found)> = None;
+        let mut best: Option<(usize, FoundQueue)> = None;
         for (given, found) in patterns.iter().enumerate().filter_map(of_pattern) {
-            let is_other =
-                |one: &Found| patterns[one.pattern].parameter != patterns[found.pattern].parameter;
+            let is_other = |one: &FoundQueue| {
+                patterns[one.pattern].parameter != patterns[found.pattern].parameter
+            };
             // Of one parameter the first pattern has it, of several the one that says more of the key.
             if best.as_ref().is_none_or(|(most, one)| is_other(one) && given > *most) {
                 best = Some((given, found));
@@ -294,8 +292,8 @@ impl Search {
     pub fn queues<'k>(
         &self,
         keys: impl Iterator<Item = &'k Name>,
-        (known, allowed): (&BTreeSet<Found>, &Allowed),
-    ) -> (BTreeSet<Found>, Option<Name>) {
+        (known, allowed): (&BTreeSet<FoundQueue>, &Allowed),
+    ) -> (BTreeSet<FoundQueue>, Option<Name>) {
         let (mut found, mut refused, mut left_out) = (BTreeSet::new(), BTreeSet::new(), None);
         for queue in keys.filter_map(|key| self.queue_of(key)) {
             if found.contains(&queue) || refused.contains(&queue) {
@@ -318,9 +316,9 @@ impl Search {
 
     /// The plan with these queues.
     #[must_use]
-    pub fn plan<'f>(&self, found: impl Iterator<Item = &'f Found>, allowed: &Allowed) -> Plan {
+    pub fn plan<'f>(&self, found: impl Iterator<Item = &'f FoundQueue>, allowed: &Allowed) -> Plan {
         let patterns = self.patterns();
-        let found = found.map(|Found { pattern, name }| {
+        let found = found.map(|FoundQueue { pattern, name }| {
             let Pattern { parameter, weight, .. } = &patterns[*pattern];
             (parameter.as_str(), name.clone(), *weight)
         });
@@ -329,18 +327,18 @@ impl Search {
 
     /// The reads of one queue, with those that all queues have in common.
     #[must_use]
-    pub fn reads_of(&self, found: &Found) -> Box<[Read]> {
+    pub fn reads_of(&self, found: &FoundQueue) -> Box<[Read]> {
         self.plan([found].into_iter(), &Allowed::all()).reads().into()
     }
 
     /// The plan as if the patterns were names: it is for what is said of a trigger, and never read.
     #[must_use]
     pub fn in_words(&self) -> Plan {
-        let as_name = |(pattern, Pattern { glob, .. }): (usize, &Pattern)| Found {
+        let as_name = |(pattern, Pattern { glob, .. }): (usize, &Pattern)| FoundQueue {
             pattern,
             name: glob.text().clone(),
         };
-        let names: Vec<Found> = self.patterns().iter().enumerate().map(as_name).collect();
+        let names: Vec<FoundQueue> = self.patterns().iter().enumerate().map(as_name).collect();
         self.plan(names.iter(), &Allowed::all())
     }
 
@@ -356,14 +354,14 @@ impl Search {
     /// Each pattern, and what is read of a queue that it finds, with [`Self::STAND_IN`] for its name.
     pub(super) fn of_patterns(&self) -> impl Iterator<Item = (&Glob, Box<[Read]>)> {
         self.patterns().iter().enumerate().map(|(pattern, Pattern { glob, .. })| {
-            (glob, self.reads_of(&Found { pattern, name: Name::new([Self::STAND_IN]) }))
+            (glob, self.reads_of(&FoundQueue { pattern, name: Name::new([Self::STAND_IN]) }))
         })
     }
 
     fn find_fixed(&self) -> Vec<Read> {
         // A name that the one in words cannot have tells which reads depend on a name.
-        let other = |pattern: usize| Found { pattern, name: Name::new([Self::STAND_IN]) };
-        let others: Vec<Found> = (0..self.patterns().len()).map(other).collect();
+        let other = |pattern: usize| FoundQueue { pattern, name: Name::new([Self::STAND_IN]) };
+        let others: Vec<FoundQueue> = (0..self.patterns().len()).map(other).collect();
         let others = self.plan(others.iter(), &Allowed::all());
         let in_words = self.in_words();
         let is_fixed = |read: &&Read| others.reads().contains(read);

@@ -1,7 +1,5 @@
 //! Names with places for parameters: `bull:{queue}:wait`, with `{{` and `}}` for literal braces and
-//! `{0x06}` for a byte that is no text.
-//!
-//! They are apart because a template is parsed once, with the layout, and filled per trigger.
+//! `{0x06}` for a byte that is no text. A template is parsed once, with the layout, and filled per trigger.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
@@ -9,8 +7,8 @@ use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{
     Arguments,
-    each::Around,
     form::{Filling, Form},
+    per_member::MemberKey,
     read::Name,
     weight::Weight,
 };
@@ -164,7 +162,7 @@ impl Template {
 
     /// What stands before and after this parameter, for each combination of the others' values; none
     /// if it does not name the parameter exactly once.
-    pub(super) fn around(&self, parameter: &str, arguments: &Arguments) -> Vec<Around> {
+    pub(super) fn around(&self, parameter: &str, arguments: &Arguments) -> Vec<MemberKey> {
         let is_it = |piece: &Piece| matches!(piece, Piece::Parameter(name) if name == parameter);
         let Some(at) = self.0.iter().position(is_it) else { return vec![] };
         let (before, after) = (Self(self.0[..at].to_vec()), Self(self.0[at + 1..].to_vec()));
@@ -173,7 +171,7 @@ impl Template {
         }
         let others = before.parameters().chain(after.parameters());
         let around = |binding: &Binding<'_>| {
-            Some(Around { before: before.fill(binding)?, after: after.fill(binding)? })
+            Some(MemberKey { before: before.fill(binding)?, after: after.fill(binding)? })
         };
         Binding::all(others, arguments).iter().filter_map(around).collect()
     }

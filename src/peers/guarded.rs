@@ -15,7 +15,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{limits, telemetry::Turned};
 
-use super::{Place, Shared, Tally};
+use super::{PeerSlot, PeersState, Tally};
 
 /// A connection that ends when its peer is too slow to begin, when it is too old, or when its place
 /// is needed. It is not read while its peer takes nothing of what we say, since each answer waits in
@@ -24,7 +24,7 @@ use super::{Place, Shared, Tally};
 #[derive(Debug)]
 pub struct Guarded<T> {
     io: T,
-    place: Place,
+    place: PeerSlot,
     /// Bytes that the peer still has to send before it has begun.
     missing: usize,
     /// Rings when the first words or the whole connection have taken too long.
@@ -42,7 +42,7 @@ pub struct Guarded<T> {
 
 impl<T> Guarded<T> {
     /// Guards a connection from now on.
-    pub fn new(io: T, place: Place) -> Self {
+    pub fn new(io: T, place: PeerSlot) -> Self {
         let bounds = &place.peers.0.bounds;
         let (missing, within) = bounds.first_words;
         Self {
@@ -73,7 +73,7 @@ impl<T> Guarded<T> {
             return Ok(());
         }
         let why = if self.missing > 0 { Turned::Silent } else { Turned::Old };
-        let Shared { door, edge, .. } = &*self.place.peers.0;
+        let PeersState { door, edge, .. } = &*self.place.peers.0;
         edge.turned(*door, why);
         // An ended timer must not be polled again, and the codec may ask once more.
         self.place.ended.cancel();

@@ -51,10 +51,10 @@ pub struct Bounds {
 
 /// The connections of one listener.
 #[derive(Debug, Clone)]
-pub struct Peers(Arc<Shared>);
+pub struct Peers(Arc<PeersState>);
 
 #[derive(Debug)]
-struct Shared {
+struct PeersState {
     door: Door,
     bounds: Bounds,
     edge: Arc<Edge>,
@@ -78,7 +78,7 @@ struct OfPeer {
 
 /// The right to one connection; given back when it is dropped.
 #[derive(Debug)]
-pub struct Place {
+pub struct PeerSlot {
     peers: Peers,
     number: u64,
     ended: CancellationToken,
@@ -89,13 +89,13 @@ impl Peers {
     /// No connection yet.
     #[must_use]
     pub fn new(door: Door, bounds: Bounds, edge: Arc<Edge>) -> Self {
-        Self(Arc::new(Shared { door, bounds, edge, open: Mutex::default() }))
+        Self(Arc::new(PeersState { door, bounds, edge, open: Mutex::default() }))
     }
 
     /// A place for a connection from this address; `None` if it is to be closed.
     #[must_use]
-    pub fn admit(&self, from: IpAddr) -> Option<Place> {
-        let Shared { door, bounds, edge, .. } = &*self.0;
+    pub fn admit(&self, from: IpAddr) -> Option<PeerSlot> {
+        let PeersState { door, bounds, edge, .. } = &*self.0;
         // A peer over IPv6 that is an IPv4 one is counted as that.
         let from = from.to_canonical();
         let mut open = self.lock();
@@ -125,7 +125,7 @@ impl Peers {
         let calls = of_peer.calls.clone();
         drop(open);
         edge.open(*door, 1);
-        Some(Place { peers: self.clone(), number, ended, calls })
+        Some(PeerSlot { peers: self.clone(), number, ended, calls })
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -157,7 +157,7 @@ impl Open {
     }
 }
 
-impl Drop for Place {
+impl Drop for PeerSlot {
     fn drop(&mut self) {
         self.peers.lock().remove(self.number);
         self.peers.0.edge.open(self.peers.0.door, -1);

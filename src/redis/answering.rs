@@ -37,7 +37,7 @@ impl RedisLink {
                 self.types.of(key).unwrap_or(of_unknown)
             }
             Read::Group { .. } | Read::Idle { .. } => KeyType::Stream,
-            Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => KeyType::Other,
+            Read::Flag { .. } | Read::PerMember(_) | Read::Heartbeats(_) => KeyType::Other,
         }
     }
 
@@ -157,8 +157,8 @@ fn lengths<'r>(reads: &'r [Read], questions: &mut Questions) -> Vec<Option<usize
         Read::Size { .. }
         | Read::Idle { .. }
         | Read::Flag { .. }
-        | Read::Each(_)
-        | Read::Heard(_) => None,
+        | Read::PerMember(_)
+        | Read::Heartbeats(_) => None,
     };
     reads.iter().map(length).collect()
 }
@@ -173,8 +173,8 @@ pub(super) fn depends_on_time(read: &Read, key_type: KeyType) -> bool {
 pub(super) fn until_announced(read: &Read, answer: Answer) -> Reply {
     // The fields of a hash are no keys of their own; but those that were left for want of time are
     // looked at next time.
-    let of_fields = matches!(read, Read::Each(each) if each.ask == Ask::Field);
-    let is_partial = matches!(answer, Answer::Each { examined: 1.., beyond: 1.., .. });
+    let of_fields = matches!(read, Read::PerMember(each) if each.ask == Ask::Field);
+    let is_partial = matches!(answer, Answer::PerMember { examined: 1.., overflow: 1.., .. });
     let is_silent = answer.changes_silently() && (!of_fields || is_partial);
     let lasts = if is_silent { Validity::Unknown } else { Validity::UntilAnnounced };
     Reply { answer, lasts, moment: None }
@@ -187,8 +187,8 @@ fn is_mistaken(read: &Read, guess: KeyType, reply: &Response) -> bool {
             Read::Group { .. }
             | Read::Idle { .. }
             | Read::Flag { .. }
-            | Read::Each(_)
-            | Read::Heard(_),
+            | Read::PerMember(_)
+            | Read::Heartbeats(_),
             _,
         ) => false,
         // Its type is for the answer to say.

@@ -1,7 +1,7 @@
-//! In which words a connection to a node begins, and how far it came.
+//! The words in which a connection to a node begins, and how far it came.
 //!
-//! It is apart from the connection because a node may be tried in one manner after another, and whether it
-//! took the connection at all decides which is next.
+//! A node may be tried in one manner after another; whether it took the connection at all decides which is
+//! next.
 
 use std::sync::{
     Arc,

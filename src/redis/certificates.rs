@@ -1,9 +1,7 @@
-//! The certificates of a connection and the terms of TLS that come of them, read anew when their
-//! files change.
+//! The certificates of a connection and the TLS settings made of them, read anew when their files change.
 //!
-//! They are apart from the password because no open link needs them: a connection that is made
-//! takes what the files hold, and one that is up stays as it is. Files that cannot be used leave
-//! the last ones that could in use. It does not know when somebody looks.
+//! A new connection takes what the files hold, and one that is up stays as it is. Files that cannot be used
+//! leave the last usable ones in use.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -24,11 +22,11 @@ use crate::{
 /// Those of one connection.
 pub(super) struct Certificates {
     files: RedisTls,
-    known: Mutex<Known>,
+    known: Mutex<KnownCertificates>,
 }
 
 #[derive(Default)]
-struct Known {
+struct KnownCertificates {
     watch: Watch,
     /// The last that could be used.
     usable: Option<Usable>,
@@ -90,7 +88,7 @@ impl Certificates {
     pub(super) fn new(files: RedisTls) -> Self {
         let pair = files.pair.iter().flat_map(|(cert, key)| [cert, key]);
         let paths: Vec<PathBuf> = files.ca.iter().chain(pair).cloned().collect();
-        let known = Known { watch: Watch::new(paths), ..Known::default() };
+        let known = KnownCertificates { watch: Watch::new(paths), ..KnownCertificates::default() };
         Self { files, known: Mutex::new(known) }
     }
 
@@ -180,7 +178,7 @@ impl Certificates {
         })
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownCertificates> {
         self.known.lock()
     }
 }

@@ -1,9 +1,7 @@
 //! How a node of a configured connection becomes a link: a pool of its own, RESP3, and tracking turned on.
 //!
-//! It is apart from the link because it is about a node and its credentials, and the link about
-//! commands. Each link has its own pool, so that what an older connection still pushes can never
-//! be taken for news of the newer one, and rotated credentials are read at every connect. It does not
-//! know which node is the right one.
+//! Each link has its own pool. So what an older connection still pushes can never be taken for news of the
+//! newer one, and rotated credentials are read at every connect.
 
 use std::sync::{
     Arc,
@@ -30,10 +28,10 @@ use crate::{
 
 use super::{
     approach::{Approach, Manner},
+    credentials::{Authentication, Credentials},
     error,
     fields::KnownFields,
-    heard::Ears,
-    identity::{Credentials, Identity},
+    heartbeats::HeartbeatTracker,
     invalidation,
     known_types::KnownTypes,
     link::RedisLink,
@@ -47,11 +45,11 @@ use super::{
 /// keys is shared between the clones.
 #[derive(Debug, Clone)]
 pub(super) struct Dialer {
-    identity: Identity,
+    credentials: Credentials,
     database: u32,
     types: KnownTypes,
     fields: KnownFields,
-    ears: Ears,
+    tracker: HeartbeatTracker,
     /// Bytes that a node may send before it is asked again.
     most: usize,
     /// Whether the log says already that there is a proxy which knows no HELLO.
@@ -60,21 +58,21 @@ pub(super) struct Dialer {
 
 impl Dialer {
     /// Opens links to the sentinels of a connection, who have little to say.
-    pub(super) fn to_sentinels(identity: Identity) -> Self {
-        Self { most: limits::SENTINEL_REPLY_BYTES, ..Self::new(identity, 0) }
+    pub(super) fn to_sentinels(credentials: Credentials) -> Self {
+        Self { most: limits::SENTINEL_REPLY_BYTES, ..Self::new(credentials, 0) }
     }
 
-    pub(super) fn new(identity: Identity, database: u32) -> Self {
+    pub(super) fn new(credentials: Credentials, database: u32) -> Self {
         let (types, fields) = (KnownTypes::default(), KnownFields::default());
-        let (ears, most) = (Ears::new(database), limits::REPLY_BYTES);
-        Self { identity, database, types, fields, ears, most, told: Arc::default() }
+        let (tracker, most) = (HeartbeatTracker::new(database), limits::REPLY_BYTES);
+        Self { credentials, database, types, fields, tracker, most, told: Arc::default() }
     }
 
     /// Opens a link to a node that reports its changes to `changes`: tracked where the node can,
     /// else not.
     pub(super) async fn dial(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
         let hello = Approach::new(Manner::Hello);
-        let link = match self.open_heard(node, changes, &hello).await {
+        let link = match self.open_attempt(node, changes, &hello).await {
             // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
             // nothing is announced, and reads are polled.
             Err(Fault::Unexpected(_) | Fault::Refused(_)) => {
@@ -85,11 +83,11 @@ impl Dialer {
             }
             other => other,
         };
-        if matches!(&link, Ok(link) if link.hears()) {
+        if matches!(&link, Ok(link) if link.takes_pushes()) {
             self.told.store(false, Ordering::SeqCst);
         }
         if matches!(link, Err(Fault::Refused(_))) {
-            self.identity.doubt();
+            self.credentials.report_refused();
         }
         link
     }
@@ -113,7 +111,7 @@ impl Dialer {
             other => other?,
         };
         let hello = Approach::new(Manner::Hello);
-        match self.open_heard(node, changes, &hello).await {
+        match self.open_attempt(node, changes, &hello).await {
             Err(fault) if hello.ended_at_words(&fault) => {}
             // It says in words that it knows no HELLO, so it ends no connection at a command.
             Err(Fault::Unexpected(_) | Fault::Refused(_)) => return Ok(link),
@@ -124,7 +122,7 @@ impl Dialer {
         if !self.told.swap(true, Ordering::SeqCst) {
             warn!(
                 connection = self.name(), %node, without = %lacks,
-                "a proxy ends connections at HELLO; it is spoken to without, reads are polled, and what needs the commands that it lacks is unknown"
+                "a proxy ends connections at HELLO; it is asked without HELLO, reads are polled, and what needs the commands that it lacks is unknown"
             );
         }
         if let Wire::Node(wire) = link.wire() {
@@ -156,18 +154,23 @@ impl Dialer {
     }
 
     /// What is heard of workers.
-    pub(super) fn ears(&self) -> &Ears {
-        &self.ears
+    pub(super) fn tracker(&self) -> &HeartbeatTracker {
+        &self.tracker
     }
 
     /// The name of the connection.
     pub(super) fn name(&self) -> &str {
-        self.identity.connection()
+        self.credentials.connection()
     }
 
     /// A link that shares what is known of keys with all others.
-    pub(super) fn link(&self, wire: Wire, tracked: bool, ears: Option<Ears>) -> RedisLink {
-        RedisLink::new(wire, tracked, self.types.clone(), self.fields.clone(), ears)
+    pub(super) fn link(
+        &self,
+        wire: Wire,
+        tracked: bool,
+        tracker: Option<HeartbeatTracker>,
+    ) -> RedisLink {
+        RedisLink::new(wire, tracked, self.types.clone(), self.fields.clone(), tracker)
     }
 
     /// Opens a connection that is not tracked; what is announced on it goes to `push`. Tells also
@@ -189,13 +192,13 @@ impl Dialer {
             other => other.map(|connection| (connection, true)),
         };
         if matches!(connection, Err(Fault::Refused(_))) {
-            self.identity.doubt();
+            self.credentials.report_refused();
         }
         connection
     }
 
-    /// The same, where what an attempt that failed still reports is not heard.
-    async fn open_heard(
+    /// Opens a link, and ignores what a failed attempt still reports.
+    async fn open_attempt(
         &self,
         node: &Node,
         changes: &Changes,
@@ -218,8 +221,8 @@ impl Dialer {
         approach: &Approach,
     ) -> Result<RedisLink, Fault> {
         let tracked = Arc::new(AtomicBool::new(false));
-        let ears = (approach.manner == Manner::Hello).then(|| self.ears.clone());
-        let (reported, listening) = (changes.clone(), self.ears.clone());
+        let tracker = (approach.manner == Manner::Hello).then(|| self.tracker.clone());
+        let (reported, listening) = (changes.clone(), self.tracker.clone());
         let push = move |push: &PushInfo| {
             let heard = listening.take(push, Instant::now());
             for change in invalidation::changes(push).into_iter().chain(heard) {
@@ -230,7 +233,7 @@ impl Dialer {
         let connection: Connection = pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
         let wire = Wire::Node(NodeWire { connection, login, lacks: Lacks::default() });
-        let mut link = self.link(wire, tracked, ears);
+        let mut link = self.link(wire, tracked, tracker);
         // A server may take connections long before it is ready to answer.
         link.prove(false).await?;
         Ok(link)
@@ -246,8 +249,8 @@ impl Dialer {
         tracked: Option<Arc<AtomicBool>>,
     ) -> Result<(Pool, Login), Fault> {
         let unreachable = |error: &dyn std::fmt::Display| Fault::Unreachable(error.to_string());
-        let credentials = self.identity.current().await?;
-        let login = Login::new(self.identity.clone(), credentials.version);
+        let authentication = self.credentials.current().await?;
+        let login = Login::new(self.credentials.clone(), authentication.version);
         let is_pushing = approach.manner == Manner::Hello;
         let mut config = AsyncConnectionConfig::new()
             .set_response_timeout(Some(limits::CONNECT_DEADLINE))
@@ -260,7 +263,7 @@ impl Dialer {
         }
         let opener = Opener {
             node: node.clone(),
-            settings: self.settings(credentials, approach.manner),
+            settings: self.settings(authentication, approach.manner),
             config,
             tls: self.tls(node)?,
             most: self.most,
@@ -284,7 +287,7 @@ impl Dialer {
     }
 
     /// Who we are to a node, and how it is spoken to.
-    fn settings(&self, credentials: Credentials, manner: Manner) -> RedisConnectionInfo {
+    fn settings(&self, authentication: Authentication, manner: Manner) -> RedisConnectionInfo {
         let mut settings = RedisConnectionInfo::default()
             .set_db(i64::from(self.database))
             .set_protocol(manner.protocol());
@@ -295,10 +298,10 @@ impl Dialer {
             // (It would say CLIENT SETINFO.)
             Manner::Plain => settings.set_skip_set_lib_name(),
         };
-        if let Some(username) = credentials.username {
+        if let Some(username) = authentication.username {
             settings = settings.set_username(username);
         }
-        if let Some(password) = credentials.password {
+        if let Some(password) = authentication.password {
             settings = settings.set_password(password.expose());
         }
         settings
@@ -307,7 +310,7 @@ impl Dialer {
     /// The terms of TLS, where it is spoken. The host is the name that must be in the node's
     /// certificate, which is also said to it (SNI), unless the setting has another.
     fn tls(&self, node: &Node) -> Result<Option<Tls>, Fault> {
-        let Some(certificates) = self.identity.certificates() else { return Ok(None) };
+        let Some(certificates) = self.credentials.certificates() else { return Ok(None) };
         let terms = certificates.terms().map_err(Fault::Credentials)?;
         let name = certificates.server_name().unwrap_or(&node.host).to_owned();
         let wrong = |_| Fault::Credentials(format!("`{name}` can be no name in a certificate"));

@@ -1,7 +1,5 @@
-//! How far the entries of a stream are counted one by one, and in which pages.
-//!
-//! It is apart from the questions because it is arithmetic: entries come with their bodies, so that both
-//! are bounded.
+//! How far the entries of a stream are counted one by one, and in which pages. Entries come with their
+//! bodies, so both are bounded.
 
 use crate::limits;
 

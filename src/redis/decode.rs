@@ -1,7 +1,5 @@
-//! Replies as answers. What cannot be one is a fault, never a number.
-//!
-//! It is apart from the encoding because it must hold against whatever a server says, in RESP2 and
-//! RESP3, old and new.
+//! Replies as answers. A reply that cannot be one is a fault, never a number. It must hold against whatever a
+//! server says, in RESP2 and RESP3, old and new.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

@@ -1,8 +1,5 @@
 //! Reads as commands. All of them only read, and all are tracked by Redis. Their replies are small,
-//! but for pages of stream entries, which are bounded by their bytes.
-//!
-//! It is apart from the decoding because this side knows what a read asks for, and that one what
-//! Redis can say.
+//! except for pages of stream entries, which are bounded by their bytes.
 
 use std::time::Duration;
 
@@ -13,7 +10,7 @@ use crate::{
     limits,
 };
 
-use super::each;
+use super::per_member;
 
 /// The type of a key, as far as it decides which command counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -81,9 +78,9 @@ pub(super) fn question(read: &Read, key_type: KeyType, now: Duration) -> Cmd {
         Read::Size { key, members } => size(key, *members, key_type, now),
         Read::Group { key, .. } | Read::Idle { key, .. } => of_key("XINFO", &["GROUPS"], key),
         Read::Flag { key, test } => flag(key, test),
-        Read::Each(each) => each::size(each),
+        Read::PerMember(each) => per_member::size(each),
         // Nothing is asked: what was heard before this is answered is known by then.
-        Read::Heard(_) => redis::cmd("PING"),
+        Read::Heartbeats(_) => redis::cmd("PING"),
     }
 }
 
@@ -186,8 +183,8 @@ pub(super) fn next_score(read: &Read, now: Duration) -> Cmd {
         Read::Group { .. }
         | Read::Idle { .. }
         | Read::Flag { .. }
-        | Read::Each(_)
-        | Read::Heard(_) => {
+        | Read::PerMember(_)
+        | Read::Heartbeats(_) => {
             let [key] = read.keys();
             (key, Members::All)
         }
@@ -266,7 +263,7 @@ impl std::fmt::Display for StreamId {
 pub(super) fn is_same(one: &Read, other: &Read) -> bool {
     let stream = |read: &Read| match read {
         Read::Group { key, .. } | Read::Idle { key, .. } => Some(key.clone()),
-        Read::Size { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => None,
+        Read::Size { .. } | Read::Flag { .. } | Read::PerMember(_) | Read::Heartbeats(_) => None,
     };
     stream(one).is_some_and(|key| stream(other) == Some(key))
 }

@@ -1,7 +1,5 @@
-//! What an error of the client library means to the sampler, in one total function each for a
-//! broken round trip and for one command's error reply.
-//!
-//! It is apart so that no error can be taken for an answer by accident.
+//! What an error of the client library means to the sampler: one total function for a broken round trip, and
+//! one for a command's error reply. So no error can be taken for an answer by accident.
 
 use std::sync::Arc;
 

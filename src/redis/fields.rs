@@ -1,6 +1,4 @@
-//! What was read of the fields of hashes whose values never change.
-//!
-//! It is apart from the steps that read them because it outlives a link, and bounds what is kept.
+//! What was read of the fields of hashes whose values never change. It outlives a link, and is bounded.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -10,7 +8,7 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    layouts::{Each, Name},
+    layouts::{Name, PerMember},
     limits,
     time::Instant,
 };
@@ -19,17 +17,17 @@ use crate::{
 type Texts = HashMap<Vec<u8>, Option<String>>;
 
 /// A hash, and where in the JSON of its fields the texts are.
-type Place = (Name, Option<(String, OnlyIf)>);
+type FilterPlace = (Name, Option<(String, OnlyIf)>);
 /// Where another text must be a certain one: see [`crate::layouts::Filter::only_if`].
 type OnlyIf = Option<(String, String)>;
 
 /// What was read of fields whose values never change, by hash and place. It outlives a link.
 #[derive(Debug, Clone, Default)]
-pub(super) struct KnownFields(Arc<Mutex<Known>>);
+pub(super) struct KnownFields(Arc<Mutex<KnownTexts>>);
 
 #[derive(Debug, Default)]
-struct Known {
-    by_place: HashMap<Place, Looked>,
+struct KnownTexts {
+    by_place: HashMap<FilterPlace, Looked>,
     /// How many bytes that is in all.
     bytes: usize,
     /// When it was last looked for what can be forgotten.
@@ -48,14 +46,14 @@ struct Looked {
 }
 
 impl Looked {
-    fn new(place: &Place, now: Instant) -> Self {
+    fn new(place: &FilterPlace, now: Instant) -> Self {
         let bytes = place_footprint(place);
         Self { texts: HashMap::new(), bytes, last: now, whole_at: now }
     }
 }
 
 impl KnownFields {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownTexts> {
         self.0.lock()
     }
 
@@ -63,7 +61,7 @@ impl KnownFields {
     /// of fields that are gone is forgotten.
     pub(super) fn look_up(
         &self,
-        each: &Each,
+        each: &PerMember,
         fields: Vec<Vec<u8>>,
         mut count: impl FnMut(Option<&str>),
     ) -> Vec<Vec<u8>> {
@@ -96,7 +94,7 @@ impl KnownFields {
 
     /// Remembers what a field was found to have, as long as there is room. One with a longer name is not
     /// remembered, but asked each time: names may have any length, and what is remembered is bounded.
-    pub(super) fn learn(&self, each: &Each, field: Vec<u8>, text: Option<String>) {
+    pub(super) fn learn(&self, each: &PerMember, field: Vec<u8>, text: Option<String>) {
         if field.len() > limits::FIELD_TEXT_BYTES {
             return;
         }
@@ -120,24 +118,24 @@ impl KnownFields {
     }
 
     /// Notes that all fields of a hash were looked at.
-    pub(super) fn is_whole(&self, each: &Each) {
+    pub(super) fn is_whole(&self, each: &PerMember) {
         if let Some(looked) = self.known().by_place.get_mut(&place(each)) {
             looked.whole_at = Instant::now();
         }
     }
 
     /// Whether there was time enough to look at all fields of a hash since that was done last.
-    pub(super) fn is_endless(&self, each: &Each) -> bool {
+    pub(super) fn is_endless(&self, each: &PerMember) -> bool {
         let known = self.known();
         let looked = known.by_place.get(&place(each));
-        looked.is_some_and(|looked| looked.whole_at.elapsed() >= limits::EACH_PATIENCE)
+        looked.is_some_and(|looked| looked.whole_at.elapsed() >= limits::MEMBER_PATIENCE)
     }
 
     /// How many fields are remembered.
     #[cfg(test)]
     pub(super) fn count(&self) -> usize {
         let known = self.known();
-        let of = |(place, looked): (&Place, &Looked)| {
+        let of = |(place, looked): (&FilterPlace, &Looked)| {
             let bytes = looked.texts.iter().map(|(field, text)| footprint(field, text.as_deref()));
             assert_eq!(looked.bytes, place_footprint(place) + bytes.sum::<usize>());
             looked.bytes
@@ -147,8 +145,8 @@ impl KnownFields {
     }
 }
 
-impl Known {
-    fn looked(&mut self, place: Place, now: Instant) -> &mut Looked {
+impl KnownTexts {
+    fn looked(&mut self, place: FilterPlace, now: Instant) -> &mut Looked {
         match self.by_place.entry(place) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
@@ -175,7 +173,7 @@ fn footprint(field: &[u8], text: Option<&str>) -> usize {
     field.len() + text.map_or(0, str::len) + limits::FIELD_OVERHEAD_BYTES
 }
 
-fn place_footprint((hash, filter): &Place) -> usize {
+fn place_footprint((hash, filter): &FilterPlace) -> usize {
     let texts = filter.iter().map(|(pointer, only_if)| {
         let only_if = only_if.as_ref().map_or(0, |(pointer, is)| pointer.len() + is.len());
         pointer.len() + only_if
@@ -183,9 +181,9 @@ fn place_footprint((hash, filter): &Place) -> usize {
     hash.as_bytes().len() + texts.sum::<usize>() + 2 * limits::FIELD_OVERHEAD_BYTES
 }
 
-fn place(each: &Each) -> Place {
+fn place(each: &PerMember) -> FilterPlace {
     let filter = each.filter.as_ref();
-    (each.of.clone(), filter.map(|filter| (filter.pointer.clone(), filter.only_if.clone())))
+    (each.collection.clone(), filter.map(|filter| (filter.pointer.clone(), filter.only_if.clone())))
 }
 
 #[cfg(test)]
@@ -193,14 +191,19 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::layouts::{Ask, Collection, Filter};
+    use crate::layouts::{Ask, CollectionType, Filter};
 
-    fn hash(key: &str) -> Each {
-        Each { of: key.into(), collection: Collection::Hash, ask: Ask::Field, filter: None }
+    fn hash(key: &str) -> PerMember {
+        PerMember {
+            collection: key.into(),
+            kind: CollectionType::Hash,
+            ask: Ask::Field,
+            filter: None,
+        }
     }
 
     /// The fields that are not known, and how many are.
-    fn look_up(known: &KnownFields, each: &Each, fields: Vec<Vec<u8>>) -> (Vec<Vec<u8>>, u64) {
+    fn look_up(known: &KnownFields, each: &PerMember, fields: Vec<Vec<u8>>) -> (Vec<Vec<u8>>, u64) {
         let mut counted = 0;
         let unknown = known.look_up(each, fields, |_| counted += 1);
         (unknown, counted)
@@ -230,7 +233,7 @@ mod tests {
     }
 
     /// As many fields as this, with names of the longest kind that is remembered.
-    fn learn_many(known: &KnownFields, each: &Each, fields: usize) {
+    fn learn_many(known: &KnownFields, each: &PerMember, fields: usize) {
         for number in 0..fields {
             known.learn(each, format!("{number:01024}").into(), None);
         }
@@ -265,13 +268,13 @@ mod tests {
         assert!(!known.is_endless(&each), "nobody has looked");
         let look = || assert_eq!(look_up(&known, &each, vec![b"a".to_vec()]).0.len(), 1);
         look();
-        tokio::time::advance(limits::EACH_PATIENCE - Duration::from_secs(1)).await;
+        tokio::time::advance(limits::MEMBER_PATIENCE - Duration::from_secs(1)).await;
         look();
         assert!(!known.is_endless(&each));
         known.is_whole(&each);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(!known.is_endless(&each));
-        tokio::time::advance(limits::EACH_PATIENCE).await;
+        tokio::time::advance(limits::MEMBER_PATIENCE).await;
         assert!(known.is_endless(&each));
         // What is gone begins anew.
         assert_eq!(look_up(&known, &each, vec![]), (vec![], 0));
@@ -283,7 +286,7 @@ mod tests {
         let if_only = |only_if: Option<&str>| {
             let only_if = only_if.map(|text| ("/1".to_owned(), text.to_owned()));
             let filter = Filter { pointer: "/2".to_owned(), is: Name::from("q").into(), only_if };
-            Each { filter: Some(filter), ..hash("h") }
+            PerMember { filter: Some(filter), ..hash("h") }
         };
         let known = KnownFields::default();
         known.learn(&if_only(None), b"a".to_vec(), Some("q".to_owned()));

@@ -1,27 +1,25 @@
-//! Answers that one command does not give: what follows in a stream, a group that is missing, a string that is
-//! empty, a type that must be named.
-//!
-//! It is apart from the link because these are the rare cases, each with its own few commands.
+//! Answers that take more than one command: what follows in a stream, a group that is missing, a string that
+//! is empty, a type that must be named.
 
 use std::{sync::Arc, time::Duration};
 
 use deadpool_redis::redis::Cmd;
 
 use crate::{
-    layouts::{Answer, Collection, Each, Group, Name, Read, Test},
+    layouts::{Answer, CollectionType, Group, Name, PerMember, Read, Test},
     limits,
     sampling::Fault,
 };
 
 use super::{
     decode::{self, GroupRow},
-    each::{self, few},
     encode::{self, KeyType, StreamId, countable},
     error::{Refusal, fault, refusal},
     fields::KnownFields,
     known_tails::KnownTails,
     link::RedisLink,
-    shared::{self, Shared},
+    member_questions::{self, MemberQuestions},
+    per_member::{self, few},
     tail::{Outcome, Tail},
     wire::Response,
 };
@@ -58,14 +56,14 @@ enum Progress {
     Done(Result<Answer, Fault>),
     Open(Name, Question),
     /// Its members are asked together with those of other reads.
-    Shared(shared::Place),
+    Shared(member_questions::AnswerPlace),
 }
 
 /// The reads of one batch, each answered or with a question open.
 #[derive(Debug, Default)]
 pub(super) struct FollowUps {
     reads: Vec<Progress>,
-    shared: Shared,
+    shared: MemberQuestions,
 }
 
 impl FollowUps {
@@ -83,8 +81,8 @@ impl FollowUps {
             Read::Group { key, group } => of_group((key, group), reply, length),
             Read::Flag { key, test } => of_flag(key, test, reply),
             Read::Idle { key, group, after } => of_idle((key, group, *after), reply),
-            Read::Each(each) => of_each(each, reply, &mut self.shared),
-            Read::Heard(_) => Err(Fault::Unexpected("what is heard was asked for".to_owned())),
+            Read::PerMember(each) => of_each(each, reply, &mut self.shared),
+            Read::Heartbeats(_) => Err(Fault::Unexpected("what is heard was asked for".to_owned())),
         };
         self.reads.push(progress.unwrap_or_else(|fault| Progress::Done(Err(fault))));
     }
@@ -259,12 +257,12 @@ fn of_idle(
     };
     let question = match (row.pending, row.last_delivered.next()) {
         (0, Some(from)) => Question::Follows { from },
-        (0, None) => return Ok(done(Answer::Idle { entries: 0, busy: false, beyond: 0 })),
+        (0, None) => return Ok(done(Answer::Idle { entries: 0, busy: false, overflow: 0 })),
         (1..=limits::IDLE_AMONG, _) => {
             let (group, from) = (group.clone(), StreamId::FIRST);
             Question::Idle { group, after, from, looked_at: 0, idle: 0 }
         }
-        (beyond, _) => return Ok(done(Answer::Idle { entries: 0, busy: true, beyond })),
+        (overflow, _) => return Ok(done(Answer::Idle { entries: 0, busy: true, overflow })),
     };
     Ok(Progress::Open(key.clone(), question))
 }
@@ -288,22 +286,26 @@ fn of_flag(key: &Name, test: &Test, reply: &Response) -> Result<Progress, Fault>
     }
 }
 
-fn of_each(each: &Arc<Each>, reply: &Response, shared: &mut Shared) -> Result<Progress, Fault> {
+fn of_each(
+    each: &Arc<PerMember>,
+    reply: &Response,
+    shared: &mut MemberQuestions,
+) -> Result<Progress, Fault> {
     match reply {
         Ok(value) => {
             let members = decode::count(value)?;
-            let answer = each::sized(each, members).map(done);
+            let answer = per_member::sized(each, members).map(done);
             Ok(answer.unwrap_or_else(|| Progress::Shared(shared.take_in(each, members))))
         }
         Err(error) => match refusal(error) {
             Refusal::WrongType => {
-                let types = match each.collection {
-                    Collection::Set => &["set"],
-                    Collection::List => &["list"],
-                    Collection::SortedSet => &["zset"],
-                    Collection::Hash => &["hash"],
+                let types = match each.kind {
+                    CollectionType::Set => &["set"],
+                    CollectionType::List => &["list"],
+                    CollectionType::SortedSet => &["zset"],
+                    CollectionType::Hash => &["hash"],
                 };
-                Ok(Progress::Open(each.of.clone(), Question::TypeName(types)))
+                Ok(Progress::Open(each.collection.clone(), Question::TypeName(types)))
             }
             Refusal::NoSuchKey => Err(fault(error)),
             Refusal::Fault(fault) => Err(fault),
@@ -348,15 +350,15 @@ impl Question {
                     Some(from) => open(Self::Idle { group, after, from, looked_at, idle }),
                     // There are more than there were, and nobody looks at those.
                     None => {
-                        let beyond = u64::from(next.is_some());
-                        Ok(done(Answer::Idle { entries: idle, busy: true, beyond }))
+                        let overflow = u64::from(next.is_some());
+                        Ok(done(Answer::Idle { entries: idle, busy: true, overflow }))
                     }
                 }
             }
             Question::Length => Ok(done(Answer::MissingGroup { entries: decode::count(value)? })),
             Question::Follows { .. } => {
                 let busy = decode::page(value)?.entries() > 0;
-                Ok(done(Answer::Idle { entries: 0, busy, beyond: 0 }))
+                Ok(done(Answer::Idle { entries: 0, busy, overflow: 0 }))
             }
             Question::Tail { pending, tail } => {
                 let outcome = tail.proceed(&key, replies, tails)?;

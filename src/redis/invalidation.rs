@@ -1,11 +1,11 @@
 //! What Redis pushes on a RESP3 connection, as changes for the sampler.
 //!
-//! It is apart because invalidations come in three forms (one key, several, null for FLUSHALL and
-//! FLUSHDB), and a form that is not known must count as "anything may have changed".
+//! Invalidations come in three forms (one key, several, null for FLUSHALL and FLUSHDB), and an unknown form
+//! must count as "anything may have changed".
 
 #![expect(
     clippy::wildcard_enum_match_arm,
-    reason = "the client library's values may grow; what is not named here makes everything suspect"
+    reason = "the client library's values may grow; what is not named here invalidates everything"
 )]
 
 use deadpool_redis::redis::{PushInfo, PushKind, Value};
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_and_anything_unknown_make_everything_suspect() {
+    fn a_flush_and_anything_unknown_invalidate_everything() {
         assert_eq!(invalidate(vec![Value::Nil]), [Change::Everything]);
         assert_eq!(invalidate(vec![]), [Change::Everything]);
         let odd = vec![Value::Array(vec![bulk("a"), Value::Int(1)])];

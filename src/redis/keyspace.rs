@@ -1,6 +1,5 @@
-//! Which databases of a server have keys: a question of people who look for a queue, and of nobody else.
-//!
-//! It is apart because the service never asks it, so that no right to INFO is among those it needs.
+//! Which databases of a server have keys, for people who look for a queue. The service never asks it, so the
+//! right to INFO is not among those it needs.
 
 use deadpool_redis::redis::{cmd, from_redis_value};
 

@@ -1,10 +1,9 @@
 //! Which entries of a stream were counted behind a group's last delivered id, so that those of a busy stream
-//! are not fetched again by every read.
+//! are not fetched again by every read. It outlives a read, and is bounded.
 //!
-//! It is apart from the counting because it outlives a read, and bounds what is kept. It knows ids and nothing
-//! of what is asked. What it says can only be wrong where entries in the middle were deleted and Redis still
-//! has a lag, which it has not (streamRangeHasTombstones in t_stream.c) unless somebody set the counters; and
-//! then an upper bound is told where a number could be, for [`limits::COUNTED_FOR`].
+//! It can only be wrong where entries in the middle were deleted and Redis still has a lag, which it has not
+//! (streamRangeHasTombstones in t_stream.c) unless somebody set the counters. Then an upper bound is told in
+//! place of a number, for [`limits::COUNTED_FOR`].
 
 use std::{collections::HashMap, sync::Arc};
 

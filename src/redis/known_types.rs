@@ -1,7 +1,5 @@
-//! The types of keys, as far as they were learned.
-//!
-//! They are apart from the link because they outlive it, so that a slow network does not have to learn
-//! them anew at every reconnect.
+//! The types of keys, as far as they were learned. They outlive a link, so a slow network does not have to
+//! learn them anew at every reconnect.
 
 use std::{collections::HashMap, sync::Arc};
 

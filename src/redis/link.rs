@@ -13,7 +13,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio::time::timeout_at;
 
 use crate::{
-    layouts::{KeyPattern, Read, Station},
+    layouts::{HeartbeatFormat, KeyPattern, Read},
     limits,
     sampling::{Fault, Flow, FlowRead, KeyPage, Link, Position, Reply},
     time::Instant,
@@ -24,7 +24,7 @@ use super::{
     encode::{self},
     error::{self, fault},
     fields::KnownFields,
-    heard::Ears,
+    heartbeats::HeartbeatTracker,
     known_tails::KnownTails,
     known_types::KnownTypes,
     login::Login,
@@ -43,9 +43,9 @@ pub struct RedisLink {
     pub(super) tails: KnownTails,
     transcript: Option<Vec<Exchange>>,
     /// What is heard on it; `None` where nothing is pushed.
-    pub(super) ears: Option<Ears>,
-    /// The stations to which it is subscribed.
-    pub(super) tuned: Vec<Arc<Station>>,
+    pub(super) tracker: Option<HeartbeatTracker>,
+    /// The heartbeat formats whose channels it is subscribed to.
+    pub(super) subscribed: Vec<Arc<HeartbeatFormat>>,
     /// Whether SCAN takes a type.
     scans_types: bool,
     /// Whether several questions may be put at one moment.
@@ -55,11 +55,11 @@ pub struct RedisLink {
     /// When the batch under way has to have its answers, where that is not the wire's own matter.
     until: Option<Instant>,
     /// About its server, where nobody configured the address.
-    found: Option<Found>,
+    found: Option<FoundServer>,
 }
 
 /// A server whose address was found.
-struct Found {
+struct FoundServer {
     /// How errors name it.
     whom: String,
     /// Comes when it is not the right one any more; whoever asks for the guard takes it.
@@ -72,7 +72,7 @@ impl RedisLink {
         tracked: bool,
         types: KnownTypes,
         fields: KnownFields,
-        ears: Option<Ears>,
+        tracker: Option<HeartbeatTracker>,
     ) -> Self {
         Self {
             wire: Some(wire),
@@ -81,8 +81,8 @@ impl RedisLink {
             fields,
             tails: KnownTails::default(),
             transcript: None,
-            ears,
-            tuned: Vec::new(),
+            tracker,
+            subscribed: Vec::new(),
             scans_types: true,
             transacts: true,
             moments: 0,
@@ -98,7 +98,7 @@ impl RedisLink {
         whom: String,
         left: impl Future<Output = Fault> + Send + 'static,
     ) -> Self {
-        self.found = Some(Found { whom, left: Some(left.boxed()) });
+        self.found = Some(FoundServer { whom, left: Some(left.boxed()) });
         self
     }
 
@@ -112,8 +112,8 @@ impl RedisLink {
     }
 
     /// Whether anything can be announced on it.
-    pub(super) fn hears(&self) -> bool {
-        self.ears.is_some()
+    pub(super) fn takes_pushes(&self) -> bool {
+        self.tracker.is_some()
     }
 
     /// Another hold of the connection to one server.
@@ -263,8 +263,8 @@ impl Link for RedisLink {
         self.until = Some(Instant::now() + limits::FOLLOW_UP_DEADLINE);
         self.authenticate_again().await?;
         let flows: Vec<Vec<usize>> = flows.iter().map(|flow| sent(flow).collect()).collect();
-        let replies = if reads.iter().any(|read| matches!(read, Read::Heard(_))) {
-            self.ask_and_hear(reads, &flows).await?
+        let replies = if reads.iter().any(|read| matches!(read, Read::Heartbeats(_))) {
+            self.ask_with_heartbeats(reads, &flows).await?
         } else {
             self.ask(reads, &flows).await?
         };
@@ -272,13 +272,13 @@ impl Link for RedisLink {
         Ok(replies)
     }
 
-    fn heard_until(&self, sent_at: Instant) -> Instant {
+    fn confirmed_until(&self, sent_at: Instant) -> Instant {
         sent_at
     }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {
         self.authenticate_again().await?;
-        self.rest_ears().await?;
+        self.stop_unused().await?;
         let mut commands = vec![deadpool_redis::redis::cmd("PING")];
         commands.extend(clock.then(encode::time));
         let replies = self.round(commands).await?;

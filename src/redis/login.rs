@@ -1,23 +1,22 @@
-//! What one link was authenticated with, and when to do it again.
+//! What one link was authenticated with, and when to do it again. It decides and sends nothing.
 //!
-//! It is apart from the link because it decides and sends nothing. A link that works is never given
-//! up for a new password that Redis does not take: what it was authenticated with stays good until
-//! Redis says otherwise.
+//! A link that works is never given up for a new password that Redis does not take: the old one stays good
+//! until Redis says otherwise.
 
 use deadpool_redis::redis::{Cmd, Value, cmd};
 
 use crate::{limits, time::Instant};
 
 use super::{
+    credentials::{Authentication, Credentials},
     error,
-    identity::{Credentials, Identity},
     wire::Response,
 };
 
 /// The credentials of a link.
 #[derive(Debug)]
 pub(super) struct Login {
-    identity: Identity,
+    credentials: Credentials,
     version: u64,
     /// The newer password that was refused, how often, and until when it is left alone.
     refused: Option<(u64, u32, Instant)>,
@@ -25,13 +24,13 @@ pub(super) struct Login {
 
 impl Login {
     /// A link that was authenticated with this version of the password.
-    pub(super) fn new(identity: Identity, version: u64) -> Self {
-        Self { identity, version, refused: None }
+    pub(super) fn new(credentials: Credentials, version: u64) -> Self {
+        Self { credentials, version, refused: None }
     }
 
     /// What to authenticate with again, if it is time to.
-    fn due(&self, now: Instant) -> Option<Credentials> {
-        let newer = self.identity.newer_than(self.version)?;
+    fn due(&self, now: Instant) -> Option<Authentication> {
+        let newer = self.credentials.newer_than(self.version)?;
         let waits =
             |(version, _, until): (u64, u32, Instant)| version == newer.version && now < until;
         (!self.refused.is_some_and(waits)).then_some(newer)
@@ -39,8 +38,8 @@ impl Login {
 
     /// The command that authenticates again, if it is time to, and the password's number.
     pub(super) fn command_due(&self, now: Instant) -> Option<(u64, Cmd)> {
-        let credentials = self.due(now)?;
-        Some((credentials.version, command(&credentials)?))
+        let authentication = self.due(now)?;
+        Some((authentication.version, command(&authentication)?))
     }
 
     /// Takes in what Redis said to it.
@@ -48,7 +47,7 @@ impl Login {
         let reason = match reply {
             Ok(Value::Okay) => {
                 (self.version, self.refused) = (version, None);
-                self.identity.reauthenticated();
+                self.credentials.reauthenticated();
                 return;
             }
             Ok(_) => "an answer to AUTH that is not OK".to_owned(),
@@ -57,20 +56,20 @@ impl Login {
         let before = self.refused.filter(|(refused, _, _)| *refused == version);
         let times = before.map_or(0, |(_, times, _)| times) + 1;
         self.refused = Some((version, times, now + limits::PASSWORD_PAUSES.after(times)));
-        self.identity.refused(&reason, times == 1);
+        self.credentials.refused(&reason, times == 1);
     }
 
     /// Redis says that this link is not authenticated any more.
     pub(super) fn is_over(&self) {
-        self.identity.doubt();
+        self.credentials.report_refused();
     }
 }
 
 /// The command. Its words are secret: it goes into no transcript.
-fn command(credentials: &Credentials) -> Option<Cmd> {
-    let password = credentials.password.as_ref()?;
+fn command(authentication: &Authentication) -> Option<Cmd> {
+    let password = authentication.password.as_ref()?;
     let mut command = cmd("AUTH");
-    if let Some(username) = &credentials.username {
+    if let Some(username) = &authentication.username {
         command.arg(username);
     }
     command.arg(password.expose());

@@ -1,8 +1,7 @@
 //! How much a server may send before we say something again.
 //!
-//! It is apart because the client library reads a reply into memory until it is whole, however long
-//! it says that it is: without a bound, whoever answers (or can write what is answered) decides how
-//! much memory we need. It knows bytes, and nothing of what they say.
+//! The client library reads a reply into memory until it is whole, however long the reply says it is. Without
+//! a bound, whoever answers (or can write what is answered) decides how much memory we need.
 
 use std::{
     io,

@@ -1,8 +1,7 @@
-//! What bytes that are already there are taken for, without a connection: replies to reads, pages of
-//! keys, announcements, and in files beside this one what a cluster's nodes, sentinels and workers say.
+//! What given bytes are taken for, without a connection: replies to reads, pages of keys, announcements, and
+//! in files beside this one what a cluster's nodes, sentinels and workers say.
 //!
-//! It is apart because the service never does it: fuzzing puts bytes of any kind before the parser
-//! and the decoding that a link has, and asks what they would have been taken for.
+//! The service never uses it. Fuzzing puts bytes of any kind before the parser and the decoding of a link.
 
 #![expect(
     clippy::wildcard_enum_match_arm,
@@ -20,7 +19,7 @@ use crate::{
 
 pub use super::{
     cluster::offline::{ClusterTold, cluster_told},
-    heard::offline::heard,
+    heartbeats::offline::heartbeats,
     sentinel::offline::{SentinelsTold, sentinels_told},
 };
 
@@ -57,8 +56,8 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
         Read::Size { .. }
         | Read::Idle { .. }
         | Read::Flag { .. }
-        | Read::Each(_)
-        | Read::Heard(_) => None,
+        | Read::PerMember(_)
+        | Read::Heartbeats(_) => None,
     };
     let mut follow_ups = FollowUps::default();
     follow_ups.first(0, (read, guess), (&first, length.as_ref()));

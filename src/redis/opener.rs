@@ -1,8 +1,7 @@
-//! How the pool of a link comes by its connection: finds the address, speaks TLS where it is asked,
-//! and hands the client library a stream that is [metered](Metered).
+//! How the pool of a link opens its connection: finds the address, speaks TLS where it is asked, and hands
+//! the client library a stream that is [metered](Metered).
 //!
-//! It is apart because deadpool-redis' own manager connects by itself and lets nobody between the
-//! socket and the parser. It knows how a connection is made, and not what is said over it.
+//! deadpool-redis' own manager connects by itself, and puts nothing between the socket and the parser.
 
 use std::{
     io,

@@ -1,9 +1,8 @@
 //! Runs a program that prints a password: the seam for short-lived tokens of cloud providers.
 //!
-//! It is apart because it is the only place that runs a program, and each of its bounds is a matter
-//! of safety: no shell, no input, output of a bounded length within a bounded time, and nothing of
-//! what the program prints ever in an error. A program that is given up ends with everything that it
-//! started. It does not know when it is to be run.
+//! No other file runs a program. Each bound is a matter of safety: no shell, no input, output of a bounded
+//! length within a bounded time, and nothing that the program prints ever in an error. A program that is
+//! given up ends with everything that it started.
 
 use std::{io, process::Stdio};
 

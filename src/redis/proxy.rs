@@ -2,8 +2,7 @@
 //!
 //! twemproxy 0.5.0 does so for HELLO, CLIENT, SELECT, TIME, INFO, SCAN, MULTI and all commands of streams,
 //! and answers PING, AUTH, TYPE, EXISTS and those that read lists, sets, hashes and sorted sets (measured).
-//! It is apart from the connection because it says what is never sent to such a proxy, and what a read
-//! gets that would need it: an error that says so, while all others go on.
+//! Such commands are never sent to it; a read that needs one gets an error, and all others go on.
 
 use std::fmt;
 

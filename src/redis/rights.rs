@@ -1,13 +1,13 @@
-//! What a user of penstock needs to be allowed, and the ACL line that allows it and nothing else.
+//! The rights that a user of penstock needs, and the ACL line that gives these and no more.
 //!
-//! It is apart so that the documentation, `penstock check --acl` and the tests, which run as exactly
-//! that user, have one source. Every command is one that only reads, or that is about the link.
+//! The documentation, `penstock check --acl` and the tests, which run as exactly that user, take it from
+//! here. Every command only reads, or is about the link.
 
 use std::collections::BTreeSet;
 
 use crate::{
     config::{Connection, Endpoint},
-    layouts::{Ask, Collection, Kind, Members, Read, RequiredAccess, Test},
+    layouts::{Ask, CollectionType, Kind, Members, Read, RequiredAccess, Test},
 };
 
 use super::{cluster, sentinel, transaction};
@@ -176,12 +176,12 @@ fn commands(read: &Read) -> Vec<&'static str> {
             Test::Member(_) => vec!["sismember", "type"],
             Test::Value(_) => vec!["getrange", "type"],
         },
-        Read::Each(each) => {
-            let of_collection = match each.collection {
-                Collection::Set => ["scard", "smembers"],
-                Collection::List => ["llen", "lrange"],
-                Collection::SortedSet => ["zcard", "zrange"],
-                Collection::Hash => ["hlen", "hkeys"],
+        Read::PerMember(each) => {
+            let of_collection = match each.kind {
+                CollectionType::Set => ["scard", "smembers"],
+                CollectionType::List => ["llen", "lrange"],
+                CollectionType::SortedSet => ["zcard", "zrange"],
+                CollectionType::Hash => ["hlen", "hkeys"],
             };
             let of_member = match (&each.ask, each.filter.is_some()) {
                 (Ask::Exists(_), _) | (Ask::Text(_), false) => "exists",
@@ -193,7 +193,7 @@ fn commands(read: &Read) -> Vec<&'static str> {
             };
             [&of_collection[..], &[of_member, "type"]].concat()
         }
-        Read::Heard(heard) => match heard.station.roll() {
+        Read::Heartbeats(heartbeats) => match heartbeats.format.roll() {
             Some(_) => vec!["scard", "smembers"],
             None => vec![],
         },

@@ -1,7 +1,5 @@
-//! What a server says that it is, asked beside the reads of a link.
-//!
-//! It is apart from the link because only endpoints of several servers ask: an address that was
-//! found, not configured, is no proof.
+//! What a server says that it is, asked beside the reads of a link. Only endpoints of several servers ask:
+//! an address that was found, not configured, is no proof.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

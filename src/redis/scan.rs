@@ -1,7 +1,5 @@
-//! One step of a search through the keyspace: SCAN and what it replies.
-//!
-//! It is apart from the reads because it is about no key: nothing that it finds is a count, and Redis
-//! announces nothing for it.
+//! One step of a search through the keyspace: SCAN and what it replies. What it finds is never a count, and
+//! Redis announces nothing for it.
 
 use deadpool_redis::redis::{self, Cmd};
 

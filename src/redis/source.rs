@@ -1,6 +1,4 @@
 //! The sampler's source for a configured connection: finds the node to read, by kind of endpoint.
-//!
-//! It is apart from the opening of links because it is about which node, and that about how.
 
 use std::{
     future::{Future, pending},
@@ -19,7 +17,7 @@ use crate::{
 };
 
 use super::{
-    cluster::ClusterLink, connection::Dialer, identity::Identity, link::RedisLink,
+    cluster::ClusterLink, connection::Dialer, credentials::Credentials, link::RedisLink,
     sentinel::SentinelSource, transcript::Exchange,
 };
 
@@ -46,28 +44,28 @@ impl RedisSource {
     /// The source for a database of a connection, whose credentials nobody else looks after.
     #[must_use]
     pub fn new(connection: &Connection, database: u32) -> Self {
-        let identity = Identity::new(connection, CredentialMetrics::unseen());
-        Self::with_identity(connection, database, identity, SentinelMetrics::unseen())
+        let credentials = Credentials::new(connection, CredentialMetrics::unseen());
+        Self::with_credentials(connection, database, credentials, SentinelMetrics::unseen())
     }
 
     /// The source for a database of a connection, whose credentials are these. What its sentinels
     /// say, if it has any, is noted at `metrics`.
     #[must_use]
-    pub fn with_identity(
+    pub fn with_credentials(
         connection: &Connection,
         database: u32,
-        identity: Identity,
+        credentials: Credentials,
         metrics: SentinelMetrics,
     ) -> Self {
         Self(match &connection.endpoint {
             Endpoint::Standalone(node) => {
-                Kind::Standalone(Dialer::new(identity, database), node.clone())
+                Kind::Standalone(Dialer::new(credentials, database), node.clone())
             }
             Endpoint::Sentinel(sentinels) => {
-                Kind::Sentinel(SentinelSource::new((sentinels, metrics), (identity, database)))
+                Kind::Sentinel(SentinelSource::new((sentinels, metrics), (credentials, database)))
             }
             Endpoint::Cluster(seeds) => {
-                Kind::Cluster(Dialer::new(identity, database), seeds.as_slice().into())
+                Kind::Cluster(Dialer::new(credentials, database), seeds.as_slice().into())
             }
         })
     }
@@ -139,10 +137,10 @@ impl Link for SourceLink {
         }
     }
 
-    fn heard_until(&self, sent_at: Instant) -> Instant {
+    fn confirmed_until(&self, sent_at: Instant) -> Instant {
         match &self.0 {
-            LinkKind::Node(link) => link.heard_until(sent_at),
-            LinkKind::Cluster(link) => link.heard_until(sent_at),
+            LinkKind::Node(link) => link.confirmed_until(sent_at),
+            LinkKind::Cluster(link) => link.confirmed_until(sent_at),
         }
     }
 

@@ -1,12 +1,11 @@
-//! What a consumer group of a stream was not given yet: the entries behind its last delivered id, its tail.
-//! It is counted in further round trips. What the stream grew by since the group was asked for is taken off
-//! again: of an entry that was given to a worker meanwhile and one that was added, both would count.
+//! The entries of a stream behind a consumer group's last delivered id, its tail, counted in further round
+//! trips. What the stream grew by since the group was asked for is taken off again: otherwise an entry that
+//! was given to a worker meanwhile and one that was added would both count.
 //!
-//! It is apart because Redis's own `lag` is no answer: after XTRIM, MAXLEN and XDEL it is a wrong
-//! number and not only nil (a stream that was trimmed to nothing has a lag of 4 for ever; measured on Redis
-//! 7.0.15 and Valkey 9.1.2; redis/redis issues 13338 and 13957), and `XGROUP SETID … ENTRIESREAD` sets it to
-//! anything, also to 0 while entries wait. Ids are the truth. The lag is one bound among two where more follow
-//! than are counted.
+//! Redis's own `lag` is no answer: after XTRIM, MAXLEN and XDEL it is a wrong number and not only nil (a stream
+//! that was trimmed to nothing has a lag of 4 for ever; measured on Redis 7.0.15 and Valkey 9.1.2; redis/redis
+//! issues 13338 and 13957), and `XGROUP SETID … ENTRIESREAD` sets it to anything, also to 0 while entries wait.
+//! Ids are the truth. The lag is one bound among two where more follow than are counted.
 
 use deadpool_redis::redis::Cmd;
 
@@ -18,10 +17,10 @@ use crate::{
 use super::{
     counted::Counted,
     decode::{self, GroupRow},
-    each::few,
     encode::{self, StreamId},
     error::fault,
     known_tails::{KnownTails, Seen},
+    per_member::few,
     wire::Response,
 };
 

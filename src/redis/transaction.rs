@@ -67,7 +67,7 @@ fn of_one_trigger(
     for flow in flows {
         let first = flow.iter().copied().find(|place| is_one_question(&reads[*place]));
         let of = first.map(&mut root);
-        for place in flow.iter().filter(|place| matches!(reads[**place], Read::Each(_))) {
+        for place in flow.iter().filter(|place| matches!(reads[**place], Read::PerMember(_))) {
             found
                 .entry(*place)
                 .and_modify(|known| *known = known.filter(|_| *known == of))
@@ -91,7 +91,7 @@ fn root(roots: &mut [usize], place: usize) -> usize {
 fn is_one_question(read: &Read) -> bool {
     match read {
         Read::Size { .. } | Read::Group { .. } => true,
-        Read::Idle { .. } | Read::Flag { .. } | Read::Each(_) | Read::Heard(_) => false,
+        Read::Idle { .. } | Read::Flag { .. } | Read::PerMember(_) | Read::Heartbeats(_) => false,
     }
 }
 

@@ -1,6 +1,4 @@
-//! Commands and replies as text, for people who ask `probe` what was really said.
-//!
-//! It is apart because it is only for showing: nothing is ever decided by it.
+//! Commands and replies as text, for people who ask `probe` what was really said. Nothing is decided by it.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

@@ -1,25 +1,25 @@
 //! What the values of members count for the reads that look at them.
 //!
-//! It is apart from the steps that fetch them because several reads may look at the same values and
-//! differ only in the text that they want: a value is fetched and parsed once, and counted for each.
+//! Several reads may look at the same values and differ only in the text that they want. A value is fetched and
+//! parsed once, and counted for each.
 
 use std::sync::Arc;
 
 use deadpool_redis::redis::Value;
 
 use crate::{
-    layouts::{Ask, Each, Filter},
+    layouts::{Ask, Filter, PerMember},
     limits,
     sampling::Fault,
 };
 
 use super::{decode, fields::KnownFields};
 
-/// What each of some reads counts. All of them [look alike](Each::looks_alike).
+/// What each of some reads counts. All of them [look alike](PerMember::looks_alike).
 pub(super) struct Tally<'r> {
-    reads: &'r [Arc<Each>],
+    reads: &'r [Arc<PerMember>],
     counted: &'r mut [u64],
-    /// Those that count for every read, since nobody can say whose they are.
+    /// Those that count for every read, since they do not tell their queue.
     unsure: &'r mut u64,
 }
 
@@ -27,7 +27,7 @@ impl<'r> Tally<'r> {
     /// Adds to what was counted so far, one number for each read, and to how many of that nobody can say
     /// whose it is.
     pub(super) fn of(
-        reads: &'r [Arc<Each>],
+        reads: &'r [Arc<PerMember>],
         (counted, unsure): (&'r mut [u64], &'r mut u64),
     ) -> Self {
         Self { reads, counted, unsure }
@@ -39,7 +39,7 @@ impl<'r> Tally<'r> {
     }
 
     /// A value counts that has this text in the place of the filter; one that has none does for every
-    /// read, since nobody can say that it does not belong.
+    /// read, since it may belong.
     pub(super) fn text(&mut self, text: Option<&str>) {
         // Those that look alike have a filter, or none of them does.
         let is_filtered = self.reads.iter().any(|each| each.filter.is_some());
@@ -60,7 +60,7 @@ impl<'r> Tally<'r> {
     }
 
     /// What one member's reply counts.
-    pub(super) fn reply(&mut self, each: &Each, value: &Value) -> Result<(), Fault> {
+    pub(super) fn reply(&mut self, each: &PerMember, value: &Value) -> Result<(), Fault> {
         match (&each.ask, &each.filter) {
             (Ask::Values(_), Some(filter)) => {
                 for value in decode::strings(value)? {
@@ -82,7 +82,7 @@ impl<'r> Tally<'r> {
     /// What these fields count; what was read of them is remembered.
     pub(super) fn fields(
         &mut self,
-        (each, known): (&Each, &KnownFields),
+        (each, known): (&PerMember, &KnownFields),
         fields: &[Vec<u8>],
         value: &Value,
     ) -> Result<(), Fault> {

@@ -1,7 +1,4 @@
 //! What takes the commands of a link to Redis: the connection to one server, or the nodes of a cluster.
-//!
-//! It is apart from the link because it is about how commands travel and who we are on the way, and not
-//! about what they ask.
 
 use std::time::Duration;
 

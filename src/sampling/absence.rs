@@ -1,8 +1,8 @@
-//! Whether any key of a subject was ever there, as far as anybody looked.
+//! Whether any key of a subject was ever there, as far as it was looked at.
 //!
 //! A key that does not exist holds nothing, since Redis deletes a collection with its last member; so a
-//! queue that is empty and one whose name is wrong answer alike, and only time tells them apart. It is
-//! apart from what is true of a subject because it changes no answer: it is for the log and a metric.
+//! queue that is empty and one whose name is wrong answer alike, and only time tells them apart. No answer
+//! depends on it: it is for the log and a metric.
 
 use std::sync::Arc;
 

@@ -1,7 +1,4 @@
-//! What it means to the state that a change was announced, or that changes no longer are.
-//!
-//! Pure, and apart from `state.rs` because that one is about what happens next, and this one about what
-//! is no longer known. It does not know how anything is announced.
+//! What it means to the state that a change was announced, or that changes no longer are. It is pure.
 
 use crate::time::Instant;
 
@@ -23,20 +20,20 @@ impl State {
                 wanted
             }
             Change::Keys(keys) => {
-                let until = keys.true_until().filter(|_| self.announced_until().is_some());
+                let until = keys.valid_until().filter(|_| self.announced_until().is_some());
                 let mut wanted = false;
-                for read in self.cache.suspect(keys, until) {
+                for read in self.cache.invalidate(keys, until) {
                     wanted |= self.plan_if_wanted(read, now);
                 }
                 wanted
             }
             Change::Everything => {
-                self.suspect_all(self.announced_until());
+                self.invalidate_all(self.announced_until());
                 self.look_again(now);
                 true
             }
             Change::LinkLost => {
-                self.suspect_all(self.announced_until());
+                self.invalidate_all(self.announced_until());
                 if let LinkState::Up { broken, .. } = &mut self.link {
                     *broken = true;
                 }
@@ -46,8 +43,8 @@ impl State {
     }
 
     /// Notes until when the link announced all changes, before what it answered is taken in.
-    pub fn heard_until(&mut self, until: Instant) {
-        self.heard_until = Some(until.min(self.sent_at));
+    pub fn confirmed_until(&mut self, until: Instant) {
+        self.confirmed_until = Some(until.min(self.sent_at));
     }
 
     /// The flows of the triggers that a batch is read for.

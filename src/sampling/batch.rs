@@ -9,11 +9,11 @@ use crate::{limits, time::Instant};
 
 use super::{
     cache::{Cache, ReadId},
+    quarantine::Quarantine,
     schedule::Schedule,
     source::{Flow, FlowRead},
     state::Due,
     subscriptions::{SubscriptionId, Subscriptions},
-    suspects::Suspects,
 };
 
 /// What is taken out of the schedule.
@@ -26,12 +26,12 @@ pub struct Taken {
 }
 
 /// Takes what is due out of the schedule and orders it. A due read brings along the other reads of
-/// the triggers that want it, except those that are known not to have changed. A suspect brings
-/// nothing along, and is sent alone.
+/// the triggers that want it, except those that are known not to have changed. A
+/// quarantined read brings nothing along, and is sent alone.
 pub fn take(
     schedule: &mut Schedule,
     (cache, subscriptions): (&Cache, &Subscriptions),
-    suspects: &mut Suspects,
+    quarantine: &mut Quarantine,
     tracked: bool,
     now: Instant,
 ) -> Taken {
@@ -41,13 +41,13 @@ pub fn take(
             schedule.plan(id, now);
             continue;
         }
-        let is_suspect = suspects.has(&cache.slot(id).read);
+        let is_quarantined = quarantine.has(&cache.slot(id).read);
         for user in subscriptions.users(id) {
             let subscription = subscriptions.get(user);
             if !subscription.is_wanted() || members.len() >= limits::BATCH_READS {
                 continue;
             }
-            if is_suspect {
+            if is_quarantined {
                 members.insert(id);
                 continue;
             }
@@ -70,31 +70,31 @@ pub fn take(
     for id in &members {
         schedule.cancel(*id);
     }
-    let (members, put_off) = without_suspects(members, (schedule, cache), suspects, now);
+    let (members, put_off) = without_quarantined(members, (schedule, cache), quarantine, now);
     Taken { reads: along_the_flow(&members, subscriptions), put_off }
 }
 
-/// What of these reads is sent now: those that are no suspects, or those of the suspects that are one
-/// question, while all others stay due. And the suspects that are put off.
-fn without_suspects(
+/// The reads that are sent now: all that are not quarantined, or one question of the quarantined ones, while
+/// all others stay due. And the quarantined reads that are put off.
+fn without_quarantined(
     members: BTreeSet<ReadId>,
     (schedule, cache): (&mut Schedule, &Cache),
-    suspects: &mut Suspects,
+    quarantine: &mut Quarantine,
     now: Instant,
 ) -> (BTreeSet<ReadId>, BTreeSet<ReadId>) {
     let read = |id: &ReadId| &cache.slot(*id).read;
     let (due, mut others): (BTreeSet<_>, BTreeSet<_>) =
-        members.into_iter().partition(|id| suspects.has(read(id)));
-    let is_put_off = |id: &ReadId| suspects.put_off(read(id), now).is_some();
+        members.into_iter().partition(|id| quarantine.has(read(id)));
+    let is_put_off = |id: &ReadId| quarantine.put_off(read(id), now).is_some();
     let (put_off, mut due): (BTreeSet<_>, BTreeSet<_>) = due.into_iter().partition(is_put_off);
     if due.is_empty() {
-        suspects.none_is_due();
+        quarantine.none_is_due();
         return (others, put_off);
     }
     let mut sent = BTreeSet::new();
-    if suspects.take_turn(!others.is_empty(), now) {
+    if quarantine.take_turn(!others.is_empty(), now) {
         let ready: Vec<_> = due.iter().map(|id| (*id, read(id))).collect();
-        sent.extend(suspects.choose(&ready));
+        sent.extend(quarantine.choose(&ready));
         due.append(&mut others);
     } else {
         sent.append(&mut others);
@@ -208,7 +208,7 @@ mod tests {
         cache: Cache,
         subscriptions: Subscriptions,
         schedule: Schedule,
-        suspects: Suspects,
+        quarantine: Quarantine,
         now: Instant,
     }
 
@@ -218,7 +218,7 @@ mod tests {
                 cache: Cache::default(),
                 subscriptions: Subscriptions::default(),
                 schedule: Schedule::default(),
-                suspects: Suspects::default(),
+                quarantine: Quarantine::default(),
                 now: Instant::now(),
             }
         }
@@ -237,7 +237,7 @@ mod tests {
 
         fn take(&mut self, tracked: bool) -> Vec<ReadId> {
             let known = (&self.cache, &self.subscriptions);
-            take(&mut self.schedule, known, &mut self.suspects, tracked, self.now).reads
+            take(&mut self.schedule, known, &mut self.quarantine, tracked, self.now).reads
         }
     }
 

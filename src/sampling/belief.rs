@@ -1,8 +1,7 @@
 //! Whether what was read of a subject is believed: whether it was true at one moment, and whether
 //! anything has changed since.
 //!
-//! Pure, and apart from `judgement.rs` because that one is about what answers mean, and this one about
-//! whether a lower count than before may be told. `falls.rs` decides.
+//! It is pure. `falls.rs` decides whether a lower count than before may be told.
 
 use std::time::Duration;
 
@@ -33,7 +32,7 @@ impl State {
             verdict: *verdict,
             read_at,
             happened_at: self.announced_at(id).unwrap_or(now),
-            proved_at: self.proved_at(id).unwrap_or(read_at),
+            confirmed_at: self.confirmed_at(id).unwrap_or(read_at),
             whole: self.is_whole(id),
             quiet: self.is_quiet(id),
         };
@@ -59,7 +58,7 @@ impl State {
     /// missing from all of them: all are true still, or those of the newest batch were given together.
     fn is_whole(&self, id: SubscriptionId) -> bool {
         let newest = self.newest(id);
-        if self.counting(id).all(|slot| slot.holds() && !slot.changes_silently()) {
+        if self.counting(id).all(|slot| slot.is_valid() && !slot.changes_silently()) {
             return true;
         }
         let newest = self.counting(id).filter(|slot| read_at(slot) == newest);
@@ -68,7 +67,7 @@ impl State {
     }
 
     /// Until when all changes of what a subject counts are known, where some of it was not read just now.
-    fn proved_at(&self, id: SubscriptionId) -> Option<Instant> {
+    fn confirmed_at(&self, id: SubscriptionId) -> Option<Instant> {
         let newest = self.newest(id);
         let is_kept = |slot: &Slot| read_at(slot) != newest;
         self.counting(id).any(is_kept).then(|| self.announced_until()).flatten()

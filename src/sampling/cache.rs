@@ -5,9 +5,9 @@
 //! a successful reply never clears the mark. Then no order of replies and announcements can lose a
 //! change. The cache does not know who wants a read, or when it is due.
 
-mod known;
+mod invalidation;
+mod known_answer;
 mod pace;
-mod suspicion;
 
 use std::{collections::HashMap, time::Duration};
 
@@ -25,7 +25,7 @@ use super::{
     source::{Fault, Reply, Validity},
 };
 
-pub use known::Known;
+pub use known_answer::KnownAnswer;
 
 /// A read by its place in the cache.
 pub type ReadId = usize;
@@ -42,7 +42,7 @@ pub struct Slot {
     /// When the last read was sent.
     pub asked_at: Option<Instant>,
     /// The last answer.
-    pub known: Option<Known>,
+    pub known: Option<KnownAnswer>,
     /// Why the last read failed, and when; gone with the next answer.
     pub fault: Option<Box<(Fault, Instant)>>,
     /// When the change was announced that the last read was sent for.
@@ -61,7 +61,7 @@ impl Slot {
 
     /// Whether no change of the answer is known. A read on its way vouches for no older answer.
     #[must_use]
-    pub fn holds(&self) -> bool {
+    pub fn is_valid(&self) -> bool {
         !self.dirty && self.known.as_ref().is_some_and(|known| !known.superseded)
     }
 
@@ -75,7 +75,7 @@ impl Slot {
     #[must_use]
     pub fn is_fresh(&self, now: Instant) -> bool {
         let is_young = self.expires_at().is_some_and(|expiry| now < expiry);
-        self.holds() && self.fault.is_none() && is_young
+        self.is_valid() && self.fault.is_none() && is_young
     }
 
     fn cause(&self, now: Instant) -> ReadCause {
@@ -89,13 +89,13 @@ impl Slot {
         }
     }
 
-    /// Marks it dirty. What was known was true until `proved_at`, if that is known.
-    fn soil(&mut self, proved_at: Option<Instant>) {
-        if let Some(proved_at) = proved_at
-            && self.holds()
+    /// Marks it dirty. What was known was true until `confirmed_at`, if that is known.
+    fn invalidate(&mut self, confirmed_at: Option<Instant>) {
+        if let Some(confirmed_at) = confirmed_at
+            && self.is_valid()
             && let Some(known) = &mut self.known
         {
-            known.true_until = known.true_until(proved_at);
+            known.valid_until = known.valid_until(confirmed_at);
         }
         self.dirty = true;
     }
@@ -201,10 +201,10 @@ impl Cache {
         let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.read == *read) else { return };
         match (reply, slot.asked_at) {
             (Ok(Reply { answer, lasts, moment }), Some(read_at)) => {
-                let known = Known {
+                let known = KnownAnswer {
                     answer,
                     read_at,
-                    true_until: read_at,
+                    valid_until: read_at,
                     fresh_until: read_at + max_age(id, lasts),
                     lasts,
                     announced_at: slot.answers,
@@ -216,18 +216,23 @@ impl Cache {
             }
             (Ok(_), None) => {}
             (Err(fault), _) => {
-                slot.soil(Some(slot.asked_at.unwrap_or(now)));
+                slot.invalidate(Some(slot.asked_at.unwrap_or(now)));
                 slot.fault = Some(Box::new((fault, now)));
             }
         }
     }
 
     /// Marks every read of a key dirty and tells which those are.
-    pub fn changed(&mut self, key: &Name, proved_at: Option<Instant>, now: Instant) -> Vec<ReadId> {
+    pub fn changed(
+        &mut self,
+        key: &Name,
+        confirmed_at: Option<Instant>,
+        now: Instant,
+    ) -> Vec<ReadId> {
         let ids: Vec<ReadId> = self.by_key.get(key).into_iter().flat_map(Ids::iter).collect();
         for id in &ids {
             let slot = &mut self.slots[*id];
-            slot.soil(proved_at);
+            slot.invalidate(confirmed_at);
             slot.announced_at.get_or_insert(now);
         }
         ids
@@ -325,14 +330,14 @@ mod tests {
         assert!(!cache.slot(id).is_fresh(after(start, 6)));
         cache.changed(&"q".into(), Some(after(start, 7)), after(start, 7));
         cache.finish(id, &size("q"), Err(Fault::Timeout), after(start, 8));
-        assert_eq!(cache.slot(id).known.as_ref().unwrap().true_until, after(start, 4));
+        assert_eq!(cache.slot(id).known.as_ref().unwrap().valid_until, after(start, 4));
     }
 
     #[test]
     fn an_abandoned_read_is_not_taken_for_an_answer() {
         let (mut cache, id, start) = cache();
         cache.begin(id, start);
-        cache.suspect_all(None);
+        cache.invalidate_all(None);
         assert!(cache.slot(id).dirty && cache.slot(id).known.is_none());
     }
 
@@ -341,9 +346,9 @@ mod tests {
         let (mut cache, id, start) = cache();
         cache.begin(id, start);
         cache.finish(id, &size("q"), Ok(size_3()), start);
-        cache.suspect_all(Some(after(start, 700)));
-        cache.suspect_all(Some(after(start, 900)));
-        assert_eq!(cache.slot(id).known.as_ref().unwrap().true_until, after(start, 700));
+        cache.invalidate_all(Some(after(start, 700)));
+        cache.invalidate_all(Some(after(start, 900)));
+        assert_eq!(cache.slot(id).known.as_ref().unwrap().valid_until, after(start, 700));
     }
 
     #[test]

@@ -1,7 +1,5 @@
 //! Which subjects are told counts that are knowingly not exact, and what the log says of that: when it
-//! begins, and when it has been over for a while.
-//!
-//! Pure, and apart from the judgement because no value depends on it.
+//! begins, and when it has been over for a while. It is pure, and no value depends on it.
 
 use crate::{layouts::Answer, limits, time::Instant, trigger::cut};
 

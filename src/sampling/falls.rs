@@ -29,7 +29,7 @@ pub struct Reading {
     /// When what it tells happened, if that was announced; else the same.
     pub happened_at: Instant,
     /// Until when all changes of what it was made of are known.
-    pub proved_at: Instant,
+    pub confirmed_at: Instant,
     /// Whether all of it was true at one moment.
     pub whole: bool,
     /// Whether nothing changed since the reading before it; `None` where nobody would say.
@@ -131,7 +131,7 @@ impl Falls {
             let of = |count: fn(&Verdict) -> Count| count(&reading.verdict) < count(&before);
             of(total) || of(kept)
         };
-        !is_exact && self.believed.map_or(!total(&reading.verdict).is_some(), fell)
+        !is_exact && self.believed.map_or(!total(&reading.verdict).is_positive(), fell)
     }
 
     /// What is believed if the doubt is over with this reading.
@@ -157,7 +157,7 @@ impl Falls {
         let quiet_until = doubt.quiet_since + gap;
         doubt.again_at = if reading.quiet == Some(true) { now.max(quiet_until) } else { now };
         let is_settled = reading.quiet.unwrap_or(doubt.alike >= limits::CONFIRMING_READINGS);
-        if is_settled && reading.proved_at >= quiet_until {
+        if is_settled && reading.confirmed_at >= quiet_until {
             return Some(reading.verdict);
         }
         // Everything changes all the time: what was true at any moment since is true enough.

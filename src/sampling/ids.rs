@@ -1,6 +1,4 @@
 //! A small set of places: most reads have one user and most keys one read, and a fleet has many.
-//!
-//! It is apart because it is the same for both, and knows what neither is.
 
 use std::collections::BTreeSet;
 

@@ -14,7 +14,7 @@ use crate::{
 use super::{
     cache::{ReadId, Slot},
     news::News,
-    observation::{Held, Look, Observation, Why, hold},
+    observation::{HeldVerdict, Look, Observation, Why, hold},
     state::{LinkState, Note, State},
     subscriptions::{Subject, SubscriptionId},
 };
@@ -126,11 +126,11 @@ impl State {
         let subscription = self.subscriptions.get(id);
         let own = subscription.subject.trigger.stale_for.unwrap_or(self.hold_stale);
         // What was read since vouches for its own answers and not for this value.
-        let held = subscription.held.map(|held| Held {
-            true_until: self
-                .true_until(id)
+        let held = subscription.held.map(|held| HeldVerdict {
+            valid_until: self
+                .valid_until(id)
                 .filter(|_| self.newest(id) == Some(held.read_at))
-                .map_or(held.true_until, |until| until.max(held.true_until)),
+                .map_or(held.valid_until, |until| until.max(held.valid_until)),
             ..held
         });
         hold(held, why, own.min(self.hold_stale), now)
@@ -175,14 +175,14 @@ impl State {
 
     /// Keeps a fresh value as the one to hold, and notes the edge if the subject became active.
     pub(super) fn remember(&mut self, id: SubscriptionId, observation: &Observation) {
-        let times = self.true_until(id).zip(self.newest(id));
-        let (Observation::Fresh(verdict), Some((true_until, read_at))) = (observation, times)
+        let times = self.valid_until(id).zip(self.newest(id));
+        let (Observation::Fresh(verdict), Some((valid_until, read_at))) = (observation, times)
         else {
             return;
         };
         let subscription = self.subscriptions.get_mut(id);
         let was_active = subscription.held.is_some_and(|held| held.verdict.active);
-        subscription.held = Some(Held { verdict: *verdict, read_at, true_until });
+        subscription.held = Some(HeldVerdict { verdict: *verdict, read_at, valid_until });
         if verdict.active && !was_active {
             let suppressed = subscription.log.tell(read_at, limits::ACTIVATION_LOG_PAUSE);
             let subject = subscription.subject.clone();
@@ -223,16 +223,16 @@ impl State {
         }
     }
 
-    /// Marks everything dirty; what was clean was true until `proved_at` where changes were
+    /// Marks everything dirty; what was clean was true until `confirmed_at` where changes were
     /// announced.
-    pub(super) fn suspect_all(&mut self, proved_at: Option<Instant>) {
-        self.cache.suspect_all(proved_at);
+    pub(super) fn invalidate_all(&mut self, confirmed_at: Option<Instant>) {
+        self.cache.invalidate_all(confirmed_at);
     }
 
     /// Until when a link that announces changes has announced them all.
     pub(super) fn announced_until(&self) -> Option<Instant> {
         match &self.link {
-            LinkState::Up { tracked: true, proved_at, .. } => Some(*proved_at),
+            LinkState::Up { tracked: true, confirmed_at, .. } => Some(*confirmed_at),
             LinkState::Up { .. } | LinkState::Connecting | LinkState::Down(_) => None,
         }
     }
@@ -267,8 +267,9 @@ impl State {
         let subscription = self.subscriptions.get(id);
         let in_order = |at| at >= Some(subscription.since) || subscription.reads.len() == 1;
         let along = |one, other| one < other || one == other && in_order(one);
-        let still_holds = |slot: &Slot| slot.holds() && !slot.changes_silently();
-        self.slots(id).all(|slot| still_holds(slot) || read_at(slot) == newest && in_order(newest))
+        let is_still_valid = |slot: &Slot| slot.is_valid() && !slot.changes_silently();
+        self.slots(id)
+            .all(|slot| is_still_valid(slot) || read_at(slot) == newest && in_order(newest))
             && (is_announced
                 || self.slots(id).map(read_at).is_sorted_by(|one, other| along(*one, *other)))
     }
@@ -286,12 +287,12 @@ impl State {
     }
 
     /// Until when all answers are known to have been true.
-    fn true_until(&self, id: SubscriptionId) -> Option<Instant> {
+    fn valid_until(&self, id: SubscriptionId) -> Option<Instant> {
         let announced = self.announced_until();
         let until = |slot: &Slot| {
             let known = slot.known.as_ref()?;
-            let clean = announced.filter(|_| slot.holds());
-            Some(clean.map_or(known.true_until, |proved| known.true_until(proved)))
+            let clean = announced.filter(|_| slot.is_valid());
+            Some(clean.map_or(known.valid_until, |proved| known.valid_until(proved)))
         };
         let read_until = self.slots(id).map(until).min().flatten();
         // What is still found speaks no longer for all there is once a search does not go on.
@@ -318,7 +319,7 @@ impl State {
             None => trigger.verdict(&answers?),
             // Of a search that has not ended nothing is known, however little there is to read.
             Some(queues) if queues.known_at.is_none() => return None,
-            Some(queues) => queues.plan.counts(&answers?).map(|counts| trigger.weigh(counts)),
+            Some(queues) => queues.plan.counts(&answers?).map(|counts| trigger.verdict_of(counts)),
         })
     }
 }

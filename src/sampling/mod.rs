@@ -12,12 +12,13 @@ mod cache;
 mod clock;
 mod exactness;
 mod falls;
+mod forget;
 mod ids;
-mod interest;
 mod judgement;
 mod news;
 mod observation;
 mod plans;
+mod quarantine;
 mod queues;
 mod schedule;
 mod searches;
@@ -25,7 +26,6 @@ mod shares;
 mod source;
 mod state;
 mod subscriptions;
-mod suspects;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -72,9 +72,9 @@ const WAIT: Duration = limits::CALL_DEADLINE.saturating_sub(Duration::from_milli
 
 /// The handle by which calls and streams ask about one link. Cheap to clone.
 #[derive(Clone)]
-pub struct Sampler(Arc<Shared>);
+pub struct Sampler(Arc<SamplerState>);
 
-struct Shared {
+struct SamplerState {
     name: String,
     state: Mutex<State>,
     wake: Notify,
@@ -86,7 +86,7 @@ impl Sampler {
     /// A sampler that knows nothing yet. `name` is how the log calls the link.
     #[must_use]
     pub fn new(name: String, hold_stale: Duration, metrics: LinkMetrics) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(SamplerState {
             name,
             state: Mutex::new(State::new(hold_stale, Instant::now())),
             wake: Notify::new(),
@@ -230,7 +230,7 @@ impl Sampler {
                 name = subject.name,
                 trigger = trigger(subject),
                 key = shown(&key.to_string()),
-                "a queue that matches is left out, since the rule `keys` does not include a key of it"
+                "queue skipped: the connection's rule `keys` does not allow one of its keys"
             ),
             Note::PutOff(read, fault) => warn!(
                 connection = %self,

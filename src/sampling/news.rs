@@ -1,8 +1,8 @@
-//! How open streams learn what is new about their subject: the latest news and whom to wake, nothing
+//! How open streams learn what is new about their subject: the latest news and which streams to wake, nothing
 //! queued.
 //!
-//! It is apart because every open stream costs what this costs. A stream that does not look sees the
-//! latest news when it does, and holds nothing up until then.
+//! Every open stream costs what this costs. A stream that does not look sees the latest news when it does, and
+//! holds nothing up until then.
 
 use std::{
     sync::Arc,

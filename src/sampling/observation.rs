@@ -87,21 +87,21 @@ pub struct Look {
 
 /// The last value that was known, and until when it was known to be true.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Held {
+pub struct HeldVerdict {
     /// The value.
     pub verdict: Verdict,
     /// When the newest of the answers that it was made of was read.
     pub read_at: Instant,
     /// The last moment at which it was known to be true.
-    pub true_until: Instant,
+    pub valid_until: Instant,
 }
 
 /// The stale policy: the last known value for as long as the budget lasts, then nothing. A value
 /// never known has no budget.
 #[must_use]
-pub fn hold(held: Option<Held>, why: Why, budget: Duration, now: Instant) -> Observation {
+pub fn hold(held: Option<HeldVerdict>, why: Why, budget: Duration, now: Instant) -> Observation {
     let Some(held) = held else { return Observation::Unavailable(why) };
-    let age = now.saturating_duration_since(held.true_until);
+    let age = now.saturating_duration_since(held.valid_until);
     if age <= budget {
         Observation::Stale { verdict: held.verdict, age, why }
     } else {
@@ -114,10 +114,10 @@ mod tests {
     use super::*;
     use crate::layouts::{Counts, Measure};
 
-    fn held(true_until: Instant) -> Held {
+    fn held(valid_until: Instant) -> HeldVerdict {
         let counts = Counts::default().with(Measure::Waiting, 7);
         let verdict = Verdict { value: 7.into(), active: true, counts };
-        Held { verdict, read_at: true_until, true_until }
+        HeldVerdict { verdict, read_at: valid_until, valid_until }
     }
 
     #[test]

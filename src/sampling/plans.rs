@@ -1,8 +1,5 @@
 //! When a subject is read or looked at next: what its streams and calls want, and no sooner than the floor
-//! of a read allows.
-//!
-//! Pure, and apart from `judgement.rs` because that one is about what is true, and this one about when to
-//! ask.
+//! of a read allows. It is pure.
 
 use std::time::Duration;
 

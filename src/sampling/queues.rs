@@ -1,13 +1,11 @@
-//! Which queues the patterns of one subject stand for, as far as searches have found them.
+//! Which queues the patterns of one subject stand for, as far as searches have found them. It is pure.
 //!
-//! Pure, and apart from the searches because those know keys and these what a key means to a trigger.
-//! Until every search has ended once nothing is known of the subject, and nothing is ever 0 for want
-//! of looking.
+//! Until every search has ended once nothing is known of the subject. A count is never 0 for want of looking.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use crate::{
-    layouts::{Allowed, Found, LayoutMismatch, Name, Plan, Search},
+    layouts::{Allowed, FoundQueue, LayoutMismatch, Name, Plan, Search},
     limits,
     time::Instant,
     trigger::shown,
@@ -16,7 +14,7 @@ use crate::{
 use super::{
     cache::{Cache, ReadId},
     observation::Why,
-    searches::{Failing, Known, Scan, SearchId},
+    searches::{Failing, KnownKeys, Scan, SearchId},
     source::{Fault, KeyPage},
     state::{Note, State},
     subscriptions::SubscriptionId,
@@ -28,7 +26,7 @@ pub struct Queues {
     search: Arc<Search>,
     /// The searches that find them.
     pub searches: Box<[SearchId]>,
-    found: BTreeSet<Found>,
+    found: BTreeSet<FoundQueue>,
     /// What is read of them.
     pub plan: Plan,
     /// For how many keys that counts beyond those that the trigger names itself, of what its namespace
@@ -47,7 +45,7 @@ pub struct Queues {
 
 /// What a look at the searches gives.
 struct Look {
-    found: BTreeSet<Found>,
+    found: BTreeSet<FoundQueue>,
     left_out: Option<Name>,
     known_at: Instant,
     is_crowded: bool,
@@ -82,7 +80,7 @@ impl Queues {
     }
 
     /// What these searches found. A queue that is found no more stays while it may have work.
-    fn look(&self, known: &[&Known], allowed: &Allowed, cache: &Cache, now: Instant) -> Look {
+    fn look(&self, known: &[&KnownKeys], allowed: &Allowed, cache: &Cache, now: Instant) -> Look {
         let keys = known.iter().flat_map(|known| known.keys());
         let (mut found, refused) = self.search.queues(keys, (&self.found, allowed));
         let left_out = known.iter().find_map(|known| known.left_out.clone()).or(refused);
@@ -101,13 +99,13 @@ impl Queues {
     }
 
     /// Whether a queue whose keys are gone was not read as empty since.
-    fn may_have_work(&self, queue: &Found, cache: &Cache) -> bool {
+    fn may_have_work(&self, queue: &FoundQueue, cache: &Cache) -> bool {
         let fixed = self.search.fixed();
         let reads = self.search.reads_of(queue);
         let own = reads.iter().filter(|read| !fixed.contains(read));
         let mut slots = own.map(|read| cache.find(read));
         slots.any(|slot| {
-            let known = slot.filter(|slot| slot.holds()).and_then(|slot| slot.known.as_ref());
+            let known = slot.filter(|slot| slot.is_valid()).and_then(|slot| slot.known.as_ref());
             !known.is_some_and(|known| known.answer.counts_nothing())
         })
     }
@@ -130,7 +128,7 @@ impl State {
     pub(super) fn find(&mut self, id: SubscriptionId, now: Instant) -> bool {
         let subscription = self.subscriptions.get(id);
         let Some(queues) = &subscription.queues else { return false };
-        let known: Option<Vec<&Known>> =
+        let known: Option<Vec<&KnownKeys>> =
             queues.searches.iter().map(|search| self.searches.get(*search).known()).collect();
         let Some(known) = known else { return false };
         let editions = known.iter().map(|known| known.edition).sum();

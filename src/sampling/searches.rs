@@ -59,13 +59,13 @@ pub struct Search {
     users: Ids,
     round: Option<Round>,
     due_at: Option<Instant>,
-    known: Option<Known>,
+    known: Option<KnownKeys>,
     failing: Option<Failing>,
 }
 
 /// What the last whole search found.
 #[derive(Debug)]
-pub struct Known {
+pub struct KnownKeys {
     /// The keys, and when each was last seen.
     keys: BTreeMap<Name, Instant>,
     /// A key that was left out since it may not be read, if there was one.
@@ -104,7 +104,7 @@ struct Round {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooManySearches;
 
-impl Known {
+impl KnownKeys {
     /// The keys.
     pub fn keys(&self) -> impl Iterator<Item = &Name> {
         self.keys.keys()
@@ -114,7 +114,7 @@ impl Known {
 impl Search {
     /// What the last whole search found; `None` before the first one ended.
     #[must_use]
-    pub fn known(&self) -> Option<&Known> {
+    pub fn known(&self) -> Option<&KnownKeys> {
         self.known.as_ref()
     }
 
@@ -178,7 +178,7 @@ impl Search {
         // room.
         let last = self.known.take();
         let (mut gone, mut edition) = (vec![], 0);
-        if let Some(Known { keys, edition: last, .. }) = &last {
+        if let Some(KnownKeys { keys, edition: last, .. }) = &last {
             let is_remembered = |(key, seen): &(&Name, &Instant)| {
                 now < **seen + limits::FOUND_MEMORY && !all.contains_key(*key)
             };
@@ -199,7 +199,7 @@ impl Search {
                 && (last.left_out.is_some(), last.is_crowded) == (left_out.is_some(), is_crowded)
         });
         edition += u64::from(!is_same);
-        self.known = Some(Known { keys: all, left_out, is_crowded, edition, ended_at: now });
+        self.known = Some(KnownKeys { keys: all, left_out, is_crowded, edition, ended_at: now });
     }
 }
 

@@ -1,9 +1,7 @@
-//! How many keys each namespace reads, of those that its triggers name and those that its patterns
-//! find.
+//! How many keys each namespace reads, of those that its triggers name and those that its patterns find.
 //!
-//! It is apart because a namespace's triggers are spread over all links, and each link finds the
-//! queues of its patterns by itself. Whoever takes keys gives them back; it does not know for what
-//! they are taken.
+//! A namespace's triggers are spread over all links, and each link finds the queues of its patterns by itself.
+//! Whoever takes keys gives them back.
 
 use std::{collections::HashMap, sync::Arc};
 

@@ -1,7 +1,5 @@
-//! The one seam between the sampler and Redis: what a source of answers must do, and no more.
-//!
-//! It is apart so that tests and simulations can put a model in Redis's place. It knows reads and
-//! answers, and nothing of commands, pools or sockets.
+//! The one seam between the sampler and Redis: what a source of answers must do, and no more. Tests and
+//! simulations put a model in Redis's place.
 
 use std::{
     fmt,
@@ -119,17 +117,17 @@ pub enum Change {
 #[derive(Clone)]
 pub struct KeySet {
     has: Arc<dyn Fn(&Name) -> bool + Send + Sync>,
-    true_until: Option<Instant>,
+    valid_until: Option<Instant>,
 }
 
 impl KeySet {
     /// The keys of which `has` says so. It is short, and asked for every key that is known. Changes
-    /// until `true_until` were announced, if that is known.
+    /// until `valid_until` were announced, if that is known.
     pub fn new(
         has: impl Fn(&Name) -> bool + Send + Sync + 'static,
-        true_until: Option<Instant>,
+        valid_until: Option<Instant>,
     ) -> Self {
-        Self { has: Arc::new(has), true_until }
+        Self { has: Arc::new(has), valid_until }
     }
 
     /// Whether a key is among them.
@@ -140,15 +138,15 @@ impl KeySet {
 
     /// Until when every change was announced.
     #[must_use]
-    pub fn true_until(&self) -> Option<Instant> {
-        self.true_until
+    pub fn valid_until(&self) -> Option<Instant> {
+        self.valid_until
     }
 }
 
 /// Two of them are equal if one was made of the other.
 impl PartialEq for KeySet {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.has, &other.has) && self.true_until == other.true_until
+        Arc::ptr_eq(&self.has, &other.has) && self.valid_until == other.valid_until
     }
 }
 
@@ -156,7 +154,7 @@ impl Eq for KeySet {}
 
 impl fmt::Debug for KeySet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "KeySet(true until {:?})", self.true_until)
+        write!(f, "KeySet(true until {:?})", self.valid_until)
     }
 }
 
@@ -236,7 +234,7 @@ pub trait Link: Send {
     ) -> impl Future<Output = Result<Vec<Result<Reply, Fault>>, Fault>> + Send;
 
     /// Until when all changes were announced, now that the link answered what was sent at `sent_at`.
-    fn heard_until(&self, sent_at: Instant) -> Instant;
+    fn confirmed_until(&self, sent_at: Instant) -> Instant;
 
     /// Proves that the link is alive, and with it that no earlier announcement is outstanding. With
     /// `clock`, tells Redis's own time since the Unix epoch, if this user may know it.

@@ -19,15 +19,15 @@ use super::{
     batch,
     cache::{Cache, ReadId},
     clock::Clock,
-    interest::SWEEP_INTERVAL,
+    forget::SWEEP_INTERVAL,
     news::{Board, Reader},
     observation::{Observation, Why},
+    quarantine::Quarantine,
     schedule::Schedule,
     searches::{Scan, Searches},
     shares::KeyShares,
     source::{Fault, Reply, Validity},
     subscriptions::{Subject, SubscriptionId, Subscriptions, TooMany},
-    suspects::Suspects,
 };
 
 /// The link to Redis as it stands.
@@ -40,7 +40,7 @@ pub enum LinkState {
         /// Whether changes are announced.
         tracked: bool,
         /// When what the link last answered was sent: earlier changes are announced.
-        proved_at: Instant,
+        confirmed_at: Instant,
         /// Whether it broke without the worker having noticed yet.
         broken: bool,
     },
@@ -111,10 +111,10 @@ pub enum Note {
 
 /// How much the searches of all subjects found.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Found {
+pub struct FoundCounts {
     /// Queues.
     pub queues: usize,
-    /// Subjects of which a queue is left out.
+    /// Subjects with a queue that is left out.
     pub left_out: usize,
 }
 
@@ -134,21 +134,21 @@ pub struct State {
     /// When the last step was sent.
     pub(super) sent_at: Instant,
     /// Until when the link announced all changes, if not until then.
-    pub(super) heard_until: Option<Instant>,
+    pub(super) confirmed_until: Option<Instant>,
     clock: Clock,
     pub(super) sweep_at: Instant,
     /// Reads that may have ended a link.
-    pub(super) suspects: Suspects,
+    pub(super) quarantine: Quarantine,
     /// What is looked for because of patterns.
     pub(super) searches: Searches,
     /// How much was found of it.
-    pub(super) remembered: Found,
+    pub(super) remembered: FoundCounts,
     /// How many keys each namespace may have.
     pub(super) keys: KeyShares,
 }
 
 impl State {
-    /// Nothing known, nobody interested, no link; with the connection's stale budget.
+    /// Nothing known, no subject, no link; with the connection's stale budget.
     #[must_use]
     pub fn new(hold_stale: Duration, now: Instant) -> Self {
         Self {
@@ -162,11 +162,11 @@ impl State {
             started_at: now,
             clock: Clock::default(),
             sent_at: now,
-            heard_until: None,
+            confirmed_until: None,
             sweep_at: now + SWEEP_INTERVAL,
-            suspects: Suspects::default(),
+            quarantine: Quarantine::default(),
             searches: Searches::new(Allowed::all()),
-            remembered: Found::default(),
+            remembered: FoundCounts::default(),
             keys: KeyShares::new(usize::MAX),
         }
     }
@@ -249,9 +249,9 @@ impl State {
         self.sweep(now);
         self.lapse(now);
         let closed = || Fault::Unreachable("the connection was closed".to_owned());
-        let (tracked, proved_at) = match &self.link {
+        let (tracked, confirmed_at) = match &self.link {
             LinkState::Up { broken: true, .. } => return Step::Reconnect(closed()),
-            LinkState::Up { tracked, proved_at, .. } => (*tracked, *proved_at),
+            LinkState::Up { tracked, confirmed_at, .. } => (*tracked, *confirmed_at),
             LinkState::Connecting | LinkState::Down(_) => return Step::Wait(self.sweep_at),
         };
         // Batches prove the link, but not what time it is there.
@@ -261,7 +261,7 @@ impl State {
             self.sent_at = now;
             return Step::Prove { clock };
         }
-        let prove_at = proved_at + limits::PROOF_INTERVAL;
+        let prove_at = confirmed_at + limits::PROOF_INTERVAL;
         // A link of several servers may answer all the time, and one of them never.
         if now >= prove_at + limits::PROOF_INTERVAL {
             self.sent_at = now;
@@ -273,7 +273,7 @@ impl State {
             return Step::Scan(scan);
         }
         let known = (&self.cache, &self.subscriptions);
-        let taken = batch::take(&mut self.schedule, known, &mut self.suspects, tracked, now);
+        let taken = batch::take(&mut self.schedule, known, &mut self.quarantine, tracked, now);
         self.refuse(&taken.put_off, now);
         if !taken.reads.is_empty() {
             self.sent_at = now;
@@ -282,7 +282,7 @@ impl State {
                 Due { id, read: self.cache.slot(id).read.clone(), cause }
             };
             let batch: Vec<Due> = taken.reads.into_iter().map(begin).collect();
-            self.suspects.sent(batch.iter().map(|due| &due.read));
+            self.quarantine.sent(batch.iter().map(|due| &due.read));
             return Step::Read(batch);
         }
         if let Some(scan) = self.searches.begin(Duration::ZERO, now) {
@@ -302,7 +302,7 @@ impl State {
     /// Stores what became of a batch and tells the streams what is news to them.
     pub fn finish(&mut self, batch: Vec<Due>, replies: Vec<Result<Reply, Fault>>, now: Instant) {
         self.answered();
-        self.suspects.answered();
+        self.quarantine.answered();
         let tracked = self.announced_until().is_some();
         let lasting = |reply: Reply| Reply {
             lasts: if tracked { reply.lasts } else { Validity::Unknown },
@@ -321,7 +321,7 @@ impl State {
         let mut touched = Vec::new();
         for id in put_off {
             let read = self.cache.slot(*id).read.clone();
-            let Some(fault) = self.suspects.put_off(&read, now).cloned() else { continue };
+            let Some(fault) = self.quarantine.put_off(&read, now).cloned() else { continue };
             self.cache.begin(*id, now);
             self.cache.finish(*id, &read, Err(fault), now);
             touched.extend(self.subscriptions.users(*id));
@@ -354,26 +354,26 @@ impl State {
 
     /// Notes that the link answered what the last step sent.
     pub(super) fn answered(&mut self) {
-        let heard_until = self.heard_until.take().unwrap_or(self.sent_at);
-        if let LinkState::Up { proved_at, .. } = &mut self.link {
-            *proved_at = heard_until;
+        let confirmed_until = self.confirmed_until.take().unwrap_or(self.sent_at);
+        if let LinkState::Up { confirmed_at, .. } = &mut self.link {
+            *confirmed_at = confirmed_until;
         }
     }
 
-    /// Notes a new link. Everything is suspect, since nothing was announced in between.
+    /// Notes a new link. It invalidates everything, since nothing was announced in between.
     pub fn link_up(&mut self, tracked: bool, now: Instant) {
-        self.suspect_all(None);
+        self.invalidate_all(None);
         self.clock = Clock::default();
-        self.link = LinkState::Up { tracked, proved_at: now, broken: false };
+        self.link = LinkState::Up { tracked, confirmed_at: now, broken: false };
         self.searches.begin_anew(now);
         self.look_again(now);
     }
 
     /// Notes that there is no link, and why.
     pub fn link_down(&mut self, fault: Fault, now: Instant) {
-        self.suspect_all(self.announced_until());
+        self.invalidate_all(self.announced_until());
         let is_used = |read: &Read| self.cache.find(read).is_some();
-        let put_off = self.suspects.link_ended(&fault, is_used, now);
+        let put_off = self.quarantine.link_ended(&fault, is_used, now);
         self.notes.extend(put_off.into_iter().map(|read| Note::PutOff(read, fault.clone())));
         self.link = LinkState::Down(fault);
         self.sweep(now);

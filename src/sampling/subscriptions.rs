@@ -22,7 +22,7 @@ use super::{
     falls::{Falls, is_long},
     ids::Ids,
     news::Board,
-    observation::{Held, Observation},
+    observation::{HeldVerdict, Observation},
     queues::Queues,
 };
 
@@ -81,7 +81,7 @@ pub struct Subscription {
     /// What was counted lately, and whether it is believed.
     pub falls: Falls,
     /// The last value that was known.
-    pub held: Option<Held>,
+    pub held: Option<HeldVerdict>,
     /// Whether any key of it was ever there.
     pub absence: Absence,
     /// What the log says of its activations.

@@ -1,7 +1,5 @@
-//! The async shell of one link: connects, reads what the state says is due, and reconnects.
-//!
-//! It is apart from the state so that everything that decides is pure. It holds one connection at
-//! a time and does not know what a command is.
+//! The async shell of one link: connects, reads what the state says is due, and reconnects. Everything that
+//! decides is in the state, which is pure.
 
 use std::{fmt, time::Duration};
 
@@ -105,7 +103,7 @@ async fn serve<L: Link>(sampler: &Sampler, link: &mut L) -> Fault {
 
 /// Notes until when the link announced all changes, now that it answered.
 fn note_when<L: Link>(sampler: &Sampler, link: &L) {
-    sampler.with_state(|state, _| state.heard_until(link.heard_until(state.sent_at)));
+    sampler.with_state(|state, _| state.confirmed_until(link.confirmed_until(state.sent_at)));
 }
 
 async fn read<L: Link>(

@@ -25,7 +25,7 @@ use crate::{
 
 use super::{
     push::{Budget, Pulse},
-    registry::Place,
+    registry::StreamSlot,
 };
 
 /// What every open stream holds until it ends.
@@ -36,7 +36,7 @@ pub(super) struct Lease {
     /// Counts against the limit of streams.
     _open: Arc<()>,
     /// Counts against the limit of streams of its namespace.
-    _place: Place,
+    _place: StreamSlot,
     drain: CancellationToken,
     /// When the stream ends by itself.
     ends_at: Instant,
@@ -44,7 +44,7 @@ pub(super) struct Lease {
 
 impl Lease {
     pub(super) fn new(
-        (metrics, call, open, place): (Arc<Metrics>, TaskTrackerToken, Arc<()>, Place),
+        (metrics, call, open, place): (Arc<Metrics>, TaskTrackerToken, Arc<()>, StreamSlot),
         drain: CancellationToken,
         ends_at: Instant,
     ) -> Self {

@@ -8,7 +8,7 @@ use crate::{
     time::Instant,
 };
 
-use super::registry::Known;
+use super::registry::KnownTrigger;
 
 /// One trigger that is remembered.
 #[derive(Debug, Clone)]
@@ -26,8 +26,8 @@ pub struct Listing {
 }
 
 impl Listing {
-    pub(super) fn of(known: Known, now: Instant) -> Self {
-        let Known { subject, sampler, asked, streams, .. } = known;
+    pub(super) fn of(known: KnownTrigger, now: Instant) -> Self {
+        let KnownTrigger { subject, sampler, asked, streams, .. } = known;
         let ago = |at: Instant| now.saturating_duration_since(at);
         let asked = Method::ALL.iter().zip(asked);
         Self {

@@ -40,7 +40,7 @@ use crate::{
 use activity::Lease;
 use push::Budget;
 use refusal_log::RefusalLog;
-use registry::{Known, Registry};
+use registry::{KnownTrigger, Registry};
 
 /// What the service does beside answering, and how much of it.
 #[derive(Debug, Clone, Copy)]
@@ -57,9 +57,9 @@ pub struct ServiceOptions {
 
 /// Answers for the triggers of all connections. Cheap to clone.
 #[derive(Clone)]
-pub struct Scaler(Arc<Shared>);
+pub struct Scaler(Arc<ScalerState>);
 
-struct Shared {
+struct ScalerState {
     routes: Routes,
     registry: Arc<Registry>,
     metrics: Arc<Metrics>,
@@ -83,7 +83,7 @@ impl Scaler {
     ) -> Self {
         let now = Instant::now();
         let registry = Registry::new((options.quota, layouts), routes.keys().clone(), now);
-        Self(Arc::new(Shared {
+        Self(Arc::new(ScalerState {
             routes,
             registry,
             metrics,
@@ -197,7 +197,7 @@ impl Scaler {
         let admitted = (self.0.routes.find(&subject.namespace, &subject.trigger))
             .map_err(Refusal::from)
             .and_then(|sampler| {
-                let known = Known::new(Arc::clone(&subject), sampler.clone(), fingerprint);
+                let known = KnownTrigger::new(Arc::clone(&subject), sampler.clone(), fingerprint);
                 registry.admit(known, method, now)?;
                 Ok(sampler.clone())
             });
@@ -207,7 +207,7 @@ impl Scaler {
         }
     }
 
-    /// A trigger that the sampler has no room for counts for nobody.
+    /// Gives the quota back when the sampler refuses the trigger.
     fn remembered<T>(
         &self,
         subject: &Arc<Subject>,

@@ -1,7 +1,7 @@
 //! Which refusals the log has a line for: each of an object once, until it is another one.
 //!
-//! KEDA shows what is refused to who wrote the trigger, and asks again with every poll, by several methods
-//! and over all replicas. It is apart from the statuses because it remembers, within bounds, what was said.
+//! KEDA shows a refusal to the author of the trigger, and asks again with every poll, by several methods and
+//! over all replicas. What was said is remembered within bounds.
 
 use std::{
     collections::HashSet,

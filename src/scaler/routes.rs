@@ -1,7 +1,5 @@
-//! Which sampler answers for a trigger, and whether the namespace may ask it.
-//!
-//! It is apart from the service because access is decided before anything else, for every method
-//! in the same way.
+//! Which sampler answers for a trigger, and whether the namespace may ask it. Access is decided before anything
+//! else, for every method in the same way.
 
 use std::collections::BTreeMap;
 

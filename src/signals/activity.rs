@@ -22,9 +22,9 @@ impl Activity {
     pub fn of(counts: &Counts, activation: f64) -> Self {
         let (in_flight, orphaned) = (counts[Measure::InFlight], counts[Measure::Orphaned]);
         let ready = counts.ready();
-        if in_flight.is_some() {
+        if in_flight.is_positive() {
             Self::InFlight(in_flight)
-        } else if orphaned.is_some() {
+        } else if orphaned.is_positive() {
             Self::Orphaned(orphaned)
         } else if ready.get() > activation {
             Self::Ready(ready)

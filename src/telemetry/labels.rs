@@ -102,7 +102,7 @@ label! {
     ReadCause {
         /// Nothing was known yet.
         First = "first",
-        /// A change was announced, or everything was suspect.
+        /// A change was announced, or everything was invalidated.
         Changed = "changed",
         /// A job fell due, or a lease ran out.
         Time = "time",

@@ -1,7 +1,4 @@
-//! A layout's parameters, read from a trigger's fields.
-//!
-//! It is apart from the rest of the parser because it is driven by the layout's own declarations
-//! and would be the same for any layout.
+//! A layout's parameters, read from a trigger's fields as the layout declares them.
 
 use std::collections::BTreeMap;
 
@@ -212,7 +209,8 @@ impl<'a> ArgumentReader<'a> {
         if parameter.word_only {
             names.iter_mut().for_each(|(name, _)| *name = words_of(name));
             if names.iter().any(|(name, _)| name.as_bytes().is_empty()) {
-                let what = "has a name without any letter, digit or _, which alone are kept";
+                let what =
+                    "has a name without any letter, digit or `_`; the framework drops the rest";
                 self.problems.add(&entry.spelled, what);
                 return None;
             }
@@ -285,7 +283,7 @@ impl<'a> ArgumentReader<'a> {
         if parameter.word_only && words_of(&given) != given {
             let pattern = shown(&glob.to_string());
             let what = format!(
-                "`{pattern}` must have no others than letters, digits and _, which alone are kept of a name"
+                "`{pattern}` may contain only letters, digits and `_`; the framework drops the rest"
             );
             self.problems.add(&entry.spelled, what);
         }

@@ -1,7 +1,6 @@
-//! Keys of a trigger that change nothing: its author believes something of them that is not so.
+//! Keys of a trigger that change nothing, although its author seems to believe that they do.
 //!
-//! It is apart from the parser because they are no mistake to refuse, and finding them takes a
-//! parse for each; only those ask who look at a trigger for people.
+//! They are no mistake to refuse, and finding them takes a parse for each, so only `check` asks.
 
 use crate::{layouts::Registry, metadata::plain_key};
 

@@ -1,8 +1,6 @@
 //! The three vocabularies in which a trigger may be written: penstock's own keys, and those of
 //! KEDA's built-in `redis` and `redis-streams` triggers (KEDA 2.20, `pkg/scalers/redis_scaler.go`
-//! and `redis_streams_scaler.go`).
-//!
-//! It is apart so that migrating a trigger is one table, and the parser sees one vocabulary.
+//! and `redis_streams_scaler.go`). Migrating a trigger is one table, and the parser sees one vocabulary.
 
 use std::collections::BTreeMap;
 

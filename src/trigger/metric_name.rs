@@ -1,7 +1,7 @@
 //! The name of a trigger's one metric, derived from its metadata alone.
 //!
-//! It is apart because the wire forces its shape: KEDA does not normalise external names, the HPA
-//! puts them into a URL path, and every call must give the same one.
+//! The wire forces its shape: KEDA does not normalise external names, the HPA puts them into a URL path, and
+//! every call must give the same one.
 
 use crate::{layouts::Plan, signals::Signal};
 

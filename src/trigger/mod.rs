@@ -86,12 +86,12 @@ impl Trigger {
     /// # Errors
     /// [`LayoutMismatch`] when what Redis holds is not what the layout says.
     pub fn verdict(&self, answers: &[&Answer]) -> Result<Verdict, LayoutMismatch> {
-        self.plan.counts(answers).map(|counts| self.weigh(counts))
+        self.plan.counts(answers).map(|counts| self.verdict_of(counts))
     }
 
     /// What these counts mean.
     #[must_use]
-    pub fn weigh(&self, counts: Counts) -> Verdict {
+    pub fn verdict_of(&self, counts: Counts) -> Verdict {
         Verdict {
             value: self.signal.value(&counts),
             active: Activity::of(&counts, self.activation.get()).is_active(),

@@ -1,7 +1,5 @@
 //! Queue names as a trigger writes them: comma-separated, with `\,` for a comma in a name, and a
 //! weight after `=` if a job counts as more or less than one.
-//!
-//! They are apart because this small grammar has rules of its own: escapes, globs, bounds.
 
 use std::{collections::BTreeSet, fmt};
 

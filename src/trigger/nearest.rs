@@ -1,6 +1,4 @@
-//! Which word somebody meant who wrote another one.
-//!
-//! It is apart because the rule is one for all that is suggested: keys, layouts, signals. A suggestion
+//! The word that was probably meant where an unknown one was written: a key, a layout, a signal. A suggestion
 //! sends people somewhere, so one that is far off is worse than none.
 
 use std::cmp::Reverse;

@@ -1,7 +1,4 @@
 //! Metadata in, trigger or every problem out, in one step.
-//!
-//! It is apart from the trigger because it is all about what people write: families, aliases,
-//! misspellings.
 
 use std::{cell::LazyCell, collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -113,8 +110,7 @@ impl<'a> Parser<'a> {
         };
         let in_words = search.as_ref().map_or_else(|| plan.clone(), |search| search.in_words());
         if in_words.reads().is_empty() {
-            self.problems
-                .add("layout", "reads nothing with these keys, and no count comes of that");
+            self.problems.add("layout", "these keys leave the layout nothing to read");
         }
         if plan.reads().iter().flat_map(Read::keys).any(|key| key.as_bytes().is_empty()) {
             self.problems.add("layout", "reads a key without a name with these keys");

@@ -1,8 +1,6 @@
-//! What is wrong with a trigger: every problem at once, by key, in words for the person who wrote
-//! the metadata.
+//! What is wrong with a trigger: every problem at once, by key, in words for the person who wrote the metadata.
 //!
-//! It is apart because the gRPC status, `check` and `probe` show the same problems in different
-//! forms. It never holds a value that could be a secret: who makes a problem decides what it shows.
+//! A problem never holds a value that could be a secret: whoever makes it decides what it shows.
 
 use std::fmt;
 

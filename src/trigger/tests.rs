@@ -85,7 +85,7 @@ fn activity_is_in_flight_or_more_ready_than_the_activation_for_every_signal() {
         let trigger = parse(&[("queue", "q"), ("signal", signal), ("activation", "2")]).unwrap();
         let active = |waiting: u64, due: u64, in_flight: u64| {
             let counts = Counts::default().with(Measure::Waiting, waiting).with(Measure::Due, due);
-            trigger.weigh(counts.with(Measure::InFlight, in_flight)).active
+            trigger.verdict_of(counts.with(Measure::InFlight, in_flight)).active
         };
         assert!(!active(2, 0, 0) && !active(1, 1, 0) && active(2, 1, 0) && active(0, 0, 1));
     }
@@ -257,7 +257,7 @@ fn what_would_make_thousands_of_names_makes_none() {
 #[test]
 fn a_name_of_which_nothing_is_kept_is_told() {
     let told = told(&[("layout", "huey"), ("queue", "---")]);
-    assert!(told.contains("without any letter, digit or _"), "{told}");
+    assert!(told.contains("without any letter, digit or `_`"), "{told}");
 }
 
 #[test]

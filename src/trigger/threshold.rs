@@ -1,7 +1,6 @@
 //! The two numbers of a trigger: what one replica takes, and what wakes the workload.
 //!
-//! They are apart because their ranges come from what KEDA and the HPA can hold, and so that the
-//! two cannot be mixed up.
+//! Their ranges come from what KEDA and the HPA can hold. They are two types, so that they cannot be mixed up.
 
 use std::hash::{Hash, Hasher};
 

@@ -148,7 +148,7 @@ fuzzed! {
     pushes: 20_000;
     payload: 20_000;
     pages: 20_000;
-    heard: 2_000;
+    heartbeats: 2_000;
     sentinels: 10_000;
     cluster: 500;
 }

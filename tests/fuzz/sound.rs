@@ -5,7 +5,7 @@
 
 use penstock::{
     layouts::{
-        Answer, Beyond, Expression, Group, Measure, MissingGroup, Part, Read, Term, Waiting,
+        Answer, Expression, Group, Measure, MissingGroup, Overflow, Part, Read, Term, Waiting,
     },
     limits,
     trigger::{Trigger, Verdict},
@@ -77,9 +77,11 @@ fn some(read: &Read, number: u64) -> Answer {
         Read::Size { .. } => Answer::Size(number),
         Read::Group { .. } => Answer::Group(Group { waiting: Waiting::Exact(number), pending: 2 }),
         Read::Flag { .. } => Answer::Flag(number == 7),
-        Read::Each(_) => Answer::Each { counted: number.min(3), examined: 3, beyond: 0, unsure: 0 },
-        Read::Idle { .. } => Answer::Idle { entries: number.min(3), busy: true, beyond: 0 },
-        Read::Heard(_) => Answer::Heard { jobs: number, nameless: 0, silent: 0 },
+        Read::PerMember(_) => {
+            Answer::PerMember { counted: number.min(3), examined: 3, overflow: 0, unsure: 0 }
+        }
+        Read::Idle { .. } => Answer::Idle { entries: number.min(3), busy: true, overflow: 0 },
+        Read::Heartbeats(_) => Answer::Heartbeats { jobs: number, nameless: 0, silent: 0 },
     }
 }
 
@@ -135,10 +137,12 @@ fn part(part: Part, answer: &Answer) -> f64 {
         (Part::GroupPending(_), Answer::Group(group)) => group.pending,
         (Part::GroupWaiting(MissingGroup::All), Answer::MissingGroup { entries }) => *entries,
         (Part::GroupIdle, Answer::Idle { entries, .. }) => *entries,
-        (Part::Heard, Answer::Heard { jobs, .. }) => *jobs,
+        (Part::Heartbeats, Answer::Heartbeats { jobs, .. }) => *jobs,
         (Part::Flag, Answer::Flag(stands)) => u64::from(*stands),
-        (Part::Each(Beyond::Count), Answer::Each { counted, beyond, .. }) => counted + beyond,
-        (Part::Each(_), Answer::Each { counted, .. }) => *counted,
+        (Part::PerMember(Overflow::Count), Answer::PerMember { counted, overflow, .. }) => {
+            counted + overflow
+        }
+        (Part::PerMember(_), Answer::PerMember { counted, .. }) => *counted,
         (part, answer) => panic!("{part:?} of {answer:?}"),
     };
     (number as f64).min(limits::QUANTITY_MAX)

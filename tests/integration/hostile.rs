@@ -143,7 +143,7 @@ async fn a_server_without_hello_is_polled(kind: Kind) {
     assert_eq!(service.log_with(polled).len(), 1);
 }
 
-const AT_HELLO: &str = "a proxy ends connections at HELLO; it is spoken to without, reads are polled, and \
+const AT_HELLO: &str = "a proxy ends connections at HELLO; it is asked without HELLO, reads are polled, and \
                         what needs the commands that it lacks is unknown";
 
 async fn a_proxy_that_ends_connections_at_hello_is_polled_and_says_what_it_lacks(kind: Kind) {

@@ -243,9 +243,9 @@ async fn a_pattern_finds_ones_own_keys_alone_however_it_is_written() {
         })
         .await;
     }
-    let left_out = stage.service.log_with(
-        "a queue that matches is left out, since the rule `keys` does not include a key of it",
-    );
+    let left_out = stage
+        .service
+        .log_with("queue skipped: the connection's rule `keys` does not allow one of its keys");
     assert!(!left_out.is_empty(), "it is told");
 }
 

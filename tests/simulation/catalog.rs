@@ -134,7 +134,7 @@ pub fn members_of(read: &Read) -> Members {
         Read::Group { .. }
         | Read::Idle { .. }
         | Read::Flag { .. }
-        | Read::Each(_)
-        | Read::Heard(_) => Members::All,
+        | Read::PerMember(_)
+        | Read::Heartbeats(_) => Members::All,
     }
 }

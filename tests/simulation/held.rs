@@ -88,7 +88,7 @@ pub fn at_rest(model: &Model, topic: &Topic, told: &Observation) -> Result<(), V
     };
     let is_true = match told {
         Observation::Fresh(verdict) => {
-            let active = topic.subject.trigger.weigh(verdict.counts).active;
+            let active = topic.subject.trigger.verdict_of(verdict.counts).active;
             was_true(model, topic, &verdict.counts, since) && verdict.active == active
         }
         Observation::LayoutMismatch(_) => topic.reads.iter().any(is_mismatch),
@@ -135,7 +135,13 @@ fn number(part: Part, answer: &Answer) -> Option<u64> {
         (Part::GroupPending(_), Answer::MissingGroup { .. }) => Some(0),
         (_, Answer::MissingGroup { entries }) => Some(*entries),
         (_, Answer::NotANumber | Answer::WrongType(_)) => None,
-        (_, Answer::Flag(_) | Answer::Each { .. } | Answer::Idle { .. } | Answer::Heard { .. }) => {
+        (
+            _,
+            Answer::Flag(_)
+            | Answer::PerMember { .. }
+            | Answer::Idle { .. }
+            | Answer::Heartbeats { .. },
+        ) => {
             unreachable!("the model has none of these")
         }
     }

@@ -84,7 +84,7 @@ pub fn fresh(
     }
     let Ok(told) = told else { return Ok(()) };
     nothing_missed(model, topic, told, &taken)?;
-    let counted = topic.subject.trigger.weigh(told.counts).active;
+    let counted = topic.subject.trigger.verdict_of(told.counts).active;
     let expected = is_in_window.map(|is_in_window| counted || is_in_window);
     if expected.is_some_and(|expected| expected != told.active) {
         return Err(format!("active is {}, in its window: {is_in_window:?}", told.active));

@@ -174,7 +174,7 @@ impl Link for Connection {
         panic!("no trigger of the simulation has a pattern: {wild:?}")
     }
 
-    fn heard_until(&self, sent_at: Instant) -> Instant {
+    fn confirmed_until(&self, sent_at: Instant) -> Instant {
         sent_at
     }
 

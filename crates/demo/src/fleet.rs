@@ -11,7 +11,7 @@ use penstock::time::Instant;
 use tokio::{sync::watch, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{DemoError, Jobs, Load, Shared};
+use super::{DemoError, Jobs, Load, SharedBoard};
 
 /// How long an idle worker waits before it looks for a job again.
 const IDLE: Duration = Duration::from_millis(25);
@@ -20,7 +20,7 @@ const GRACE: Duration = Duration::from_secs(30);
 
 /// Keeps as many workers as are wanted.
 pub(super) async fn run(
-    shared: Shared,
+    shared: SharedBoard,
     load: Load,
     jobs: Jobs,
     mut wanted: watch::Receiver<u32>,
@@ -51,7 +51,7 @@ pub(super) async fn run(
 }
 
 struct Worker {
-    shared: Shared,
+    shared: SharedBoard,
     load: Load,
     jobs: Jobs,
     stop: CancellationToken,

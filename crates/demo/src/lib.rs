@@ -55,9 +55,9 @@ pub enum DemoError {
 
 /// The board, shared by everything that writes on it.
 #[derive(Clone)]
-pub struct Shared(Arc<Mutex<Board>>);
+pub struct SharedBoard(Arc<Mutex<Board>>);
 
-impl Shared {
+impl SharedBoard {
     /// A board that nothing is written on yet.
     #[must_use]
     pub fn new(load: Load) -> Self {
@@ -70,9 +70,9 @@ impl Shared {
     }
 }
 
-impl fmt::Debug for Shared {
+impl fmt::Debug for SharedBoard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Shared")
+        f.write_str("SharedBoard")
     }
 }
 
@@ -82,7 +82,7 @@ impl fmt::Debug for Shared {
 /// # Errors
 /// [`DemoError`] when Redis or the service fails in a way that ends the demo.
 pub async fn play(
-    shared: &Shared,
+    shared: &SharedBoard,
     load: Load,
     (scaler, redis): (&str, &str),
 ) -> Result<(), DemoError> {
@@ -119,7 +119,7 @@ fn workload(load: Load, scaler: &str, in_flight: &str) -> Result<Workload, DemoE
 
 /// Plays KEDA until the workers are back at zero with all jobs done.
 async fn decide(
-    shared: &Shared,
+    shared: &SharedBoard,
     mut keda: Keda,
     wanted: watch::Sender<u32>,
 ) -> Result<(), DemoError> {
@@ -145,7 +145,7 @@ async fn decide(
 }
 
 /// Enqueues a few jobs, then the rest in one burst.
-async fn produce(shared: &Shared, load: Load, mut jobs: Jobs) -> Result<(), DemoError> {
+async fn produce(shared: &SharedBoard, load: Load, mut jobs: Jobs) -> Result<(), DemoError> {
     sleep(Duration::from_secs(2)).await;
     let names: Vec<String> = (1..=load.jobs).map(|number| format!("job-{number}")).collect();
     let (first, rest) = names.split_at(load.jobs.min(3));
@@ -161,7 +161,7 @@ async fn produce(shared: &Shared, load: Load, mut jobs: Jobs) -> Result<(), Demo
 }
 
 /// Keeps the lengths of the lists on the board.
-async fn measure(shared: &Shared, mut jobs: Jobs) -> Result<(), DemoError> {
+async fn measure(shared: &SharedBoard, mut jobs: Jobs) -> Result<(), DemoError> {
     loop {
         let lengths = jobs.lengths().await?;
         shared.board().lengths = lengths;

@@ -21,7 +21,7 @@ use penstock::{
     time::{self, Instant},
     trigger::Target,
 };
-use penstock_demo::{Board, Load, RedisServer, Shared};
+use penstock_demo::{Board, Load, RedisServer, SharedBoard};
 
 /// How often a terminal is drawn.
 const FRAME: Duration = Duration::from_millis(100);
@@ -89,7 +89,7 @@ async fn demo(args: DemoArgs) -> anyhow::Result<()> {
     let serving = Serving::start(config(&redis)?).await?;
     let scaler = serving.address().to_string();
     println!("Redis at {}, penstock at {scaler}", redis.url());
-    let shared = Shared::new(load);
+    let shared = SharedBoard::new(load);
     let mut screen = Screen::new();
     let url = redis.url();
     let played = tokio::select! {
@@ -139,7 +139,7 @@ impl Screen {
     }
 
     /// Draws for as long as it is polled.
-    async fn run(&mut self, shared: &Shared) -> anyhow::Result<()> {
+    async fn run(&mut self, shared: &SharedBoard) -> anyhow::Result<()> {
         loop {
             self.draw(&mut shared.board())?;
             sleep(FRAME).await;

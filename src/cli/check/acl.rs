@@ -1,7 +1,4 @@
 //! The ACL lines of `penstock check --acl`, with what they are for.
-//!
-//! It is apart because the rights themselves are Redis's side to say, and what the triggers of some
-//! manifests ask is the report's.
 
 use std::fmt::Write;
 
@@ -10,7 +7,7 @@ use crate::{
     redis::{acl_line, acl_line_of, acl_line_on_sentinels, acl_line_with},
 };
 
-use super::report::{Asked, Report};
+use super::report::{ConnectionNeeds, Report};
 
 /// The lines of every connection: for all that its rules allow, or with a report for what the triggers
 /// ask that were checked.
@@ -33,8 +30,11 @@ pub fn acl(config: &Config, report: Option<&Report>) -> String {
 }
 
 /// What a line is for, and the line.
-fn of_triggers(connection: &Connection, asked: Option<&Asked>) -> (String, Option<String>) {
-    let Some(Asked { triggers, unknown, reach }) = asked else {
+fn of_triggers(
+    connection: &Connection,
+    asked: Option<&ConnectionNeeds>,
+) -> (String, Option<String>) {
+    let Some(ConnectionNeeds { triggers, unknown, reach }) = asked else {
         return (", which none of these triggers uses".to_owned(), None);
     };
     let mut what =

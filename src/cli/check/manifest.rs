@@ -1,7 +1,6 @@
 //! A YAML file as KEDA's objects in it: documents, lists, kinds and names.
 //!
-//! It is apart because it knows Kubernetes' envelope and nothing of triggers. Its errors never
-//! repeat what the file says: any other object in it may be a Secret.
+//! Errors never repeat what the file says: any other object in it may be a Secret.
 
 use serde_json::Value;
 use serde_saphyr::Error;

@@ -1,8 +1,7 @@
 //! A trigger's metadata as a manifest has it, made into what KEDA would send.
 //!
-//! It is apart because of the keys with the suffix `FromEnv`: a manifest has the name of an
-//! environment variable where KEDA sends its value, so a value that would be valid stands in. It
-//! does not know what a trigger means.
+//! For a key with the suffix `FromEnv` a manifest has the name of an environment variable where KEDA sends its
+//! value, so a value that would be valid stands in.
 
 use serde_json::{Map, Value};
 
@@ -13,7 +12,7 @@ use crate::{
     trigger::{Problems, Trigger, belongs_to_connection, shown, without_effect},
 };
 
-use super::report::Desk;
+use super::report::Reporter;
 
 /// What a name begins with that stands in for one which only the cluster knows.
 const STAND_IN: &str = "value-of-";
@@ -28,19 +27,23 @@ pub(super) struct Metadata<'v> {
 
 impl<'v> Metadata<'v> {
     /// Takes the map; a value that is no string is a problem, since KEDA's map takes strings only.
-    pub(super) fn collect(map: &'v Map<String, Value>, path: &str, desk: &mut Desk<'_>) -> Self {
+    pub(super) fn collect(
+        map: &'v Map<String, Value>,
+        path: &str,
+        reporter: &mut Reporter<'_>,
+    ) -> Self {
         let (mut given, mut unknown) = (Vec::new(), Vec::new());
         for (key, value) in map {
             let text = match value {
                 Value::String(text) => Some(text.clone()),
                 Value::Number(_) | Value::Bool(_) => {
                     let what = "must be a string, as KEDA takes no other; put it in quotes";
-                    desk.problem(&format!("{path}.{}", shown(key)), what);
+                    reporter.problem(&format!("{path}.{}", shown(key)), what);
                     Some(value.to_string())
                 }
                 Value::Null | Value::Array(_) | Value::Object(_) => {
                     let what = "must be a string; a list of names is one string with commas";
-                    desk.problem(&format!("{path}.{}", shown(key)), what);
+                    reporter.problem(&format!("{path}.{}", shown(key)), what);
                     None
                 }
             };

@@ -1,8 +1,7 @@
 //! `penstock check`: would these manifests and configurations work, without a cluster or a Redis.
 //!
-//! It is apart from the command line because it is a function of files that gives a report: it
-//! prints nothing and ends nothing. What a trigger may be it asks the server's own parser and
-//! rules.
+//! It is a function of files that gives a report: it prints nothing and ends nothing. What a trigger may be it
+//! asks the server's own parser and rules.
 
 mod acl;
 mod manifest;
@@ -20,10 +19,10 @@ use std::{
 
 pub use acl::acl;
 pub use online::ask;
-pub use report::{Asked, Finding, Report, Severity};
+pub use report::{ConnectionNeeds, Finding, Report, Severity};
 
 use crate::config::{Config, read_file, read_text};
-use report::Desk;
+use report::Reporter;
 
 /// What cannot be checked without a configuration.
 const WITHOUT_CONFIG: &str = "whether the connections exist, what they allow (namespaces, keys, databases, patterns), and whether \
@@ -43,15 +42,15 @@ enum Format {
 pub fn check(files: &[PathBuf], config: Option<&Config>) -> Report {
     let mut report = Report::default();
     for path in files {
-        let mut desk = report.file(&path.display().to_string());
+        let mut reporter = report.file(&path.display().to_string());
         let Some(format) = format_of(path) else {
-            desk.problem("", "is neither .yaml, .yml, .json nor .toml");
+            reporter.problem("", "is neither .yaml, .yml, .json nor .toml");
             continue;
         };
         let text = if is_stdin(path) { read_text(io::stdin().lock()) } else { read_file(path) };
         match text {
-            Ok(text) => check_text(&text, format, config, &mut desk),
-            Err(error) => desk.problem("", error.to_string()),
+            Ok(text) => check_text(&text, format, config, &mut reporter),
+            Err(error) => reporter.problem("", error.to_string()),
         }
     }
     if config.is_none() {
@@ -90,48 +89,49 @@ fn format_of(path: &Path) -> Option<Format> {
     }
 }
 
-fn check_text(text: &str, format: Format, config: Option<&Config>, desk: &mut Desk<'_>) {
+fn check_text(text: &str, format: Format, config: Option<&Config>, reporter: &mut Reporter<'_>) {
     match format {
-        Format::Manifest => check_manifest(text, config, desk),
-        Format::Config => check_config(text, desk),
+        Format::Manifest => check_manifest(text, config, reporter),
+        Format::Config => check_config(text, reporter),
     }
 }
 
-fn check_manifest(text: &str, config: Option<&Config>, desk: &mut Desk<'_>) {
+fn check_manifest(text: &str, config: Option<&Config>, reporter: &mut Reporter<'_>) {
     let (mut objects, mut concerned, mut broken) = (0, 0, false);
     for (index, document) in manifest::documents(text).into_iter().enumerate() {
-        let mut desk = desk.document(index + 1);
+        let mut reporter = reporter.document(index + 1);
         match document {
             Err(error) => {
                 broken = true;
-                desk.problem("", error.message);
+                reporter.problem("", error.message);
             }
             Ok(document) => {
                 for object in manifest::objects(&document) {
                     objects += 1;
-                    let of_ours = object::check(&object, config, &mut desk.object(&object.title));
+                    let of_ours =
+                        object::check(&object, config, &mut reporter.object(&object.title));
                     concerned += usize::from(of_ours);
                 }
             }
         }
     }
     if objects == 0 && !broken {
-        desk.note("", "has no ScaledObject or ScaledJob of keda.sh/v1alpha1");
+        reporter.note("", "has no ScaledObject or ScaledJob of keda.sh/v1alpha1");
     } else if concerned == 0 && !broken {
-        desk.note("", "has no trigger of type external or external-push");
+        reporter.note("", "has no trigger of type external or external-push");
     }
 }
 
-fn check_config(text: &str, desk: &mut Desk<'_>) {
+fn check_config(text: &str, reporter: &mut Reporter<'_>) {
     match Config::parse(text, "") {
         Err(problems) => {
             for problem in problems.iter() {
-                desk.problem(&problem.path, &problem.what);
+                reporter.problem(&problem.path, &problem.what);
             }
         }
         Ok(config) if config.connections.is_empty() => {
             let what = "has no connection; --redis or PENSTOCK_REDIS must give one to the server";
-            desk.note("redis", what);
+            reporter.note("redis", what);
         }
         Ok(_) => {}
     }

@@ -1,7 +1,5 @@
-//! One ScaledObject or ScaledJob: its triggers, and what penstock cannot see on the wire.
-//!
-//! It is apart from the triggers because some of what goes wrong is in the object around them
-//! (`keda-wire-contract.md` C5 to C7). It does not know what a trigger's keys mean.
+//! One ScaledObject or ScaledJob: its triggers, and what penstock cannot see on the wire. Some of what goes
+//! wrong is in the object around the triggers (`keda-wire-contract.md` C5 to C7).
 
 use serde_json::Value;
 
@@ -10,56 +8,60 @@ use crate::{config::Config, trigger::shown};
 use super::{
     manifest::{Kind, Object},
     metadata,
-    report::Desk,
+    report::Reporter,
     trigger::TriggerCheck,
 };
 
 /// Checks the triggers of an object that are ours; says whether there was any, or one that could
 /// be.
-pub(super) fn check(object: &Object<'_>, config: Option<&Config>, desk: &mut Desk<'_>) -> bool {
+pub(super) fn check(
+    object: &Object<'_>,
+    config: Option<&Config>,
+    reporter: &mut Reporter<'_>,
+) -> bool {
     let Some(triggers) = object.spec.get("triggers").and_then(Value::as_array) else {
-        desk.problem("spec.triggers", "must be a list of triggers");
+        reporter.problem("spec.triggers", "must be a list of triggers");
         return true;
     };
     let (mut ours, mut others) = (0, 0);
     for (index, trigger) in triggers.iter().enumerate() {
         let path = format!("spec.triggers[{index}]");
         let Some(kind) = trigger.get("type").and_then(Value::as_str) else {
-            desk.problem(&format!("{path}.type"), "must be a string such as external-push");
+            reporter.problem(&format!("{path}.type"), "must be a string such as external-push");
             continue;
         };
         match kind {
             "external" | "external-push" => {
                 ours += 1;
-                desk.trigger();
-                around(object.kind, (kind, trigger), &path, desk);
-                TriggerCheck { object, path: &path, config, desk }.run(trigger);
+                reporter.trigger();
+                around(object.kind, (kind, trigger), &path, reporter);
+                TriggerCheck { object, path: &path, config, reporter }.run(trigger);
             }
             "redis" | "redis-streams" => {
                 others += 1;
-                migrate(trigger, &path, desk);
+                migrate(trigger, &path, reporter);
             }
             _ => {}
         }
     }
     if ours > 0 {
-        fallback(object, desk);
+        fallback(object, reporter);
         if config.is_some() && object.namespace.is_none() {
-            unknown_namespace(config, desk);
+            unknown_namespace(config, reporter);
         }
     }
     ours + others > 0
 }
 
 /// What stands beside a trigger's metadata, and what KEDA makes of it.
-fn around(kind: Kind, (name, trigger): (&str, &Value), path: &str, desk: &mut Desk<'_>) {
+fn around(kind: Kind, (name, trigger): (&str, &Value), path: &str, reporter: &mut Reporter<'_>) {
     let at = |key: &str| format!("{path}.{key}");
     match (kind, name) {
-        (Kind::ScaledObject, "external") => desk.note(
+        (Kind::ScaledObject, "external") => reporter.note(
             &at("type"),
             "external-push starts the first replica at once instead of at the next poll",
         ),
-        (Kind::ScaledJob, "external-push") => desk.note(
+        (Kind::ScaledJob, "external-push") => reporter.note(
             &at("type"),
             "KEDA takes no push for a ScaledJob; external is the same, and pollingInterval is how \
              long a job waits",
@@ -67,17 +69,17 @@ fn around(kind: Kind, (name, trigger): (&str, &Value), path: &str, desk: &mut De
         (Kind::ScaledObject | Kind::ScaledJob, _) => {}
     }
     match (kind, trigger.get("metricType").and_then(Value::as_str)) {
-        (Kind::ScaledJob, Some("Value")) => desk.problem(
+        (Kind::ScaledJob, Some("Value")) => reporter.problem(
             &at("metricType"),
             "with Value KEDA creates no Job at all and says nothing; remove it",
         ),
         (Kind::ScaledObject | Kind::ScaledJob, Some("Utilization")) => {
-            desk.problem(&at("metricType"), "KEDA takes Utilization for CPU and memory alone");
+            reporter.problem(&at("metricType"), "KEDA takes Utilization for CPU and memory alone");
         }
         (Kind::ScaledObject | Kind::ScaledJob, _) => {}
     }
     if trigger.get("authenticationRef").is_some() {
-        desk.note(
+        reporter.note(
             &at("authenticationRef"),
             "KEDA passes no secret on to penstock: of these it uses caCert, tlsClientCert and \
              tlsClientKey for its own connection; Redis credentials belong to penstock's config",
@@ -86,7 +88,7 @@ fn around(kind: Kind, (name, trigger): (&str, &Value), path: &str, desk: &mut De
 }
 
 /// A trigger of KEDA's own on Redis, which could be ours.
-fn migrate(trigger: &Value, path: &str, desk: &mut Desk<'_>) {
+fn migrate(trigger: &Value, path: &str, reporter: &mut Reporter<'_>) {
     let map = trigger.get("metadata").and_then(Value::as_object);
     let mut remove = map.map(metadata::of_connection).unwrap_or_default();
     if trigger.get("authenticationRef").is_some() {
@@ -100,13 +102,13 @@ fn migrate(trigger: &Value, path: &str, desk: &mut Desk<'_>) {
          scalerAddress and remove {}",
         remove.join(", ")
     );
-    desk.note(&format!("{path}.type"), what);
+    reporter.note(&format!("{path}.type"), what);
 }
 
-fn fallback(object: &Object<'_>, desk: &mut Desk<'_>) {
+fn fallback(object: &Object<'_>, reporter: &mut Reporter<'_>) {
     let replicas = object.spec.get("fallback").and_then(|fallback| fallback.get("replicas"));
     if replicas.and_then(Value::as_u64) == Some(0) {
-        desk.note(
+        reporter.note(
             "spec.fallback.replicas",
             "with 0 KEDA scales to zero when penstock or Redis is away, also while jobs run; \
              without a fallback it leaves the replicas as they are",
@@ -116,7 +118,7 @@ fn fallback(object: &Object<'_>, desk: &mut Desk<'_>) {
 
 /// Without a namespace in the manifest nobody can say whether it may use a connection, unless all
 /// may.
-fn unknown_namespace(config: Option<&Config>, desk: &mut Desk<'_>) {
+fn unknown_namespace(config: Option<&Config>, reporter: &mut Reporter<'_>) {
     let connections = config.into_iter().flat_map(|config| config.connections.values());
     // What admits even no name at all admits every name.
     let narrow = connections.filter(|connection| connection.access.admits("").is_err());
@@ -126,6 +128,6 @@ fn unknown_namespace(config: Option<&Config>, desk: &mut Desk<'_>) {
             "is not said, so the rule `namespaces` is not checked (connections: {})",
             names.join(", ")
         );
-        desk.note("metadata.namespace", what);
+        reporter.note("metadata.namespace", what);
     }
 }

@@ -1,7 +1,5 @@
-//! What a real Redis says of the triggers that passed: the only part of `check` that asks anybody, and only
-//! where a URL is given for it.
-//!
-//! It is apart because everything else here is a function of files. It asks as `probe` does.
+//! What a real Redis says of the triggers that passed: the only part of `check` that asks a server, and only
+//! where a URL is given for it. It asks as `probe` does.
 
 use std::collections::{BTreeMap, BTreeSet};
 

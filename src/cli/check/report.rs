@@ -1,7 +1,4 @@
 //! What `check` found, and how it reads: one line a finding, then one line of sums.
-//!
-//! It is apart because every kind of file reports alike. It knows nothing of manifests or
-//! configurations.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -61,16 +58,16 @@ pub struct Report {
     findings: Vec<Finding>,
     files: usize,
     triggers: usize,
-    asked: BTreeMap<String, Asked>,
+    asked: BTreeMap<String, ConnectionNeeds>,
     /// Triggers that Redis may be asked for: where each is, for which namespace.
-    pending: Vec<(Place, String, Trigger)>,
+    pending: Vec<(FindingPlace, String, Trigger)>,
     /// What was not checked at all, in words.
     unchecked: Option<&'static str>,
 }
 
 /// Where something is: file, document, object, and the path in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct FindingPlace {
     file: String,
     document: Option<usize>,
     object: Option<String>,
@@ -79,7 +76,7 @@ pub(super) struct Place {
 
 /// What the triggers without a problem ask of one connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct ConnectionNeeds {
     /// How many they are.
     pub triggers: usize,
     /// How many of them say something that only the cluster knows, so that the rest is not all.
@@ -109,18 +106,18 @@ impl Report {
     /// What the triggers ask of the connection of this name, if there are any for it. Of those with a
     /// problem nothing is known.
     #[must_use]
-    pub fn asked(&self, connection: &str) -> Option<&Asked> {
+    pub fn asked(&self, connection: &str) -> Option<&ConnectionNeeds> {
         self.asked.get(connection)
     }
 
     /// The triggers that Redis may be asked for.
-    pub(super) fn take_pending(&mut self) -> Vec<(Place, String, Trigger)> {
+    pub(super) fn take_pending(&mut self) -> Vec<(FindingPlace, String, Trigger)> {
         std::mem::take(&mut self.pending)
     }
 
     /// Adds what was found of one of them.
-    pub(super) fn add(&mut self, place: &Place, severity: Severity, message: &str) {
-        let Place { file, document, object, path } = place.clone();
+    pub(super) fn add(&mut self, place: &FindingPlace, severity: Severity, message: &str) {
+        let FindingPlace { file, document, object, path } = place.clone();
         let message = on_one_line(message);
         self.findings.push(Finding { severity, file, document, object, path, message });
     }
@@ -135,10 +132,10 @@ impl Report {
     }
 
     /// Begins the next file.
-    pub(super) fn file(&mut self, name: &str) -> Desk<'_> {
+    pub(super) fn file(&mut self, name: &str) -> Reporter<'_> {
         self.files += 1;
         let (file, document, object) = (on_one_line(name), None, None);
-        Desk { report: self, file, document, object }
+        Reporter { report: self, file, document, object }
     }
 }
 
@@ -169,24 +166,24 @@ fn on_one_line(text: &str) -> String {
 }
 
 /// The place where findings of one file, document or object are written down.
-pub(super) struct Desk<'r> {
+pub(super) struct Reporter<'r> {
     report: &'r mut Report,
     file: String,
     document: Option<usize>,
     object: Option<String>,
 }
 
-impl Desk<'_> {
-    /// A desk for one document of the file.
-    pub(super) fn document(&mut self, number: usize) -> Desk<'_> {
+impl Reporter<'_> {
+    /// A reporter for one document of the file.
+    pub(super) fn document(&mut self, number: usize) -> Reporter<'_> {
         let file = self.file.clone();
-        Desk { report: &mut *self.report, file, document: Some(number), object: None }
+        Reporter { report: &mut *self.report, file, document: Some(number), object: None }
     }
 
-    /// A desk for one object of the document.
-    pub(super) fn object(&mut self, name: &str) -> Desk<'_> {
+    /// A reporter for one object of the document.
+    pub(super) fn object(&mut self, name: &str) -> Reporter<'_> {
         let (file, object) = (self.file.clone(), Some(on_one_line(name)));
-        Desk { report: &mut *self.report, file, document: self.document, object }
+        Reporter { report: &mut *self.report, file, document: self.document, object }
     }
 
     pub(super) fn problem(&mut self, path: &str, message: impl Into<String>) {
@@ -216,9 +213,9 @@ impl Desk<'_> {
         self.report.pending.push((place, namespace.to_owned(), trigger));
     }
 
-    fn place(&self, path: &str) -> Place {
+    fn place(&self, path: &str) -> FindingPlace {
         let (file, document) = (self.file.clone(), self.document);
-        Place { file, document, object: self.object.clone(), path: path.to_owned() }
+        FindingPlace { file, document, object: self.object.clone(), path: path.to_owned() }
     }
 
     fn write(&mut self, severity: Severity, path: &str, message: String) {

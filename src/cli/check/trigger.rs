@@ -1,8 +1,5 @@
-//! One trigger of ours: would penstock take it, may it read what it names, does it count what its
-//! author means.
-//!
-//! It is apart because it asks the server's own parser and rules, so that `check` and the server
-//! cannot differ. It knows nothing of YAML.
+//! One trigger of ours: would penstock take it, may it read what it names, does it count what its author
+//! means. It asks the server's own parser and rules, so that `check` and the server cannot differ.
 
 use serde_json::Value;
 
@@ -16,7 +13,7 @@ use crate::{
 use super::{
     manifest::{Kind, Object},
     metadata::Metadata,
-    report::Desk,
+    report::Reporter,
     tls,
 };
 
@@ -25,7 +22,7 @@ pub(super) struct TriggerCheck<'a, 'd> {
     pub(super) object: &'a Object<'a>,
     pub(super) path: &'a str,
     pub(super) config: Option<&'a Config>,
-    pub(super) desk: &'a mut Desk<'d>,
+    pub(super) reporter: &'a mut Reporter<'d>,
 }
 
 impl TriggerCheck<'_, '_> {
@@ -33,23 +30,23 @@ impl TriggerCheck<'_, '_> {
     pub(super) fn run(mut self, trigger: &Value) {
         let path = format!("{}.metadata", self.path);
         let Some(map) = trigger.get("metadata").and_then(Value::as_object) else {
-            self.desk.problem(&path, "must be a map of strings");
+            self.reporter.problem(&path, "must be a map of strings");
             return;
         };
-        let metadata = Metadata::collect(map, &path, self.desk);
+        let metadata = Metadata::collect(map, &path, self.reporter);
         self.address(&metadata);
-        tls::check((trigger, &metadata), self.path, self.config, self.desk);
+        tls::check((trigger, &metadata), self.path, self.config, self.reporter);
         match metadata.parse(self.registry()) {
             Ok(trigger) => {
                 if let Some(invisible) = &trigger.invisible {
-                    self.desk.note(&self.at("layout"), invisible);
+                    self.reporter.note(&self.at("layout"), invisible);
                 }
                 if let Some(hint) = &trigger.hint {
-                    self.desk.note(&self.at(&hint.key), &hint.what);
+                    self.reporter.note(&self.at(&hint.key), &hint.what);
                 }
                 for key in metadata.without_effect(&trigger, self.registry()) {
                     let what = "changes nothing beside the other keys of this trigger";
-                    self.desk.note(&self.at(&key), what);
+                    self.reporter.note(&self.at(&key), what);
                 }
                 self.counting(&trigger, &metadata);
                 self.globs(&trigger);
@@ -60,7 +57,7 @@ impl TriggerCheck<'_, '_> {
                 for problem in problems.iter() {
                     let of_all = problem.key == "metadata";
                     let at = if of_all { path.clone() } else { self.at(&problem.key) };
-                    self.desk.problem(&at, &problem.what);
+                    self.reporter.problem(&at, &problem.what);
                 }
             }
         }
@@ -83,13 +80,13 @@ impl TriggerCheck<'_, '_> {
     fn address(&mut self, metadata: &Metadata<'_>) {
         let at = self.at("scalerAddress");
         match metadata.get("scalerAddress") {
-            None => self.desk.problem(
+            None => self.reporter.problem(
                 &at,
                 "is required: where KEDA finds penstock, as penstock.penstock.svc:9090 (KEDA does \
                  not read it from the environment)",
             ),
             Some(address) if !is_address(address) => self
-                .desk
+                .reporter
                 .problem(&at, "must be host:port without a scheme, as penstock.penstock.svc:9090"),
             Some(_) => {}
         }
@@ -100,18 +97,18 @@ impl TriggerCheck<'_, '_> {
         let sees_in_flight = !trigger.in_words().terms()[Measure::InFlight].is_empty();
         let job = self.object.kind == Kind::ScaledJob;
         match trigger.family {
-            Family::Redis => self.desk.note(
+            Family::Redis => self.reporter.note(
                 &self.at("listName"),
                 "counts what KEDA's trigger counted: jobs in flight are not among it, so a scale \
                  to zero may cut them; to count them write queue and inFlight instead",
             ),
-            Family::RedisStreams => self.desk.note(
+            Family::RedisStreams => self.reporter.note(
                 &self.at("stream"),
                 "counts what KEDA's trigger counted, either what waits or what is in flight; for \
                  both write layout: stream with queue and group, and no signal",
             ),
             Family::Own if !sees_in_flight && !job && trigger.invisible.is_none() => {
-                self.desk.note(
+                self.reporter.note(
                     &self.at("inFlight"),
                     "is not given, so jobs in flight are not seen and a scale to zero may cut them",
                 )
@@ -143,7 +140,7 @@ impl TriggerCheck<'_, '_> {
                   be in it: use the signal backlog and say where it is, or the strategy accurate"
                 .to_owned(),
         };
-        self.desk.note(&self.at("signal"), what);
+        self.reporter.note(&self.at("signal"), what);
     }
 
     /// A pattern in a queue name needs a connection that scans, which only the configuration knows.
@@ -157,7 +154,7 @@ impl TriggerCheck<'_, '_> {
                  `\\*`, `\\?` and `\\[` are the characters themselves",
                 shown(&pattern.glob.to_string())
             );
-            self.desk.note(&format!("{}.metadata", self.path), what);
+            self.reporter.note(&format!("{}.metadata", self.path), what);
         }
     }
 
@@ -172,7 +169,7 @@ impl TriggerCheck<'_, '_> {
         let what = format!(
             "database {number} is denied unless it is that of the connection's URL or in its `databases`"
         );
-        self.desk.note(&self.at(key), what);
+        self.reporter.note(&self.at(key), what);
     }
 
     /// Some of what a pattern finds may be left out.
@@ -183,7 +180,7 @@ impl TriggerCheck<'_, '_> {
              connection `{}` does not include; allowed: {allowed}",
             connection.name
         );
-        self.desk.note(&format!("{}.metadata", self.path), what);
+        self.reporter.note(&format!("{}.metadata", self.path), what);
     }
 
     /// Whether the configured connection lets it. What only the cluster knows is not asked.
@@ -196,7 +193,7 @@ impl TriggerCheck<'_, '_> {
                 self.object.namespace.is_none_or(|name| connection.access.admits(name).is_ok())
             };
             for connection in config.connections.values().filter(admits) {
-                self.desk.asks(&connection.name, RequiredAccess::default(), false);
+                self.reporter.asks(&connection.name, RequiredAccess::default(), false);
             }
             return;
         }
@@ -205,7 +202,7 @@ impl TriggerCheck<'_, '_> {
             let known: Vec<&str> = config.connections.keys().map(String::as_str).collect();
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             let what = format!("`{name}` is no configured connection; known: {known}");
-            self.desk.problem(&self.at("redis"), what);
+            self.reporter.problem(&self.at("redis"), what);
             return;
         };
         let database = ["database", "databaseIndex"].iter().find_map(|key| metadata.unknown(key));
@@ -225,14 +222,18 @@ impl TriggerCheck<'_, '_> {
                 self.left_out(connection, &trigger);
                 if is_admitted {
                     let is_whole = metadata.says_what_is_read();
-                    self.desk.asks(&connection.name, trigger.reach(database), is_whole);
+                    self.reporter.asks(&connection.name, trigger.reach(database), is_whole);
                     let known = self.object.namespace.filter(|_| is_whole);
                     let any = || is_whole.then_some("default");
                     let namespace = known.or_else(any);
                     if let Some(name) =
                         namespace.filter(|name| connection.access.admits(name).is_ok())
                     {
-                        self.desk.may_be_asked(&format!("{}.metadata", self.path), name, trigger);
+                        self.reporter.may_be_asked(
+                            &format!("{}.metadata", self.path),
+                            name,
+                            trigger,
+                        );
                     }
                 }
             }
@@ -240,7 +241,7 @@ impl TriggerCheck<'_, '_> {
                 match metadata.stood_in(key, self.registry()) {
                     Some(unknown) => {
                         self.unchecked(unknown, "the rule `keys` is");
-                        self.desk.asks(&connection.name, RequiredAccess::default(), false);
+                        self.reporter.asks(&connection.name, RequiredAccess::default(), false);
                     }
                     None => self.denied(connection, denied, &format!("{}.metadata", self.path)),
                 }
@@ -258,11 +259,11 @@ impl TriggerCheck<'_, '_> {
 
     fn unchecked(&mut self, key: &str, what: &str) {
         let what = format!("is only known in the cluster, so {what} not checked");
-        self.desk.note(&self.at(&shown(key)), what);
+        self.reporter.note(&self.at(&shown(key)), what);
     }
 
     fn denied(&mut self, connection: &Connection, denied: &Denied, path: &str) {
-        self.desk
+        self.reporter
             .problem(path, format!("the connection `{}` denies it: {denied}", connection.name));
     }
 }

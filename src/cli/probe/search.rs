@@ -1,13 +1,12 @@
-//! What `probe` looks for because of patterns: one whole search, and what it found.
-//!
-//! It is apart because it may be many commands, of which nobody wants a transcript.
+//! The search that `probe` makes for patterns, and what it found. It may be many commands, so it has no
+//! transcript.
 
 use std::collections::BTreeSet;
 
 use anyhow::bail;
 
 use crate::{
-    layouts::{Allowed, Found, Name, Plan, Search},
+    layouts::{Allowed, FoundQueue, Name, Plan, Search},
     limits,
     sampling::{Link, Position},
     trigger::shown,
@@ -21,7 +20,7 @@ pub(super) struct Findings {
     /// What is read of the queues.
     pub(super) plan: Plan,
     searches: Vec<(String, usize)>,
-    queues: BTreeSet<Found>,
+    queues: BTreeSet<FoundQueue>,
     left_out: Option<Name>,
 }
 

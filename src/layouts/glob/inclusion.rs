@@ -3,7 +3,7 @@
 //! No sample of names could answer it: one of the pattern's stars has to take whatever comes between.
 
 use super::{
-    super::each::Around,
+    super::per_member::MemberKey,
     Glob,
     step::{Step, is_match},
 };
@@ -11,7 +11,7 @@ use super::{
 impl Glob {
     /// Whether it is sure that every name matches that begins and ends so, whatever stands between.
     #[must_use]
-    pub fn includes_all(&self, Around { before, after }: &Around) -> bool {
+    pub fn includes_all(&self, MemberKey { before, after }: &MemberKey) -> bool {
         // What a later star leaves for the end is less, so the last that can take over decides.
         let text = self.text.as_bytes();
         let mut steps = self.steps();
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     fn includes(pattern: &str, before: &str, after: &str) -> bool {
-        let around = Around { before: before.into(), after: after.into() };
+        let around = MemberKey { before: before.into(), after: after.into() };
         Glob::parse(pattern).unwrap().includes_all(&around)
     }
 
@@ -88,7 +88,7 @@ mod tests {
         ) {
             if let Ok(glob) = Glob::parse(&pattern) {
                 let (before, after) = (before.as_str(), after.as_str());
-                let around = Around { before: before.into(), after: after.into() };
+                let around = MemberKey { before: before.into(), after: after.into() };
                 let matches = |member: &String| {
                     glob.matches(format!("{before}{member}{after}").as_bytes())
                 };

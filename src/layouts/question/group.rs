@@ -1,6 +1,4 @@
-//! A question about a consumer group, as a definition writes it.
-//!
-//! It is apart from the other questions because it has words of its own.
+//! Questions about a consumer group, as a definition writes them.
 
 use std::time::Duration;
 
@@ -31,7 +29,7 @@ pub(in crate::layouts) struct GroupQuestion {
     minus: Option<IdleQuestion>,
 }
 
-/// The pending entries that nobody has looked after for long.
+/// The pending entries that were neither delivered nor claimed for long.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct IdleQuestion {
@@ -60,7 +58,7 @@ impl TryFrom<Vec<String>> for Durations {
 }
 
 impl GroupQuestion {
-    /// What of it can mean nothing, in words for who wrote it.
+    /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<&'static str> {
         self.key.is_empty().then_some(super::EMPTY_KEY)
     }
@@ -89,7 +87,7 @@ impl GroupQuestion {
 }
 
 impl IdleQuestion {
-    /// What of it can mean nothing, in words for who wrote it.
+    /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<&'static str> {
         self.key.is_empty().then_some(super::EMPTY_KEY)
     }
@@ -130,7 +128,7 @@ fn without(
     }
 }
 
-/// A word that is none of the known ones says that nobody knows.
+/// An unknown word means that the count is unknown.
 fn policy(word: Option<&str>) -> MissingGroup {
     match word {
         Some("all") => MissingGroup::All,

@@ -1,12 +1,9 @@
 //! One summand of a state as a definition writes it, and what it asks for given arguments.
-//!
-//! It is apart from the definition because that one is about what a file may say, and this one about
-//! what it means for a trigger.
 
-mod each;
 mod group;
-mod heard;
+mod heartbeats;
 mod pause;
+mod per_member;
 mod role;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -21,10 +18,10 @@ use super::{
     search::Kind,
     template::{Binding, Template},
 };
-use each::EachQuestion;
 use group::{GroupQuestion, IdleQuestion};
-use heard::HeardQuestion;
+use heartbeats::HeartbeatsQuestion;
 pub(super) use pause::Pause;
+use per_member::PerMemberQuestion;
 pub(super) use role::{Role, Use, uses_of_when};
 
 /// A summand that is not yet given its place in a plan.
@@ -47,12 +44,13 @@ pub(super) enum Question {
     GroupWaiting(GroupQuestion),
     /// What a consumer group has not acknowledged.
     GroupPending(GroupQuestion),
-    /// What a consumer group has not acknowledged and nobody looks after.
+    /// What a consumer group has not acknowledged and was idle for long.
     GroupIdle(IdleQuestion),
     /// What the members of a collection have.
-    Each(EachQuestion),
+    #[serde(rename = "each")]
+    PerMember(PerMemberQuestion),
     /// What workers say on channels.
-    Heard(Box<HeardQuestion>),
+    Heartbeats(Box<HeartbeatsQuestion>),
 }
 
 /// The size of a key, or of what is left of it.
@@ -138,7 +136,7 @@ impl UnitWord {
     }
 }
 
-pub(super) fn holds(when: &When, arguments: &Arguments) -> bool {
+pub(super) fn is_met(when: &When, arguments: &Arguments) -> bool {
     when.iter().all(|(name, word)| arguments.choice(name) == Some(word))
 }
 
@@ -148,12 +146,12 @@ impl Question {
             Self::Size(question) => &question.when,
             Self::GroupWaiting(question) | Self::GroupPending(question) => &question.when,
             Self::GroupIdle(question) => &question.when,
-            Self::Each(question) => &question.when,
-            Self::Heard(question) => &question.when,
+            Self::PerMember(question) => &question.when,
+            Self::Heartbeats(question) => &question.when,
         }
     }
 
-    /// What of it can mean nothing, in words for who wrote it.
+    /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<&'static str> {
         match self {
             Self::Size(SizeQuestion { key, .. }) if key.is_empty() => Some(EMPTY_KEY),
@@ -161,8 +159,8 @@ impl Question {
             Self::Size(question) => question.others().find_map(Self::flaw),
             Self::GroupWaiting(question) | Self::GroupPending(question) => question.flaw(),
             Self::GroupIdle(question) => question.flaw(),
-            Self::Each(question) => question.flaw(),
-            Self::Heard(question) => question.flaw(),
+            Self::PerMember(question) => question.flaw(),
+            Self::Heartbeats(question) => question.flaw(),
         }
     }
 
@@ -173,15 +171,15 @@ impl Question {
             Self::Size(question) => question.uses(&mut uses),
             Self::GroupWaiting(question) | Self::GroupPending(question) => question.uses(&mut uses),
             Self::GroupIdle(question) => question.uses(&mut uses),
-            Self::Each(question) => uses.extend(question.parameters().map(Use::text)),
-            Self::Heard(question) => question.uses(&mut uses),
+            Self::PerMember(question) => uses.extend(question.parameters().map(Use::text)),
+            Self::Heartbeats(question) => question.uses(&mut uses),
         }
         uses
     }
 
     /// The templates of the keys that it reads under a name of their own, if it is asked at all.
     pub(super) fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
-        if !holds(self.when(), arguments) {
+        if !is_met(self.when(), arguments) {
             return vec![];
         }
         match self {
@@ -191,8 +189,8 @@ impl Question {
             }
             Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
             Self::GroupIdle(question) => vec![&question.key],
-            Self::Each(question) => vec![&question.of],
-            Self::Heard(question) => question.keys(arguments),
+            Self::PerMember(question) => vec![&question.collection],
+            Self::Heartbeats(question) => question.keys(arguments),
         }
     }
 
@@ -205,21 +203,24 @@ impl Question {
             }
             Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
             Self::GroupIdle(question) => vec![&question.key],
-            Self::Each(question) => vec![&question.of],
-            Self::Heard(question) => question.others().flat_map(Self::every_key).collect(),
+            Self::PerMember(question) => vec![&question.collection],
+            Self::Heartbeats(question) => question.others().flat_map(Self::every_key).collect(),
         }
     }
 
     /// The parameters that each read of it has a value of, in its keys or beside them, if it is asked at
     /// all.
     pub(super) fn bound(&self, arguments: &Arguments) -> Vec<Vec<&str>> {
-        if !holds(self.when(), arguments) {
+        if !is_met(self.when(), arguments) {
             return vec![];
         }
         let others: Vec<&Self> = match self {
             Self::Size(question) => question.others().collect(),
-            Self::Heard(question) => question.others().collect(),
-            Self::GroupWaiting(_) | Self::GroupPending(_) | Self::GroupIdle(_) | Self::Each(_) => {
+            Self::Heartbeats(question) => question.others().collect(),
+            Self::GroupWaiting(_)
+            | Self::GroupPending(_)
+            | Self::GroupIdle(_)
+            | Self::PerMember(_) => {
                 vec![]
             }
         };
@@ -234,8 +235,8 @@ impl Question {
                 question.parameters().collect()
             }
             Self::GroupIdle(question) => question.parameters().collect(),
-            Self::Each(question) => question.parameters().collect(),
-            Self::Heard(question) => question.parameters().collect(),
+            Self::PerMember(question) => question.parameters().collect(),
+            Self::Heartbeats(question) => question.parameters().collect(),
         }
     }
 
@@ -247,16 +248,16 @@ impl Question {
         keys: &[&Template],
         arguments: &Arguments,
     ) -> Vec<Summand> {
-        if !holds(self.when(), arguments) {
+        if !is_met(self.when(), arguments) {
             return vec![];
         }
         let matching = match self {
-            Self::Each(question) => question.matching(pauses, keys, arguments),
+            Self::PerMember(question) => question.matching(pauses, keys, arguments),
             Self::Size(_)
             | Self::GroupWaiting(_)
             | Self::GroupPending(_)
             | Self::GroupIdle(_)
-            | Self::Heard(_) => vec![],
+            | Self::Heartbeats(_) => vec![],
         };
         if matching.is_empty() {
             return self.of_values(pauses, keys, arguments);
@@ -299,20 +300,20 @@ impl Question {
                 question.summand(binding, arguments, Part::GroupPending)
             }
             Self::GroupIdle(question) => question.summand(binding, arguments),
-            Self::Each(question) => question.summand(binding),
-            Self::Heard(question) => question.summand(binding, keys, arguments),
+            Self::PerMember(question) => question.summand(binding),
+            Self::Heartbeats(question) => question.summand(binding, keys, arguments),
         }
     }
 
     /// For how long what it counts may be told late, beyond the layout's own gap.
     pub(super) fn gap(&self, arguments: &Arguments) -> Option<Duration> {
         match self {
-            Self::Heard(question) => question.gap(arguments),
+            Self::Heartbeats(question) => question.gap(arguments),
             Self::Size(_)
             | Self::GroupWaiting(_)
             | Self::GroupPending(_)
             | Self::GroupIdle(_)
-            | Self::Each(_) => None,
+            | Self::PerMember(_) => None,
         }
     }
 }
@@ -360,7 +361,7 @@ impl SizeQuestion {
         // A part that is not asked for, or that has no value, is left out.
         let other = |other: &Question| {
             let binding = binding.with(other.parameters(), arguments)?;
-            let is_asked = holds(other.when(), arguments);
+            let is_asked = is_met(other.when(), arguments);
             is_asked.then(|| other.summand(&binding, keys, arguments)).flatten()
         };
         if let Some(part) = self.minus.as_deref().and_then(other) {

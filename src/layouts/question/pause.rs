@@ -1,6 +1,4 @@
 //! What keeps workers from taking jobs, as a definition writes it.
-//!
-//! It is apart from the questions because it counts nothing: it is so or not.
 
 use serde::Deserialize;
 
@@ -41,7 +39,7 @@ impl Pause {
         self.templates().into_iter().flat_map(Template::parameters).map(Use::text).collect()
     }
 
-    /// What of it can mean nothing, in words for who wrote it.
+    /// The first mistake in it, as a message to its author.
     pub(in crate::layouts) fn flaw(&self) -> Option<&'static str> {
         match self {
             Self::Exists { key }

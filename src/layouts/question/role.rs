@@ -1,7 +1,4 @@
 //! What a parameter must be where a definition names it.
-//!
-//! It is apart from the questions because a definition is held against it as a whole, whatever names
-//! the parameter.
 
 use std::{collections::BTreeMap, fmt};
 

@@ -1,8 +1,7 @@
 //! What happens to the nodes of a cluster: they come up, are lost, give slots away, and say what they serve.
 //!
-//! It is apart from what is asked about them because each of these makes something suspect: keys of a node
-//! that was lost, since it was last heard; keys of slots that moved. That is reported when the new standing
-//! is there, so that what is read for it goes the new way.
+//! Each of these invalidates keys: those of a node that was lost, since it was last heard, and those of slots
+//! that moved. That is reported when the new standing is there, so that what is read for it goes the new way.
 
 use std::{
     collections::BTreeMap,
@@ -51,9 +50,9 @@ impl Cluster {
         self.report(keys);
     }
 
-    /// Sets a node aside: its keys are suspect since it was last heard.
+    /// Sets a node aside: its keys are invalidated since it was last heard.
     pub(super) fn fail(&self, node: &Node, opening: u64, fault: &Fault) {
-        let (suspects, link) = {
+        let (invalidated, link) = {
             let mut state = self.state();
             if state.up_since(node, opening).is_none() {
                 return;
@@ -80,7 +79,7 @@ impl Cluster {
             (keys(slots, Some(up.heard_at)), up.link)
         };
         drop(link);
-        self.report(Some(suspects));
+        self.report(Some(invalidated));
         self.bell.notify_one();
         self.outdated.notify_one();
     }
@@ -95,7 +94,7 @@ impl Cluster {
 
     /// Notes that a node serves a slot that another one was asked for.
     pub(super) fn moved(&self, slot: Slot, to: &Node) {
-        let suspects = {
+        let invalidated = {
             let mut state = self.state();
             state.outdated = true;
             let from = state.map.owner(slot).cloned();
@@ -113,7 +112,7 @@ impl Cluster {
             }
             keys(Arc::new(SlotSet::from_iter([slot])), Some(state.surveyed_at))
         };
-        self.report(Some(suspects));
+        self.report(Some(invalidated));
         self.outdated.notify_one();
     }
 
@@ -125,7 +124,7 @@ impl Cluster {
         owns: BTreeMap<Node, Own>,
         (asked_at, since): (Instant, Instant),
     ) {
-        let suspects = {
+        let invalidated = {
             let mut state = self.state();
             state.surveyed_at = asked_at;
             for (node, own) in &owns {
@@ -147,7 +146,7 @@ impl Cluster {
             state.forget(asked_at);
             (!changed.is_empty()).then(|| keys(Arc::new(changed), Some(since)))
         };
-        self.report(suspects);
+        self.report(invalidated);
         self.settled.notify_waiters();
         self.bell.notify_one();
     }
@@ -192,7 +191,7 @@ impl Cluster {
         opening: u64,
         (dialled, begun_at): (Result<(RedisLink, Option<Own>), Fault>, Instant),
     ) {
-        let (suspects, moved) = {
+        let (invalidated, moved) = {
             let mut state = self.state();
             state.outdated = true;
             let Some(member) = state.members.get_mut(node) else { return };
@@ -234,7 +233,7 @@ impl Cluster {
             (keys(served, None), moved)
         };
         // Nothing was announced while there was no link.
-        self.report(Some(suspects));
+        self.report(Some(invalidated));
         self.report(moved);
     }
 

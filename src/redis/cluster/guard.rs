@@ -1,7 +1,7 @@
 //! What goes on beside the reads of a cluster: nodes are opened, and asked who serves what.
 //!
-//! It is apart from the link because it never ends while the link is held, and must not hold up a read.
-//! It is polled beside the reads by whoever holds the link, and has no task of its own.
+//! It never ends while the link is held, and must not hold up a read. Whoever holds the link polls it beside
+//! the reads; it has no task of its own.
 
 use std::{collections::BTreeMap, future::pending, sync::Arc};
 
@@ -18,7 +18,7 @@ use super::{
     super::{error::fault, link::RedisLink, wire::Response},
     members::Cluster,
     said::{Own, View},
-    turns::Asked,
+    turns::Survey,
     wire::ClusterWire,
 };
 
@@ -81,7 +81,7 @@ async fn surveys(cluster: Arc<Cluster>) {
 /// Asks the nodes what they serve, and one of them how it sees the others.
 pub(super) async fn survey(cluster: &Arc<Cluster>, asked_at: Instant) {
     let Some((asked, since)) = cluster.asked_next(asked_at) else { return };
-    let Asked { viewer, nodes, .. } = asked;
+    let Survey { viewer, nodes, .. } = asked;
     let mut wire = ClusterWire::new(Arc::clone(cluster));
     let mut view_wire = ClusterWire::new(Arc::clone(cluster));
     let (lines, ranges) = (command("NODES"), command("SLOTS"));

@@ -1,9 +1,9 @@
-//! Who serves which slot, made of what the nodes say.
+//! Which node serves which slot, made of what the nodes say. It is pure.
 //!
-//! Pure. A node knows best what it serves itself (its own line of `CLUSTER NODES`); of two that
-//! claim a slot the one with the later configuration epoch is right, which is the cluster's own rule.
-//! What nobody claims who was asked is as one of them sees the others (`CLUSTER SLOTS`, which names
-//! each node as the administrator wants clients to know it). It does not ask, and does not connect.
+//! A node knows best what it serves itself (its own line of `CLUSTER NODES`). If two claim a slot, the one
+//! with the later configuration epoch is right, which is the cluster's own rule. A slot that no queried node
+//! claims is taken from another node's `CLUSTER SLOTS`, which names each node as the administrator wants
+//! clients to know it.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,7 +22,7 @@ pub(super) struct SlotMap {
 }
 
 impl SlotMap {
-    /// A map in which nobody serves anything.
+    /// A map without any node.
     pub(super) fn empty() -> Self {
         Self { owners: vec![None; usize::from(SLOTS)].into(), leaving: BTreeMap::new() }
     }

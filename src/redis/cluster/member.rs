@@ -1,6 +1,4 @@
-//! One node of a cluster and how it stands: to be opened, being opened, or up.
-//!
-//! It is apart from all of them together because it knows nothing of slots that move.
+//! One node of a cluster and its state: to be opened, being opened, or up.
 
 use std::sync::Arc;
 
@@ -102,8 +100,8 @@ impl Up {
 }
 
 /// The keys in these slots.
-pub(super) fn keys(slots: Arc<SlotSet>, true_until: Option<Instant>) -> KeySet {
-    KeySet::new(move |key: &Name| slots.contains(Slot::of(key.as_bytes())), true_until)
+pub(super) fn keys(slots: Arc<SlotSet>, valid_until: Option<Instant>) -> KeySet {
+    KeySet::new(move |key: &Name| slots.contains(Slot::of(key.as_bytes())), valid_until)
 }
 
 /// A fault that says which node it is about.

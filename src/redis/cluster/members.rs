@@ -1,7 +1,5 @@
-//! The nodes of one cluster, what each serves, and how each stands.
-//!
-//! It is apart from what is sent to them because links, surveys and announcements all ask about them and
-//! change them, from several places at once.
+//! The nodes of one cluster, the slots that each serves, and the state of each. Links, surveys and
+//! announcements read and change them from several places at once.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -22,10 +20,10 @@ use super::{
     member::{Lookup, Member, Standing, Up, keys},
     said::{Own, View},
     slot::{Slot, SlotSet},
-    turns::{Asked, Turns},
+    turns::{Survey, Turns},
 };
 
-/// The nodes of a cluster, and who serves what.
+/// The nodes of a cluster, and what each serves.
 pub(super) struct Cluster {
     pub(super) dialer: Dialer,
     pub(super) changes: Changes,
@@ -97,21 +95,21 @@ impl Cluster {
         up.any(|up| up.is_none_or(|up| up.link.tracked()))
     }
 
-    /// Notes that a node does not say what it serves, which is told once. What was taken for unchanged
-    /// because it said so before is suspect.
+    /// Notes that a node does not say what it serves, which is logged once. What was taken for unchanged
+    /// because it said so before is invalidated.
     pub(super) fn suppressed(&self, node: &Node, fault: &Fault) {
-        let (first, suspects) = {
+        let (first, invalidated) = {
             let mut state = self.state();
             let until = state.surveyed_at;
-            let suspects = state.members.get_mut(node).and_then(|member| {
+            let invalidated = state.members.get_mut(node).and_then(|member| {
                 let Standing::Up(up) = &mut member.standing else { return None };
                 let told = std::mem::take(&mut up.tells);
                 told.then(|| keys(Arc::clone(&member.slots), Some(until)))
             });
-            (!std::mem::replace(&mut state.suppressed, true), suspects)
+            (!std::mem::replace(&mut state.suppressed, true), invalidated)
         };
-        if let Some(suspects) = suspects {
-            self.changes.report(Change::Keys(suspects));
+        if let Some(invalidated) = invalidated {
+            self.changes.report(Change::Keys(invalidated));
         }
         if first {
             let connection = self.dialer.name();
@@ -183,7 +181,7 @@ impl Cluster {
     }
 
     /// Until when all changes of all nodes that are up were announced, none of them later than `sent_at`.
-    pub(super) fn heard_until(&self, sent_at: Instant) -> Instant {
+    pub(super) fn confirmed_until(&self, sent_at: Instant) -> Instant {
         let state = self.state();
         let heard = state.members.values().filter_map(Member::up).map(|up| up.heard_at);
         heard.fold(sent_at, Instant::min)
@@ -203,7 +201,7 @@ impl Cluster {
 
     /// Whom to ask in a survey that begins now, and since when what they say may have changed. `None` if
     /// no node is up.
-    pub(super) fn asked_next(&self, now: Instant) -> Option<(Asked, Instant)> {
+    pub(super) fn asked_next(&self, now: Instant) -> Option<(Survey, Instant)> {
         let up = self.up();
         let mut state = self.state();
         // What is told from now on may not be in what they say.
@@ -319,7 +317,7 @@ impl State {
         self.map = map;
     }
 
-    /// Lets nodes go that nobody needs any more.
+    /// Lets nodes go that are not needed any more.
     pub(super) fn forget(&mut self, now: Instant) {
         self.members.retain(|_, member| {
             !member.slots.is_empty()

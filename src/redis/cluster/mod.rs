@@ -1,14 +1,13 @@
 //! A Redis Cluster as one link: each key is read at the node that serves it, on a tracked connection of
 //! its own to each master.
 //!
-//! The client library's own cluster connection opens its nodes without a hook, so that none of them could
-//! be told to announce changes; hence the slot map, the redirects and the standing of each node are ours.
-//! It is apart from the link to one server, whose commands and answers it shares, because of what only
-//! several servers bring: an order between them, slots that move, and one node that fails alone.
+//! The client library's own cluster connection opens its nodes without a hook, so none of them could be told
+//! to announce changes. Hence the slot map, the redirects and the state of each node are ours. Commands and
+//! answers are shared with the link to one server.
 
 mod events;
 mod guard;
-mod hearing;
+mod heartbeats;
 mod map;
 mod member;
 mod members;
@@ -51,7 +50,7 @@ use super::{
 use member::of_node;
 use members::Cluster;
 use slot::Slot;
-use stages::{Nodes, Place};
+use stages::{FlowPlace, Nodes};
 pub(super) use wire::ClusterWire;
 
 /// What a user of a cluster needs beside what the reads of any Redis need: who serves what, what a node
@@ -120,8 +119,8 @@ impl ClusterLink {
 
     async fn read_all(&mut self, reads: &[Read], flows: &[Flow]) -> Result<Answers, Fault> {
         let deadline = Instant::now() + limits::CLUSTER_READ_DEADLINE;
-        if reads.iter().any(|read| matches!(read, Read::Heard(_))) {
-            return self.read_and_hear(reads, flows, deadline).await;
+        if reads.iter().any(|read| matches!(read, Read::Heartbeats(_))) {
+            return self.read_with_heartbeats(reads, flows, deadline).await;
         }
         self.read_in_order(reads, flows, deadline).await
     }
@@ -159,7 +158,7 @@ impl ClusterLink {
             // What these announced so far is reported before their reply is here.
             let proofs = self.ask_nodes(&unheard, &[redis::cmd("PING")]).await;
             for (node, proof) in unheard.iter().zip(proofs) {
-                if let Some(fault) = hearing::unproved(&proof) {
+                if let Some(fault) = heartbeats::unproved(&proof) {
                     self.doubt(&mut answers, flows, (node, &fault));
                 }
             }
@@ -198,10 +197,10 @@ impl ClusterLink {
         let places: Vec<usize> =
             reads.iter().map(|read| number(key(read), self.cluster_wire())).collect();
         let mut place = |read: &FlowRead| match read {
-            FlowRead::Sent(place) => Place::Sent(*place),
-            FlowRead::Kept(key) => Place::Kept(number(key.as_bytes(), self.cluster_wire())),
+            FlowRead::Sent(place) => FlowPlace::Sent(*place),
+            FlowRead::Kept(key) => FlowPlace::Kept(number(key.as_bytes(), self.cluster_wire())),
         };
-        let flows: Vec<Vec<Place<usize>>> =
+        let flows: Vec<Vec<FlowPlace<usize>>> =
             flows.iter().map(|flow| flow.iter().map(&mut place).collect()).collect();
         let stages = stages::stages(&places, &flows);
         let mut answers: Vec<Option<Result<Reply, Fault>>> = reads.iter().map(|_| None).collect();
@@ -219,9 +218,9 @@ impl ClusterLink {
                 })
                 .collect();
             let batch: Vec<Read> = asked.iter().map(|place| reads[*place].clone()).collect();
-            let within = |read: &Place<usize>| match read {
-                Place::Sent(place) => asked.binary_search(place).ok(),
-                Place::Kept(_) => None,
+            let within = |read: &FlowPlace<usize>| match read {
+                FlowPlace::Sent(place) => asked.binary_search(place).ok(),
+                FlowPlace::Kept(_) => None,
             };
             let along: Vec<Vec<usize>> =
                 flows.iter().map(|flow| flow.iter().filter_map(within).collect()).collect();
@@ -336,8 +335,8 @@ impl Link for ClusterLink {
         Ok(page)
     }
 
-    fn heard_until(&self, sent_at: Instant) -> Instant {
-        self.cluster.heard_until(sent_at)
+    fn confirmed_until(&self, sent_at: Instant) -> Instant {
+        self.cluster.confirmed_until(sent_at)
     }
 
     async fn prove(&mut self, clock: bool) -> Result<Option<Duration>, Fault> {

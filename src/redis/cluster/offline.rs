@@ -1,7 +1,4 @@
-//! What bytes that are already there say of a cluster's slots, without a connection.
-//!
-//! It is apart because the service never does it: fuzzing asks what bytes of any kind would have been
-//! taken for.
+//! What given bytes say of a cluster's slots, without a connection. The service never uses it; fuzzing does.
 
 use std::collections::BTreeMap;
 

@@ -1,6 +1,5 @@
-//! What nodes say of each other (`CLUSTER SLOTS`) and of themselves (`CLUSTER NODES`).
-//!
-//! Pure, and apart from the map that is made of it because it must hold against whatever a server says.
+//! What nodes say of each other (`CLUSTER SLOTS`) and of themselves (`CLUSTER NODES`). It is pure, and must
+//! hold against whatever a server says.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

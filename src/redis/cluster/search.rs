@@ -1,9 +1,8 @@
 //! A search through the keyspace of a cluster: SCAN at one master after another.
 //!
-//! It is apart from the reads because it is about no key, and because a key may be given to a node that
-//! was looked at already. So when anything moved by the end of a search, all nodes are looked at once
-//! more: a key that was on its way the first time has arrived then. Where to go on is a position in words
-//! of its own, which no other link understands.
+//! A key may move to a node that was looked at already. So when anything moved by the end of a search, all
+//! nodes are looked at once more: a key that was on its way the first time has arrived then. The position of a
+//! search is in a form of its own, which no other link understands.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},

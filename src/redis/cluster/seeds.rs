@@ -1,7 +1,5 @@
 //! Finding a cluster: the nodes that the configuration names are asked at once, and the first that knows
-//! the others counts.
-//!
-//! It is apart from the link because none of these nodes has to be part of what is read afterwards.
+//! the others counts. None of these nodes has to be part of what is read afterwards.
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 

@@ -1,8 +1,7 @@
 //! The 16,384 slots of a Redis Cluster, and which of them a key is in.
 //!
-//! Pure, and apart because it is the one thing that every client and server of a cluster must
-//! compute alike (Redis Cluster specification, "Key distribution model" and "Hash tags"). It does
-//! not know who serves a slot.
+//! Every client and server of a cluster must compute this alike (Redis Cluster specification, "Key
+//! distribution model" and "Hash tags").
 
 use std::fmt;
 

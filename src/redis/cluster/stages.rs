@@ -11,7 +11,7 @@ use crate::config::Node;
 
 /// One read of a trigger, in the order of the flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Place<N> {
+pub(super) enum FlowPlace<N> {
     /// It is sent: its place in the batch.
     Sent(usize),
     /// It is not, since it is known not to have changed; its node would announce a change.
@@ -42,11 +42,11 @@ impl Nodes {
 
 /// The round of each read of a batch, counted from 0. `nodes` says who answers each read; `flows` are the
 /// triggers' reads. A trigger whose order contradicts that of the batch gets the batch's.
-pub(super) fn stages<N: Copy + Ord>(nodes: &[N], flows: &[Vec<Place<N>>]) -> Vec<usize> {
+pub(super) fn stages<N: Copy + Ord>(nodes: &[N], flows: &[Vec<FlowPlace<N>>]) -> Vec<usize> {
     let mut flows_of: Vec<Vec<usize>> = vec![vec![]; nodes.len()];
     for (flow, reads) in flows.iter().enumerate() {
         for read in reads {
-            if let Place::Sent(place) = read
+            if let FlowPlace::Sent(place) = read
                 && let Some(flows) = flows_of.get_mut(*place)
             {
                 flows.push(flow);
@@ -81,7 +81,7 @@ pub(super) fn stages<N: Copy + Ord>(nodes: &[N], flows: &[Vec<Place<N>>]) -> Vec
 /// went.
 pub(super) fn unheard<N: Copy + Ord>(
     (nodes, stages): (&[N], &[usize]),
-    flows: &[Vec<Place<N>>],
+    flows: &[Vec<FlowPlace<N>>],
 ) -> BTreeSet<N> {
     let last_asked = |node: N| {
         let stages = nodes.iter().zip(stages).filter(|(asked, _)| **asked == node);
@@ -92,10 +92,10 @@ pub(super) fn unheard<N: Copy + Ord>(
         let mut before: Vec<(usize, N)> = Vec::new();
         for read in flow {
             match read {
-                Place::Sent(place) => {
+                FlowPlace::Sent(place) => {
                     before.extend(stages.get(*place).copied().zip(nodes.get(*place).copied()))
                 }
-                Place::Kept(node) => {
+                FlowPlace::Kept(node) => {
                     let others = before.iter().filter(|(_, other)| other != node);
                     let Some(after) = others.map(|(stage, _)| *stage).max() else { continue };
                     if last_asked(*node).is_none_or(|asked| asked <= after) {
@@ -113,8 +113,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn sent(places: &[usize]) -> Vec<Place<u8>> {
-        places.iter().map(|place| Place::Sent(*place)).collect()
+    fn sent(places: &[usize]) -> Vec<FlowPlace<u8>> {
+        places.iter().map(|place| FlowPlace::Sent(*place)).collect()
     }
 
     #[test]
@@ -139,11 +139,11 @@ mod tests {
 
     #[test]
     fn a_kept_read_is_vouched_for_by_its_node_after_what_comes_before_it() {
-        let ask = |nodes: &[u8], flow: Vec<Place<u8>>| {
+        let ask = |nodes: &[u8], flow: Vec<FlowPlace<u8>>| {
             let flows = [flow];
             unheard((nodes, &stages(nodes, &flows)), &flows).into_iter().collect::<Vec<_>>()
         };
-        use Place::{Kept, Sent};
+        use FlowPlace::{Kept, Sent};
         assert_eq!(ask(&[1], vec![Sent(0), Kept(2)]), [2], "node 2 was not asked at all");
         assert!(ask(&[1], vec![Sent(0), Kept(1)]).is_empty(), "one link keeps its order");
         assert!(
@@ -155,7 +155,7 @@ mod tests {
     }
 
     /// A batch of reads on a few nodes, and flows over it: ascending places, some of them kept.
-    fn batches() -> impl Strategy<Value = (Vec<u8>, Vec<Vec<Place<u8>>>)> {
+    fn batches() -> impl Strategy<Value = (Vec<u8>, Vec<Vec<FlowPlace<u8>>>)> {
         proptest::collection::vec(0..4u8, 1..12).prop_flat_map(|nodes| {
             let len = nodes.len();
             let flow = proptest::collection::btree_set(0..len, 1..6).prop_flat_map(|places| {
@@ -167,8 +167,8 @@ mod tests {
             });
             let flow = flow.prop_map(|(places, kept)| {
                 let one = |(place, kept): (usize, Option<u8>)| match kept {
-                    Some(node) => Place::Kept(node),
-                    None => Place::Sent(place),
+                    Some(node) => FlowPlace::Kept(node),
+                    None => FlowPlace::Sent(place),
                 };
                 places.into_iter().zip(kept).map(one).collect::<Vec<_>>()
             });
@@ -211,10 +211,10 @@ mod tests {
                 let from = |n: usize| if n == 0 { 0 } else { moves[n - 1] };
                 let until = |n: usize| moves.get(n).copied().unwrap_or(usize::MAX);
                 let counted = (0..flow.len()).any(|n| match flow[n] {
-                    Place::Sent(place) => (from(n)..=until(n)).contains(&answered[place]),
+                    FlowPlace::Sent(place) => (from(n)..=until(n)).contains(&answered[place]),
                     // A kept answer is from before the batch. It has the job if that began there;
                     // or the job came later, and its coming was announced in time to be noticed.
-                    Place::Kept(node) => {
+                    FlowPlace::Kept(node) => {
                         from(n) == 0 || heard[usize::from(node)].is_some_and(|at| from(n) <= at)
                     }
                 });

@@ -1,7 +1,6 @@
-//! Whose turn it is to say what it serves, and how much may be asked of all together.
+//! Whose turn it is to say what it serves, and how much may be asked of all nodes together. It is pure.
 //!
-//! Pure, and apart from the nodes because it is arithmetic: each node tells of all of them, so that a
-//! survey of a large cluster is long. It knows nothing of what the nodes say but how many lines that takes.
+//! Each node tells of all of them, so a survey of a large cluster is long.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,7 +8,7 @@ use crate::{config::Node, limits, time::Instant};
 
 /// Whom a survey asks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Asked {
+pub(super) struct Survey {
     /// Who is asked for its view of all nodes.
     pub(super) viewer: Node,
     /// Who are asked what they serve themselves.
@@ -34,7 +33,7 @@ impl Turns {
 
     /// The next of these nodes in turn, who each tell of `known`: who was not asked yet comes first, then
     /// who was not asked for longest. `None` if there are none.
-    pub(super) fn next(&mut self, up: &[Node], known: usize, now: Instant) -> Option<Asked> {
+    pub(super) fn next(&mut self, up: &[Node], known: usize, now: Instant) -> Option<Survey> {
         for times in [&mut self.asked, &mut self.viewed] {
             // Who comes and goes is not asked before the others each time.
             if times.len() > 2 * limits::CLUSTER_MASTERS {
@@ -50,7 +49,7 @@ impl Turns {
         let since = nodes.iter().filter_map(|node| self.asked.get(node).copied()).min();
         self.charge(nodes.len() * cost(known), now);
         self.asked.extend(nodes.iter().map(|node| (node.clone(), now)));
-        Some(Asked { viewer, nodes, since })
+        Some(Survey { viewer, nodes, since })
     }
 
     /// Whether a node that is being opened may be asked at once. One that may not waits for its turn.
@@ -100,7 +99,7 @@ mod tests {
     }
 
     /// Surveys so often, and tells who was asked in each.
-    fn surveys(turns: &mut Turns, up: &[Node], known: usize, at: &[Instant]) -> Vec<Asked> {
+    fn surveys(turns: &mut Turns, up: &[Node], known: usize, at: &[Instant]) -> Vec<Survey> {
         at.iter().map(|now| turns.next(up, known, *now).unwrap()).collect()
     }
 

@@ -1,8 +1,5 @@
-//! Commands on their way to the nodes of a cluster: each to the node that serves its key, all nodes
-//! at once, and on to another node where one says so.
-//!
-//! It is apart from the nodes' standing because it is about one round of commands. It does not know what
-//! is asked, only which key a command is about.
+//! Commands on their way to the nodes of a cluster: each to the node that serves its key, all nodes at once,
+//! and on to another node where one says so. Of a command it knows only the key.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},

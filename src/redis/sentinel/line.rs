@@ -1,7 +1,5 @@
-//! A connection to one sentinel: what it is asked, what it announces, and its replies.
-//!
-//! It is apart because it speaks to one sentinel alone, and what that says is one vote. Nothing that
-//! it says is taken for a host or a port unless it can be one.
+//! A connection to one sentinel: what it is asked, what it announces, and its replies. What it says is one
+//! vote, and is taken for a host or a port only if it can be one.
 
 use std::sync::Arc;
 

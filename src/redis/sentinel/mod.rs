@@ -1,9 +1,7 @@
-//! The master that sentinels name: found, proved by its own ROLE, and left as soon as they name
-//! another.
+//! The master that sentinels name: found, proved by its own ROLE, and left as soon as they name another.
 //!
-//! It is apart from a single server because the address is an answer here, which may be wrong or
-//! old. A link is never trusted for its address alone: a master that was replaced while it hung, or
-//! was cut off, still takes commands.
+//! The address is an answer here, which may be wrong or old. A link is never trusted for its address alone: a
+//! master that was replaced while it hung, or was cut off, still takes commands.
 
 mod line;
 pub(super) mod offline;
@@ -24,8 +22,8 @@ use crate::{
 
 use super::{
     connection::Dialer,
+    credentials::Credentials,
     error,
-    identity::Identity,
     link::RedisLink,
     role::{Asker, Role},
 };
@@ -45,14 +43,14 @@ pub(super) struct SentinelSource {
 }
 
 impl SentinelSource {
-    /// `identity` is who we are to the master.
+    /// `credentials` are those for the master.
     pub(super) fn new(
         (sentinels, metrics): (&Sentinels, SentinelMetrics),
-        (identity, database): (Identity, u32),
+        (credentials, database): (Credentials, u32),
     ) -> Self {
-        let to_sentinels = Dialer::to_sentinels(identity.to_sentinels(sentinels));
+        let to_sentinels = Dialer::to_sentinels(credentials.to_sentinels(sentinels));
         let watch = Watch::new(sentinels, to_sentinels, metrics);
-        Self { dialer: Dialer::new(identity, database), watch: Arc::new(watch) }
+        Self { dialer: Dialer::new(credentials, database), watch: Arc::new(watch) }
     }
 
     pub(super) async fn connect(&self, changes: &Changes) -> Result<RedisLink, Fault> {

@@ -1,7 +1,4 @@
-//! The master that bytes which are already there name, without a connection.
-//!
-//! It is apart because the service never does it: fuzzing asks what bytes of any kind would have been
-//! taken for.
+//! The master that given bytes name, without a connection. The service never uses it; fuzzing does.
 
 use crate::config::Node;
 

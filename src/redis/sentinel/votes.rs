@@ -1,7 +1,7 @@
-//! Who the master is, by what the sentinels say.
+//! Who the master is, by what the sentinels say. It is pure.
 //!
-//! It is apart, and pure, because everything hangs on it: a sentinel may be of another deployment, lag
-//! behind or lie, and a Redis that it names may well say that it is a master, and hold no job.
+//! A sentinel may be of another deployment, lag behind or lie, and a Redis that it names may well say that it
+//! is a master, and hold no job.
 //!
 //! At least half of the sentinels that are configured must name the same server. More than half cannot
 //! be outvoted; where two servers have half each, the higher configuration epoch wins, which Sentinel

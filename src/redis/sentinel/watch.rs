@@ -1,8 +1,7 @@
-//! The sentinels as one: asks all of them at once, remembers their connections, and hears what they
-//! announce.
+//! The sentinels as one: asks all of them at once, remembers their connections, and hears what they announce.
 //!
-//! It is apart from the source because it outlives the links to a master. An announcement is only a
-//! reason to ask: what counts is what the sentinels answer together.
+//! It outlives the links to a master. An announcement is only a reason to ask: what counts is what the
+//! sentinels answer together.
 
 use std::{
     mem::{Discriminant, discriminant},
@@ -63,7 +62,7 @@ struct Memory {
 }
 
 impl Watch {
-    /// `dialer` knows who we are to the sentinels.
+    /// `dialer` has the credentials for the sentinels.
     pub(super) fn new(sentinels: &Sentinels, dialer: Dialer, metrics: SentinelMetrics) -> Self {
         let sentinel = |node: &Node| Sentinel { node: node.clone(), state: Mutex::default() };
         Self {

@@ -90,7 +90,7 @@ fn the_size_of_a_collection_is_asked_with_the_one_trigger_that_looks_at_it() {
     arguments.set("queue", Argument::Names(vec![("q".into(), Weight::ONE)]));
     arguments.set("namespace", Argument::Names(vec![("r:".into(), Weight::ONE)]));
     let plan = keys.plan(&arguments);
-    let workers = plan.reads().iter().find(|read| matches!(read, Read::Each(_))).unwrap();
+    let workers = plan.reads().iter().find(|read| matches!(read, Read::PerMember(_))).unwrap();
     let reads = [size("a"), workers.clone(), size("b")];
     assert_eq!(together(&reads, &[vec![0, 1]]), [Some(0), Some(0), None]);
     assert_eq!(together(&reads, &[vec![0, 1], vec![2, 1]]), [None; 3], "they are of all workers");

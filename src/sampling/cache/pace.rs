@@ -1,6 +1,4 @@
-//! How often a read of many members is sent.
-//!
-//! It is apart because it is about what a look costs, and not about what is true.
+//! How often a read of many members is sent: what a look costs decides.
 
 use std::time::Duration;
 
@@ -14,10 +12,10 @@ impl Slot {
     #[must_use]
     pub fn pace(&self) -> Duration {
         let members = match self.known.as_ref().map(|known| &known.answer) {
-            Some(Answer::Each { examined, .. }) => *examined,
+            Some(Answer::PerMember { examined, .. }) => *examined,
             Some(_) | None => 0,
         };
-        let times = members.div_ceil(limits::EACH_MEMBERS as u64).max(1);
+        let times = members.div_ceil(limits::MEMBERS_EXAMINED as u64).max(1);
         limits::REFRESH_FLOOR * u32::try_from(times).unwrap_or(u32::MAX)
     }
 

@@ -76,7 +76,7 @@ async fn what_nobody_could_read_is_not_called_absent() {
 async fn the_keys_of_other_queues_are_none_of_this_one() {
     let world = World::tracked().await;
     // Processes work on other queues.
-    let busy_elsewhere = Answer::Each { counted: 0, examined: 3, beyond: 0, unsure: 0 };
+    let busy_elsewhere = Answer::PerMember { counted: 0, examined: 3, overflow: 0, unsure: 0 };
     world.redis.write(|keys| keys.set("processes", busy_elsewhere));
     let subject = subject(&[("layout", "sidekiq"), ("queue", "q")]);
     for _ in 0..24 {

@@ -70,7 +70,7 @@ fn an_answer_is_as_old_as_the_moment_until_which_its_link_was_heard() {
     assert_eq!(age(&mut state, 200), Duration::from_millis(100));
     // A later proof vouches for the same answer, as far as it goes.
     assert!(matches!(state.next(at(700)), Step::Prove { .. }));
-    state.heard_until(at(600));
+    state.confirmed_until(at(600));
     state.proved(None, at(700));
     assert_eq!(age(&mut state, 800), Duration::from_millis(200));
     state.link_down(Fault::Timeout, at(1000));

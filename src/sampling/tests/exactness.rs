@@ -8,8 +8,8 @@ fn celery(queue: &str) -> Arc<Subject> {
     subject(&[("layout", "celery"), ("queue", queue), ("acks", "late")])
 }
 
-fn found(counted: u64, beyond: u64, unsure: u64) -> Answer {
-    Answer::Each { counted, examined: counted, beyond, unsure }
+fn found(counted: u64, overflow: u64, unsure: u64) -> Answer {
+    Answer::PerMember { counted, examined: counted, overflow, unsure }
 }
 
 #[tokio::test(start_paused = true)]

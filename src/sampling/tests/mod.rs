@@ -11,9 +11,9 @@ mod model;
 mod order;
 mod outages;
 mod patterns;
+mod quarantine;
 mod shares;
 mod streams;
-mod suspects;
 mod truth;
 
 use std::{sync::Arc, time::Duration};

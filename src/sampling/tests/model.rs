@@ -361,7 +361,7 @@ impl Link for Connection {
         Ok(Ok(server.keys.page(wild, from.map(Position::as_bytes), server.page)))
     }
 
-    fn heard_until(&self, sent_at: Instant) -> Instant {
+    fn confirmed_until(&self, sent_at: Instant) -> Instant {
         sent_at
     }
 

@@ -222,7 +222,7 @@ async fn a_link_that_answers_and_is_the_wrong_one_is_left_at_once_also_while_it_
     ms(60).await;
     assert_eq!(world.redis.connects(), 2);
     assert_eq!(fresh(&world.ask(&other).await), Some(0.0));
-    assert_eq!(fresh(&world.ask(&subject).await), Some(8.0), "everything was suspect");
+    assert_eq!(fresh(&world.ask(&subject).await), Some(8.0), "everything was invalidated");
 }
 
 #[tokio::test(start_paused = true)]

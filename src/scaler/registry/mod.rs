@@ -26,7 +26,7 @@ use crate::{
 
 use super::request::Request;
 
-use common::{Common, Held};
+use common::{Common, CommonUse};
 use fingerprint::{Fingerprint, Keys};
 
 /// How often what was not asked for any more is looked for.
@@ -66,7 +66,7 @@ struct All {
 
 #[derive(Debug, Default)]
 struct Tenant {
-    triggers: HashMap<Arc<Subject>, Known>,
+    triggers: HashMap<Arc<Subject>, KnownTrigger>,
     streams: usize,
     common: Common,
     swept_at: Option<Instant>,
@@ -74,7 +74,7 @@ struct Tenant {
 
 /// One trigger.
 #[derive(Debug, Clone)]
-pub(super) struct Known {
+pub(super) struct KnownTrigger {
     pub(super) subject: Arc<Subject>,
     /// Who answers for it.
     pub(super) sampler: Sampler,
@@ -86,13 +86,13 @@ pub(super) struct Known {
     /// When its answer was last asked for, or its last stream ended.
     last_asked: Instant,
     /// What it has in common with others; most triggers have nothing.
-    held: Option<Arc<Held>>,
+    held: Option<Arc<CommonUse>>,
 }
 
-impl Known {
+impl KnownTrigger {
     /// A trigger that nobody has asked for yet.
     pub(super) fn new(subject: Arc<Subject>, sampler: Sampler, fingerprint: Fingerprint) -> Self {
-        let held = Held::of(&subject.trigger, sampler.name()).map(Arc::from);
+        let held = CommonUse::of(&subject.trigger, sampler.name()).map(Arc::from);
         let (asked, last_asked) = ([None; Method::ALL.len()], Instant::now());
         Self { subject, sampler, asked, streams: 0, fingerprint, last_asked, held }
     }
@@ -108,7 +108,7 @@ impl Known {
 }
 
 /// One open stream of a namespace, until it is dropped.
-pub(super) struct Place {
+pub(super) struct StreamSlot {
     registry: Arc<Registry>,
     subject: Arc<Subject>,
     /// Whether it keeps the trigger remembered. One that was opened before that does not.
@@ -168,7 +168,7 @@ impl Registry {
     /// [`OverQuota`] when its namespace has as much of something as it may.
     pub(super) fn admit(
         &self,
-        mut new: Known,
+        mut new: KnownTrigger,
         method: Method,
         now: Instant,
     ) -> Result<(), OverQuota> {
@@ -205,7 +205,7 @@ impl Registry {
     }
 
     /// What there would be too much of with one more trigger that holds this, but for keys.
-    fn is_over(&self, tenant: &Tenant, held: Option<&Held>) -> Option<(&'static str, usize)> {
+    fn is_over(&self, tenant: &Tenant, held: Option<&CommonUse>) -> Option<(&'static str, usize)> {
         let Quota { triggers, searches, heartbeats, .. } = self.quota;
         let (more_searches, more_heartbeats) = tenant.common.with(held);
         if tenant.triggers.len() >= triggers {
@@ -240,7 +240,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`OverQuota`] when its namespace has as many open as it may.
-    pub(super) fn open(self: &Arc<Self>, subject: &Arc<Subject>) -> Result<Place, OverQuota> {
+    pub(super) fn open(self: &Arc<Self>, subject: &Arc<Subject>) -> Result<StreamSlot, OverQuota> {
         let mut all = self.all();
         let tenant = all.tenant(&subject.namespace);
         if tenant.streams >= self.quota.streams {
@@ -251,7 +251,7 @@ impl Registry {
         let known = tenant.triggers.get_mut(subject);
         let keeps = known.is_some();
         known.into_iter().for_each(|known| known.streams += 1);
-        Ok(Place { registry: Arc::clone(self), subject: Arc::clone(subject), keeps })
+        Ok(StreamSlot { registry: Arc::clone(self), subject: Arc::clone(subject), keeps })
     }
 
     /// The triggers of some objects, in the order of namespace and name: so many, and the rest of the last
@@ -261,7 +261,7 @@ impl Registry {
         which: impl Fn((&str, &str)) -> bool,
         most: usize,
         now: Instant,
-    ) -> Vec<Known> {
+    ) -> Vec<KnownTrigger> {
         let mut subjects = self.subjects(now);
         let object = |subject: &Arc<Subject>| (subject.namespace.clone(), subject.name.clone());
         subjects.retain(|subject| which((&subject.namespace, &subject.name)));
@@ -299,7 +299,7 @@ impl Registry {
     }
 }
 
-impl Drop for Place {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut all = self.registry.all();
         if let Some(tenant) = all.tenants.get_mut(self.subject.namespace.as_str()) {
@@ -316,10 +316,10 @@ impl Drop for Place {
 }
 
 /// What an entry gives back when it goes: its keys, and how its request looks.
-type Shared<'a> = (&'a KeyShares, &'a mut HashMap<Fingerprint, Arc<Subject>>);
+type GivenBack<'a> = (&'a KeyShares, &'a mut HashMap<Fingerprint, Arc<Subject>>);
 
-impl Known {
-    fn give_back(&self, (shares, requests): Shared<'_>, common: &mut Common) {
+impl KnownTrigger {
+    fn give_back(&self, (shares, requests): GivenBack<'_>, common: &mut Common) {
         common.remove(self.held.as_deref());
         shares.give_back(&self.subject.namespace, self.subject.trigger.share());
         requests.remove(&self.fingerprint);
@@ -327,7 +327,7 @@ impl Known {
 }
 
 impl All {
-    fn known(&mut self, fingerprint: Fingerprint) -> Option<&mut Known> {
+    fn known(&mut self, fingerprint: Fingerprint) -> Option<&mut KnownTrigger> {
         let subject = self.requests.get(&fingerprint)?;
         self.tenants.get_mut(subject.namespace.as_str())?.triggers.get_mut(subject)
     }
@@ -365,7 +365,7 @@ impl Tenant {
     }
 
     /// Forgets what the sampler forgets.
-    fn forget(&mut self, (shares, requests): Shared<'_>, now: Instant) {
+    fn forget(&mut self, (shares, requests): GivenBack<'_>, now: Instant) {
         if self.swept_at.is_some_and(|swept_at| now < swept_at + SWEEP_PAUSE) {
             return;
         }

@@ -37,7 +37,7 @@ fn sampler(link: &str) -> Sampler {
 impl Registry {
     /// Lets a trigger in that was asked for by a request of its own.
     fn let_in(&self, subject: &Arc<Subject>, link: &str, now: Instant) -> Result<(), OverQuota> {
-        let known = Known::new(Arc::clone(subject), sampler(link), unlike_any_other());
+        let known = KnownTrigger::new(Arc::clone(subject), sampler(link), unlike_any_other());
         self.admit(known, Method::IsActive, now)
     }
 }
@@ -233,14 +233,14 @@ fn a_request_that_was_let_in_is_known_again_until_its_trigger_is_forgotten() {
     let asked = |target, at| registry.asked(fingerprint(target, "one"), Method::IsActive, at);
     assert!(asked("5", now).is_none());
     let subject = request("5", "one").subject(registry.layouts()).unwrap();
-    let known = Known::new(subject, sampler("r"), fingerprint("5", "one"));
+    let known = KnownTrigger::new(subject, sampler("r"), fingerprint("5", "one"));
     registry.admit(known, Method::IsActive, now).unwrap();
     let (subject, _) = asked("5", now).expect("it is known");
     for other in [fingerprint("4", "one"), fingerprint("5", "two")] {
         assert!(registry.asked(other, Method::IsActive, now).is_none());
     }
     // The same trigger in other words is known by the words that came last, and counts once.
-    let again = Known::new(Arc::clone(&subject), sampler("r"), fingerprint("05", "one"));
+    let again = KnownTrigger::new(Arc::clone(&subject), sampler("r"), fingerprint("05", "one"));
     registry.admit(again, Method::GetMetrics, now).unwrap();
     assert!(asked("5", now).is_none());
     assert!(Arc::ptr_eq(&asked("05", now).unwrap().0, &subject));
@@ -263,8 +263,9 @@ fn triggers_are_listed_in_order_with_who_asked_and_as_many_as_are_wanted() {
     {
         registry.let_in(&subject(namespace, name, queue), "r", now).unwrap();
     }
-    let names = |known: Vec<Known>| -> Vec<String> {
-        let object = |known: Known| format!("{}/{}", known.subject.namespace, known.subject.name);
+    let names = |known: Vec<KnownTrigger>| -> Vec<String> {
+        let object =
+            |known: KnownTrigger| format!("{}/{}", known.subject.namespace, known.subject.name);
         known.into_iter().map(object).collect()
     };
     assert_eq!(names(registry.known(|_| true, 10, now)), ["a/one", "a/one", "a/two", "b/one"]);

@@ -1,6 +1,4 @@
-//! Options of frameworks that move their jobs, as triggers mirror them.
-//!
-//! They are apart because they are held for every layout at once: one rule for all prefixes.
+//! Options of frameworks that move their jobs, as triggers mirror them: one rule for all prefixes.
 
 use std::collections::BTreeMap;
 
@@ -132,14 +130,14 @@ fn heartbeats_are_listened_to_where_kombu_publishes_them() {
         (vec![("eventExchange", "mine")], "/3.mine/worker.heartbeat"),
     ] {
         let trigger = parse(&[base.as_slice(), &more].concat()).unwrap();
-        let stations = trigger.plan.reads().iter().filter_map(|read| match read {
-            Read::Heard(heard) => Some(heard.station.alive[0].on(3).to_string()),
+        let formats = trigger.plan.reads().iter().filter_map(|read| match read {
+            Read::Heartbeats(heartbeats) => Some(heartbeats.format.alive[0].on(3).to_string()),
             Read::Size { .. }
             | Read::Group { .. }
             | Read::Idle { .. }
             | Read::Flag { .. }
-            | Read::Each(_) => None,
+            | Read::PerMember(_) => None,
         });
-        assert_eq!(stations.collect::<Vec<_>>(), [channel], "{more:?}");
+        assert_eq!(formats.collect::<Vec<_>>(), [channel], "{more:?}");
     }
 }

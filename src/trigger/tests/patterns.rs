@@ -126,12 +126,12 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
     let reads = celery.plan.reads();
     let filters: Vec<&Filter> = (reads.iter())
         .filter_map(|read| match read {
-            Read::Each(each) => each.filter.as_ref(),
+            Read::PerMember(each) => each.filter.as_ref(),
             Read::Size { .. }
             | Read::Group { .. }
             | Read::Flag { .. }
             | Read::Idle { .. }
-            | Read::Heard(_) => None,
+            | Read::Heartbeats(_) => None,
         })
         .collect();
     let [own, matching] = filters[..] else { panic!("{filters:?}") };
@@ -144,12 +144,12 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
     assert_eq!(plan.reads().len(), reads.len() + 4, "the list and its three priorities");
     let is_met = |name: &[u8]| {
         plan.reads().iter().any(|read| match read {
-            Read::Each(each) => each.filter.as_ref().is_some_and(|filter| filter.is_met(name)),
+            Read::PerMember(each) => each.filter.as_ref().is_some_and(|filter| filter.is_met(name)),
             Read::Size { .. }
             | Read::Group { .. }
             | Read::Flag { .. }
             | Read::Idle { .. }
-            | Read::Heard(_) => false,
+            | Read::Heartbeats(_) => false,
         })
     };
     assert!(is_met(b"mail-b") && !is_met(b"mail-z"), "a queue of others is not counted");
@@ -195,13 +195,13 @@ fn two_patterns_that_meet_in_one_read_are_refused_wherever_they_meet() {
         let pairs = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
         Trigger::parse(pairs.collect::<Vec<_>>(), &registry).map_err(|told| told.to_string())
     };
-    let each = "read = 'each'\ncollection = 'set'\n";
-    let hash = "read = 'each'\ncollection = 'hash'\nask = 'field'\n";
+    let each = "read = 'each'\ntype = 'set'\n";
+    let hash = "read = 'each'\ntype = 'hash'\nask = 'field'\n";
     let told = Err("a: is a pattern, and so is `b`; one read may have only one".to_owned());
     for question in [
-        format!("{each}of = '{{a}}'\nask = {{ length = '{{b}}:{{member}}' }}"),
-        format!("{each}of = 'all'\nask = {{ exists = '{{a}}:{{member}}:{{b}}' }}"),
-        format!("{hash}of = '{{a}}'\nfilter = {{ pointer = '/q', is = '{{b}}' }}"),
+        format!("{each}collection = '{{a}}'\nask = {{ length = '{{b}}:{{member}}' }}"),
+        format!("{each}collection = 'all'\nask = {{ exists = '{{a}}:{{member}}:{{b}}' }}"),
+        format!("{hash}collection = '{{a}}'\nfilter = {{ pointer = '/q', is = '{{b}}' }}"),
         "read = 'size'\nkey = '{a}:{b}'".to_owned(),
     ] {
         assert_eq!(of(&question, "a=t:[x] b=t:[y]").map(drop), told, "{question}");

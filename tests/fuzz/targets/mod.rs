@@ -7,7 +7,7 @@ pub mod access;
 pub mod agreement;
 pub mod cluster;
 pub mod config;
-pub mod heard;
+pub mod heartbeats;
 pub mod layout;
 pub mod manifest;
 pub mod metadata;

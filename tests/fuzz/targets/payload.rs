@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use penstock::{
-    layouts::{Answer, Ask, Collection, Each, Filter, Name, Read},
+    layouts::{Answer, Ask, CollectionType, Filter, Name, PerMember, Read},
     limits,
     redis::offline,
 };
@@ -63,16 +63,16 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
     let only_if = (!other.is_empty()).then_some((other, only_if));
     let filter = Filter { pointer, is: Name::from(queue.as_str()).into(), only_if };
     let expected = counts(payload, &filter, &queue);
-    let each = Each {
-        of: "jobs".into(),
-        collection: Collection::Hash,
+    let each = PerMember {
+        collection: "jobs".into(),
+        kind: CollectionType::Hash,
         ask: Ask::Field,
         filter: Some(filter),
     };
     let length = payload.len();
     let head = format!(":1\r\n*1\r\n$1\r\nf\r\n*1\r\n${length}\r\n");
     let said = [head.as_bytes(), payload, b"\r\n"].concat();
-    let read = Read::Each(Arc::new(each));
+    let read = Read::PerMember(Arc::new(each));
     let reply = offline::answer(&read, "hash", Duration::ZERO, &said);
     let reply = reply.map_err(|fault| format!("a payload is a fault: {fault}"))?;
     let counted = u64::from(expected != Some(false));
@@ -81,7 +81,7 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
         serde_json::from_slice::<Value>(payload).map_err(|e| e.classify() as u8).map(|v| kind(&v)),
     );
     let unsure = u64::from(expected.is_none());
-    let wanted = Answer::Each { counted, examined: 1, beyond: 0, unsure };
+    let wanted = Answer::PerMember { counted, examined: 1, overflow: 0, unsure };
     hold!(reply.answer == wanted, "{:?}, not {wanted:?} ({expected:?})", reply.answer);
     Ok(())
 }

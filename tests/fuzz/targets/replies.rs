@@ -8,7 +8,8 @@ use std::{sync::Arc, time::Duration};
 
 use penstock::{
     layouts::{
-        Answer, Around, Ask, Collection, Each, Group, Kind, Members, Read, Test, Unit, Waiting,
+        Answer, Ask, CollectionType, Group, Kind, MemberKey, Members, PerMember, Read, Test, Unit,
+        Waiting,
     },
     limits,
     redis::offline,
@@ -134,10 +135,15 @@ fn read(kind: &str) -> Option<Read> {
     let key = || "k".into();
     let size = |members| Read::Size { key: key(), members };
     let flag = |test| Read::Flag { key: key(), test };
-    let each = |ask: fn(Around) -> Ask| {
-        let around = Around { before: "m:".into(), after: "".into() };
-        let collection = Collection::List;
-        Read::Each(Arc::new(Each { of: key(), collection, ask: ask(around), filter: None }))
+    let each = |ask: fn(MemberKey) -> Ask| {
+        let around = MemberKey { before: "m:".into(), after: "".into() };
+        let kind = CollectionType::List;
+        Read::PerMember(Arc::new(PerMember {
+            collection: key(),
+            kind,
+            ask: ask(around),
+            filter: None,
+        }))
     };
     Some(match kind {
         "size" => size(Members::All),
@@ -198,18 +204,18 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
             _ => false,
         },
         Answer::Group(group) => is_group(group, replies),
-        Answer::Idle { entries, busy, beyond } => {
-            is_idle((*entries, *busy), replies) && is_beyond(*beyond, replies)
+        Answer::Idle { entries, busy, overflow } => {
+            is_idle((*entries, *busy), replies) && is_overflow(*overflow, replies)
         }
         // No key holds it.
-        Answer::Heard { .. } => false,
+        Answer::Heartbeats { .. } => false,
         Answer::MissingGroup { entries } => {
             // How long the stream is was asked for with the groups of a group.
             let length = replies.get(if kind == "group" { 2 } else { 1 }).and_then(Resp::length);
             length == Some(*entries) && row(&replies[0]).is_none()
         }
-        Answer::Each { counted, examined, beyond, unsure } => {
-            *unsure <= *counted && is_sum((*counted, *examined, *beyond), replies)
+        Answer::PerMember { counted, examined, overflow, unsure } => {
+            *unsure <= *counted && is_sum((*counted, *examined, *overflow), replies)
         }
     }
 }
@@ -287,25 +293,26 @@ fn is_idle((entries, busy): (u64, bool), replies: &[Resp]) -> bool {
 }
 
 /// Whether so many pending entries were not looked at: all of them, where they are too many.
-fn is_beyond(beyond: u64, replies: &[Resp]) -> bool {
+fn is_overflow(overflow: u64, replies: &[Resp]) -> bool {
     let pending = replies.first().and_then(row).and_then(|row| row.field("pending")?.length());
-    pending.is_some_and(|pending| beyond == if pending > limits::IDLE_AMONG { pending } else { 0 })
+    pending
+        .is_some_and(|pending| overflow == if pending > limits::IDLE_AMONG { pending } else { 0 })
 }
 
 /// Whether what the members have adds up: one number each, in their order.
-fn is_sum((counted, examined, beyond): (u64, u64, u64), replies: &[Resp]) -> bool {
+fn is_sum((counted, examined, overflow): (u64, u64, u64), replies: &[Resp]) -> bool {
     let Some(size) = replies.first().and_then(Resp::length) else { return false };
     if size == 0 {
-        return (counted, examined, beyond) == (0, 0, 0);
+        return (counted, examined, overflow) == (0, 0, 0);
     }
     let Some(members) = replies.get(1).and_then(Resp::list) else { return false };
-    let asked = members.len().min(limits::EACH_MEMBERS);
+    let asked = members.len().min(limits::MEMBERS_EXAMINED);
     let numbers: Option<Vec<u64>> = replies.iter().skip(2).take(asked).map(Resp::length).collect();
     let Some(numbers) = numbers.filter(|numbers| numbers.len() == asked) else { return false };
     let sum = numbers.iter().fold(0, |sum: u64, number| sum.saturating_add(*number));
     counted == sum
         && examined == asked as u64
-        && (beyond == 0 || members.len() >= limits::EACH_MEMBERS)
+        && (overflow == 0 || members.len() >= limits::MEMBERS_EXAMINED)
 }
 
 /// Whether the second reply names a score that is so far away: a second is for the clocks.

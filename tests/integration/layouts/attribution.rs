@@ -128,14 +128,14 @@ async fn what_is_no_more_than_a_bound_is_told_in_the_log_by_probe_and_in_a_metri
     let _: redis::Value = server.ask_words(&["HSET", "unacked", "x", r#"[{}, "own", "reports"]"#]);
     eventually_is(PATIENCE, Ok(1.0), value).await;
     eventually_is(PATIENCE, 1.0, not_exact).await;
-    let unsure = "not exact  in flight is an upper bound: 1 values of `unacked` do not tell whose";
+    let unsure = "not exact  in flight is an upper bound: 1 values of `unacked` do not tell their";
     let text = probed().await;
     assert!(text.contains(unsure), "{text}");
     server.run("DEL unacked");
     eventually_is(PATIENCE, Ok(0.0), value).await;
     eventually_is(PATIENCE, 0.0, not_exact).await;
     assert!(!probed().await.contains("not exact"));
-    fill(&server, "emails", limits::EACH_HASH_FIELDS + 1);
+    fill(&server, "emails", limits::FIELDS_EXAMINED + 1);
     eventually_is(PATIENCE, Ok(20_001.0), value).await;
     eventually_is(PATIENCE, 1.0, not_exact).await;
     let unseen =
@@ -145,14 +145,14 @@ async fn what_is_no_more_than_a_bound_is_told_in_the_log_by_probe_and_in_a_metri
     // It is told once until it has been over for a while.
     let told = service.log_with("a count is not exact");
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0]["reason"].as_str().unwrap().contains("do not tell whose"), "{told:?}");
+    assert!(told[0]["reason"].as_str().unwrap().contains("do not tell their queue"), "{told:?}");
     assert_eq!(told[0]["name"], "worker", "{told:?}");
 }
 
 async fn above_the_cap_every_message_counts_for_every_queue(kind: Kind) {
     let server = Server::start(kind);
     let mut eye = Eye::on(&server).await;
-    let most = limits::EACH_HASH_FIELDS + 1;
+    let most = limits::FIELDS_EXAMINED + 1;
     fill(&server, "emails", most);
     let all = f64::from(u32::try_from(most).unwrap());
     assert_eq!(eye.four(REPORTS).await, Ok([0.0, 0.0, all, 0.0]));

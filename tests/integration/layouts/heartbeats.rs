@@ -378,7 +378,8 @@ async fn a_worker_that_was_silent_all_the_while_is_known_by_its_name_after_a_res
     let told = async |metadata: &str| Eye::on(&server).await.four(metadata).await.unwrap_err();
     server.run(&format!("DEL {list}\nSET {list} x"));
     assert!(told(&solo).await.contains("WRONGTYPE"));
-    let names: Vec<String> = (0..=limits::HEARD_WORKERS).map(|number| number.to_string()).collect();
+    let names: Vec<String> =
+        (0..=limits::HEARTBEAT_WORKERS).map(|number| number.to_string()).collect();
     server.run(&format!("DEL {list}\nSADD {list} {}", names.join(" ")));
     assert!(told(&solo).await.contains("names more than 1000 workers"));
 }

@@ -87,7 +87,7 @@ async fn too_many_members_to_look_at_are_told_and_never_cut_short(kind: Kind) {
         let members: Vec<String> = (0..count).map(|n| n.to_string()).collect();
         members.join(" ")
     };
-    let most = limits::EACH_MEMBERS;
+    let most = limits::MEMBERS_EXAMINED;
     server.run(&format!("SADD processes {}", members(most)));
     assert_eq!(eye.four("layout=sidekiq queue=q").await, Ok([0.0; 4]));
     server.run("SADD processes one-more");

@@ -147,7 +147,7 @@ async fn look(link: &mut SourceLink, stream: &mut Stream<'_>, group: &str, tally
     }
     let is_busy = undelivered > 0 || pending > 0;
     let answer = replies[1].as_ref().map(|reply| &reply.answer);
-    assert_eq!(answer, Ok(&Answer::Idle { entries: 0, busy: is_busy, beyond: 0 }), "{state}");
+    assert_eq!(answer, Ok(&Answer::Idle { entries: 0, busy: is_busy, overflow: 0 }), "{state}");
     tally.states += 1;
     tally.nothing_remained += usize::from(undelivered == 0);
     tally.many_remained += usize::from(undelivered > EXACT);

@@ -45,7 +45,7 @@ impl Server {
 /// How many questions these reads are: those that look alike are one.
 fn questions(reads: &[Read]) -> usize {
     let is_alike = |one: &Read, other: &Read| match (one, other) {
-        (Read::Each(one), Read::Each(other)) => one.looks_alike(other),
+        (Read::PerMember(one), Read::PerMember(other)) => one.looks_alike(other),
         _ => false,
     };
     let is_first =

@@ -62,8 +62,8 @@ impl Keys {
         self.armed.insert(key.clone());
         match (read, self.answers.get(key)) {
             (_, None) => Answer::Missing,
-            (Read::Each(_), Some(Answer::Size(size))) => {
-                Answer::Each { counted: *size, examined: *size, beyond: 0, unsure: 0 }
+            (Read::PerMember(_), Some(Answer::Size(size))) => {
+                Answer::PerMember { counted: *size, examined: *size, overflow: 0, unsure: 0 }
             }
             (_, Some(answer)) => answer.clone(),
         }

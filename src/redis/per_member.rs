@@ -1,8 +1,5 @@
-//! What each member of a collection has, in bounded steps: how many there are, which, and what is
-//! asked of each.
-//!
-//! It is apart from the other follow-ups because it takes many commands to a step, remembers what it
-//! read of values that never change, and answers all reads that look at the same members.
+//! The members of a collection and what each has, in bounded steps: how many there are, which, and what is
+//! asked of each. The answer serves all reads that look at the same members.
 
 mod commands;
 
@@ -11,7 +8,7 @@ use std::sync::Arc;
 use deadpool_redis::redis::Cmd;
 
 use crate::{
-    layouts::{Answer, Ask, Collection, Each},
+    layouts::{Answer, Ask, CollectionType, PerMember},
     limits,
     sampling::Fault,
 };
@@ -33,12 +30,12 @@ pub(super) enum Step {
 pub(super) struct Seen {
     /// Members that count, of those that need not be asked any more: for each read.
     counted: Vec<u64>,
-    /// Those of them that count for every read, since nobody can say whose they are.
+    /// Those of them that count for every read, since they do not tell their queue.
     unsure: u64,
     /// Members that are looked at.
     examined: u64,
     /// Members that are not.
-    beyond: u64,
+    overflow: u64,
     /// Members that were asked so far.
     asked: u64,
     /// Bytes of what they had.
@@ -47,19 +44,19 @@ pub(super) struct Seen {
 
 impl Seen {
     fn average(&self) -> u64 {
-        self.bytes.checked_div(self.asked).unwrap_or(limits::EACH_UNSEEN_BYTES).max(1)
+        self.bytes.checked_div(self.asked).unwrap_or(limits::MEMBER_UNSEEN_BYTES).max(1)
     }
 
     fn answers(self) -> Vec<Answer> {
-        let Self { counted, examined, beyond, unsure, .. } = self;
-        let answer = |counted| Answer::Each { counted, examined, beyond, unsure };
+        let Self { counted, examined, overflow, unsure, .. } = self;
+        let answer = |counted| Answer::PerMember { counted, examined, overflow, unsure };
         counted.into_iter().map(answer).collect()
     }
 
     /// The answers where so many members were not looked at after all.
     fn without(mut self, unseen: u64) -> Vec<Answer> {
         self.examined = self.examined.saturating_sub(unseen);
-        self.beyond = self.beyond.saturating_add(unseen);
+        self.overflow = self.overflow.saturating_add(unseen);
         self.answers()
     }
 }
@@ -72,35 +69,38 @@ pub(super) enum Next {
 }
 
 /// SCARD, LLEN, ZCARD or HLEN of the collection.
-pub(super) fn size(each: &Each) -> Cmd {
+pub(super) fn size(each: &PerMember) -> Cmd {
     command(
-        match each.collection {
-            Collection::Set => "SCARD",
-            Collection::List => "LLEN",
-            Collection::SortedSet => "ZCARD",
-            Collection::Hash => "HLEN",
+        match each.kind {
+            CollectionType::Set => "SCARD",
+            CollectionType::List => "LLEN",
+            CollectionType::SortedSet => "ZCARD",
+            CollectionType::Hash => "HLEN",
         },
-        &each.of,
+        &each.collection,
     )
 }
 
 /// The answer if the size says enough. A set or a hash that is too large is not looked at, since its
 /// members have no order of which the first would mean anything.
-pub(super) fn sized(each: &Each, members: u64) -> Option<Answer> {
-    let is_beyond = members > each.most() as u64;
-    let beyond = match each.collection {
+pub(super) fn sized(each: &PerMember, members: u64) -> Option<Answer> {
+    let is_overflow = members > each.most() as u64;
+    let overflow = match each.kind {
         _ if members == 0 => 0,
-        Collection::Set | Collection::Hash if is_beyond => members,
-        Collection::Set | Collection::Hash | Collection::List | Collection::SortedSet => {
+        CollectionType::Set | CollectionType::Hash if is_overflow => members,
+        CollectionType::Set
+        | CollectionType::Hash
+        | CollectionType::List
+        | CollectionType::SortedSet => {
             return None;
         }
     };
-    Some(Answer::Each { counted: 0, examined: 0, beyond, unsure: 0 })
+    Some(Answer::PerMember { counted: 0, examined: 0, overflow, unsure: 0 })
 }
 
 impl Step {
     /// The bytes that one member is likely to bring, if it fetches values.
-    pub(super) fn weight(&self, each: &Each) -> Option<u64> {
+    pub(super) fn weight(&self, each: &PerMember) -> Option<u64> {
         match (self, &each.ask) {
             (Self::Members(_), _) | (_, Ask::Exists(_) | Ask::Length(_)) => None,
             (Self::Ask { members, seen }, Ask::Text(_) | Ask::Values(_) | Ask::Field) => {
@@ -110,19 +110,19 @@ impl Step {
     }
 
     /// What to ask next, to bring about so many bytes of values: one member at least, or with no bytes none.
-    pub(super) fn commands(&self, each: &Each, bytes: u64) -> Vec<Cmd> {
+    pub(super) fn commands(&self, each: &PerMember, bytes: u64) -> Vec<Cmd> {
         let last = each.most() - 1;
         match (self, &each.ask) {
-            (Self::Members(_), _) => vec![match each.collection {
-                Collection::Set => command("SMEMBERS", &each.of),
-                Collection::Hash => command("HKEYS", &each.of),
-                Collection::List => ranged("LRANGE", &each.of, last),
-                Collection::SortedSet => ranged("ZRANGE", &each.of, last),
+            (Self::Members(_), _) => vec![match each.kind {
+                CollectionType::Set => command("SMEMBERS", &each.collection),
+                CollectionType::Hash => command("HKEYS", &each.collection),
+                CollectionType::List => ranged("LRANGE", &each.collection, last),
+                CollectionType::SortedSet => ranged("ZRANGE", &each.collection, last),
             }],
             (Self::Ask { members, seen }, Ask::Field) => {
                 let now = &members[..members.len().min(round(&Ask::Field, seen, bytes))];
-                let chunks = now.chunks(limits::EACH_FIELDS);
-                chunks.map(|fields| fields_of(&each.of, fields)).collect()
+                let chunks = now.chunks(limits::MEMBER_FIELDS);
+                chunks.map(|fields| fields_of(&each.collection, fields)).collect()
             }
             (Self::Ask { members, seen }, ask) => {
                 let question = |member: &Vec<u8>| of_member(ask, each.filter.is_some(), member);
@@ -134,7 +134,7 @@ impl Step {
     /// What the replies to [`Step::commands`] make of it, for reads that look at the same members.
     pub(super) fn proceed(
         self,
-        reads: &[Arc<Each>],
+        reads: &[Arc<PerMember>],
         (replies, bytes): (&[Response], u64),
         known: &KnownFields,
     ) -> Result<Next, Fault> {
@@ -147,12 +147,18 @@ impl Step {
                 // It may have grown since it was measured.
                 let grown = members.split_off(members.len().min(each.most())).len() as u64;
                 let examined = members.len() as u64;
-                let beyond = match each.collection {
+                let overflow = match each.kind {
                     // All of them were told; fields that are gone since may be back in their queue.
-                    Collection::Set => grown,
-                    Collection::Hash => size.saturating_sub(examined).max(grown),
-                    Collection::List | Collection::SortedSet if members.len() < each.most() => 0,
-                    Collection::List | Collection::SortedSet => size.saturating_sub(examined),
+                    CollectionType::Set => grown,
+                    CollectionType::Hash => size.saturating_sub(examined).max(grown),
+                    CollectionType::List | CollectionType::SortedSet
+                        if members.len() < each.most() =>
+                    {
+                        0
+                    }
+                    CollectionType::List | CollectionType::SortedSet => {
+                        size.saturating_sub(examined)
+                    }
                 };
                 let (mut counted, mut unsure) = (vec![0; reads.len()], 0);
                 let members = match each.ask {
@@ -164,7 +170,7 @@ impl Step {
                 };
                 Ok(Next::Step(Self::Ask {
                     members,
-                    seen: Seen { counted, unsure, examined, beyond, asked: 0, bytes: 0 },
+                    seen: Seen { counted, unsure, examined, overflow, asked: 0, bytes: 0 },
                 }))
             }
             (Self::Ask { mut members, mut seen }, ask) => {
@@ -185,7 +191,7 @@ impl Step {
                     known.is_whole(each);
                     return Ok(Next::Done(seen.answers()));
                 }
-                if seen.bytes > limits::EACH_BYTES {
+                if seen.bytes > limits::MEMBER_BYTES {
                     return Self::Ask { members: rest, seen }.part(each, known).map(Next::Done);
                 }
                 Ok(Next::Step(Self::Ask { members: rest, seen }))
@@ -196,7 +202,7 @@ impl Step {
     /// The answers when there is no more time or room for the members that were not asked. A part of what
     /// other keys say is no answer. Of values that are remembered the next look has fewer to ask, so that
     /// nothing is known until then; but where that has no end, what is new counts for every read.
-    pub(super) fn part(self, each: &Each, known: &KnownFields) -> Result<Vec<Answer>, Fault> {
+    pub(super) fn part(self, each: &PerMember, known: &KnownFields) -> Result<Vec<Answer>, Fault> {
         match (self, &each.ask) {
             (Self::Members(_), _) => Err(Fault::Timeout),
             (Self::Ask { members, seen }, Ask::Field) if known.is_endless(each) => {
@@ -213,7 +219,7 @@ impl Step {
                 Self::Ask { members, seen },
                 Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_),
             ) => {
-                if seen.bytes > limits::EACH_BYTES {
+                if seen.bytes > limits::MEMBER_BYTES {
                     Ok(seen.without(members.len() as u64))
                 } else {
                     Err(Fault::Timeout)
@@ -239,7 +245,7 @@ fn round(ask: &Ask, seen: &Seen, bytes: u64) -> usize {
 fn per_command(ask: &Ask) -> usize {
     match ask {
         Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => 1,
-        Ask::Field => limits::EACH_FIELDS,
+        Ask::Field => limits::MEMBER_FIELDS,
     }
 }
 
@@ -252,14 +258,14 @@ mod tests {
     use deadpool_redis::redis::Value;
 
     use super::*;
-    use crate::layouts::{Around, Filter, Name};
+    use crate::layouts::{Filter, MemberKey, Name};
 
-    fn unacked(queue: &str) -> Arc<Each> {
+    fn unacked(queue: &str) -> Arc<PerMember> {
         let only_if = Some(("/1".to_owned(), String::new()));
         let filter = Filter { pointer: "/2".to_owned(), is: Name::from(queue).into(), only_if };
-        Arc::new(Each {
-            of: "unacked".into(),
-            collection: Collection::Hash,
+        Arc::new(PerMember {
+            collection: "unacked".into(),
+            kind: CollectionType::Hash,
             ask: Ask::Field,
             filter: Some(filter),
         })
@@ -281,11 +287,11 @@ mod tests {
         Step::Ask { members, seen: Seen { counted: vec![0], ..Seen::default() } }
     }
 
-    const BYTES: u64 = limits::EACH_ROUND_BYTES;
+    const BYTES: u64 = limits::MEMBER_ROUND_BYTES;
 
     /// The fields that are fetched, and the answers, when the hash has these fields.
     fn refresh(
-        (reads, known): (&[Arc<Each>], &KnownFields),
+        (reads, known): (&[Arc<PerMember>], &KnownFields),
         fields: &[(&str, Value)],
     ) -> (usize, Vec<Answer>) {
         let keys = fields.iter().map(|(field, _)| text(field)).collect();
@@ -306,7 +312,7 @@ mod tests {
     }
 
     fn count(counted: u64, examined: u64) -> Answer {
-        Answer::Each { counted, examined, beyond: 0, unsure: 0 }
+        Answer::PerMember { counted, examined, overflow: 0, unsure: 0 }
     }
 
     #[test]
@@ -332,7 +338,7 @@ mod tests {
         let mut fields: Vec<_> = ["a", "b", "c"].into_iter().zip(values.map(text)).collect();
         fields.push(("d", text(r#"[{}, "", "reports"]"#)));
         let known = KnownFields::default();
-        let unsure = |counted| Answer::Each { counted, examined: 4, beyond: 0, unsure: 3 };
+        let unsure = |counted| Answer::PerMember { counted, examined: 4, overflow: 0, unsure: 3 };
         let answers = vec![unsure(3), unsure(4)];
         assert_eq!(refresh((&reads, &known), &fields), (4, answers.clone()));
         assert_eq!(refresh((&reads, &known), &fields), (0, answers));
@@ -340,10 +346,10 @@ mod tests {
 
     #[test]
     fn a_large_hash_is_not_looked_at_and_says_how_large_it_is() {
-        let members = limits::EACH_HASH_FIELDS as u64 + 1;
+        let members = limits::FIELDS_EXAMINED as u64 + 1;
         let done = sized(&unacked("q"), members);
-        let beyond = Answer::Each { counted: 0, examined: 0, beyond: members, unsure: 0 };
-        assert_eq!(done, Some(beyond));
+        let overflow = Answer::PerMember { counted: 0, examined: 0, overflow: members, unsure: 0 };
+        assert_eq!(done, Some(overflow));
         assert_eq!(sized(&unacked("q"), members - 1), None);
     }
 
@@ -357,10 +363,10 @@ mod tests {
 
     #[test]
     fn no_reply_of_another_form_becomes_a_number() {
-        let lock = Around { before: "l:".into(), after: "".into() };
-        let each = [Arc::new(Each {
-            of: "active".into(),
-            collection: Collection::List,
+        let lock = MemberKey { before: "l:".into(), after: "".into() };
+        let each = [Arc::new(PerMember {
+            collection: "active".into(),
+            kind: CollectionType::List,
             ask: Ask::Exists(lock),
             filter: None,
         })];

@@ -23,7 +23,7 @@ use crate::{
 
 use super::access::is_match;
 
-pub const TARGET: Target = Target { name: "heard", words: WORDS, check };
+pub const TARGET: Target = Target { name: "heartbeats", words: WORDS, check };
 
 const WORDS: &[&str] = &[
     "6 pool *\n",
@@ -88,7 +88,7 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
         return Ok(());
     };
     let Some(read) = read(form, whose) else { return Ok(()) };
-    let Read::Heard(heard) = &read else { return Ok(()) };
+    let Read::Heartbeats(read) = &read else { return Ok(()) };
     let (mut at, mut messages, mut spoken) = (0, Vec::new(), Vec::new());
     for line in lines {
         let mut words = line.splitn(3, ' ');
@@ -114,7 +114,7 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
         .iter()
         .map(|(at, channel, message)| (*at, channel.as_bytes(), message.as_bytes()))
         .collect();
-    let got = offline::heard(heard, &borrowed, Duration::from_secs(asked));
+    let got = offline::heartbeats(read, &borrowed, Duration::from_secs(asked));
     let expected = tally(&spoken, asked, |said| counts(said, form, whose));
     traits.note((form, got.is_ok(), spoken.len().min(12)));
     traits.note(
@@ -127,7 +127,7 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
         traits.note_message(&fault.to_string());
     }
     let got = got.ok().map(|reply| {
-        let Answer::Heard { jobs, .. } = reply.answer else {
+        let Answer::Heartbeats { jobs, .. } = reply.answer else {
             panic!("{:?} was heard", reply.answer)
         };
         let left = match reply.lasts {
@@ -165,7 +165,7 @@ fn read(form: &str, whose: &str) -> Option<Read> {
     let pairs = pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
     let pairs: Vec<(String, String)> = pairs.collect();
     let trigger = Trigger::parse(pairs, Registry::builtin()).ok()?;
-    trigger.plan.reads().iter().find(|read| matches!(read, Read::Heard(_))).cloned()
+    trigger.plan.reads().iter().find(|read| matches!(read, Read::Heartbeats(_))).cloned()
 }
 
 fn seconds(text: &str) -> u64 {

@@ -1,16 +1,14 @@
 //! The commands that ask for members and for what they have.
-//!
-//! They are apart from the steps, which decide how many are asked at once.
 
 use deadpool_redis::redis::{self, Cmd};
 
-use crate::layouts::{Around, Ask, Name};
+use crate::layouts::{Ask, MemberKey, Name};
 
 /// Bytes of a string that are looked at.
 const TEXT_BYTES: usize = 64 * 1024;
 
 pub(super) fn of_member(ask: &Ask, filtered: bool, member: &[u8]) -> Option<Cmd> {
-    let of = |name, around: &Around| command(name, &around.key(member));
+    let of = |name, around: &MemberKey| command(name, &around.key(member));
     Some(match ask {
         Ask::Exists(around) => of("EXISTS", around),
         Ask::Length(around) => of("LLEN", around),

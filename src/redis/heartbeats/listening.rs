@@ -1,7 +1,5 @@
-//! A link that listens: it subscribes to the channels of stations, and answers what is heard beside what
-//! is asked.
-//!
-//! It is apart from what was heard because that outlives a link.
+//! A link that subscribes to the channels of heartbeats, and answers reads of them beside those that Redis
+//! answers.
 
 use std::sync::Arc;
 
@@ -9,7 +7,7 @@ use deadpool_redis::redis::Value;
 use tokio::time::timeout;
 
 use crate::{
-    layouts::{Heard, Name, Read, Roll, Station},
+    layouts::{HeartbeatFormat, Heartbeats, Name, Read, Roll},
     limits,
     sampling::{Fault, Reply},
     time::Instant,
@@ -17,27 +15,27 @@ use crate::{
 
 use super::{
     super::{decode, error::fault, link::RedisLink, transcript::Exchange, wire::Response},
-    deaf,
+    no_pushes,
 };
 
 impl RedisLink {
-    /// Answers reads of which some are heard. What is asked comes first, so that a job which moves
+    /// Answers reads of which some are about heartbeats. Redis is asked first, so that a job which moves
     /// meanwhile is counted twice; its replies prove that everything was taken in that was pushed
     /// before them.
-    pub(in crate::redis) async fn ask_and_hear(
+    pub(in crate::redis) async fn ask_with_heartbeats(
         &mut self,
         reads: &[Read],
         flows: &[Vec<usize>],
     ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         let mut silent = Vec::new();
         for read in reads {
-            if let Read::Heard(heard) = read
-                && let Err(fault) = self.tune_in(&heard.station).await?
+            if let Read::Heartbeats(heartbeats) = read
+                && let Err(fault) = self.subscribe_to(&heartbeats.format).await?
             {
-                silent.push((Arc::clone(&heard.station), fault));
+                silent.push((Arc::clone(&heartbeats.format), fault));
             }
         }
-        let is_asked = |place: &usize| !matches!(reads[*place], Read::Heard(_));
+        let is_asked = |place: &usize| !matches!(reads[*place], Read::Heartbeats(_));
         let places: Vec<usize> = (0..reads.len()).filter(is_asked).collect();
         let asked: Vec<Read> = places.iter().map(|place| reads[*place].clone()).collect();
         let along = |flow: &Vec<usize>| {
@@ -50,55 +48,60 @@ impl RedisLink {
         let mut replies = self.ask(&asked, &flows).await?.into_iter();
         let mut next = || replies.next().unwrap_or_else(|| Err(few()));
         let mut answer = |read: &Read| match read {
-            Read::Heard(heard) => match silent.iter().find(|(of, _)| *of == heard.station) {
-                Some((_, fault)) => Err(fault.clone()),
-                None => self.heard(heard),
-            },
+            Read::Heartbeats(heartbeats) => {
+                match silent.iter().find(|(of, _)| *of == heartbeats.format) {
+                    Some((_, fault)) => Err(fault.clone()),
+                    None => self.answer_heartbeats(heartbeats),
+                }
+            }
             Read::Size { .. }
             | Read::Group { .. }
             | Read::Idle { .. }
             | Read::Flag { .. }
-            | Read::Each(_) => next(),
+            | Read::PerMember(_) => next(),
         };
         Ok(reads.iter().map(&mut answer).collect())
     }
 
-    fn heard(&mut self, heard: &Heard) -> Result<Reply, Fault> {
-        let Some(ears) = self.ears.clone() else { return Err(deaf()) };
-        let station = &heard.station;
-        let command = || format!("(heard on {})", ears.channel(station));
-        self.note(|| Exchange { node: None, command: command(), reply: ears.describe(station) });
-        ears.answer(heard, Instant::now())
+    fn answer_heartbeats(&mut self, heartbeats: &Heartbeats) -> Result<Reply, Fault> {
+        let Some(tracker) = self.tracker.clone() else { return Err(no_pushes()) };
+        let format = &heartbeats.format;
+        let command = || format!("(heard on {})", tracker.channel(format));
+        self.note(|| Exchange { node: None, command: command(), reply: tracker.describe(format) });
+        tracker.answer(heartbeats, Instant::now())
     }
 
-    /// Subscribes to the channels of a station, unless it is. The inner fault is about the station
-    /// alone.
-    async fn tune_in(&mut self, station: &Arc<Station>) -> Result<Result<(), Fault>, Fault> {
-        let Some(ears) = self.ears.clone() else { return Ok(Err(deaf())) };
-        if self.tuned.contains(station) {
+    /// Subscribes to the channels of a format, unless it is subscribed already. The inner fault is about
+    /// this format alone.
+    async fn subscribe_to(
+        &mut self,
+        format: &Arc<HeartbeatFormat>,
+    ) -> Result<Result<(), Fault>, Fault> {
+        let Some(tracker) = self.tracker.clone() else { return Ok(Err(no_pushes())) };
+        if self.subscribed.contains(format) {
             return Ok(Ok(()));
         }
-        if !ears.has_room(station) {
-            let most = limits::STATIONS;
+        if !tracker.has_room_for(format) {
+            let most = limits::HEARTBEAT_FORMATS;
             let what = format!("more than {most} sets of channels would have to be listened to");
             return Ok(Err(Fault::Unexpected(what)));
         }
-        let channels = ears.channels(station);
+        let channels = tracker.channels(format);
         let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
-        let Some(connection) = self.connection() else { return Ok(Err(deaf())) };
+        let Some(connection) = self.connection() else { return Ok(Err(no_pushes())) };
         let subscribed = timeout(limits::COMMAND_DEADLINE, connection.subscribe(names)).await;
         match subscribed.map_err(|_| Fault::Timeout)? {
             Ok(()) => {
-                let names = match station.roll() {
+                let names = match format.roll() {
                     Some(roll) => match self.call(roll).await? {
                         Ok(names) => names,
                         Err(fault) => return Ok(Err(fault)),
                     },
                     None => vec![],
                 };
-                ears.listen(station, Instant::now());
-                ears.enroll(station, names, Instant::now());
-                self.tuned.push(Arc::clone(station));
+                tracker.listen(format, Instant::now());
+                tracker.enroll(format, names, Instant::now());
+                self.subscribed.push(Arc::clone(format));
                 Ok(Ok(()))
             }
             Err(error) => match fault(&error) {
@@ -117,14 +120,14 @@ impl RedisLink {
     async fn call(&mut self, roll: &Roll) -> Result<Result<Vec<String>, Fault>, Fault> {
         let command = |name| {
             let mut command = deadpool_redis::redis::cmd(name);
-            command.arg(roll.of.as_bytes());
+            command.arg(roll.collection.as_bytes());
             vec![command]
         };
         let counted = self.round(command("SCARD")).await?;
-        let most = limits::HEARD_WORKERS as u64;
+        let most = limits::HEARTBEAT_WORKERS as u64;
         match one(&counted).and_then(decode::count) {
             Ok(members) if members > most => {
-                let what = format!("`{}` names more than {most} workers", roll.of);
+                let what = format!("`{}` names more than {most} workers", roll.collection);
                 return Ok(Err(Fault::Unexpected(what)));
             }
             Ok(_) => {}
@@ -132,22 +135,22 @@ impl RedisLink {
         }
         let members = self.round(command("SMEMBERS")).await?;
         let names = |members: Vec<Vec<u8>>| -> Vec<String> {
-            let is_short = |name: &String| name.len() <= limits::HEARD_NAME_BYTES;
+            let is_short = |name: &String| name.len() <= limits::HEARTBEAT_NAME_BYTES;
             let workers = members.iter().filter_map(|member| roll.worker(member));
-            workers.filter(is_short).take(limits::HEARD_WORKERS).collect()
+            workers.filter(is_short).take(limits::HEARTBEAT_WORKERS).collect()
         };
         Ok(one(&members).and_then(decode::strings).map(names))
     }
 
     /// Unsubscribes from what nobody asks about any more.
-    pub(in crate::redis) async fn rest_ears(&mut self) -> Result<(), Fault> {
-        let Some(ears) = &self.ears else { return Ok(()) };
-        let channels = ears.rest(Instant::now());
+    pub(in crate::redis) async fn stop_unused(&mut self) -> Result<(), Fault> {
+        let Some(tracker) = &self.tracker else { return Ok(()) };
+        let channels = tracker.rest(Instant::now());
         if channels.is_empty() {
             return Ok(());
         }
-        let rooms = ears.stations();
-        self.tuned.retain(|station| rooms.contains(station));
+        let formats = tracker.formats();
+        self.subscribed.retain(|format| formats.contains(format));
         let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
         let Some(connection) = self.connection() else { return Ok(()) };
         let ended = timeout(limits::COMMAND_DEADLINE, connection.unsubscribe(names)).await;

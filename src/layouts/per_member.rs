@@ -1,8 +1,7 @@
-//! Questions about each member of a collection: how many of the jobs that a process works on are of
-//! this queue, which of the jobs that are taken still have a lock.
+//! Questions about each member of a collection: how many of the jobs that a process works on are of this
+//! queue, which of the jobs that are taken still have a lock.
 //!
-//! They are apart from the other reads because they take several round trips, and a bound on what
-//! is looked at.
+//! They take several round trips, and a bound on how many members are looked at.
 
 use std::fmt;
 
@@ -12,18 +11,18 @@ use super::{allowed::Allowed, glob::Glob, read::Name};
 
 /// One question for each member of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Each {
+pub struct PerMember {
     /// The collection.
-    pub of: Name,
+    pub collection: Name,
     /// What it is.
-    pub collection: Collection,
+    pub kind: CollectionType,
     /// What is asked of each member.
     pub ask: Ask,
     /// Which values count; all of them without one.
     pub filter: Option<Filter>,
 }
 
-impl Each {
+impl PerMember {
     /// Whether both look at the same members in the same way and differ in the texts that count at
     /// most, so that what is fetched for one answers the other.
     #[must_use]
@@ -36,21 +35,24 @@ impl Each {
             (None, Some(_)) | (Some(_), None) => false,
         };
         is_same_place
-            && (&self.of, self.collection, &self.ask) == (&other.of, other.collection, &other.ask)
+            && (&self.collection, self.kind, &self.ask)
+                == (&other.collection, other.kind, &other.ask)
     }
 
     /// How many members are looked at one by one: more where their values are remembered.
     #[must_use]
     pub fn most(&self) -> usize {
         match self.ask {
-            Ask::Field => limits::EACH_HASH_FIELDS,
-            Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => limits::EACH_MEMBERS,
+            Ask::Field => limits::FIELDS_EXAMINED,
+            Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => {
+                limits::MEMBERS_EXAMINED
+            }
         }
     }
 
-    /// What stands around a member in the key that is read for it; `None` if no other key is.
+    /// The key that is read for each member; `None` if none is.
     #[must_use]
-    pub(super) fn around(&self) -> Option<&Around> {
+    pub(super) fn member_key(&self) -> Option<&MemberKey> {
         match &self.ask {
             Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => Some(key),
             Ask::Field => None,
@@ -60,7 +62,7 @@ impl Each {
 
 /// A collection whose members are looked at one by one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Collection {
+pub enum CollectionType {
     /// The members of a set.
     Set,
     /// The elements of a list, from its left end.
@@ -71,7 +73,7 @@ pub enum Collection {
     Hash,
 }
 
-impl Collection {
+impl CollectionType {
     /// The Redis type.
     #[must_use]
     pub fn type_name(self) -> &'static str {
@@ -88,28 +90,28 @@ impl Collection {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Ask {
     /// Whether a key of it exists.
-    Exists(Around),
+    Exists(MemberKey),
     /// How long a list of it is.
-    Length(Around),
+    Length(MemberKey),
     /// The values of a hash of it.
-    Values(Around),
+    Values(MemberKey),
     /// The string of it.
-    Text(Around),
+    Text(MemberKey),
     /// The value of the field itself. It is looked at once: what stands in a field of such a hash
     /// never changes while it is there.
     Field,
 }
 
-/// A member's key: these bytes, the member, these bytes.
+/// The key of a member, or of a queue, whose name is left out: these bytes, the name, these bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Around {
+pub struct MemberKey {
     /// Before the member.
     pub before: Name,
     /// After it.
     pub after: Name,
 }
 
-impl Around {
+impl MemberKey {
     /// The key of a member.
     #[must_use]
     pub fn key(&self, member: &[u8]) -> Name {
@@ -117,7 +119,7 @@ impl Around {
     }
 }
 
-impl fmt::Display for Around {
+impl fmt::Display for MemberKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}*{}", self.before, self.after)
     }
@@ -131,7 +133,7 @@ pub struct Filter {
     /// The text.
     pub is: Wanted,
     /// Where another text must be this one for the first to tell anything: pointer and text. A value
-    /// where it is another counts, since nobody can say that it does not belong.
+    /// where it is another counts, since it may belong.
     pub only_if: Option<(String, String)>,
 }
 
@@ -165,7 +167,7 @@ pub struct Matching {
     /// Patterns of the trigger that come before this one.
     pub but_globs: Vec<Glob>,
     /// The keys that would be read for a queue of such a name.
-    pub keys: Vec<Around>,
+    pub keys: Vec<MemberKey>,
     /// The keys that may be read: a queue with another one is none that may be counted.
     pub allowed: Allowed,
 }
@@ -194,7 +196,7 @@ impl fmt::Display for Wanted {
     }
 }
 
-impl fmt::Display for Each {
+impl fmt::Display for PerMember {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.ask {
             Ask::Exists(key) => write!(f, "`{key}` exists")?,
@@ -206,6 +208,6 @@ impl fmt::Display for Each {
         if let Some(Filter { pointer, is, .. }) = &self.filter {
             write!(f, " with {pointer} = `{is}`")?;
         }
-        write!(f, " for each of `{}`", self.of)
+        write!(f, " for each of `{}`", self.collection)
     }
 }

@@ -1,9 +1,7 @@
-//! Who we are to a Redis: the user and the password as they are now, and that they may change.
+//! The user and the password of a connection as they are now; they may change.
 //!
-//! It is apart from the connections because all links of a configured connection share it: one
-//! task looks after the password, and each link takes a new one when it next speaks. The last
-//! password that was known stays in use until another one is. It does not know how a password is
-//! put to Redis.
+//! All links of a configured connection share them: one task looks after the password, and each link takes a
+//! new one when it next speaks. The last known password stays in use until there is another.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -32,25 +30,25 @@ use super::{
 
 /// What is known of one configured connection's credentials. Cheap to clone; clones share it.
 #[derive(Clone)]
-pub struct Identity(Arc<Shared>);
+pub struct Credentials(Arc<CredentialsState>);
 
-struct Shared {
+struct CredentialsState {
     connection: String,
     username: Option<String>,
     password: Password,
     certificates: Option<Certificates>,
-    known: Mutex<Known>,
-    doubted: Notify,
+    known: Mutex<KnownPassword>,
+    refusals: Notify,
     /// A password was read, or could not be.
-    looked: Notify,
+    refreshed: Notify,
     metrics: CredentialMetrics,
     /// Who we are to the sentinels that name the server, where there are any.
-    to_sentinels: Option<Identity>,
+    to_sentinels: Option<Credentials>,
 }
 
 /// The last password that was known.
 #[derive(Default)]
-struct Known {
+struct KnownPassword {
     secret: Option<Secret>,
     /// Counts the passwords; zero is before the first.
     version: u64,
@@ -60,20 +58,20 @@ struct Known {
 
 /// What to say to Redis.
 #[derive(Debug, Clone)]
-pub(super) struct Credentials {
+pub(super) struct Authentication {
     pub(super) username: Option<String>,
     pub(super) password: Option<Secret>,
     /// The password's number.
     pub(super) version: u64,
 }
 
-impl fmt::Debug for Identity {
+impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Identity").field(&self.0.connection).finish()
+        f.debug_tuple("Credentials").field(&self.0.connection).finish()
     }
 }
 
-impl Identity {
+impl Credentials {
     /// Nothing is read or run yet.
     #[must_use]
     pub fn new(connection: &Connection, metrics: CredentialMetrics) -> Self {
@@ -94,14 +92,14 @@ impl Identity {
         tls: Option<RedisTls>,
         to_sentinels: Option<Self>,
     ) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(CredentialsState {
             connection,
             username,
             password,
             certificates: tls.map(Certificates::new),
             known: Mutex::default(),
-            doubted: Notify::new(),
-            looked: Notify::new(),
+            refusals: Notify::new(),
+            refreshed: Notify::new(),
             metrics,
             to_sentinels,
         }))
@@ -119,7 +117,7 @@ impl Identity {
         Self::of(place, (username.clone(), password.clone()), tls.clone(), None)
     }
 
-    /// Who we are to these sentinels. It is looked after with this one, if this one is of the same
+    /// Who we are to these sentinels. It is refreshed after with this one, if this one is of the same
     /// connection.
     pub(super) fn to_sentinels(&self, sentinels: &Sentinels) -> Self {
         let metrics = self.0.metrics.clone();
@@ -128,7 +126,7 @@ impl Identity {
     }
 
     /// Reads the file or runs the command. With a command this has to come before the first
-    /// connection where nobody [keeps](Self::keep) the identity.
+    /// connection where no task [runs](Self::run) them.
     ///
     /// # Errors
     /// [`Fault::Credentials`] when there is no password; the last one that was known stays in use.
@@ -150,32 +148,32 @@ impl Identity {
             }
         };
         let noted = self.note(read).map_err(Fault::Credentials);
-        self.0.looked.notify_waiters();
+        self.0.refreshed.notify_waiters();
         noted
     }
 
     /// Looks after the password until `stop` is cancelled: renews it in time, and at once when
     /// Redis refused it, with growing pauses while it does not get better.
-    pub async fn keep(self, stop: CancellationToken) {
+    pub async fn run(self, stop: CancellationToken) {
         let sentinels = async {
             if let Some(to_sentinels) = &self.0.to_sentinels {
-                to_sentinels.keep_own().await;
+                to_sentinels.run_own().await;
             }
         };
         tokio::select! {
             () = stop.cancelled() => {}
-            ((), ()) = async { tokio::join!(self.keep_own(), sentinels) } => {}
+            ((), ()) = async { tokio::join!(self.run_own(), sentinels) } => {}
         }
     }
 
-    async fn keep_own(&self) {
+    async fn run_own(&self) {
         let certificates = async {
             while self.certificates().is_some() {
                 sleep(limits::CREDENTIAL_POLL).await;
             }
         };
         let password = async {
-            let (mut failures, mut doubts) = (0, 0);
+            let (mut failures, mut refused) = (0, 0);
             let pause = |failures| limits::PASSWORD_PAUSES.spread_after(failures);
             loop {
                 let started = Instant::now();
@@ -187,13 +185,13 @@ impl Identity {
                 };
                 let next = if failures == 0 { usual } else { pause(failures).min(usual) };
                 tokio::select! {
-                    () = sleep_until(started + next) => doubts = 0,
-                    () = self.0.doubted.notified() => {
-                        // The first doubt is looked into at once, since the password may have
+                    () = sleep_until(started + next) => refused = 0,
+                    () = self.0.refusals.notified() => {
+                        // The first doubt is refreshed into at once, since the password may have
                         // been rotated this moment.
-                        let calm = if doubts == 0 { Duration::ZERO } else { pause(doubts) };
+                        let calm = if refused == 0 { Duration::ZERO } else { pause(refused) };
                         sleep(calm.min(usual)).await;
-                        doubts += 1;
+                        refused += 1;
                     }
                 }
             }
@@ -248,25 +246,25 @@ impl Identity {
 
     /// What to say at connecting. The first token of a command is waited for, but not so long that
     /// nobody learns what is missing.
-    pub(super) async fn current(&self) -> Result<Credentials, Fault> {
-        let looked = self.0.looked.notified();
+    pub(super) async fn current(&self) -> Result<Authentication, Fault> {
+        let refreshed = self.0.refreshed.notified();
         if matches!(self.0.password, Password::Command(_)) && self.is_unknown() {
             // Without one in time there is a reason below.
-            timeout(limits::CONNECT_DEADLINE / 2, looked).await.unwrap_or_default();
+            timeout(limits::CONNECT_DEADLINE / 2, refreshed).await.unwrap_or_default();
         }
         self.known_now()
     }
 
     fn is_unknown(&self) -> bool {
-        let known = self.known();
+        let known = self.known_password();
         known.secret.is_none() && known.trouble.is_none()
     }
 
-    fn known_now(&self) -> Result<Credentials, Fault> {
+    fn known_now(&self) -> Result<Authentication, Fault> {
         let read = self.0.password.read().map_err(|error| error.to_string());
         let is_command = matches!(self.0.password, Password::Command(_));
         let unread = if is_command { read.err() } else { self.note(read).err() };
-        let known = self.known();
+        let known = self.known_password();
         match unread.filter(|_| known.secret.is_none()) {
             Some(reason) => Err(Fault::Credentials(known.trouble.clone().unwrap_or(reason))),
             None => Ok(self.credentials(&known)),
@@ -274,15 +272,15 @@ impl Identity {
     }
 
     /// What to say on a link that is up, if it is not what was said there.
-    pub(super) fn newer_than(&self, version: u64) -> Option<Credentials> {
-        let known = self.known();
+    pub(super) fn newer_than(&self, version: u64) -> Option<Authentication> {
+        let known = self.known_password();
         (known.version > version && known.secret.is_some()).then(|| self.credentials(&known))
     }
 
     /// Redis refused these credentials: they may have been rotated or have expired.
-    pub(super) fn doubt(&self) {
+    pub(super) fn report_refused(&self) {
         self.0.metrics.count(CredentialEvent::Refused);
-        self.0.doubted.notify_one();
+        self.0.refusals.notify_one();
     }
 
     /// A link that was up has taken a new password.
@@ -293,7 +291,7 @@ impl Identity {
 
     /// Redis did not take a new password on a link that is up. Only the first time is logged.
     pub(super) fn refused(&self, reason: &str, first: bool) {
-        self.doubt();
+        self.report_refused();
         if first {
             warn!(
                 connection = self.0.connection,
@@ -303,8 +301,8 @@ impl Identity {
         }
     }
 
-    fn credentials(&self, known: &Known) -> Credentials {
-        Credentials {
+    fn credentials(&self, known: &KnownPassword) -> Authentication {
+        Authentication {
             username: self.0.username.clone(),
             password: known.secret.clone(),
             version: known.version,
@@ -312,7 +310,7 @@ impl Identity {
     }
 
     fn note(&self, read: Result<Option<Secret>, String>) -> Result<(), String> {
-        let mut known = self.known();
+        let mut known = self.known_password();
         let secret = match read {
             Ok(secret) => secret,
             Err(reason) => {
@@ -341,7 +339,7 @@ impl Identity {
         Ok(())
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known_password(&self) -> MutexGuard<'_, KnownPassword> {
         self.0.known.lock()
     }
 }

@@ -1,6 +1,4 @@
 //! A question for each member of a collection, as a definition writes it.
-//!
-//! It is apart from the other questions because it has words of its own.
 
 use std::sync::Arc;
 
@@ -9,10 +7,10 @@ use serde::Deserialize;
 use super::{
     super::{
         Arguments,
-        each::{Around, Ask, Collection, Each, Filter, Matching, Wanted},
         expression::Expression,
         parameter::Pattern,
-        plan::{Beyond, Part},
+        per_member::{Ask, CollectionType, Filter, Matching, MemberKey, PerMember, Wanted},
+        plan::{Overflow, Part},
         read::{Name, Read},
         template::{Binding, Template},
     },
@@ -22,15 +20,15 @@ use super::{
 /// A question for each member of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::layouts) struct EachQuestion {
+pub(in crate::layouts) struct PerMemberQuestion {
     /// The collection.
-    pub(super) of: Template,
-    collection: CollectionWord,
+    pub(super) collection: Template,
+    r#type: CollectionWord,
     ask: AskQuestion,
     /// Which values count.
     filter: Option<FilterQuestion>,
     #[serde(default)]
-    beyond: BeyondWord,
+    overflow: OverflowWord,
     #[serde(default)]
     pub(super) when: When,
 }
@@ -65,16 +63,16 @@ enum CollectionWord {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum AskQuestion {
-    Exists(MemberKey),
-    Length(MemberKey),
-    Values(MemberKey),
-    Text(MemberKey),
+    Exists(MemberKeyTemplate),
+    Length(MemberKeyTemplate),
+    Values(MemberKeyTemplate),
+    Text(MemberKeyTemplate),
     Field,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
 #[serde(rename_all = "kebab-case")]
-enum BeyondWord {
+enum OverflowWord {
     Count,
     Skip,
     #[default]
@@ -84,12 +82,12 @@ enum BeyondWord {
 /// The key of a member: the templates before and after the one `{member}`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-pub(super) struct MemberKey {
+pub(super) struct MemberKeyTemplate {
     pub(super) before: Template,
     pub(super) after: Template,
 }
 
-impl TryFrom<String> for MemberKey {
+impl TryFrom<String> for MemberKeyTemplate {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -105,8 +103,8 @@ impl TryFrom<String> for MemberKey {
     }
 }
 
-impl EachQuestion {
-    /// What of it can mean nothing, in words for who wrote it.
+impl PerMemberQuestion {
+    /// The first mistake in it, as a message to its author.
     pub(in crate::layouts) fn flaw(&self) -> Option<&'static str> {
         let has_values = match self.ask {
             AskQuestion::Values(_) | AskQuestion::Text(_) | AskQuestion::Field => true,
@@ -117,14 +115,14 @@ impl EachQuestion {
             let others = filter.only_if.as_ref().map(|only| &only.pointer);
             [&filter.pointer].into_iter().chain(others)
         });
-        if self.of.is_empty() {
-            Some("`of` is empty, and no collection has that name")
+        if self.collection.is_empty() {
+            Some("`collection` is empty, and no collection has that name")
         } else if filter.is_some() && !has_values {
             Some("a `filter` needs values: an `ask` of values, text or \"field\"")
         } else if matches!(self.ask, AskQuestion::Field)
-            && !matches!(self.collection, CollectionWord::Hash)
+            && !matches!(self.r#type, CollectionWord::Hash)
         {
-            Some("only the collection `hash` can `ask` for its \"field\"")
+            Some("only a collection of type `hash` can `ask` for its \"field\"")
         } else if pointers.into_iter().any(|pointer| !pointer.starts_with('/')) {
             Some("a `pointer` begins with `/`, as in `/queue`")
         } else {
@@ -191,7 +189,7 @@ impl EachQuestion {
             AskQuestion::Field => None,
         };
         let keys = key.into_iter().flat_map(|key| [&key.before, &key.after]);
-        [&self.of].into_iter().chain(keys)
+        [&self.collection].into_iter().chain(keys)
     }
 
     pub(super) fn summand(&self, binding: &Binding<'_>) -> Option<Summand> {
@@ -200,8 +198,8 @@ impl EachQuestion {
 
     /// The question, with another filter's text where one is given.
     fn asking(&self, binding: &Binding<'_>, wanted: Option<Wanted>) -> Option<Summand> {
-        let around = |MemberKey { before, after }: &MemberKey| {
-            Some(Around { before: before.fill(binding)?, after: after.fill(binding)? })
+        let around = |MemberKeyTemplate { before, after }: &MemberKeyTemplate| {
+            Some(MemberKey { before: before.fill(binding)?, after: after.fill(binding)? })
         };
         let filter = match &self.filter {
             Some(FilterQuestion { pointer, is, only_if }) => {
@@ -214,13 +212,13 @@ impl EachQuestion {
             }
             None => None,
         };
-        let each = Each {
-            of: self.of.fill(binding)?,
-            collection: match self.collection {
-                CollectionWord::Set => Collection::Set,
-                CollectionWord::List => Collection::List,
-                CollectionWord::SortedSet => Collection::SortedSet,
-                CollectionWord::Hash => Collection::Hash,
+        let each = PerMember {
+            collection: self.collection.fill(binding)?,
+            kind: match self.r#type {
+                CollectionWord::Set => CollectionType::Set,
+                CollectionWord::List => CollectionType::List,
+                CollectionWord::SortedSet => CollectionType::SortedSet,
+                CollectionWord::Hash => CollectionType::Hash,
             },
             ask: match &self.ask {
                 AskQuestion::Exists(key) => Ask::Exists(around(key)?),
@@ -231,11 +229,11 @@ impl EachQuestion {
             },
             filter,
         };
-        let beyond = match self.beyond {
-            BeyondWord::Count => Beyond::Count,
-            BeyondWord::Skip => Beyond::Skip,
-            BeyondWord::Unknown => Beyond::Unknown,
+        let overflow = match self.overflow {
+            OverflowWord::Count => Overflow::Count,
+            OverflowWord::Skip => Overflow::Skip,
+            OverflowWord::Unknown => Overflow::Unknown,
         };
-        Some(Expression::Leaf((Read::Each(Arc::new(each)), Part::Each(beyond))))
+        Some(Expression::Leaf((Read::PerMember(Arc::new(each)), Part::PerMember(overflow))))
     }
 }

@@ -1,31 +1,30 @@
-//! What workers say of themselves on Pub/Sub channels: how many jobs each of them has begun.
+//! Heartbeats that workers publish on channels: how many jobs each of them has begun.
 //!
-//! It is apart from the other reads because no key holds it: what was not heard is not known, and
-//! what was said is true only for a while. It does not know how a channel is listened to.
+//! No key holds this: what was not heard is unknown, and a heartbeat is true only for a while.
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{each::Around, glob::Glob, read::Name};
+use super::{glob::Glob, per_member::MemberKey, read::Name};
 
 /// How many jobs the workers of one pool, or of some queues, say that they have begun.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Heard {
-    /// Where they say it, and how.
-    pub station: Arc<Station>,
+pub struct Heartbeats {
+    /// The channels, and the form of their messages.
+    pub format: Arc<HeartbeatFormat>,
     /// Whose jobs count.
-    pub whose: Whose,
+    pub workers: WorkerFilter,
 }
 
 /// Which workers count.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Whose {
+pub enum WorkerFilter {
     /// Those whose name matches this pattern.
     Pool(Glob),
     /// Those that say that they serve one of these queues.
     Queues(Box<[Name]>),
 }
 
-impl Whose {
+impl WorkerFilter {
     /// Whether a worker of this name that serves these queues counts; `None` if that cannot be said,
     /// since it does not name its queues.
     #[must_use]
@@ -42,10 +41,10 @@ impl Whose {
     }
 }
 
-/// Channels on which workers speak, and the form of what they say.
+/// Channels on which workers publish heartbeats, and the form of these messages.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Station {
-    /// The name by which news of it are told, which is that of its first channel.
+pub struct HeartbeatFormat {
+    /// The name under which its changes are reported: that of its first channel.
     pub key: Name,
     /// Where a worker says that it lives and what it does.
     pub alive: Box<[Channel]>,
@@ -64,7 +63,7 @@ pub struct Station {
     pub queues: Box<[String]>,
     /// How often workers are expected to speak.
     pub interval: Duration,
-    /// What the silence of a worker means that said no farewell; without it that it is gone.
+    /// What it means when a worker falls silent without a farewell; without it, that the worker is gone.
     pub silence: Option<Silence>,
 }
 
@@ -75,7 +74,7 @@ pub struct Silence {
     pub at_most: Duration,
     /// The JSON pointers to how many jobs it runs at once: the first that is there. Without one it runs one.
     pub slots: Box<[String]>,
-    /// Where workers are listed that have not ended in their own way, also those that nobody has heard.
+    /// Where workers are listed that have not ended in their own way, also those that were not heard yet.
     pub roll: Option<Roll>,
 }
 
@@ -83,16 +82,16 @@ pub struct Silence {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Roll {
     /// The set.
-    pub of: Name,
+    pub collection: Name,
     /// What stands around the name of a worker in a member.
-    pub around: Around,
+    pub around: MemberKey,
 }
 
 impl Roll {
     /// The worker that a member names, if it is of the form.
     #[must_use]
     pub fn worker(&self, member: &[u8]) -> Option<String> {
-        let Around { before, after } = &self.around;
+        let MemberKey { before, after } = &self.around;
         let name = member.strip_prefix(before.as_bytes())?.strip_suffix(after.as_bytes())?;
         let name = std::str::from_utf8(name).ok()?;
         (!name.is_empty()).then(|| name.to_owned())
@@ -114,7 +113,7 @@ impl Channel {
     }
 }
 
-impl Station {
+impl HeartbeatFormat {
     /// The set that is read beside its channels.
     #[must_use]
     pub fn roll(&self) -> Option<&Roll> {
@@ -137,7 +136,7 @@ impl fmt::Display for Channel {
     }
 }
 
-impl fmt::Display for Whose {
+impl fmt::Display for WorkerFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pool(pattern) => write!(f, "the workers `{pattern}`"),
@@ -149,9 +148,9 @@ impl fmt::Display for Whose {
     }
 }
 
-impl fmt::Display for Heard {
+impl fmt::Display for Heartbeats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on `{}`", self.whose, self.station.key)
+        write!(f, "{} on `{}`", self.workers, self.format.key)
     }
 }
 
@@ -169,8 +168,8 @@ mod tests {
 
     #[test]
     fn a_member_of_a_roll_names_a_worker_or_none() {
-        let around = Around { before: "\x06\x16".into(), after: ".pidbox".into() };
-        let roll = Roll { of: "roll".into(), around };
+        let around = MemberKey { before: "\x06\x16".into(), after: ".pidbox".into() };
+        let roll = Roll { collection: "roll".into(), around };
         let named = |member: &[u8]| roll.worker(member);
         assert_eq!(named(b"\x06\x16emails@a.pidbox"), Some("emails@a".to_owned()));
         for member in

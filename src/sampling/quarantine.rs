@@ -1,11 +1,10 @@
-//! Reads that may have ended a link: they look at the members of a collection, and were under way when
-//! it went.
+//! Reads in quarantine: they may have ended a link, since they look at the members of a collection and were
+//! under way when it went.
 //!
-//! Pure. What members have may be of any length, so that one reply can be more than a link carries.
-//! Such a read would go out with all others after each reconnect, and nobody would be answered as long
-//! as its key stands. So a suspect is read alone until it is answered, and is put off when it ends
-//! the link alone as well. Reads that look alike are one question, and one suspect. It does not know
-//! what is due, or what a caller is told.
+//! Pure. The values of members may be of any length, so one reply can be more than a link carries. Such a
+//! read would go out with all others after each reconnect, and no read would be answered as long as its key
+//! stands. So it is quarantined: read alone until it is answered, and put off when it ends the link alone as
+//! well. Reads that look alike are one question, and are quarantined together.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -13,28 +12,28 @@ use std::{
 };
 
 use crate::{
-    layouts::{Each, Name, Read},
+    layouts::{Name, PerMember, Read},
     limits,
     time::Instant,
 };
 
 use super::source::Fault;
 
-/// The suspects of one connection, and what is under way on its link.
+/// The quarantined reads of one connection, and what is under way on its link.
 #[derive(Debug, Default)]
-pub struct Suspects {
+pub struct Quarantine {
     /// By the first of their reads, with no text of its own.
-    known: HashMap<Each, Suspect>,
+    known: HashMap<PerMember, Quarantined>,
     /// The batch that is not answered yet, if it looks at members.
     under_way: Vec<Read>,
-    /// Since when suspects are kept back for reads that are none.
+    /// Since when quarantined reads are kept back for the others.
     kept_back_since: Option<Instant>,
     /// Whether it is their turn when they were kept back for long.
     gave_way: bool,
 }
 
 #[derive(Debug)]
-struct Suspect {
+struct Quarantined {
     /// One of its reads.
     read: Read,
     /// How often in a row it ended a link alone.
@@ -43,8 +42,8 @@ struct Suspect {
     put_off: Option<(Instant, Fault)>,
 }
 
-impl Suspects {
-    fn of(&self, read: &Read) -> Option<&Suspect> {
+impl Quarantine {
+    fn of(&self, read: &Read) -> Option<&Quarantined> {
         if self.known.is_empty() {
             return None;
         }
@@ -62,10 +61,10 @@ impl Suspects {
         (now < *until).then_some(fault)
     }
 
-    /// Which of these reads are to be sent next: those of the suspect that ended the fewest links alone,
-    /// so that those that met an outage do not wait for the one that makes them.
+    /// Which of these reads are to be sent next: those of the question that ended the fewest links alone, so
+    /// that reads that met an outage by chance do not wait for the one that causes them.
     pub fn choose<I: Copy>(&self, ready: &[(I, &Read)]) -> Vec<I> {
-        let ended = |read: &Read| self.of(read).map_or(0, |suspect| suspect.alone);
+        let ended = |read: &Read| self.of(read).map_or(0, |quarantined| quarantined.alone);
         let Some((_, first)) = ready.iter().min_by_key(|(_, read)| ended(read)) else {
             return vec![];
         };
@@ -73,17 +72,17 @@ impl Suspects {
         alike.map(|(id, _)| *id).collect()
     }
 
-    /// Whether suspects that are due are sent now. Other reads that are due come first; where there are
+    /// Whether quarantined reads that are due are sent now. Other reads that are due come first; where there are
     /// always some, they take turns after a while.
     pub fn take_turn(&mut self, others_are_due: bool, now: Instant) -> bool {
         let since = *self.kept_back_since.get_or_insert(now);
-        let is_long = now >= since + limits::SUSPECT_PATIENCE;
+        let is_long = now >= since + limits::QUARANTINE_PATIENCE;
         let is_turn = !others_are_due || is_long && self.gave_way;
         self.gave_way = !is_turn;
         is_turn
     }
 
-    /// Notes that no suspect is due.
+    /// Notes that no quarantined read is due.
     pub fn none_is_due(&mut self) {
         self.kept_back_since = None;
     }
@@ -107,7 +106,7 @@ impl Suspects {
     }
 
     /// Notes that the link ended, and tells which reads are put off for that for the first time. What
-    /// was under way may have ended it; `is_used` tells of suspects whether anybody still asks for them.
+    /// was under way may have ended it; `is_used` tells whether a quarantined read is still asked for.
     pub fn link_ended(
         &mut self,
         fault: &Fault,
@@ -117,35 +116,35 @@ impl Suspects {
         self.kept_back_since = None;
         let batch = std::mem::take(&mut self.under_way);
         let is_alone = batch.iter().all(|read| is_alike(&batch[0], read));
-        let of_members: HashMap<Each, Read> =
+        let of_members: HashMap<PerMember, Read> =
             batch.into_iter().filter_map(|read| Some((question(&read)?, read))).collect();
         let mut put_off = Vec::new();
         for (question, read) in of_members {
             match self.known.entry(question) {
                 Entry::Vacant(place) => {
-                    place.insert(Suspect { read, alone: 0, put_off: None });
+                    place.insert(Quarantined { read, alone: 0, put_off: None });
                 }
                 Entry::Occupied(known) => {
-                    let suspect = known.into_mut();
-                    suspect.read = read;
+                    let quarantined = known.into_mut();
+                    quarantined.read = read;
                     if is_alone {
-                        suspect.ended(fault, now);
-                        put_off.extend((suspect.alone == 2).then(|| suspect.read.clone()));
+                        quarantined.ended(fault, now);
+                        put_off.extend((quarantined.alone == 2).then(|| quarantined.read.clone()));
                     }
                 }
             }
         }
-        self.known.retain(|_, suspect| is_used(&suspect.read));
+        self.known.retain(|_, quarantined| is_used(&quarantined.read));
         put_off
     }
 }
 
-impl Suspect {
+impl Quarantined {
     /// Notes that it ended the link alone. The first time may have been an outage that came just then.
     fn ended(&mut self, fault: &Fault, now: Instant) {
         let pause = match self.alone {
             0 => Duration::ZERO,
-            before => limits::SUSPECT_PAUSES.after(before),
+            before => limits::QUARANTINE_PAUSES.after(before),
         };
         self.alone = self.alone.saturating_add(1);
         self.put_off = Some((now + pause, fault.clone()));
@@ -153,9 +152,9 @@ impl Suspect {
 }
 
 /// What all reads have in common that look alike, if this one looks at members.
-fn question(read: &Read) -> Option<Each> {
-    let Read::Each(each) = read else { return None };
-    let mut question = Each::clone(each);
+fn question(read: &Read) -> Option<PerMember> {
+    let Read::PerMember(each) = read else { return None };
+    let mut question = PerMember::clone(each);
     if let Some(filter) = &mut question.filter {
         filter.is = Name::from("").into();
     }
@@ -163,13 +162,13 @@ fn question(read: &Read) -> Option<Each> {
 }
 
 fn looks_at_members(read: &Read) -> bool {
-    matches!(read, Read::Each(_))
+    matches!(read, Read::PerMember(_))
 }
 
 /// Whether both are one question about members.
 fn is_alike(one: &Read, other: &Read) -> bool {
     match (one, other) {
-        (Read::Each(one), Read::Each(other)) => one.looks_alike(other),
+        (Read::PerMember(one), Read::PerMember(other)) => one.looks_alike(other),
         _ => false,
     }
 }

@@ -1,9 +1,8 @@
-//! Listening to workers in a cluster, and saying again who we are: what goes on beside the reads on the
-//! connection of a node.
+//! Heartbeats in a cluster, and renewed logins: what goes on beside the reads on the connection of a node.
 //!
-//! It is apart from the reads because no key is asked for. What is published on one node is passed on to
-//! all of them, so one node is listened to: the one that serves the slot of the station's own name, whose
-//! loss makes that name suspect as it does its keys.
+//! A message that is published on one node is passed on to all of them, so one node is subscribed to. It is
+//! the one that serves the slot of the format's own name: when it is lost, that name is invalidated with its
+//! keys.
 
 use std::sync::Arc;
 
@@ -13,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::{
     config::Node,
-    layouts::{Heard, Name, Read, Station},
+    layouts::{HeartbeatFormat, Heartbeats, Name, Read},
     limits,
     sampling::{Fault, Flow, FlowRead},
     time::Instant,
@@ -22,7 +21,7 @@ use crate::{
 use super::{
     super::{
         error::fault,
-        heard::{Ears, deaf},
+        heartbeats::{HeartbeatTracker, no_pushes},
         transcript::Exchange,
         wire::{Response, send},
     },
@@ -40,28 +39,28 @@ struct Aside<T> {
 }
 
 impl ClusterLink {
-    /// Answers reads of which some are heard. What is asked comes first, so that a job which moves
+    /// Answers reads of which some are about heartbeats. Redis is asked first, so that a job which moves
     /// meanwhile is counted twice; then the node that is listened to is asked for a proof that all it
     /// had to push was taken in.
-    pub(super) async fn read_and_hear(
+    pub(super) async fn read_with_heartbeats(
         &mut self,
         reads: &[Read],
         flows: &[Flow],
         deadline: Instant,
     ) -> Result<Answers, Fault> {
-        let ears = self.cluster.dialer.ears().clone();
-        let (mut nodes, mut silent) = (Vec::new(), Vec::<(Arc<Station>, Fault)>::new());
+        let tracker = self.cluster.dialer.tracker().clone();
+        let (mut nodes, mut silent) = (Vec::new(), Vec::<(Arc<HeartbeatFormat>, Fault)>::new());
         for read in reads {
-            let Read::Heard(heard) = read else { continue };
-            match self.cluster.tune_in(&heard.station, &ears, deadline).await {
-                Ok(node) if !nodes.contains(&(node.clone(), Arc::clone(&heard.station))) => {
-                    nodes.push((node, Arc::clone(&heard.station)));
+            let Read::Heartbeats(heartbeats) = read else { continue };
+            match self.cluster.subscribe_to(&heartbeats.format, &tracker, deadline).await {
+                Ok(node) if !nodes.contains(&(node.clone(), Arc::clone(&heartbeats.format))) => {
+                    nodes.push((node, Arc::clone(&heartbeats.format)));
                 }
                 Ok(_) => {}
-                Err(fault) => silent.push((Arc::clone(&heard.station), fault)),
+                Err(fault) => silent.push((Arc::clone(&heartbeats.format), fault)),
             }
         }
-        let is_asked = |place: &usize| !matches!(reads[*place], Read::Heard(_));
+        let is_asked = |place: &usize| !matches!(reads[*place], Read::Heartbeats(_));
         let places: Vec<usize> = (0..reads.len()).filter(is_asked).collect();
         let asked: Vec<Read> = places.iter().map(|place| reads[*place].clone()).collect();
         let along = |read: &FlowRead| match read {
@@ -73,52 +72,54 @@ impl ClusterLink {
         let mut answers = self.read_in_order(&asked, &flows, deadline).await?.into_iter();
         let to: Vec<Node> = nodes.iter().map(|(node, _)| node.clone()).collect();
         let proofs = self.ask_nodes(&to, &[redis::cmd("PING")]).await;
-        for ((_, station), proof) in nodes.into_iter().zip(proofs) {
+        for ((_, format), proof) in nodes.into_iter().zip(proofs) {
             if let Some(fault) = unproved(&proof) {
-                silent.push((station, fault));
+                silent.push((format, fault));
             }
         }
         let few = || Err(Fault::Unexpected("too few replies".to_owned()));
         let mut all = Answers::with_capacity(reads.len());
         for read in reads {
             all.push(match read {
-                Read::Heard(heard) => match silent.iter().find(|(of, _)| *of == heard.station) {
-                    Some((_, fault)) => Err(fault.clone()),
-                    None => {
-                        self.note_heard(heard, &ears);
-                        ears.answer(heard, Instant::now())
+                Read::Heartbeats(heartbeats) => {
+                    match silent.iter().find(|(of, _)| *of == heartbeats.format) {
+                        Some((_, fault)) => Err(fault.clone()),
+                        None => {
+                            self.note_heartbeats(heartbeats, &tracker);
+                            tracker.answer(heartbeats, Instant::now())
+                        }
                     }
-                },
+                }
                 Read::Size { .. }
                 | Read::Group { .. }
                 | Read::Idle { .. }
                 | Read::Flag { .. }
-                | Read::Each(_) => answers.next().unwrap_or_else(few),
+                | Read::PerMember(_) => answers.next().unwrap_or_else(few),
             });
         }
         Ok(all)
     }
 
-    fn note_heard(&mut self, heard: &Heard, ears: &Ears) {
-        let node = self.cluster.owner(station_slot(&heard.station)).map(|node| node.to_string());
+    fn note_heartbeats(&mut self, heartbeats: &Heartbeats, tracker: &HeartbeatTracker) {
+        let node = self.cluster.owner(format_slot(&heartbeats.format)).map(|node| node.to_string());
         self.link.note(|| Exchange {
             node,
-            command: format!("(heard on {})", ears.channel(&heard.station)),
-            reply: ears.describe(&heard.station),
+            command: format!("(heard on {})", tracker.channel(&heartbeats.format)),
+            reply: tracker.describe(&heartbeats.format),
         });
     }
 }
 
 impl Cluster {
-    /// Subscribes to the channels of a station at the node that serves the slot of its name, unless it
-    /// is. Tells which node that is.
-    async fn tune_in(
+    /// Subscribes to the channels of a format at the node that serves the slot of its name, unless it is
+    /// subscribed already. Tells which node that is.
+    async fn subscribe_to(
         &self,
-        station: &Arc<Station>,
-        ears: &Ears,
+        format: &Arc<HeartbeatFormat>,
+        tracker: &HeartbeatTracker,
         deadline: Instant,
     ) -> Result<Node, Fault> {
-        let slot = station_slot(station);
+        let slot = format_slot(format);
         let node = self.owner(slot);
         let node = node.ok_or_else(|| Fault::NotReady(format!("no node serves slot {slot}")))?;
         let (mut connection, opening) = {
@@ -128,25 +129,25 @@ impl Cluster {
                 let why = "it is not connected to yet".to_owned();
                 return Err(of_node(&node, &Fault::Unreachable(why)));
             };
-            if up.link.ears.is_none() {
-                return Err(deaf());
+            if up.link.tracker.is_none() {
+                return Err(no_pushes());
             }
-            if up.link.tuned.contains(station) {
+            if up.link.subscribed.contains(format) {
                 return Ok(node);
             }
             (up.connection.clone(), member.opening)
         };
-        if !ears.has_room(station) {
-            let most = limits::STATIONS;
+        if !tracker.has_room_for(format) {
+            let most = limits::HEARTBEAT_FORMATS;
             let what = format!("more than {most} sets of channels would have to be listened to");
             return Err(Fault::Unexpected(what));
         }
-        if station.roll().is_some() {
+        if format.roll().is_some() {
             let what =
                 "workers that are silent while they run something are not looked for in a cluster";
             return Err(Fault::Unexpected(what.to_owned()));
         }
-        let channels = ears.channels(station);
+        let channels = tracker.channels(format);
         let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
         let left = deadline.saturating_duration_since(Instant::now());
         match timeout(left.min(limits::NODE_DEADLINE), connection.subscribe(names)).await {
@@ -159,9 +160,9 @@ impl Cluster {
                 return Err(of_node(&node, &Fault::Timeout));
             }
         }
-        ears.listen(station, Instant::now());
+        tracker.listen(format, Instant::now());
         if let Some(up) = self.state().up_since(&node, opening) {
-            up.link.tuned.push(Arc::clone(station));
+            up.link.subscribed.push(Arc::clone(format));
         }
         Ok(node)
     }
@@ -185,19 +186,19 @@ impl Cluster {
             }
         });
         join_all(said).await;
-        let ears = self.dialer.ears();
-        let channels = ears.rest(now);
+        let tracker = self.dialer.tracker();
+        let channels = tracker.rest(now);
         if channels.is_empty() {
             return;
         }
-        let stations = ears.stations();
-        let tuned = self.asides(|up| {
-            let before = up.link.tuned.len();
-            up.link.tuned.retain(|station| stations.contains(station));
-            (up.link.tuned.len() < before).then_some(())
+        let formats = tracker.formats();
+        let subscribed = self.asides(|up| {
+            let before = up.link.subscribed.len();
+            up.link.subscribed.retain(|format| formats.contains(format));
+            (up.link.subscribed.len() < before).then_some(())
         });
         let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
-        let ended = tuned.into_iter().map(|mut aside| {
+        let ended = subscribed.into_iter().map(|mut aside| {
             let names = names.clone();
             async move {
                 let ended = timeout(limits::NODE_DEADLINE, aside.connection.unsubscribe(names));
@@ -228,8 +229,8 @@ impl Cluster {
     }
 }
 
-fn station_slot(station: &Station) -> super::Slot {
-    super::Slot::of(station.key.as_bytes())
+fn format_slot(format: &HeartbeatFormat) -> super::Slot {
+    super::Slot::of(format.key.as_bytes())
 }
 
 /// Why it is not proved that everything pushed was taken in, if it is not.

@@ -4,13 +4,13 @@ use crate::{layouts::Answer, sampling::source::Validity, time::Instant};
 
 /// The last answer to a read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Known {
+pub struct KnownAnswer {
     /// The answer.
     pub answer: Answer,
     /// When its read was sent.
     pub read_at: Instant,
     /// Until when it is known to have been true.
-    pub true_until: Instant,
+    pub valid_until: Instant,
     /// When it has to be read again although nothing was announced.
     pub fresh_until: Instant,
     /// How long it lasts; [`Validity::Unknown`] on a link that announces nothing.
@@ -26,15 +26,15 @@ pub struct Known {
     pub superseded: bool,
 }
 
-impl Known {
-    /// Until when it was true, if everything that changed it until `proved_at` was announced.
+impl KnownAnswer {
+    /// Until when it was true, if everything that changed it until `confirmed_at` was announced.
     #[must_use]
-    pub fn true_until(&self, proved_at: Instant) -> Instant {
+    pub fn valid_until(&self, confirmed_at: Instant) -> Instant {
         let announced = match self.lasts {
-            Validity::UntilAnnounced => proved_at,
-            Validity::For(_) => proved_at.min(self.fresh_until),
-            Validity::Unknown => self.true_until,
+            Validity::UntilAnnounced => confirmed_at,
+            Validity::For(_) => confirmed_at.min(self.fresh_until),
+            Validity::Unknown => self.valid_until,
         };
-        self.true_until.max(announced)
+        self.valid_until.max(announced)
     }
 }

@@ -1,35 +1,34 @@
-//! Reads of one batch that look at the same members are asked as one, and all of them share the bytes
-//! of a round.
+//! Reads of one batch that look at the same members are asked as one question, and all questions share the
+//! bytes of a round.
 //!
-//! It is apart from the follow-ups of single reads because a question here has many who wait for it:
-//! forty queues of one Sidekiq have one set of processes, whose jobs would come forty times.
+//! Forty queues of one Sidekiq have one set of processes, whose jobs would otherwise come forty times.
 
 use std::{collections::HashMap, sync::Arc};
 
 use deadpool_redis::redis::Cmd;
 
 use crate::{
-    layouts::{Answer, Each, Name},
+    layouts::{Answer, Name, PerMember},
     limits,
     sampling::Fault,
 };
 
 use super::{
-    each::{Next, Step, few},
     fields::KnownFields,
+    per_member::{Next, Step, few},
     wire::Response,
 };
 
 /// Where the answer of one read will be.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct AnswerPlace {
     question: usize,
     nth: usize,
 }
 
 /// The questions about members of one batch.
 #[derive(Debug, Default)]
-pub(super) struct Shared {
+pub(super) struct MemberQuestions {
     questions: Vec<Question>,
     /// Which of them are about this collection.
     of: HashMap<Name, Vec<usize>>,
@@ -40,8 +39,8 @@ pub(super) struct Shared {
 /// One question, and the reads that it answers.
 #[derive(Debug)]
 struct Question {
-    /// They [look alike](Each::looks_alike).
-    reads: Vec<Arc<Each>>,
+    /// They [look alike](PerMember::looks_alike).
+    reads: Vec<Arc<PerMember>>,
     progress: Progress,
 }
 
@@ -51,10 +50,10 @@ enum Progress {
     Done(Result<Vec<Answer>, Fault>),
 }
 
-impl Shared {
+impl MemberQuestions {
     /// Takes in a read whose collection was found to have so many members, when that was asked.
-    pub(super) fn take_in(&mut self, each: &Arc<Each>, members: u64) -> Place {
-        let known = self.of.entry(each.of.clone()).or_default();
+    pub(super) fn take_in(&mut self, each: &Arc<PerMember>, members: u64) -> AnswerPlace {
+        let known = self.of.entry(each.collection.clone()).or_default();
         let alike = |place: &&usize| {
             let question: &Question = &self.questions[**place];
             question.reads.first().is_some_and(|first| first.looks_alike(each))
@@ -74,7 +73,7 @@ impl Shared {
             // The members are asked after all of the sizes, so that they answer for the last of them too.
             *most = members.max(*most);
         }
-        Place { question: place, nth: question.reads.len() - 1 }
+        AnswerPlace { question: place, nth: question.reads.len() - 1 }
     }
 
     /// Whether anything is to be asked.
@@ -100,9 +99,9 @@ impl Shared {
         };
         let weights: Vec<Option<u64>> = self.questions.iter().map(weight).collect();
         let number = u64::try_from(weights.iter().flatten().count()).unwrap_or(u64::MAX);
-        let share = (limits::EACH_ROUND_BYTES / number.max(1)).max(1);
+        let share = (limits::MEMBER_ROUND_BYTES / number.max(1)).max(1);
         let (mut shares, mut waits) = (vec![share; weights.len()], None);
-        let mut room = limits::EACH_ROUND_MOST_BYTES;
+        let mut room = limits::MEMBER_ROUND_MOST_BYTES;
         for place in (self.turn..weights.len()).chain(0..self.turn.min(weights.len())) {
             let Some(weight) = weights[place] else { continue };
             if room == 0 {
@@ -114,7 +113,7 @@ impl Shared {
         (shares, waits)
     }
 
-    /// Takes in the replies to [`Shared::commands`], of which each question had so many.
+    /// Takes in the replies to [`MemberQuestions::commands`], of which each question had so many.
     pub(super) fn proceed<'a>(
         &mut self,
         asked: impl Iterator<Item = &'a Vec<Cmd>>,
@@ -145,7 +144,7 @@ impl Shared {
 }
 
 impl Question {
-    fn open(&self) -> Option<(&Each, &Step)> {
+    fn open(&self) -> Option<(&PerMember, &Step)> {
         match &self.progress {
             Progress::Open(step) => Some((self.reads.first()?, step)),
             Progress::Done(_) => None,
@@ -170,7 +169,7 @@ pub(super) struct Answers(Vec<Result<Vec<Answer>, Fault>>);
 
 impl Answers {
     /// The answer of one read.
-    pub(super) fn at(&self, place: Place) -> Result<Answer, Fault> {
+    pub(super) fn at(&self, place: AnswerPlace) -> Result<Answer, Fault> {
         match self.0.get(place.question) {
             Some(Ok(answers)) => answers.get(place.nth).cloned().ok_or_else(few),
             Some(Err(fault)) => Err(fault.clone()),
@@ -184,16 +183,16 @@ mod tests {
     use deadpool_redis::redis::Value;
 
     use super::*;
-    use crate::layouts::{Around, Ask, Collection, Filter};
+    use crate::layouts::{Ask, CollectionType, Filter, MemberKey};
 
     /// What the processes of one Sidekiq work on of this queue.
-    fn work(prefix: &str, queue: &str) -> Arc<Each> {
+    fn work(prefix: &str, queue: &str) -> Arc<PerMember> {
         let filter =
             Filter { pointer: "/queue".to_owned(), is: Name::from(queue).into(), only_if: None };
-        Arc::new(Each {
-            of: Name::from(format!("{prefix}processes").as_str()),
-            collection: Collection::Set,
-            ask: Ask::Values(Around { before: prefix.into(), after: ":work".into() }),
+        Arc::new(PerMember {
+            collection: Name::from(format!("{prefix}processes").as_str()),
+            kind: CollectionType::Set,
+            ask: Ask::Values(MemberKey { before: prefix.into(), after: ":work".into() }),
             filter: Some(filter),
         })
     }
@@ -204,7 +203,7 @@ mod tests {
 
     /// Answers what is asked until nothing is, and tells the commands of each round. Each process has
     /// these values.
-    fn finish(shared: &mut Shared, processes: usize, values: &[String]) -> Vec<usize> {
+    fn finish(shared: &mut MemberQuestions, processes: usize, values: &[String]) -> Vec<usize> {
         let mut rounds = vec![];
         while shared.is_open() {
             let asked: Vec<Vec<Cmd>> = shared.commands().collect();
@@ -229,19 +228,19 @@ mod tests {
 
     #[test]
     fn forty_queues_of_one_sidekiq_fetch_its_jobs_once_and_each_counts_its_own() {
-        let mut shared = Shared::default();
+        let mut shared = MemberQuestions::default();
         // Another Sidekiq between them.
-        let place = |number: usize, shared: &mut Shared| {
+        let place = |number: usize, shared: &mut MemberQuestions| {
             let prefix = if number.is_multiple_of(2) { "" } else { "other:" };
             shared.take_in(&work(prefix, &format!("q{number}")), 3)
         };
-        let places: Vec<Place> = (0..80).map(|number| place(number, &mut shared)).collect();
+        let places: Vec<AnswerPlace> = (0..80).map(|number| place(number, &mut shared)).collect();
         let values = [job("q0", 10), job("q2", 10), job("q2", 10), "no JSON".to_owned()];
         let rounds = finish(&mut shared, 3, &values);
         assert_eq!(rounds.iter().sum::<usize>(), 2 * (1 + 3), "{rounds:?}");
         let answers = shared.into_answers(&KnownFields::default());
         let counted = |number: usize| match answers.at(places[number]) {
-            Ok(Answer::Each { counted, examined: 3, beyond: 0, .. }) => counted,
+            Ok(Answer::PerMember { counted, examined: 3, overflow: 0, .. }) => counted,
             other => panic!("{number}: {other:?}"),
         };
         assert_eq!([counted(0), counted(2), counted(4), counted(1)], [6, 9, 3, 3]);
@@ -249,14 +248,14 @@ mod tests {
 
     #[test]
     fn the_largest_of_the_sizes_says_how_many_are_beyond() {
-        let mut shared = Shared::default();
-        let ids = Each {
-            of: "ids".into(),
-            collection: Collection::List,
-            ask: Ask::Exists(Around { before: "l:".into(), after: "".into() }),
+        let mut shared = MemberQuestions::default();
+        let ids = PerMember {
+            collection: "ids".into(),
+            kind: CollectionType::List,
+            ask: Ask::Exists(MemberKey { before: "l:".into(), after: "".into() }),
             filter: None,
         };
-        let most = limits::EACH_MEMBERS;
+        let most = limits::MEMBERS_EXAMINED;
         let places = [5, 3].map(|more| shared.take_in(&Arc::new(ids.clone()), most as u64 + more));
         let ids = Value::Array((0..most).map(|id| bulk(&id.to_string())).collect());
         while shared.is_open() {
@@ -267,13 +266,13 @@ mod tests {
             shared.proceed(asked.iter(), &replies, &KnownFields::default()).unwrap();
         }
         let answers = shared.into_answers(&KnownFields::default());
-        let of_all = Answer::Each { counted: 1000, examined: 1000, beyond: 5, unsure: 0 };
+        let of_all = Answer::PerMember { counted: 1000, examined: 1000, overflow: 5, unsure: 0 };
         assert_eq!(places.map(|place| answers.at(place)), [Ok(of_all.clone()), Ok(of_all)]);
     }
 
     #[test]
     fn a_fault_of_a_question_is_one_of_each_of_its_reads_and_of_no_other() {
-        let mut shared = Shared::default();
+        let mut shared = MemberQuestions::default();
         let places = [("", "a"), ("", "b"), ("other:", "a")];
         let places = places.map(|(prefix, queue)| shared.take_in(&work(prefix, queue), 1));
         let asked: Vec<Vec<Cmd>> = shared.commands().collect();
@@ -281,7 +280,7 @@ mod tests {
         shared.proceed(asked.iter(), &replies, &KnownFields::default()).unwrap();
         finish(&mut shared, 0, &[]);
         let answers = shared.into_answers(&KnownFields::default());
-        let nothing = Ok(Answer::Each { counted: 0, examined: 0, beyond: 0, unsure: 0 });
+        let nothing = Ok(Answer::PerMember { counted: 0, examined: 0, overflow: 0, unsure: 0 });
         assert!(places[..2].iter().all(|place| answers.at(*place).is_err()));
         assert_eq!(answers.at(places[2]), nothing);
     }
@@ -290,7 +289,7 @@ mod tests {
     fn all_collections_of_a_batch_share_the_bytes_of_a_round() {
         let value = [job("q", 20_000)];
         let rounds = |collections: usize| {
-            let mut shared = Shared::default();
+            let mut shared = MemberQuestions::default();
             for number in 0..collections {
                 shared.take_in(&work(&format!("{number}:"), "q"), 60);
             }
@@ -307,18 +306,19 @@ mod tests {
 
     #[test]
     fn collections_of_large_values_take_turns() {
-        let mut shared = Shared::default();
-        let places: Vec<Place> =
+        let mut shared = MemberQuestions::default();
+        let places: Vec<AnswerPlace> =
             (0..100).map(|number| shared.take_in(&work(&format!("{number}:"), "q"), 2)).collect();
         let rounds = finish(&mut shared, 2, &[job("q", 300_000)]);
-        let fitting = |bytes: u64| usize::try_from(limits::EACH_ROUND_MOST_BYTES / bytes).unwrap();
+        let fitting =
+            |bytes: u64| usize::try_from(limits::MEMBER_ROUND_MOST_BYTES / bytes).unwrap();
         assert_eq!(rounds.iter().sum::<usize>(), 100 + 2 * 100);
         assert_eq!(rounds[0], 100);
-        assert!(rounds[1..].iter().all(|asked| *asked <= fitting(limits::EACH_UNSEEN_BYTES)));
+        assert!(rounds[1..].iter().all(|asked| *asked <= fitting(limits::MEMBER_UNSEEN_BYTES)));
         let is_large = |asked: &&usize| **asked > fitting(300_000) + 1;
         assert!(rounds[1..].iter().filter(is_large).count() <= 4, "{rounds:?}");
         let answers = shared.into_answers(&KnownFields::default());
-        let both = Answer::Each { counted: 2, examined: 2, beyond: 0, unsure: 0 };
+        let both = Answer::PerMember { counted: 2, examined: 2, overflow: 0, unsure: 0 };
         assert!(places.iter().all(|place| answers.at(*place) == Ok(both.clone())));
     }
 
@@ -332,13 +332,13 @@ mod tests {
         };
         let unacked = |queue| {
             let filter = Some(filter(queue));
-            let collection = Collection::Hash;
-            Arc::new(Each { of: "unacked".into(), collection, ask: Ask::Field, filter })
+            let kind = CollectionType::Hash;
+            Arc::new(PerMember { collection: "unacked".into(), kind, ask: Ask::Field, filter })
         };
         let known = KnownFields::default();
         // Each look has time for so many rounds.
         let look = |fields: u64, rounds: usize| {
-            let mut shared = Shared::default();
+            let mut shared = MemberQuestions::default();
             let places = ["a", "b"].map(|queue| shared.take_in(&unacked(queue), fields));
             for _ in 0..rounds {
                 let asked: Vec<Vec<Cmd>> = shared.commands().collect();
@@ -357,8 +357,9 @@ mod tests {
             let answers = shared.into_answers(&known);
             places.map(|place| answers.at(place))
         };
-        let exact =
-            |number, examined| Ok(Answer::Each { counted: number, examined, beyond: 0, unsure: 0 });
+        let exact = |number, examined| {
+            Ok(Answer::PerMember { counted: number, examined, overflow: 0, unsure: 0 })
+        };
         // Four, then 1,024, then as many again.
         let looking = |seen| Err(Fault::Looking { seen, of: 2_000 });
         assert_eq!(look(2_000, 1), [looking(0), looking(0)]);
@@ -367,16 +368,17 @@ mod tests {
         // What is new since is unknown, too, and when that has no end it counts for each.
         let six_left = Err(Fault::Looking { seen: 2_004, of: 2_010 });
         assert_eq!(look(2_010, 2), [six_left.clone(), six_left]);
-        tokio::time::advance(limits::EACH_PATIENCE).await;
+        tokio::time::advance(limits::MEMBER_PATIENCE).await;
         let [of_a, of_b] = look(2_012, 2);
-        let bound = |counted| Answer::Each { counted, examined: 2_008, beyond: 4, unsure: 0 };
+        let bound =
+            |counted| Answer::PerMember { counted, examined: 2_008, overflow: 4, unsure: 0 };
         assert_eq!([of_a, of_b], [Ok(bound(2_008)), Ok(bound(0))]);
         assert_eq!(look(2_012, 3), [exact(2_012, 2_012), exact(0, 2_012)]);
     }
 
     #[test]
     fn what_is_still_open_when_the_time_is_over_is_unknown() {
-        let mut shared = Shared::default();
+        let mut shared = MemberQuestions::default();
         let place = shared.take_in(&work("", "q"), 3);
         assert_eq!(shared.into_answers(&KnownFields::default()).at(place), Err(Fault::Timeout));
     }

@@ -1,7 +1,7 @@
-//! A question that no key answers, as a definition writes it: what workers say on channels.
+//! A question about heartbeats, as a definition writes it.
 //!
-//! It is apart from the other questions because it has words of its own, and because it asks for all
-//! queues of a trigger at once: a worker that serves two of them counts its jobs once.
+//! It asks for all queues of a trigger at once, since the jobs of a worker that serves two of them count
+//! once.
 
 use std::{sync::Arc, time::Duration};
 
@@ -12,22 +12,22 @@ use crate::limits;
 use super::{
     super::{
         Arguments,
-        each::Around,
         expression::Expression,
-        heard::{Channel, Heard, Roll, Silence, Station, Whose},
+        heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
+        per_member::MemberKey,
         plan::Part,
         read::{Name, Read},
         template::{Binding, Template},
         weight::Weight,
     },
     Question, Role, Summand, Use, When,
-    each::MemberKey,
+    per_member::MemberKeyTemplate,
 };
 
 /// How many jobs workers say that they have begun.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::layouts) struct HeardQuestion {
+pub(in crate::layouts) struct HeartbeatsQuestion {
     alive: Alive,
     #[serde(default)]
     gone: Vec<ChannelTemplate>,
@@ -65,18 +65,18 @@ pub(in crate::layouts) struct HeardQuestion {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RollQuestion {
-    of: Template,
-    name: MemberKey,
+    collection: Template,
+    name: MemberKeyTemplate,
 }
 
 impl RollQuestion {
     fn templates(&self) -> [&Template; 3] {
-        [&self.of, &self.name.before, &self.name.after]
+        [&self.collection, &self.name.before, &self.name.after]
     }
 
     fn fill(&self, binding: &Binding<'_>) -> Option<Roll> {
-        let [of, before, after] = self.templates().map(|template| template.fill(binding));
-        Some(Roll { of: of?, around: Around { before: before?, after: after? } })
+        let [collection, before, after] = self.templates().map(|template| template.fill(binding));
+        Some(Roll { collection: collection?, around: MemberKey { before: before?, after: after? } })
     }
 }
 
@@ -122,8 +122,8 @@ impl ChannelTemplate {
     }
 }
 
-impl HeardQuestion {
-    /// What of it can mean nothing, in words for who wrote it.
+impl HeartbeatsQuestion {
+    /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<&'static str> {
         let Self { base64, worker, jobs, every, queues, slots, .. } = self;
         let pointers = [worker, jobs, every].into_iter().chain(base64).chain(queues);
@@ -160,7 +160,7 @@ impl HeardQuestion {
     /// For how long a job may be counted nowhere because its worker has not spoken since it took it:
     /// one message may be late, and one lost.
     pub(in crate::layouts) fn gap(&self, arguments: &Arguments) -> Option<Duration> {
-        super::holds(&self.when, arguments).then(|| 4 * self.interval(arguments))
+        super::is_met(&self.when, arguments).then(|| 4 * self.interval(arguments))
     }
 
     fn interval(&self, arguments: &Arguments) -> Duration {
@@ -188,7 +188,7 @@ impl HeardQuestion {
             channels.iter().map(|channel| channel.fill(binding, word)).collect()
         };
         let alive = fill(&self.alive.0)?;
-        let station = Station {
+        let format = HeartbeatFormat {
             key: alive.first()?.to_string().as_str().into(),
             alive,
             gone: fill(&self.gone)?,
@@ -211,14 +211,16 @@ impl HeardQuestion {
             },
         };
         let queues = arguments.values(&self.queue);
-        let whose = match arguments.pattern(&self.pool) {
-            Some(pattern) => Whose::Pool(pattern.clone()),
-            None => Whose::Queues(queues.iter().map(|(queue, _)| Name::new(*queue)).collect()),
+        let workers = match arguments.pattern(&self.pool) {
+            Some(pattern) => WorkerFilter::Pool(pattern.clone()),
+            None => {
+                WorkerFilter::Queues(queues.iter().map(|(queue, _)| Name::new(*queue)).collect())
+            }
         };
-        // Nobody says of which queue a job is, so each counts as much as any may.
+        // A heartbeat does not say which queue a job is of, so each counts as much as any may.
         let weight = queues.iter().map(|(_, weight)| *weight).max().unwrap_or(Weight::ONE);
-        let read = Read::Heard(Heard { station: Arc::new(station), whose });
-        let heard = Expression::Leaf((read, Part::Heard)).times(weight);
+        let read = Read::Heartbeats(Heartbeats { format: Arc::new(format), workers });
+        let heard = Expression::Leaf((read, Part::Heartbeats)).times(weight);
         let others: Box<[Summand]> =
             self.or.iter().flat_map(|other| other.summands(&[], keys, arguments)).collect();
         // What workers say is read last, after what it may have moved from.
@@ -233,7 +235,7 @@ impl HeardQuestion {
 #[cfg(test)]
 mod tests {
     use crate::layouts::{
-        Argument, Arguments, Layout, Measure, Plan, Read, Registry, Weight, Whose,
+        Argument, Arguments, Layout, Measure, Plan, Read, Registry, Weight, WorkerFilter,
     };
 
     const LAYOUT: &str = r#"
@@ -243,7 +245,7 @@ mod tests {
         params.pool = { type = "pattern", doc = "W.", example = "a@*" }
         params.every = { type = "duration", default = "3s", doc = "E.", example = "3s" }
         [[in_flight]]
-        read = "heard"
+        read = "heartbeats"
         alive = ["{prefix}{database}.up"]
         worker = "/name"
         jobs = "/jobs"
@@ -284,12 +286,12 @@ mod tests {
         arguments.set("prefix", Argument::Names(vec![("x:".into(), Weight::ONE)]));
         arguments.set("every", Argument::Duration(std::time::Duration::from_secs(3)));
         let plan = layout.plan(&arguments);
-        let [Read::Heard(heard)] = plan.reads() else { panic!("one read: {plan:?}") };
-        assert_eq!(heard.whose, Whose::Queues(["a".into(), "b".into()].into()));
-        assert_eq!(heard.station.alive[0].on(7), "x:7.up".into());
+        let [Read::Heartbeats(heartbeats)] = plan.reads() else { panic!("one read: {plan:?}") };
+        assert_eq!(heartbeats.workers, WorkerFilter::Queues(["a".into(), "b".into()].into()));
+        assert_eq!(heartbeats.format.alive[0].on(7), "x:7.up".into());
         assert_eq!(layout.gap(&arguments).as_secs(), 12);
         let counts = plan
-            .counts(&[&crate::layouts::Answer::Heard { jobs: 2, nameless: 0, silent: 0 }])
+            .counts(&[&crate::layouts::Answer::Heartbeats { jobs: 2, nameless: 0, silent: 0 }])
             .unwrap();
         assert_eq!(counts[Measure::InFlight].get(), 6.0);
     }
@@ -309,7 +311,7 @@ mod tests {
         arguments.set("running", Argument::Choice("heartbeats".to_owned()));
         assert_eq!(celery.gap(&arguments).as_secs(), 8);
         let plan: Plan = celery.plan(&arguments);
-        assert!(matches!(plan.reads().last(), Some(Read::Heard(_))));
+        assert!(matches!(plan.reads().last(), Some(Read::Heartbeats(_))));
         let [in_flight] = &*plan.terms()[Measure::InFlight] else { panic!("{plan:?}") };
         let shown = in_flight.describe(&|term| plan.reads()[term.read].to_string());
         assert_eq!(

@@ -1,18 +1,18 @@
-//! One message of a worker: what it says, or why it cannot be read.
+//! One message of a worker: a heartbeat, or why it cannot be read.
 //!
-//! It is apart because anybody who may publish can write one: nothing in it is believed beyond its
-//! form, and everything that is kept of it has a bound.
+//! Anybody who may publish can write one, so nothing in it is believed beyond its form, and everything that
+//! is kept of it has a bound.
 
 use std::time::Duration;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 
-use crate::{layouts::Station, limits};
+use crate::{layouts::HeartbeatFormat, limits};
 
-/// What a worker said.
+/// What a worker says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Said {
+pub(super) struct Heartbeat {
     /// The name of the worker.
     pub(super) worker: String,
     /// How many jobs it has begun and not ended.
@@ -29,7 +29,7 @@ pub(super) struct Said {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unread {
     /// It is too long.
-    #[error("it is longer than {} bytes", limits::HEARD_BYTES)]
+    #[error("it is longer than {} bytes", limits::HEARTBEAT_BYTES)]
     Long,
     /// It is no JSON, or its body is none: compressed, or in another format.
     #[error("it is no JSON, or its body is none (compressed, or of another serializer)")]
@@ -45,65 +45,65 @@ pub(super) enum Unread {
     /// The names in it are too long to be kept.
     #[error(
         "the names of the worker and its queues are longer than {} bytes",
-        limits::HEARD_NAME_BYTES
+        limits::HEARTBEAT_NAME_BYTES
     )]
     LongNames,
     /// It would speak again too late.
-    #[error("its worker speaks less often than every {:?}", limits::HEARD_INTERVAL_MAX)]
+    #[error("its worker speaks less often than every {:?}", limits::HEARTBEAT_INTERVAL_MAX)]
     Seldom,
 }
 
-impl Said {
+impl Heartbeat {
     /// Reads a message of a worker that lives.
-    pub(super) fn parse(station: &Station, message: &[u8]) -> Result<Self, Unread> {
-        let body = body(station, message)?;
+    pub(super) fn parse(format: &HeartbeatFormat, message: &[u8]) -> Result<Self, Unread> {
+        let body = body(format, message)?;
         let lacks = |what, pointer: &str| Unread::Lacks { what, pointer: pointer.to_owned() };
-        let jobs = body.pointer(&station.jobs).and_then(Value::as_u64);
-        let every = body.pointer(&station.every).and_then(Value::as_f64);
+        let jobs = body.pointer(&format.jobs).and_then(Value::as_u64);
+        let every = body.pointer(&format.every).and_then(Value::as_f64);
         let every = every.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
         let queues =
-            station.queues.iter().find_map(|pointer| Some((body.pointer(pointer)?, pointer)));
+            format.queues.iter().find_map(|pointer| Some((body.pointer(pointer)?, pointer)));
         let texts = |list: &Value| -> Option<Vec<String>> {
             list.as_array()?.iter().map(|text| text.as_str().map(str::to_owned)).collect()
         };
         let queues = queues
             .map(|(list, pointer)| texts(list).ok_or_else(|| lacks("list of texts", pointer)));
-        let pointers = station.silence.iter().flat_map(|silence| &silence.slots);
-        let said = Self {
+        let pointers = format.silence.iter().flat_map(|silence| &silence.slots);
+        let heartbeat = Self {
             slots: pointers.filter_map(|pointer| body.pointer(pointer)?.as_u64()).next(),
-            worker: worker(station, &body)?,
-            jobs: jobs.ok_or_else(|| lacks("number of jobs", &station.jobs))?,
-            every: every.ok_or_else(|| lacks("number of seconds", &station.every))?,
+            worker: worker(format, &body)?,
+            jobs: jobs.ok_or_else(|| lacks("number of jobs", &format.jobs))?,
+            every: every.ok_or_else(|| lacks("number of seconds", &format.every))?,
             queues: queues.transpose()?,
         };
-        let names =
-            said.queues.iter().flatten().map(String::len).sum::<usize>() + said.worker.len();
-        match said {
-            _ if names > limits::HEARD_NAME_BYTES => Err(Unread::LongNames),
-            said if said.every > limits::HEARD_INTERVAL_MAX => Err(Unread::Seldom),
-            said => Ok(said),
+        let names = heartbeat.queues.iter().flatten().map(String::len).sum::<usize>()
+            + heartbeat.worker.len();
+        match heartbeat {
+            _ if names > limits::HEARTBEAT_NAME_BYTES => Err(Unread::LongNames),
+            heartbeat if heartbeat.every > limits::HEARTBEAT_INTERVAL_MAX => Err(Unread::Seldom),
+            heartbeat => Ok(heartbeat),
         }
     }
 }
 
 /// The name of the worker that says that it ends.
-pub(super) fn farewell(station: &Station, message: &[u8]) -> Result<String, Unread> {
-    worker(station, &body(station, message)?)
+pub(super) fn farewell(format: &HeartbeatFormat, message: &[u8]) -> Result<String, Unread> {
+    worker(format, &body(format, message)?)
 }
 
-fn worker(station: &Station, body: &Value) -> Result<String, Unread> {
-    let name = body.pointer(&station.worker).and_then(Value::as_str);
-    let lacks = || Unread::Lacks { what: "name of a worker", pointer: station.worker.clone() };
+fn worker(format: &HeartbeatFormat, body: &Value) -> Result<String, Unread> {
+    let name = body.pointer(&format.worker).and_then(Value::as_str);
+    let lacks = || Unread::Lacks { what: "name of a worker", pointer: format.worker.clone() };
     name.map(str::to_owned).ok_or_else(lacks)
 }
 
 /// The message proper.
-fn body(station: &Station, message: &[u8]) -> Result<Value, Unread> {
-    if message.len() > limits::HEARD_BYTES {
+fn body(format: &HeartbeatFormat, message: &[u8]) -> Result<Value, Unread> {
+    if message.len() > limits::HEARTBEAT_BYTES {
         return Err(Unread::Long);
     }
     let outer: Value = serde_json::from_slice(message).map_err(|_| Unread::NotJson)?;
-    let Some(pointer) = &station.body else { return Ok(outer) };
+    let Some(pointer) = &format.body else { return Ok(outer) };
     let lacks = || Unread::Lacks { what: "text in base64", pointer: pointer.clone() };
     let text = outer.pointer(pointer).and_then(Value::as_str).ok_or_else(lacks)?;
     let inner = STANDARD.decode(text).map_err(|_| lacks())?;
@@ -114,25 +114,25 @@ fn body(station: &Station, message: &[u8]) -> Result<Value, Unread> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::{super::tests::station, *};
+    use super::{super::tests::format, *};
 
     fn envelope(body: &[u8]) -> Vec<u8> {
         format!(r#"{{"body": "{}", "content-type": "application/json"}}"#, STANDARD.encode(body))
             .into_bytes()
     }
 
-    fn parse(body: &str) -> Result<Said, Unread> {
-        Said::parse(&station(), &envelope(body.as_bytes()))
+    fn parse(body: &str) -> Result<Heartbeat, Unread> {
+        Heartbeat::parse(&format(), &envelope(body.as_bytes()))
     }
 
     #[test]
     fn a_heartbeat_says_who_runs_how_much_and_for_which_queues() {
-        let said =
+        let heartbeat =
             parse(r#"{"hostname": "emails@a", "active": 2, "freq": 2.0, "clock": 9}"#).unwrap();
         let every = Duration::from_secs(2);
         assert_eq!(
-            said,
-            Said { worker: "emails@a".to_owned(), jobs: 2, every, slots: None, queues: None }
+            heartbeat,
+            Heartbeat { worker: "emails@a".to_owned(), jobs: 2, every, slots: None, queues: None }
         );
         let with = |queues: &str| {
             parse(&format!(r#"{{"hostname": "a", "active": 0, "freq": 2, {queues}}}"#))
@@ -169,20 +169,20 @@ mod tests {
             assert_eq!(parse(body), Err(wanted), "{body}");
         }
         let plain = br#"{"hostname": "a", "active": 2, "freq": 2}"#;
-        assert_eq!(Said::parse(&station(), plain), Err(lacks("text in base64", "/body")));
-        assert_eq!(Said::parse(&station(), b"{"), Err(Unread::NotJson));
-        assert_eq!(Said::parse(&station(), &[b' '; 70_000]), Err(Unread::Long));
-        let long = "n".repeat(limits::HEARD_NAME_BYTES + 1);
+        assert_eq!(Heartbeat::parse(&format(), plain), Err(lacks("text in base64", "/body")));
+        assert_eq!(Heartbeat::parse(&format(), b"{"), Err(Unread::NotJson));
+        assert_eq!(Heartbeat::parse(&format(), &[b' '; 70_000]), Err(Unread::Long));
+        let long = "n".repeat(limits::HEARTBEAT_NAME_BYTES + 1);
         let long = format!(r#"{{"hostname": "{long}", "active": 2, "freq": 2}}"#);
         assert_eq!(parse(&long), Err(Unread::LongNames));
-        assert_eq!(farewell(&station(), &envelope(br#"{"hostname": "a"}"#)), Ok("a".to_owned()));
+        assert_eq!(farewell(&format(), &envelope(br#"{"hostname": "a"}"#)), Ok("a".to_owned()));
     }
 
     proptest! {
         #[test]
         fn no_bytes_are_too_odd_to_be_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            prop_assert!(Said::parse(&station(), &envelope(&bytes)).is_err());
-            prop_assert!(Said::parse(&station(), &bytes).is_err());
+            prop_assert!(Heartbeat::parse(&format(), &envelope(&bytes)).is_err());
+            prop_assert!(Heartbeat::parse(&format(), &bytes).is_err());
         }
     }
 }

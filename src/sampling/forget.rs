@@ -1,8 +1,5 @@
-//! Who is remembered and who is forgotten: a subject comes with its first call, and goes some time after
-//! the last.
-//!
-//! Pure, and apart from `state.rs` because that one is about what happens next, and this one about for
-//! whom.
+//! Which subjects are remembered and which are forgotten: one comes with its first call, and goes some time
+//! after the last. It is pure.
 
 use std::{sync::Arc, time::Duration};
 

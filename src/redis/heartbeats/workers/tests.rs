@@ -1,35 +1,35 @@
 //! What silence means, and what it does not.
 
-use super::{super::tests::station, *};
+use super::{super::tests::format, *};
 use crate::layouts::Glob;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-fn said(worker: &str, jobs: u64, every: u64) -> Said {
+fn said(worker: &str, jobs: u64, every: u64) -> Heartbeat {
     let every = Duration::from_secs(every);
-    Said { worker: worker.to_owned(), jobs, every, slots: None, queues: None }
+    Heartbeat { worker: worker.to_owned(), jobs, every, slots: None, queues: None }
 }
 
-fn serving(worker: &str, jobs: u64, queues: &[&str]) -> Said {
+fn serving(worker: &str, jobs: u64, queues: &[&str]) -> Heartbeat {
     let queues = Some(queues.iter().map(|queue| (*queue).to_owned()).collect());
-    Said { queues, ..said(worker, jobs, 2) }
+    Heartbeat { queues, ..said(worker, jobs, 2) }
 }
 
-fn pool(pattern: &str) -> Whose {
-    Whose::Pool(Glob::parse(pattern).unwrap())
+fn pool(pattern: &str) -> WorkerFilter {
+    WorkerFilter::Pool(Glob::parse(pattern).unwrap())
 }
 
-fn queues(queues: &[&str]) -> Whose {
-    Whose::Queues(queues.iter().map(|queue| (*queue).into()).collect())
+fn queues(queues: &[&str]) -> WorkerFilter {
+    WorkerFilter::Queues(queues.iter().map(|queue| (*queue).into()).collect())
 }
 
-fn jobs(workers: &mut Workers, whose: &Whose, now: Instant) -> Option<u64> {
-    workers.tally(whose, now).ok().map(|tally| tally.jobs)
+fn jobs(workers: &mut Workers, filter: &WorkerFilter, now: Instant) -> Option<u64> {
+    workers.tally(filter, now).ok().map(|tally| tally.jobs)
 }
 
 /// Workers that are expected to speak so often, and are gone when they do not.
 fn speaking(every: Duration, now: Instant) -> Workers {
-    Workers::new(&Station { interval: every, ..station() }, now)
+    Workers::new(&HeartbeatFormat { interval: every, ..format() }, now)
 }
 
 /// Workers that have been listened to for long enough.
@@ -54,7 +54,7 @@ fn heard(workers: &mut Workers, now: Instant) -> (u64, u64, Option<Duration>) {
 #[test]
 fn a_worker_that_falls_silent_runs_a_job_until_it_speaks_or_ends_or_its_time_is_over() {
     let (mut workers, now) = solo();
-    workers.hear(said("a", 0, 2), now);
+    workers.take(said("a", 0, 2), now);
     assert_eq!(heard(&mut workers, now), (0, 0, Some(4 * SECOND)));
     let almost = now + 3 * SECOND;
     assert_eq!(heard(&mut workers, almost), (0, 0, Some(SECOND)));
@@ -63,15 +63,15 @@ fn a_worker_that_falls_silent_runs_a_job_until_it_speaks_or_ends_or_its_time_is_
     assert_eq!(heard(&mut workers, now + 3599 * SECOND), (1, 1, Some(SECOND)));
     // It is done, and says so.
     let done = now + 3599 * SECOND;
-    assert!(workers.hear(said("a", 0, 2), done), "the same number is news");
+    assert!(workers.take(said("a", 0, 2), done), "the same number is news");
     assert_eq!(heard(&mut workers, done), (0, 0, Some(4 * SECOND)));
-    assert!(!workers.hear(said("a", 0, 2), done + 2 * SECOND), "nothing is new");
+    assert!(!workers.take(said("a", 0, 2), done + 2 * SECOND), "nothing is new");
     // It takes the next one, and is told to end.
     assert_eq!(heard(&mut workers, done + 60 * SECOND).0, 1);
     assert!(workers.end("a"));
     assert_eq!(heard(&mut workers, done + 60 * SECOND), (0, 0, None));
     // Another one is killed.
-    workers.hear(said("b", 0, 2), done);
+    workers.take(said("b", 0, 2), done);
     assert_eq!(heard(&mut workers, done + 3599 * SECOND).0, 1);
     assert_eq!(heard(&mut workers, done + 3600 * SECOND), (0, 0, None));
 }
@@ -79,9 +79,9 @@ fn a_worker_that_falls_silent_runs_a_job_until_it_speaks_or_ends_or_its_time_is_
 #[test]
 fn a_silent_worker_runs_as_many_jobs_as_it_said_or_has_slots() {
     let (mut workers, now) = solo();
-    workers.hear(Said { slots: Some(4), ..said("slots", 1, 2) }, now);
-    workers.hear(said("busy", 3, 2), now);
-    workers.hear(Said { slots: Some(0), ..said("odd", 0, 2) }, now);
+    workers.take(Heartbeat { slots: Some(4), ..said("slots", 1, 2) }, now);
+    workers.take(said("busy", 3, 2), now);
+    workers.take(Heartbeat { slots: Some(0), ..said("odd", 0, 2) }, now);
     assert_eq!(heard(&mut workers, now), (4, 0, Some(4 * SECOND)));
     assert_eq!(heard(&mut workers, now + 10 * SECOND).0, 4 + 3 + 1);
     assert_eq!(heard(&mut workers, now + 10 * SECOND).1, 2, "one said what it runs");
@@ -90,7 +90,7 @@ fn a_silent_worker_runs_as_many_jobs_as_it_said_or_has_slots() {
 #[test]
 fn without_a_time_for_silence_a_worker_that_says_nothing_is_gone() {
     let (mut workers, now) = listened();
-    workers.hear(said("a", 0, 2), now);
+    workers.take(said("a", 0, 2), now);
     workers.enroll(vec!["b".to_owned()], now);
     for after in [0, 4, 9, 10, 60] {
         assert_eq!(heard(&mut workers, now + after * SECOND), (0, 0, None));
@@ -104,35 +104,35 @@ fn who_is_listed_and_was_never_heard_runs_a_job_for_as_long_as_silence_may_last(
     workers.since = start;
     let listed = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     workers.enroll(listed(&["idle", "works", "dead"]), start);
-    workers.hear(said("idle", 0, 2), start + 4 * SECOND);
+    workers.take(said("idle", 0, 2), start + 4 * SECOND);
     assert_eq!(heard(&mut workers, start + 5 * SECOND).0, 2, "nobody knows of two of them");
-    workers.hear(said("works", 0, 2), start + 1800 * SECOND);
+    workers.take(said("works", 0, 2), start + 1800 * SECOND);
     workers.end("works");
-    workers.hear(said("idle", 0, 2), start + 3600 * SECOND);
+    workers.take(said("idle", 0, 2), start + 3600 * SECOND);
     assert_eq!(heard(&mut workers, start + 3600 * SECOND).0, 0, "that one was dead");
     // The list does not forget the dead. Nor is one that is ending to be counted anew.
     let back = start + 3600 * SECOND;
     workers.listen_anew(back);
     workers.enroll(listed(&["idle", "works", "dead", "new"]), back);
-    workers.hear(said("idle", 0, 2), back + 5 * SECOND);
+    workers.take(said("idle", 0, 2), back + 5 * SECOND);
     assert_eq!(heard(&mut workers, back + 6 * SECOND).0, 1, "the new one");
-    assert!(workers.hear(said("dead", 0, 2), back + 6 * SECOND), "its name is used again");
+    assert!(workers.take(said("dead", 0, 2), back + 6 * SECOND), "its name is used again");
     assert_eq!(heard(&mut workers, back + 11 * SECOND).0, 3, "nobody has spoken for 5 s");
 }
 
 #[test]
 fn no_more_listed_workers_are_remembered_than_may_be() {
     let (mut workers, now) = solo();
-    let names = (0..=limits::HEARD_WORKERS).map(|number| format!("w{number}"));
+    let names = (0..=limits::HEARTBEAT_WORKERS).map(|number| format!("w{number}"));
     workers.enroll(names.collect(), now);
     assert!(matches!(workers.tally(&pool("*"), now), Err(Fault::Unexpected(_))));
-    assert_eq!(workers.known.len(), limits::HEARD_WORKERS);
-    for number in 0..3 * limits::HEARD_WORKERS {
+    assert_eq!(workers.known.len(), limits::HEARTBEAT_WORKERS);
+    for number in 0..3 * limits::HEARTBEAT_WORKERS {
         workers.end(&format!("w{number}"));
-        workers.hear(said(&format!("v{number}"), 0, 2), now);
+        workers.take(said(&format!("v{number}"), 0, 2), now);
         workers.end(&format!("v{number}"));
     }
-    assert!(workers.given_up.len() <= limits::HEARD_WORKERS);
+    assert!(workers.given_up.len() <= limits::HEARTBEAT_WORKERS);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn silence_means_nothing_until_everybody_should_have_spoken_twice() {
     let mut seldom = speaking(10 * SECOND, start);
     assert_eq!(jobs(&mut seldom, &pool("*"), start + 20 * SECOND), None);
     assert_eq!(jobs(&mut seldom, &pool("*"), start + 21 * SECOND), Some(0));
-    workers.hear(said("slow@a", 0, 30), start + 5 * SECOND);
+    workers.take(said("slow@a", 0, 30), start + 5 * SECOND);
     assert_eq!(jobs(&mut workers, &pool("*"), start + 60 * SECOND), None);
     assert_eq!(jobs(&mut workers, &pool("*"), start + 61 * SECOND), Some(0));
 }
@@ -155,38 +155,38 @@ fn silence_means_nothing_until_everybody_should_have_spoken_twice() {
 fn the_jobs_of_a_pool_are_those_of_the_workers_that_match() {
     let (mut workers, now) = listened();
     for (worker, jobs) in [("emails@a", 2), ("emails@b", 3), ("reports@a", 4)] {
-        assert!(workers.hear(said(worker, jobs, 2), now), "a new worker is news");
+        assert!(workers.take(said(worker, jobs, 2), now), "a new worker is news");
     }
     assert_eq!(jobs(&mut workers, &pool("emails@*"), now), Some(5));
     assert_eq!(jobs(&mut workers, &pool("*@a"), now), Some(6));
     assert_eq!(jobs(&mut workers, &pool("others@*"), now), Some(0));
-    assert!(!workers.hear(said("emails@a", 2, 2), now + SECOND), "nothing is new");
-    assert!(workers.hear(said("emails@a", 1, 2), now + SECOND));
+    assert!(!workers.take(said("emails@a", 2, 2), now + SECOND), "nothing is new");
+    assert!(workers.take(said("emails@a", 1, 2), now + SECOND));
     assert_eq!(jobs(&mut workers, &pool("emails@*"), now), Some(4));
 }
 
 #[test]
 fn a_worker_counts_once_for_all_the_queues_that_it_serves() {
     let (mut workers, now) = listened();
-    workers.hear(serving("a", 2, &["emails", "reports"]), now);
-    workers.hear(serving("b", 3, &["reports"]), now);
-    workers.hear(said("c", 7, 2), now);
+    workers.take(serving("a", 2, &["emails", "reports"]), now);
+    workers.take(serving("b", 3, &["reports"]), now);
+    workers.take(said("c", 7, 2), now);
     assert_eq!(jobs(&mut workers, &queues(&["emails"]), now), Some(2));
     assert_eq!(jobs(&mut workers, &queues(&["emails", "reports"]), now), Some(5));
     let tally = workers.tally(&queues(&["other"]), now).unwrap();
     assert_eq!((tally.jobs, tally.nameless), (0, 1));
     assert_eq!(workers.tally(&pool("*"), now).unwrap().nameless, 0);
-    assert!(workers.hear(serving("c", 7, &["other"]), now), "it now says whom it serves");
+    assert!(workers.take(serving("c", 7, &["other"]), now), "it now says whom it serves");
     assert_eq!(jobs(&mut workers, &queues(&["other"]), now), Some(7));
 }
 
 #[test]
 fn a_worker_that_falls_silent_counts_until_three_of_its_intervals_are_over() {
     let (mut workers, now) = listened();
-    workers.hear(said("a", 2, 2), now);
-    workers.hear(said("slow", 1, 20), now);
+    workers.take(said("a", 2, 2), now);
+    workers.take(said("slow", 1, 20), now);
     let later = now + 41 * SECOND;
-    workers.hear(said("a", 2, 2), later);
+    workers.take(said("a", 2, 2), later);
     let tally = workers.tally(&pool("*"), later).unwrap();
     assert_eq!((tally.jobs, tally.holds_for), (3, Some(10 * SECOND)));
     let tally = workers.tally(&pool("*"), later + 10 * SECOND).unwrap();
@@ -198,7 +198,7 @@ fn a_worker_that_falls_silent_counts_until_three_of_its_intervals_are_over() {
 #[test]
 fn a_worker_that_says_that_it_ends_counts_no_more() {
     let (mut workers, now) = listened();
-    workers.hear(said("a", 2, 2), now);
+    workers.take(said("a", 2, 2), now);
     assert!(workers.end("a") && !workers.end("a"));
     assert_eq!(jobs(&mut workers, &pool("*"), now), Some(0));
 }
@@ -206,7 +206,7 @@ fn a_worker_that_says_that_it_ends_counts_no_more() {
 #[test]
 fn what_cannot_be_read_never_lowers_a_count() {
     let (mut workers, now) = listened();
-    workers.hear(said("a", 2, 2), now);
+    workers.take(said("a", 2, 2), now);
     assert!(workers.doubt("no JSON".to_owned(), now + SECOND), "the first is news");
     assert!(!workers.doubt("no JSON".to_owned(), now + 9 * SECOND));
     // The worker that spoke last may be the one that is not understood any more.
@@ -218,27 +218,27 @@ fn what_cannot_be_read_never_lowers_a_count() {
 #[test]
 fn after_a_gap_who_was_heard_before_is_believed_until_it_had_time_to_come_back() {
     let (mut workers, now) = listened();
-    workers.hear(said("a", 2, 2), now);
-    workers.hear(said("b", 3, 2), now);
+    workers.take(said("a", 2, 2), now);
+    workers.take(said("b", 3, 2), now);
     let back = now + 60 * SECOND;
     workers.listen_anew(back);
     assert_eq!(jobs(&mut workers, &pool("*"), back + 4 * SECOND), None);
-    workers.hear(said("a", 1, 2), back + 4 * SECOND);
+    workers.take(said("a", 1, 2), back + 4 * SECOND);
     let tally = workers.tally(&pool("*"), back + 5 * SECOND).unwrap();
     assert_eq!((tally.jobs, tally.holds_for), (4, Some(9 * SECOND)));
-    workers.hear(said("a", 1, 2), back + 39 * SECOND);
+    workers.take(said("a", 1, 2), back + 39 * SECOND);
     assert_eq!(jobs(&mut workers, &pool("*"), back + 40 * SECOND), Some(1));
 }
 
 #[test]
 fn more_workers_than_are_remembered_are_no_number() {
     let (mut workers, now) = listened();
-    for number in 0..limits::HEARD_WORKERS {
-        workers.hear(said(&format!("w{number}"), 1, 2), now);
+    for number in 0..limits::HEARTBEAT_WORKERS {
+        workers.take(said(&format!("w{number}"), 1, 2), now);
     }
-    assert_eq!(jobs(&mut workers, &pool("*"), now), Some(limits::HEARD_WORKERS as u64));
-    assert!(workers.hear(said("one more", 1, 2), now));
-    assert!(!workers.hear(said("w0", 1, 2), now + SECOND), "who is known is still heard");
+    assert_eq!(jobs(&mut workers, &pool("*"), now), Some(limits::HEARTBEAT_WORKERS as u64));
+    assert!(workers.take(said("one more", 1, 2), now));
+    assert!(!workers.take(said("w0", 1, 2), now + SECOND), "who is known is still heard");
     assert_eq!(jobs(&mut workers, &pool("*"), now + 9 * SECOND), None);
-    assert_eq!(workers.known.len(), limits::HEARD_WORKERS);
+    assert_eq!(workers.known.len(), limits::HEARTBEAT_WORKERS);
 }

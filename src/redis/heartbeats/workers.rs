@@ -1,9 +1,8 @@
-//! Who was heard on a station, and what that makes.
+//! The workers of one heartbeat format, and how many jobs they run together. It is pure.
 //!
-//! It is pure, and apart from the channels, because the rules of silence live here: when it means
-//! that there is nobody, when it only means that nobody knows, and when that somebody works: a worker of
-//! Celery with gevent, eventlet or solo runs a task in the loop that would send its heartbeats. A message that
-//! cannot be read never lowers a count.
+//! The rules of silence live here: when it means that there are no workers, when it means that the count is
+//! unknown, and when it means work: a Celery worker with gevent, eventlet or solo runs a task in the loop
+//! that would send its heartbeats. A message that cannot be read never lowers a count.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,15 +11,15 @@ use std::{
 };
 
 use crate::{
-    layouts::{Station, Whose},
+    layouts::{HeartbeatFormat, WorkerFilter},
     limits,
     sampling::Fault,
     time::Instant,
 };
 
-use super::message::Said;
+use super::message::Heartbeat;
 
-/// Everybody who was heard on one station.
+/// The workers whose heartbeats came in one format.
 #[derive(Debug)]
 pub(super) struct Workers {
     /// How often they are expected to speak.
@@ -30,9 +29,9 @@ pub(super) struct Workers {
     /// Since when they are listened to without a gap.
     since: Instant,
     known: BTreeMap<String, Worker>,
-    /// Those that are taken for nobody until they speak, although they may still be listed.
+    /// Those that are taken for dead until they speak, although they may still be listed.
     given_up: BTreeSet<String>,
-    /// What was said that nobody can make anything of, and when.
+    /// The last message that could not be understood, and when it came.
     doubt: Option<(Instant, String)>,
 }
 
@@ -53,7 +52,7 @@ struct Worker {
 pub(super) struct Tally {
     /// Jobs that they have begun.
     pub(super) jobs: u64,
-    /// For how long that holds if nobody speaks; `None` for ever.
+    /// For how long that is true without another heartbeat; `None` for ever.
     pub(super) holds_for: Option<Duration>,
     /// Workers that do not say which queues they serve, where that is what counts.
     pub(super) nameless: u64,
@@ -62,11 +61,11 @@ pub(super) struct Tally {
 }
 
 impl Workers {
-    /// Nobody was heard yet.
-    pub(super) fn new(station: &Station, now: Instant) -> Self {
+    /// No worker yet.
+    pub(super) fn new(format: &HeartbeatFormat, now: Instant) -> Self {
         Self {
-            interval: station.interval,
-            silence: station.silence.as_ref().map(|silence| silence.at_most),
+            interval: format.interval,
+            silence: format.silence.as_ref().map(|silence| silence.at_most),
             since: now,
             known: BTreeMap::new(),
             given_up: BTreeSet::new(),
@@ -80,12 +79,12 @@ impl Workers {
         (self.since, self.doubt) = (now, None);
     }
 
-    /// Takes in what a worker said. Tells whether it is news.
-    pub(super) fn hear(&mut self, said: Said, now: Instant) -> bool {
+    /// Takes in a heartbeat. Tells whether it is news.
+    pub(super) fn take(&mut self, heartbeat: Heartbeat, now: Instant) -> bool {
         self.forget(now);
-        let Said { worker: name, jobs, every, slots, queues } = said;
-        if self.known.len() >= limits::HEARD_WORKERS && !self.known.contains_key(&name) {
-            let most = limits::HEARD_WORKERS;
+        let Heartbeat { worker: name, jobs, every, slots, queues } = heartbeat;
+        if self.known.len() >= limits::HEARTBEAT_WORKERS && !self.known.contains_key(&name) {
+            let most = limits::HEARTBEAT_WORKERS;
             return self.doubt(format!("more than {most} workers speak on it"), now);
         }
         self.given_up.remove(&name);
@@ -108,8 +107,8 @@ impl Workers {
             if self.known.contains_key(&name) || self.given_up.contains(&name) {
                 continue;
             }
-            if self.known.len() >= limits::HEARD_WORKERS {
-                let most = limits::HEARD_WORKERS;
+            if self.known.len() >= limits::HEARTBEAT_WORKERS {
+                let most = limits::HEARTBEAT_WORKERS;
                 self.doubt(format!("more than {most} workers are listed or speak on it"), now);
                 return;
             }
@@ -134,7 +133,7 @@ impl Workers {
         if self.silence.is_some() {
             self.given_up.extend(names);
         }
-        while self.given_up.len() > limits::HEARD_WORKERS {
+        while self.given_up.len() > limits::HEARTBEAT_WORKERS {
             self.given_up.pop_first();
         }
     }
@@ -146,7 +145,7 @@ impl Workers {
         before.is_none_or(|(_, before)| Some(&before) != self.doubt.as_ref().map(|(_, why)| why))
     }
 
-    /// How long they are listened to before silence means that there is nobody: everybody should have
+    /// How long they are listened to before silence means that there is none: each should have
     /// spoken twice.
     fn listening(&self) -> Duration {
         limits::LISTENING.max(2 * self.longest_interval() + Duration::from_secs(1))
@@ -159,8 +158,8 @@ impl Workers {
     /// What the workers that count say.
     ///
     /// # Errors
-    /// [`Fault`] while nobody can know.
-    pub(super) fn tally(&mut self, whose: &Whose, now: Instant) -> Result<Tally, Fault> {
+    /// [`Fault`] while it is unknown.
+    pub(super) fn tally(&mut self, filter: &WorkerFilter, now: Instant) -> Result<Tally, Fault> {
         self.forget(now);
         let listening = self.listening();
         if now < self.since + listening {
@@ -177,7 +176,7 @@ impl Workers {
         for (name, worker) in &self.known {
             let is_silent = self.silence.is_some() && worker.is_overdue(now);
             let jobs = if is_silent { worker.most_jobs() } else { worker.jobs };
-            match whose.includes(name, worker.queues.as_deref()) {
+            match filter.includes(name, worker.queues.as_deref()) {
                 None => tally.nameless += 1,
                 Some(false) => {}
                 Some(true) if jobs == 0 && self.silence.is_none() => {}
@@ -197,7 +196,7 @@ impl Workers {
         Ok(tally)
     }
 
-    /// Forgets who has been silent for too long.
+    /// Forgets the workers that have been silent for too long.
     fn forget(&mut self, now: Instant) {
         let (since, silence) = (self.since, self.silence);
         let is_over =
@@ -209,7 +208,7 @@ impl Workers {
 
 /// How long a worker with this interval may be silent before it is taken for dead.
 fn silence(interval: Duration) -> Duration {
-    limits::HEARD_SILENCE.max(3 * interval)
+    limits::HEARTBEAT_SILENCE.max(3 * interval)
 }
 
 impl Worker {

@@ -94,7 +94,7 @@ async fn after_an_outage_those_that_were_under_way_are_read_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn suspects_that_are_one_question_are_asked_as_one() {
+async fn quarantined_reads_that_are_one_question_are_asked_as_one() {
     let world = World::tracked().await;
     let queues: Vec<_> = (0..40).map(|number| sidekiq("s:", &format!("q{number}"))).collect();
     let watches: Vec<_> = queues.iter().map(|queue| world.watch(queue)).collect();
@@ -115,7 +115,7 @@ async fn suspects_that_are_one_question_are_asked_as_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn suspects_get_their_turn_however_much_else_is_due() {
+async fn quarantined_reads_get_their_turn_however_much_else_is_due() {
     let world = World::tracked().await;
     let mut watch = world.watch(&sidekiq("s:", "q"));
     told(&mut watch, 100, |seen| fresh(seen) == Some(0.0)).await;
