@@ -307,6 +307,9 @@ pub const UNHEEDING_BYTES: usize = 64 * 1024;
 /// Tasks that wait for a thread of the runtime before nothing more is read of any peer, and the pause before
 /// that is looked at again. A call that was read is a task of some 2 kB.
 pub const TASKS_QUEUED: (usize, Duration) = (100, Duration::from_millis(2));
+/// Such pauses in a row before a peer is read all the same, so that a process which is always behind still
+/// answers.
+pub const READ_PAUSES: u32 = 50;
 /// TLS handshakes under way at once; a further one ends the oldest.
 pub const HANDSHAKES: usize = 256;
 /// How long a TLS handshake may take.

@@ -38,6 +38,21 @@ pub struct Guarded<T> {
     runtime: RuntimeMetrics,
     /// Until when nothing is read, since the process is behind with what it read.
     pause: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
+}
+
+/// How many pauses in a row there were.
+#[derive(Debug, Default)]
+struct Patience(u32);
+
+impl Patience {
+    /// Whether the peer is read now, with so many tasks that wait.
+    fn ends(&mut self, queued: usize) -> bool {
+        let (most, _) = limits::TASKS_QUEUED;
+        let is_over = queued <= most || self.0 == limits::READ_PAUSES;
+        self.0 = if is_over { 0 } else { self.0 + 1 };
+        is_over
+    }
 }
 
 impl<T> Guarded<T> {
@@ -55,6 +70,7 @@ impl<T> Guarded<T> {
             reader: None,
             runtime: Handle::current().metrics(),
             pause: None,
+            patience: Patience::default(),
             place,
         }
     }
@@ -93,15 +109,15 @@ impl<T> Guarded<T> {
         written
     }
 
-    /// Ready once the process is not behind.
+    /// Ready once the process is not behind, or has been for long.
     fn poll_abreast(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let (most, pause) = limits::TASKS_QUEUED;
+        let (_, pause) = limits::TASKS_QUEUED;
         loop {
             if let Some(pause) = &mut self.pause {
                 ready!(pause.as_mut().poll(context));
                 self.pause = None;
             }
-            if self.runtime.global_queue_depth() <= most {
+            if self.patience.ends(self.runtime.global_queue_depth()) {
                 return Poll::Ready(());
             }
             self.pause = Some(Box::pin(sleep(pause)));
@@ -183,5 +199,23 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Guarded<T> {
 
     fn is_write_vectored(&self) -> bool {
         self.io.is_write_vectored()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_is_always_behind_reads_now_and_then() {
+        let (most, _) = limits::TASKS_QUEUED;
+        let mut patience = Patience::default();
+        assert!(patience.ends(0) && patience.ends(most));
+        for _ in 0..3 {
+            assert!((0..limits::READ_PAUSES).all(|_| !patience.ends(most + 1)));
+            assert!(patience.ends(usize::MAX));
+        }
+        assert!(!patience.ends(most + 1) && patience.ends(most));
+        assert!((0..limits::READ_PAUSES).all(|_| !patience.ends(most + 1)));
     }
 }

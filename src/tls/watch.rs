@@ -1,10 +1,13 @@
 //! What is made of some files, once for each state that they are in.
 //!
-//! Both sides of the service make certificates of files that change. It reads the files instead of asking the system for news: Kubernetes changes a mounted
-//! Secret by moving a symlink of a directory above (`..data`), which a watch on the file does not see.
+//! Both sides of the service make certificates of files that change. It reads the files instead of asking
+//! the system for news: Kubernetes changes a mounted Secret by moving a symlink of a directory above
+//! (`..data`), which a watch on the file does not see.
 
-use std::hash::BuildHasher;
-use std::{hash::RandomState, path::PathBuf};
+use std::{
+    hash::{BuildHasher, RandomState},
+    path::PathBuf,
+};
 
 use super::pem;
 
