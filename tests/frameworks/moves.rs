@@ -16,7 +16,11 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
-use crate::{on_both_servers, server::Kind, stage::Stage};
+use crate::{
+    on_both_servers,
+    server::Kind,
+    stage::{Stage, TURNS},
+};
 
 on_both_servers!(
     jobs_that_bullmq_6_moves_are_never_too_few,
@@ -149,6 +153,7 @@ fn play(mut stage: Stage, program: &str, adds: &str, triggers: &[&str]) {
         for look in looks.iter().filter(|look| look.replica != "polled") {
             streams.push(look.client.clone().pushes().await.unwrap());
         }
+        let _turn = TURNS.acquire().await.unwrap();
         for look in &looks {
             look.begin().await;
         }

@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
-use crate::stage::Stage;
+use crate::stage::{Stage, TURNS};
 
 /// Jobs that are enqueued when there is no worker, and once more when there is none again.
 const WAVE: u32 = 100;
@@ -93,6 +93,7 @@ async fn play(stage: Stage, pool: Pool) {
     let [decides, looks, works] = [(); 3].map(|()| Book(stage.redis.connect()));
     let (wanted, replicas) = watch::channel(0);
     let seen = watch::channel(Seen::default()).0;
+    let _turn = TURNS.acquire().await.unwrap();
     let drained = timeout(PATIENCE, async {
         tokio::select! {
             () = decide(keda, decides, wanted) => {}

@@ -7,15 +7,17 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
+    num::NonZero,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    thread::sleep,
+    sync::LazyLock,
+    thread::{available_parallelism, sleep},
     time::Duration,
 };
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tokio::time::Instant;
+use tokio::{sync::Semaphore, time::Instant};
 
 use crate::{
     programs,
@@ -26,6 +28,11 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(45);
 /// Between two looks.
 const STEP: Duration = Duration::from_millis(50);
+
+/// Turns for what keeps the cores busy, one for two of them: six programs that move jobs, and pools beside them,
+/// took each other's time until some moved 44 jobs a second. One of them alone moves 600.
+pub static TURNS: LazyLock<Semaphore> =
+    LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, NonZero::get).div_ceil(2)));
 
 /// How many jobs there are of each state.
 #[derive(Debug, Clone, Copy, PartialEq)]
