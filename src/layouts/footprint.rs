@@ -38,16 +38,16 @@ pub fn footprint(plan: &Plan, search: Option<&Search>) -> usize {
 }
 
 /// How many bytes these texts hold, beside where each is kept.
-pub fn of_texts<T: AsRef<[u8]>>(texts: impl IntoIterator<Item = T>) -> usize {
+pub fn bytes_of_texts<T: AsRef<[u8]>>(texts: impl IntoIterator<Item = T>) -> usize {
     texts.into_iter().map(|text| ALLOCATION + text.as_ref().len()).sum()
 }
 
 fn of_names(names: &[Name]) -> usize {
-    list(names, |name| of_texts([name]))
+    list(names, |name| bytes_of_texts([name]))
 }
 
 fn of_strings(texts: &[String]) -> usize {
-    list(texts, |text| of_texts([text]))
+    list(texts, |text| bytes_of_texts([text]))
 }
 
 /// What is in a box or shared.
@@ -72,16 +72,16 @@ fn of_term(term: &Expression<Term>) -> usize {
 
 fn of_read(read: &Read) -> usize {
     match read {
-        Read::Size { key, .. } | Read::Flag { key, test: Test::Exists } => of_texts([key]),
+        Read::Size { key, .. } | Read::Flag { key, test: Test::Exists } => bytes_of_texts([key]),
         Read::Group { key, group: other }
         | Read::Idle { key, group: other, .. }
         | Read::Flag { key, test: Test::Field(other) | Test::Member(other) | Test::Value(other) } => {
-            of_texts([key, other])
+            bytes_of_texts([key, other])
         }
-        Read::PerMember(each) => boxed(each.as_ref(), of_each),
+        Read::PerMember(each) => boxed(each.as_ref(), of_per_member),
         Read::Heartbeats(Heartbeats { format, workers }) => {
             let workers = match workers {
-                WorkerFilter::Pool(glob) => of_texts([glob.text()]),
+                WorkerFilter::Pool(glob) => bytes_of_texts([glob.text()]),
                 WorkerFilter::Queues(queues) => of_names(queues),
             };
             boxed(format.as_ref(), of_format) + workers
@@ -89,29 +89,31 @@ fn of_read(read: &Read) -> usize {
     }
 }
 
-fn of_around(MemberKey { before, after }: &MemberKey) -> usize {
-    of_texts([before, after])
+fn of_member_key(MemberKey { before, after }: &MemberKey) -> usize {
+    bytes_of_texts([before, after])
 }
 
-fn of_each(PerMember { collection, kind: _, ask, filter }: &PerMember) -> usize {
-    let around = match ask {
-        Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => of_around(key),
+fn of_per_member(PerMember { collection, kind: _, ask, filter }: &PerMember) -> usize {
+    let key = match ask {
+        Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => {
+            of_member_key(key)
+        }
         Ask::Field => 0,
     };
     let of_filter = |Filter { pointer, is, only_if }: &Filter| {
         let is = match is {
-            Wanted::Name(name) => of_texts([name]),
+            Wanted::Name(name) => bytes_of_texts([name]),
             Wanted::Matching(matching) => boxed(matching.as_ref(), of_matching),
         };
         let only_if = only_if.iter().flat_map(|(pointer, text)| [pointer, text]);
-        of_texts(only_if.chain([pointer])) + is
+        bytes_of_texts(only_if.chain([pointer])) + is
     };
-    of_texts([collection]) + around + filter.as_ref().map_or(0, of_filter)
+    bytes_of_texts([collection]) + key + filter.as_ref().map_or(0, of_filter)
 }
 
 fn of_matching(Matching { glob, but_names, but_globs, keys, allowed: _ }: &Matching) -> usize {
-    let but_globs = list(but_globs, |but| of_texts([but.text()]));
-    of_texts([glob.text()]) + of_names(but_names) + but_globs + list(keys, of_around)
+    let but_globs = list(but_globs, |but| bytes_of_texts([but.text()]));
+    bytes_of_texts([glob.text()]) + of_names(but_names) + but_globs + list(keys, of_member_key)
 }
 
 fn of_format(format: &HeartbeatFormat) -> usize {
@@ -128,11 +130,13 @@ fn of_format(format: &HeartbeatFormat) -> usize {
         silence,
     } = format;
     let of_channel = |Channel(pieces): &Channel| of_names(pieces);
-    let channels = of_texts([key]) + list(alive, of_channel) + list(gone, of_channel);
-    let pointers = of_texts([worker, jobs, every].into_iter().chain(body)) + of_strings(queues);
+    let channels = bytes_of_texts([key]) + list(alive, of_channel) + list(gone, of_channel);
+    let pointers =
+        bytes_of_texts([worker, jobs, every].into_iter().chain(body)) + of_strings(queues);
     let of_silence = |Silence { at_most: _, slots, roll }: &Silence| {
-        let of_roll =
-            |Roll { collection, around }: &Roll| of_texts([collection]) + of_around(around);
+        let of_roll = |Roll { collection, around }: &Roll| {
+            bytes_of_texts([collection]) + of_member_key(around)
+        };
         of_strings(slots) + roll.as_ref().map_or(0, of_roll)
     };
     channels + pointers + silence.as_ref().map_or(0, of_silence)
@@ -140,28 +144,29 @@ fn of_format(format: &HeartbeatFormat) -> usize {
 
 fn of_search(search: &Search) -> usize {
     let Search { layout: _, arguments, shapes, named, wilds, fixed } = search;
-    let of_wild = |KeyPattern { glob, kind: _ }: &KeyPattern| of_texts([glob.text()]);
-    let of_shape = |shape: &Shape| of_texts([&shape.parameter]) + of_around(&shape.around);
+    let of_wild = |KeyPattern { glob, kind: _ }: &KeyPattern| bytes_of_texts([glob.text()]);
+    let of_shape =
+        |shape: &Shape| bytes_of_texts([&shape.parameter]) + of_member_key(&shape.around);
     let shapes = list(shapes, of_shape) + list(wilds, of_wild) + list(fixed, of_read);
     // The nodes of a tree are half full at least.
-    let named = 2 * size_of::<Name>() * named.len() + of_texts(named);
+    let named = 2 * size_of::<Name>() * named.len() + bytes_of_texts(named);
     of_arguments(arguments) + shapes + named
 }
 
 fn of_arguments(Arguments { given, patterns, found, allowed: _ }: &Arguments) -> usize {
-    let weighed = |names: &Vec<(Name, Weight)>| list(names, |(name, _)| of_texts([name]));
+    let weighed = |names: &Vec<(Name, Weight)>| list(names, |(name, _)| bytes_of_texts([name]));
     let of_argument = |argument: &Argument| match argument {
         Argument::Names(names) => weighed(names),
-        Argument::Pattern(glob) => of_texts([glob.text()]),
+        Argument::Pattern(glob) => bytes_of_texts([glob.text()]),
         Argument::Duration(_) => 0,
-        Argument::Choice(word) => of_texts([word]),
+        Argument::Choice(word) => bytes_of_texts([word]),
     };
     let of_pattern = |Pattern { parameter, glob, weight: _ }: &Pattern| {
-        of_texts([parameter]) + of_texts([glob.text()])
+        bytes_of_texts([parameter]) + bytes_of_texts([glob.text()])
     };
     let entries = 2 * size_of::<(String, Argument)>() * (given.len() + found.len());
-    let given = of_texts(given.keys()) + given.values().map(of_argument).sum::<usize>();
-    let found = of_texts(found.keys()) + found.values().map(weighed).sum::<usize>();
+    let given = bytes_of_texts(given.keys()) + given.values().map(of_argument).sum::<usize>();
+    let found = bytes_of_texts(found.keys()) + found.values().map(weighed).sum::<usize>();
     entries + given + found + list(patterns, of_pattern)
 }
 
@@ -173,7 +178,7 @@ mod tests {
     fn what_is_held_is_the_bytes_of_names_and_what_keeps_them() {
         let name = Name::new(vec![b'x'; 1_000]);
         let one = ALLOCATION + 1_000;
-        assert_eq!((of_texts([&name, &name]), of_texts::<&Name>([])), (2 * one, 0));
+        assert_eq!((bytes_of_texts([&name, &name]), bytes_of_texts::<&Name>([])), (2 * one, 0));
         let read = Read::Group { key: name.clone(), group: name };
         assert_eq!(of_read(&read), 2 * one);
         assert_eq!(boxed(&read, of_read), ALLOCATION + size_of::<Read>() + 2 * one);

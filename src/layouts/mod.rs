@@ -49,7 +49,7 @@ pub use count::{Count, Counts};
 pub use definition::DefinitionError;
 pub use exactness::{Bias, Doubt, Inexact};
 pub use expression::Expression;
-pub use footprint::{footprint, of_texts, share_of};
+pub use footprint::{bytes_of_texts, footprint, share_of};
 pub use glob::{Glob, GlobError};
 pub use heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter};
 pub use measure::{Measure, Measures};

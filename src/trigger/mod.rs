@@ -24,8 +24,8 @@ pub use threshold::{Activation, Target, ThresholdError};
 
 use crate::{
     layouts::{
-        Answer, Count, Counts, LayoutMismatch, Name, Plan, RequiredAccess, Search, footprint,
-        of_texts, share_of,
+        Answer, Count, Counts, LayoutMismatch, Name, Plan, RequiredAccess, Search, bytes_of_texts,
+        footprint, share_of,
     },
     limits,
     signals::{Activity, Signal},
@@ -121,8 +121,8 @@ impl Trigger {
         let texts = [&self.connection, &self.layout, &self.metric_name];
         let hint = self.hint.iter().flat_map(|hint| [&hint.key, &hint.what]);
         let texts = texts.into_iter().chain(&self.invisible).chain(hint);
-        let names = size_of_val(&*self.names) + of_texts(&self.names);
-        footprint(&self.plan, self.search.as_deref()) + of_texts(texts) + names
+        let names = size_of_val(&*self.names) + bytes_of_texts(&self.names);
+        footprint(&self.plan, self.search.as_deref()) + bytes_of_texts(texts) + names
     }
 
     /// Its plan, with patterns as if they were names; for what is said of it.

@@ -208,7 +208,7 @@ fn what_holds_more_memory_than_keys_do_counts_for_more_of_them() {
             (0..).take_while(|name| registry.let_in(&one(*name), "r", now).is_ok()).count();
         assert!((1..=most).contains(&admitted), "{admitted} of {:?}", pairs[0]);
         let Subject { namespace, name, trigger, .. } = &*one(0);
-        let bytes = admitted * (layouts::of_texts([namespace, name]) + trigger.footprint());
+        let bytes = admitted * (layouts::bytes_of_texts([namespace, name]) + trigger.footprint());
         assert!(
             bytes < quota.keys * limits::KEY_FOOTPRINT + quota.triggers * limits::TRIGGER_FOOTPRINT
         );
