@@ -5,11 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    glob::Glob,
-    per_member::MemberKey,
-    read::{Name, Read},
-};
+use super::glob::Glob;
 
 /// Patterns of which one must match a key. Clones share them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,22 +40,5 @@ impl Allowed {
     #[must_use]
     pub fn may_include(&self, pattern: &Glob) -> bool {
         !self.0.iter().all(|glob| glob.excludes(pattern))
-    }
-
-    /// The first key that these reads would touch and may not, or channel if a database is given. The
-    /// keys of members, which nobody can foresee, need a pattern that includes all there could be; they
-    /// are written with `*` in the member's place.
-    #[must_use]
-    pub fn refuses(&self, reads: &[Read], database: Option<u32>) -> Option<Name> {
-        let is_refused = |key: &Name| !self.includes(key.as_bytes());
-        let own = reads.iter().flat_map(|read| read.touches(database)).find(is_refused);
-        // What does not include one of them is soon told; to prove that it includes all takes longer.
-        let of_any_member = |around: &&MemberKey| {
-            let one = around.key(b"*");
-            let mut likely = self.0.iter().filter(|glob| glob.matches(one.as_bytes()));
-            !likely.any(|glob| glob.includes_all(around))
-        };
-        let mut of_members = reads.iter().filter_map(Read::member_key);
-        own.or_else(|| Some(of_members.find(of_any_member)?.key(b"*")))
     }
 }

@@ -1,25 +1,21 @@
-//! A layout as it is written down: TOML in, [`Layout`] out.
-//!
-//! It is apart because the same format serves the built-in files and `[layouts.NAME]` of the
-//! config. It knows the format's rules and nothing of any framework.
+//! A layout as it is written down, in TOML. The same format serves the built-in files and `[layouts.NAME]` of
+//! the config. It knows the format's rules and nothing of any framework.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
     time::Duration,
 };
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use super::{
-    Arguments, Layout,
     gap::Gap,
+    kind::Kind,
     measure::{Measure, Measures},
-    parameter::Parameter,
+    parameter::{Arguments, Parameter},
     plan::Plan,
     question::{Pause, Question, Role, Use, When, is_met, uses_of_when},
-    renamed::renamed,
-    search::{Kind, Shape},
+    shape::Shape,
     template::Template,
 };
 
@@ -149,68 +145,6 @@ pub(super) struct Invisible {
     unless: Option<String>,
 }
 
-impl Layout {
-    /// Reads a definition.
-    ///
-    /// # Errors
-    /// [`DefinitionError`] when the text is not of the format, counts nothing, names what it does
-    /// not declare, or says what can mean nothing.
-    pub fn parse(name: &str, toml: &str) -> Result<Self, DefinitionError> {
-        let layout = name.to_owned();
-        let table = toml::from_str(toml).map_err(|error| DefinitionError::Format {
-            layout,
-            message: error.message().to_owned(),
-        });
-        Self::from_table(name, table?)
-    }
-
-    /// Takes a definition that is part of another file.
-    ///
-    /// # Errors
-    /// The same as those of [`Layout::parse`].
-    pub fn from_table(name: &str, table: toml::Table) -> Result<Self, DefinitionError> {
-        let layout = name.to_owned();
-        if let Some(flaw) = renamed(&table) {
-            return Err(DefinitionError::Senseless { layout, flaw });
-        }
-        let parsed = table.try_into().map_err(|error: toml::de::Error| DefinitionError::Format {
-            layout,
-            message: error.message().to_owned(),
-        });
-        Self::of(name, parsed?)
-    }
-
-    fn of(name: &str, definition: Definition) -> Result<Self, DefinitionError> {
-        let layout = name.to_owned();
-        for Use { parameter, as_a } in definition.uses() {
-            match definition.params.get(&parameter) {
-                None => return Err(DefinitionError::UnknownParameter { layout, parameter }),
-                Some(declared) if !as_a.fits(&declared.kind) => {
-                    let wanted = as_a.to_string();
-                    return Err(DefinitionError::WrongKind { layout, parameter, wanted });
-                }
-                Some(_) => {}
-            }
-        }
-        if let Some(parameter) =
-            definition.needs.iter().find(|need| !definition.params.contains_key(*need))
-        {
-            let parameter = parameter.clone();
-            return Err(DefinitionError::UnknownParameter { layout, parameter });
-        }
-        if definition.states().next().is_none() {
-            return Err(DefinitionError::Empty { layout });
-        }
-        if let Some(flaw) = definition.flaw() {
-            return Err(DefinitionError::Senseless { layout, flaw });
-        }
-        let definition = Arc::new(definition);
-        let mut layout = Self { name: layout, definition, telling: [].into() };
-        layout.telling = layout.telling_forms().into();
-        Ok(layout)
-    }
-}
-
 impl Definition {
     /// What a measure is counted by.
     pub(super) fn of_measure(&self, measure: Measure) -> &[Question] {
@@ -223,12 +157,12 @@ impl Definition {
     }
 
     /// What it counts, except for orphans.
-    fn states(&self) -> impl Iterator<Item = &Question> {
+    pub(super) fn states(&self) -> impl Iterator<Item = &Question> {
         self.scheduled.iter().chain(&self.waiting).chain(&self.in_flight)
     }
 
     /// Every parameter that a template or a condition names, and as what.
-    fn uses(&self) -> Vec<Use> {
+    pub(super) fn uses(&self) -> Vec<Use> {
         let questions = self.states().chain(&self.orphaned).flat_map(Question::uses);
         let pauses = self.paused.iter().flat_map(Pause::uses);
         let whens = self.invisible.iter().flat_map(|invisible| uses_of_when(&invisible.when));

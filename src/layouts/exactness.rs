@@ -7,8 +7,9 @@ use super::{
     answer::{Answer, LayoutMismatch, Waiting},
     count::Count,
     expression::Expression,
+    name::Name,
     plan::{Overflow, Part, Plan, Term},
-    read::{Name, Read},
+    read::Read,
 };
 
 /// One reason why a state is not exact.

@@ -11,11 +11,14 @@ use crate::limits;
 use super::{
     expression::Expression,
     heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
+    member_key::MemberKey,
+    name::Name,
     parameter::{Argument, Arguments, Pattern},
-    per_member::{Ask, Filter, Matching, MemberKey, PerMember, Wanted},
+    per_member::{Ask, Filter, Matching, PerMember, Wanted},
     plan::{Plan, Term},
-    read::{Name, Read, Test},
-    search::{KeyPattern, Search, Shape},
+    read::{Read, Test},
+    search::{KeyPattern, Search},
+    shape::Shape,
     weight::Weight,
 };
 
@@ -28,6 +31,14 @@ const ALLOCATION: usize = 32;
 pub fn share_of(keys: usize, bytes: usize) -> usize {
     let beyond = bytes.saturating_sub(keys.saturating_mul(limits::KEY_FOOTPRINT));
     keys + beyond.div_ceil(limits::KEY_FOOTPRINT)
+}
+
+impl Plan {
+    /// For how many keys they count of what a namespace may have.
+    #[must_use]
+    pub fn share(&self) -> usize {
+        share_of(self.keys(), footprint(self, None))
+    }
 }
 
 /// How many bytes a plan and its search hold, about.
@@ -143,7 +154,7 @@ fn of_format(format: &HeartbeatFormat) -> usize {
 }
 
 fn of_search(search: &Search) -> usize {
-    let Search { layout: _, arguments, shapes, named, wilds, fixed } = search;
+    let Search { definition: _, arguments, shapes, named, wilds, fixed } = search;
     let of_wild = |KeyPattern { glob, kind: _ }: &KeyPattern| bytes_of_texts([glob.text()]);
     let of_shape =
         |shape: &Shape| bytes_of_texts([&shape.parameter]) + of_member_key(&shape.around);

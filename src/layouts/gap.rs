@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::time;
 
 use super::{
-    Arguments,
+    parameter::Arguments,
     question::{Role, Use, When, is_met, uses_of_when},
 };
 
@@ -15,7 +15,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Gap {
-    lasts: Validity,
+    lasts: Length,
     /// When that is, and how it is known.
     pub(super) doc: String,
     #[serde(default)]
@@ -25,12 +25,12 @@ pub(super) struct Gap {
 /// How long a gap lasts: a time, or the duration parameter that has it, in braces.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
-enum Validity {
+enum Length {
     For(Duration),
     Of(String),
 }
 
-impl TryFrom<String> for Validity {
+impl TryFrom<String> for Length {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
@@ -46,8 +46,8 @@ impl Gap {
     /// How long it lasts with these arguments; `None` where there is none.
     pub(super) fn lasts(&self, arguments: &Arguments) -> Option<Duration> {
         let lasts = match &self.lasts {
-            Validity::For(duration) => Some(*duration),
-            Validity::Of(parameter) => arguments.duration(parameter),
+            Length::For(duration) => Some(*duration),
+            Length::Of(parameter) => arguments.duration(parameter),
         };
         lasts.filter(|_| is_met(&self.when, arguments))
     }
@@ -55,7 +55,7 @@ impl Gap {
     /// The parameters that it names, and as what.
     pub(super) fn uses(&self) -> Vec<Use> {
         let mut uses = uses_of_when(&self.when);
-        if let Validity::Of(parameter) = &self.lasts {
+        if let Length::Of(parameter) = &self.lasts {
             uses.push(Use { parameter: parameter.clone(), as_a: Role::Duration });
         }
         uses

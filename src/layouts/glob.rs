@@ -12,7 +12,8 @@ use std::fmt;
 
 use crate::limits;
 
-use super::read::Name;
+use super::name::Name;
+pub use step::GlobError;
 use step::{Step, Steps, is_match};
 
 /// One pattern. It holds its text and nothing else; clones share it.
@@ -20,26 +21,6 @@ use step::{Step, Steps, is_match};
 pub struct Glob {
     /// As it is written, and as Redis would take it.
     text: Name,
-}
-
-/// Why a text is no pattern.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum GlobError {
-    /// Nothing is written.
-    #[error("is an empty pattern, which matches nothing")]
-    Empty,
-    /// It is longer than a name may be.
-    #[error("is longer than {} bytes", limits::NAME_BYTES)]
-    Long,
-    /// A class has no end.
-    #[error("has a `[` that no `]` closes; `\\[` is a literal `[`")]
-    Unclosed,
-    /// A class has no members.
-    #[error("has a class without members; `\\[` is a literal `[`")]
-    EmptyClass,
-    /// Nothing follows the last backslash.
-    #[error("ends with a backslash; `\\\\` is a literal one")]
-    Backslash,
 }
 
 impl Glob {

@@ -4,7 +4,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{glob::Glob, per_member::MemberKey, read::Name};
+use super::{glob::Glob, member_key::MemberKey, name::Name};
 
 /// How many jobs the workers of one pool, or of some queues, say that they have begun.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{limits, time};
 
-use super::{allowed::Allowed, glob::Glob, read::Name, weight::Weight};
+use super::{allowed::Allowed, glob::Glob, name::Name, weight::Weight};
 
 /// One declared parameter of a layout.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

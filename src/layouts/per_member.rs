@@ -7,7 +7,7 @@ use std::fmt;
 
 use crate::limits;
 
-use super::{allowed::Allowed, glob::Glob, read::Name};
+use super::{allowed::Allowed, glob::Glob, member_key::MemberKey, name::Name};
 
 /// One question for each member of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -100,29 +100,6 @@ pub enum Ask {
     /// The value of the field itself. It is looked at once: what stands in a field of such a hash
     /// never changes while it is there.
     Field,
-}
-
-/// The key of a member, or of a queue, whose name is left out: these bytes, the name, these bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MemberKey {
-    /// Before the member.
-    pub before: Name,
-    /// After it.
-    pub after: Name,
-}
-
-impl MemberKey {
-    /// The key of a member.
-    #[must_use]
-    pub fn key(&self, member: &[u8]) -> Name {
-        Name::new([self.before.as_bytes(), member, self.after.as_bytes()].concat())
-    }
-}
-
-impl fmt::Display for MemberKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}*{}", self.before, self.after)
-    }
 }
 
 /// Which JSON values count: those with this text in this place.

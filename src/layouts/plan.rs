@@ -10,7 +10,6 @@ use super::{
     answer::{Answer, LayoutMismatch},
     count::{Count, Counts},
     expression::Expression,
-    footprint::{footprint, share_of},
     measure::Measures,
     read::{Members, Read, Test},
 };
@@ -66,6 +65,9 @@ pub struct Term {
     pub part: Part,
 }
 
+/// A summand that is not yet given its place in a plan.
+pub(super) type Summand = Expression<(Read, Part)>;
+
 /// What each measure is the sum of.
 pub type Terms<T> = Measures<Box<[Expression<T>]>>;
 
@@ -99,12 +101,6 @@ impl Plan {
     #[must_use]
     pub fn keys(&self) -> usize {
         self.reads.iter().map(|read| read.keys().len()).sum()
-    }
-
-    /// For how many keys they count of what a namespace may have.
-    #[must_use]
-    pub fn share(&self) -> usize {
-        share_of(self.keys(), footprint(self, None))
     }
 
     /// The summands of each measure.

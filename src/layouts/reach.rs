@@ -4,9 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::{
+    allowed::Allowed,
     glob::{self, Glob},
+    member_key::MemberKey,
+    name::Name,
     plan::Plan,
-    read::{Name, Read},
+    read::Read,
     search::Search,
 };
 
@@ -75,4 +78,23 @@ fn with_pattern(name: &[u8], pattern: Option<&Glob>) -> Vec<u8> {
     let pieces: Vec<Vec<u8>> =
         name.split(|byte| *byte == Search::STAND_IN).map(glob::escape).collect();
     pieces.join(pattern.text().as_bytes())
+}
+
+impl Allowed {
+    /// The first key that these reads would touch and may not, or channel if a database is given. The
+    /// keys of members, which nobody can foresee, need a pattern that includes all there could be; they
+    /// are written with `*` in the member's place.
+    #[must_use]
+    pub fn refuses(&self, reads: &[Read], database: Option<u32>) -> Option<Name> {
+        let is_refused = |key: &Name| !self.includes(key.as_bytes());
+        let own = reads.iter().flat_map(|read| read.touches(database)).find(is_refused);
+        // What does not include one of them is soon told; to prove that it includes all takes longer.
+        let of_any_member = |around: &&MemberKey| {
+            let one = around.key(b"*");
+            let mut likely = self.globs().iter().filter(|glob| glob.matches(one.as_bytes()));
+            !likely.any(|glob| glob.includes_all(around))
+        };
+        let mut of_members = reads.iter().filter_map(Read::member_key);
+        own.or_else(|| Some(of_members.find(of_any_member)?.key(b"*")))
+    }
 }

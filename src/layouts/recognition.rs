@@ -4,10 +4,11 @@
 //! compared with the templates of the layouts, so that a layout says by itself how its keys look.
 
 use super::{
-    Arguments, Layout, Registry,
     form::{Filling, Form},
-    parameter::ParameterKind,
-    read::Name,
+    layout::Layout,
+    name::Name,
+    parameter::{Arguments, ParameterKind},
+    registry::Registry,
     template::Template,
 };
 

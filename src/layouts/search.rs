@@ -3,80 +3,23 @@
 use std::{
     collections::BTreeSet,
     hash::{Hash, Hasher},
+    sync::Arc,
 };
-
-use serde::Deserialize;
 
 use crate::limits;
 
 use super::{
-    Layout,
     allowed::Allowed,
+    definition::Definition,
     glob::Glob,
+    kind::Kind,
+    member_key::MemberKey,
+    name::Name,
     parameter::{Arguments, Pattern},
-    per_member::MemberKey,
     plan::Plan,
-    read::{Name, Read},
+    read::Read,
+    shape::Shape,
 };
-
-/// The Redis type of a key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Kind {
-    /// A list.
-    List,
-    /// A set.
-    Set,
-    /// A sorted set.
-    SortedSet,
-    /// A hash.
-    Hash,
-    /// A stream.
-    Stream,
-    /// A string.
-    String,
-}
-
-impl Kind {
-    /// Its name in Redis, alone in a list.
-    #[must_use]
-    pub fn names(self) -> &'static [&'static str] {
-        match self {
-            Self::List => &["list"],
-            Self::Set => &["set"],
-            Self::SortedSet => &["zset"],
-            Self::Hash => &["hash"],
-            Self::Stream => &["stream"],
-            Self::String => &["string"],
-        }
-    }
-
-    /// It with its article, for people.
-    #[must_use]
-    pub fn described(self) -> &'static str {
-        match self {
-            Self::List => "a list",
-            Self::Set => "a set",
-            Self::SortedSet => "a zset",
-            Self::Hash => "a hash",
-            Self::Stream => "a stream",
-            Self::String => "a string",
-        }
-    }
-
-    /// Its name in Redis.
-    #[must_use]
-    pub fn type_name(self) -> &'static str {
-        match self {
-            Self::List => "list",
-            Self::Set => "set",
-            Self::SortedSet => "zset",
-            Self::Hash => "hash",
-            Self::Stream => "stream",
-            Self::String => "string",
-        }
-    }
-}
 
 /// The keys that are looked for: those that match, and have this type where one is said.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -91,49 +34,6 @@ impl KeyPattern {
     /// Whether every key of the other is sure to be among its own.
     fn covers(&self, other: &Self) -> bool {
         self.glob.covers(&other.glob) && (self.kind.is_none() || self.kind == other.kind)
-    }
-}
-
-/// The form of a key of a queue: what stands before and after the queue's name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Shape {
-    pub(super) parameter: String,
-    pub(super) around: MemberKey,
-    /// Parts that follow, each after a colon.
-    pub(super) parts_after: usize,
-    pub(super) kind: Option<Kind>,
-    /// Whether keys of this form are looked for.
-    pub(super) is_searched: bool,
-    /// Whether it is the form of a queue's key at all, or only looks so.
-    pub(super) is_queue: bool,
-}
-
-impl Shape {
-    /// The form of a key that is the queue's name alone.
-    pub(super) fn of(parameter: &str) -> Self {
-        Self {
-            parameter: parameter.to_owned(),
-            around: MemberKey { before: "".into(), after: "".into() },
-            parts_after: 0,
-            kind: None,
-            is_searched: false,
-            is_queue: true,
-        }
-    }
-
-    fn given(&self) -> usize {
-        self.around.before.as_bytes().len() + self.around.after.as_bytes().len()
-    }
-
-    /// What stands in the place of the queue's name.
-    fn middle<'k>(&self, key: &'k [u8]) -> Option<&'k [u8]> {
-        let rest = key.strip_prefix(self.around.before.as_bytes())?;
-        let mut middle = rest;
-        for _ in 0..self.parts_after {
-            middle = &middle[..middle.iter().rposition(|byte| *byte == b':')?];
-        }
-        let middle = middle.strip_suffix(self.around.after.as_bytes())?;
-        (!middle.is_empty()).then_some(middle)
     }
 }
 
@@ -164,7 +64,7 @@ pub struct Sprawl {
 /// The patterns of a trigger.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
-    pub(super) layout: Layout,
+    pub(super) definition: Arc<Definition>,
     pub(super) arguments: Arguments,
     pub(super) shapes: Vec<Shape>,
     /// The keys that are read for the names which the trigger gives itself.
@@ -184,9 +84,12 @@ impl Search {
     ///
     /// # Errors
     /// [`Sprawl`] if it would be too many searches. None of them is made then.
-    pub(super) fn new(layout: &Layout, arguments: &Arguments) -> Result<Option<Self>, Sprawl> {
+    pub(super) fn new(
+        definition: &Arc<Definition>,
+        arguments: &Arguments,
+    ) -> Result<Option<Self>, Sprawl> {
         let Some(first) = arguments.patterns().first() else { return Ok(None) };
-        let shapes = layout.definition.shapes(arguments);
+        let shapes = definition.shapes(arguments);
         let of_pattern = |pattern: &Pattern| {
             let own = |shape: &&Shape| shape.is_searched && shape.parameter == pattern.parameter;
             shapes.iter().filter(own).count()
@@ -194,15 +97,15 @@ impl Search {
         let searches = arguments.patterns().iter().map(of_pattern).sum();
         if searches > limits::SEARCHES_PER_TRIGGER {
             let parameter = first.parameter.clone();
-            let others = layout.definition.multiplying(arguments).into_iter();
+            let others = definition.multiplying(arguments).into_iter();
             let beside = others.map(|name| format!(" with each value of `{name}`")).collect();
             return Err(Sprawl { parameter, searches, beside });
         }
-        let named = layout.plan(arguments);
+        let named = definition.plan(arguments);
         let named = named.reads().iter().flat_map(|read| read.keys().map(Name::clone)).collect();
-        let (layout, arguments) = (layout.clone(), arguments.clone());
+        let (definition, arguments) = (Arc::clone(definition), arguments.clone());
         let (wilds, fixed) = (vec![], vec![]);
-        let mut search = Self { layout, arguments, shapes, named, wilds, fixed };
+        let mut search = Self { definition, arguments, shapes, named, wilds, fixed };
         search.wilds = search.find_wilds();
         search.fixed = search.find_fixed();
         Ok(Some(search))
@@ -322,7 +225,7 @@ impl Search {
             let Pattern { parameter, weight, .. } = &patterns[*pattern];
             (parameter.as_str(), name.clone(), *weight)
         });
-        self.layout.plan(&self.arguments.finding(found, allowed))
+        self.definition.plan(&self.arguments.finding(found, allowed))
     }
 
     /// The reads of one queue, with those that all queues have in common.

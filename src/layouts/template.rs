@@ -8,10 +8,13 @@ use serde::{Deserialize, Deserializer, de::Error};
 use super::{
     Arguments,
     form::{Filling, Form},
-    per_member::MemberKey,
-    read::Name,
+    member_key::MemberKey,
+    name::Name,
     weight::Weight,
 };
+
+/// What is said of a key whose template is empty.
+pub(super) const EMPTY_KEY: &str = "`key` is empty, and no key has that name";
 
 /// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]

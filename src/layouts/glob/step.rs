@@ -1,9 +1,29 @@
 //! The signs of a pattern, one after another, as its text has them.
 //!
-//! They are apart because a pattern keeps nothing but its text: what a tenant writes then costs what was
-//! written, and each sign is read again whenever it is looked at.
+//! A pattern keeps nothing but its text: what a tenant writes then costs what was written, and each sign is
+//! read again whenever it is looked at.
 
-use super::GlobError;
+use crate::limits;
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GlobError {
+    /// Nothing is written.
+    #[error("is an empty pattern, which matches nothing")]
+    Empty,
+    /// It is longer than a name may be.
+    #[error("is longer than {} bytes", limits::NAME_BYTES)]
+    Long,
+    /// A class has no end.
+    #[error("has a `[` that no `]` closes; `\\[` is a literal `[`")]
+    Unclosed,
+    /// A class has no members.
+    #[error("has a class without members; `\\[` is a literal `[`")]
+    EmptyClass,
+    /// Nothing follows the last backslash.
+    #[error("ends with a backslash; `\\\\` is a literal one")]
+    Backslash,
+}
 
 /// One sign of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,13 +6,14 @@ use serde::Deserialize;
 
 use super::{
     super::{
-        Arguments,
         expression::Expression,
-        plan::{MissingGroup, Part},
+        parameter::Arguments,
+        plan::{MissingGroup, Part, Summand},
         read::Read,
-        template::{Binding, Template},
+        template::{Binding, EMPTY_KEY, Template},
     },
-    Role, Summand, Use, When,
+    role::{Role, Use},
+    when::When,
 };
 
 /// A part of what a consumer group has.
@@ -60,7 +61,7 @@ impl TryFrom<Vec<String>> for Durations {
 impl GroupQuestion {
     /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<&'static str> {
-        self.key.is_empty().then_some(super::EMPTY_KEY)
+        self.key.is_empty().then_some(EMPTY_KEY)
     }
 
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
@@ -89,7 +90,7 @@ impl GroupQuestion {
 impl IdleQuestion {
     /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<&'static str> {
-        self.key.is_empty().then_some(super::EMPTY_KEY)
+        self.key.is_empty().then_some(EMPTY_KEY)
     }
 
     pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {

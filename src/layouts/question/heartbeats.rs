@@ -11,23 +11,25 @@ use crate::limits;
 
 use super::{
     super::{
-        Arguments,
         expression::Expression,
         heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
-        per_member::MemberKey,
-        plan::Part,
-        read::{Name, Read},
+        member_key::MemberKey,
+        name::Name,
+        parameter::Arguments,
+        plan::{Part, Summand},
+        read::Read,
         template::{Binding, Template},
         weight::Weight,
     },
-    Question, Role, Summand, Use, When,
     per_member::MemberKeyTemplate,
+    role::{Role, Use},
+    when::{When, is_met},
 };
 
-/// How many jobs workers say that they have begun.
+/// How many jobs workers say that they have begun. `Q` is a question of any kind.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(in crate::layouts) struct HeartbeatsQuestion {
+pub(in crate::layouts) struct HeartbeatsQuestion<Q> {
     alive: Alive,
     #[serde(default)]
     gone: Vec<ChannelTemplate>,
@@ -57,8 +59,8 @@ pub(in crate::layouts) struct HeartbeatsQuestion {
     #[serde(default)]
     pub(super) when: When,
     /// What counts in its place if all of it together is more.
-    #[serde(default)]
-    or: Vec<Question>,
+    #[serde(default = "Vec::new")]
+    pub(super) or: Vec<Q>,
 }
 
 /// A set whose members name workers.
@@ -122,7 +124,7 @@ impl ChannelTemplate {
     }
 }
 
-impl HeartbeatsQuestion {
+impl<Q> HeartbeatsQuestion<Q> {
     /// The first mistake in it, as a message to its author.
     pub(super) fn flaw(&self) -> Option<&'static str> {
         let Self { base64, worker, jobs, every, queues, slots, .. } = self;
@@ -136,7 +138,7 @@ impl HeartbeatsQuestion {
         } else if self.silence.is_none() && (self.roll.is_some() || !slots.is_empty()) {
             Some("`slots` and `roll` say what `silence` means, and it is not there")
         } else {
-            self.or.iter().find_map(Question::flaw)
+            None
         }
     }
 
@@ -154,33 +156,23 @@ impl HeartbeatsQuestion {
         uses.push(named(&self.pool, Role::Pattern));
         uses.push(named(&self.interval, Role::Duration));
         uses.extend(self.silence.iter().map(|silence| named(silence, Role::Duration)));
-        uses.extend(self.or.iter().flat_map(Question::uses));
     }
 
     /// For how long a job may be counted nowhere because its worker has not spoken since it took it:
     /// one message may be late, and one lost.
     pub(in crate::layouts) fn gap(&self, arguments: &Arguments) -> Option<Duration> {
-        super::is_met(&self.when, arguments).then(|| 4 * self.interval(arguments))
+        is_met(&self.when, arguments).then(|| 4 * self.interval(arguments))
     }
 
     fn interval(&self, arguments: &Arguments) -> Duration {
         arguments.duration(&self.interval).unwrap_or_default()
     }
 
-    /// What counts in its place if it is more.
-    pub(super) fn others(&self) -> impl Iterator<Item = &Question> {
-        self.or.iter()
-    }
-
-    /// The templates of the keys that are read beside it.
-    pub(super) fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
-        self.others().flat_map(|other| other.keys(arguments)).collect()
-    }
-
+    /// What it asks for, or `others` if all of them together are more.
     pub(super) fn summand(
         &self,
         binding: &Binding<'_>,
-        keys: &[&Template],
+        others: Box<[Summand]>,
         arguments: &Arguments,
     ) -> Option<Summand> {
         let word = self.database.as_deref();
@@ -221,8 +213,6 @@ impl HeartbeatsQuestion {
         let weight = queues.iter().map(|(_, weight)| *weight).max().unwrap_or(Weight::ONE);
         let read = Read::Heartbeats(Heartbeats { format: Arc::new(format), workers });
         let heard = Expression::Leaf((read, Part::Heartbeats)).times(weight);
-        let others: Box<[Summand]> =
-            self.or.iter().flat_map(|other| other.summands(&[], keys, arguments)).collect();
         // What workers say is read last, after what it may have moved from.
         Some(if others.is_empty() {
             heard

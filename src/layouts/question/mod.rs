@@ -5,34 +5,31 @@ mod heartbeats;
 mod pause;
 mod per_member;
 mod role;
+mod unit;
+mod when;
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::{
-    Arguments,
     expression::Expression,
-    plan::Part,
-    read::{Members, Read, Scores, Unit},
-    search::Kind,
-    template::{Binding, Template},
+    kind::Kind,
+    parameter::Arguments,
+    plan::{Part, Summand},
+    read::{Members, Read, Scores},
+    template::{Binding, EMPTY_KEY, Template},
 };
 use group::{GroupQuestion, IdleQuestion};
 use heartbeats::HeartbeatsQuestion;
 pub(super) use pause::Pause;
 use per_member::PerMemberQuestion;
-pub(super) use role::{Role, Use, uses_of_when};
-
-/// A summand that is not yet given its place in a plan.
-pub(super) type Summand = Expression<(Read, Part)>;
+pub(super) use role::{Role, Use};
+use unit::UnitWord;
+pub(super) use when::{When, is_met, uses_of_when};
 
 const TYPE_OF_SOME: &str =
     "`type` is for a key of which all members count, without `members` and `slack`";
-const EMPTY_KEY: &str = "`key` is empty, and no key has that name";
-
-/// Conditions: these parameters, choices all, have these values.
-pub(super) type When = BTreeMap<String, String>;
 
 /// One summand of a state. A parameter with several values makes one of each.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -50,7 +47,7 @@ pub(super) enum Question {
     #[serde(rename = "each")]
     PerMember(PerMemberQuestion),
     /// What workers say on channels.
-    Heartbeats(Box<HeartbeatsQuestion>),
+    Heartbeats(Box<HeartbeatsQuestion<Self>>),
 }
 
 /// The size of a key, or of what is left of it.
@@ -84,62 +81,6 @@ enum MembersWord {
     Leased,
 }
 
-/// The unit of scores: a word, or the choice parameter that has it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
-enum UnitWord {
-    Is(Unit),
-    Of(String),
-}
-
-impl Default for UnitWord {
-    fn default() -> Self {
-        Self::Is(Unit::Seconds)
-    }
-}
-
-/// The words for units.
-const UNITS: &[(&str, Unit)] = &[
-    ("s", Unit::Seconds),
-    ("ms", Unit::Milliseconds),
-    ("ns", Unit::Nanoseconds),
-    ("ms*4096", Unit::MillisecondsTimes4096),
-];
-
-fn unit(word: &str) -> Option<Unit> {
-    UNITS.iter().find(|(known, _)| *known == word).map(|(_, unit)| *unit)
-}
-
-impl TryFrom<String> for UnitWord {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, String> {
-        if let Some(parameter) = text.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-            return Ok(Self::Of(parameter.to_owned()));
-        }
-        let known: Vec<&str> = UNITS.iter().map(|(word, _)| *word).collect();
-        let words = known.join(", ");
-        unit(&text)
-            .map(Self::Is)
-            .ok_or(format!("the unit must be one of {words}, or {{parameter}}"))
-    }
-}
-
-impl UnitWord {
-    fn unit(&self, arguments: &Arguments) -> Unit {
-        match self {
-            Self::Is(unit) => *unit,
-            Self::Of(parameter) => {
-                arguments.choice(parameter).and_then(unit).unwrap_or(Unit::Seconds)
-            }
-        }
-    }
-}
-
-pub(super) fn is_met(when: &When, arguments: &Arguments) -> bool {
-    when.iter().all(|(name, word)| arguments.choice(name) == Some(word))
-}
-
 impl Question {
     pub(super) fn when(&self) -> &When {
         match self {
@@ -160,7 +101,9 @@ impl Question {
             Self::GroupWaiting(question) | Self::GroupPending(question) => question.flaw(),
             Self::GroupIdle(question) => question.flaw(),
             Self::PerMember(question) => question.flaw(),
-            Self::Heartbeats(question) => question.flaw(),
+            Self::Heartbeats(question) => {
+                question.flaw().or_else(|| question.or.iter().find_map(Self::flaw))
+            }
         }
     }
 
@@ -172,7 +115,10 @@ impl Question {
             Self::GroupWaiting(question) | Self::GroupPending(question) => question.uses(&mut uses),
             Self::GroupIdle(question) => question.uses(&mut uses),
             Self::PerMember(question) => uses.extend(question.parameters().map(Use::text)),
-            Self::Heartbeats(question) => question.uses(&mut uses),
+            Self::Heartbeats(question) => {
+                question.uses(&mut uses);
+                uses.extend(question.or.iter().flat_map(Self::uses));
+            }
         }
         uses
     }
@@ -190,7 +136,9 @@ impl Question {
             Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
             Self::GroupIdle(question) => vec![&question.key],
             Self::PerMember(question) => vec![&question.collection],
-            Self::Heartbeats(question) => question.keys(arguments),
+            Self::Heartbeats(question) => {
+                question.or.iter().flat_map(|other| other.keys(arguments)).collect()
+            }
         }
     }
 
@@ -204,7 +152,7 @@ impl Question {
             Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
             Self::GroupIdle(question) => vec![&question.key],
             Self::PerMember(question) => vec![&question.collection],
-            Self::Heartbeats(question) => question.others().flat_map(Self::every_key).collect(),
+            Self::Heartbeats(question) => question.or.iter().flat_map(Self::every_key).collect(),
         }
     }
 
@@ -216,7 +164,7 @@ impl Question {
         }
         let others: Vec<&Self> = match self {
             Self::Size(question) => question.others().collect(),
-            Self::Heartbeats(question) => question.others().collect(),
+            Self::Heartbeats(question) => question.or.iter().collect(),
             Self::GroupWaiting(_)
             | Self::GroupPending(_)
             | Self::GroupIdle(_)
@@ -301,7 +249,11 @@ impl Question {
             }
             Self::GroupIdle(question) => question.summand(binding, arguments),
             Self::PerMember(question) => question.summand(binding),
-            Self::Heartbeats(question) => question.summand(binding, keys, arguments),
+            Self::Heartbeats(question) => {
+                let others = question.or.iter();
+                let others = others.flat_map(|other| other.summands(&[], keys, arguments));
+                question.summand(binding, others.collect(), arguments)
+            }
         }
     }
 

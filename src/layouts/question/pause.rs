@@ -5,9 +5,9 @@ use serde::Deserialize;
 use super::{
     super::{
         read::{Read, Test},
-        template::{Binding, Template},
+        template::{Binding, EMPTY_KEY, Template},
     },
-    Use,
+    role::Use,
 };
 
 /// Something that, while it is so, keeps workers from taking jobs.
@@ -48,7 +48,7 @@ impl Pause {
             | Self::Value { key, .. }
                 if key.is_empty() =>
             {
-                Some(super::EMPTY_KEY)
+                Some(EMPTY_KEY)
             }
             Self::Value { value, .. } if value.is_empty() => Some(
                 "`value` is empty; a string that is not there cannot be told from an empty one",

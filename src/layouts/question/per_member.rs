@@ -6,15 +6,17 @@ use serde::Deserialize;
 
 use super::{
     super::{
-        Arguments,
         expression::Expression,
-        parameter::Pattern,
-        per_member::{Ask, CollectionType, Filter, Matching, MemberKey, PerMember, Wanted},
-        plan::{Overflow, Part},
-        read::{Name, Read},
+        member_key::MemberKey,
+        name::Name,
+        parameter::{Arguments, Pattern},
+        per_member::{Ask, CollectionType, Filter, Matching, PerMember, Wanted},
+        plan::{Overflow, Part, Summand},
+        read::Read,
         template::{Binding, Template},
     },
-    Pause, Summand, When,
+    pause::Pause,
+    when::When,
 };
 
 /// A question for each member of a collection.

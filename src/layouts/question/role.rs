@@ -1,8 +1,8 @@
 //! What a parameter must be where a definition names it.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
-use super::{super::parameter::ParameterKind, unit};
+use super::{super::parameter::ParameterKind, unit::unit};
 
 /// A parameter that is named somewhere, and as what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,13 +72,4 @@ impl fmt::Display for Role {
             Self::Unit => f.write_str("a choice among the units of scores"),
         }
     }
-}
-
-/// The parameters in conditions.
-pub(in crate::layouts) fn uses_of_when(when: &BTreeMap<String, String>) -> Vec<Use> {
-    let of = |(parameter, word): (&String, &String)| Use {
-        parameter: parameter.clone(),
-        as_a: Role::Word(word.clone()),
-    };
-    when.iter().map(of).collect()
 }

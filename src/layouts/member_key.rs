@@ -1,0 +1,28 @@
+//! The key of a member whose name is left out.
+
+use std::fmt;
+
+use super::name::Name;
+
+/// The key of a member, or of a queue, whose name is left out: these bytes, the name, these bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MemberKey {
+    /// Before the member.
+    pub before: Name,
+    /// After it.
+    pub after: Name,
+}
+
+impl MemberKey {
+    /// The key of a member.
+    #[must_use]
+    pub fn key(&self, member: &[u8]) -> Name {
+        Name::new([self.before.as_bytes(), member, self.after.as_bytes()].concat())
+    }
+}
+
+impl fmt::Display for MemberKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}*{}", self.before, self.after)
+    }
+}
