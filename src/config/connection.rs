@@ -6,7 +6,6 @@ use std::{collections::BTreeMap, time::Duration};
 use crate::{limits, secret::Secret, time};
 
 use super::{
-    Scope,
     access::Access,
     address::{Address, DEFAULT_PORT, Location},
     endpoint::Endpoint,
@@ -15,6 +14,7 @@ use super::{
     problem::{ConfigProblems, Spot},
     raw::RawConnection,
     redis_tls::{RawRedisTls, RedisTls},
+    scope::Scope,
     sentinel::RawSentinel,
     spanned::Spanned,
 };

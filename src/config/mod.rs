@@ -17,16 +17,14 @@ mod problem;
 mod quota;
 mod raw;
 mod redis_tls;
+mod scope;
 mod sentinel;
 mod server;
+mod settings;
 mod spanned;
 mod tls;
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
-    path::PathBuf,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use access::{Access, Denied};
 pub use connection::Connection;
@@ -39,12 +37,14 @@ pub use quota::Quota;
 pub use redis_tls::RedisTls;
 pub use sentinel::Sentinels;
 pub use server::Server;
+pub use settings::Settings;
 pub use tls::{ClientName, NoClientName, ServerTls, TlsSettings};
 
 use crate::{layouts::Registry, limits, trigger::DEFAULT_CONNECTION};
 use connection::Draft;
 use problem::Spot;
 use raw::{RawConnection, RawFile};
+use scope::Scope;
 use spanned::Spanned;
 
 /// The configuration of one server.
@@ -58,32 +58,6 @@ pub struct Config {
     pub quota: Quota,
     /// The layouts that triggers can name: the built-in ones and those of `[layouts.NAME]`.
     pub layouts: Registry,
-}
-
-/// What the command line hands over. No `Debug`: environment and URLs hold passwords.
-#[derive(Clone, Default)]
-pub struct Settings {
-    /// The configuration file.
-    pub file: Option<PathBuf>,
-    /// Each `[NAME=]URL` of `--redis` or `PENSTOCK_REDIS`.
-    pub redis: Vec<String>,
-    /// Where KEDA calls, if a flag or variable says so.
-    pub listen: Option<SocketAddr>,
-    /// Where probes and metrics are served, if a flag or variable says so.
-    pub admin_listen: Option<SocketAddr>,
-    /// The server's TLS, as far as flags or variables say.
-    pub tls: TlsSettings,
-    /// Every environment variable, since the file may name any of them for a password.
-    pub environment: BTreeMap<String, String>,
-}
-
-/// What there is beside the file: decides whether something that the file lacks is a problem.
-#[derive(Clone, Copy)]
-enum Scope<'a> {
-    /// Only the file; flags and environment of the server are not known.
-    FileAlone,
-    /// The environment, and all flags.
-    Everything(&'a BTreeMap<String, String>),
 }
 
 impl Config {

@@ -4,11 +4,11 @@
 use crate::limits::{self, DATABASE_NUMBER};
 
 use super::{
-    Scope,
     node::Node,
     password::{Password, RawCommand},
     problem::{ConfigProblems, Spot},
     redis_tls::{RawRedisTls, RedisTls},
+    scope::Scope,
     spanned::Spanned,
 };
 

@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::{
-    Scope, Settings,
     problem::ConfigProblems,
     raw::RawServer,
+    scope::Scope,
+    settings::Settings,
     spanned::Spanned,
     tls::{self, ServerTls},
 };

@@ -4,7 +4,7 @@ mod credentials;
 mod secrecy;
 mod sentinel;
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use super::*;
 use crate::{limits, secret::Secret};

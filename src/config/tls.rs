@@ -9,7 +9,12 @@ use crate::{
     trigger::shown,
 };
 
-use super::{Scope, Spot, problem::ConfigProblems, raw::RawTls, spanned::Spanned};
+use super::{
+    problem::{ConfigProblems, Spot},
+    raw::RawTls,
+    scope::Scope,
+    spanned::Spanned,
+};
 
 /// What the listener for gRPC shows its peers, and asks of them.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use crate::{
     trigger::Problems,
 };
 
-use super::{registry::OverQuota, routes::NoRoute};
+use super::routes::NoRoute;
 
 /// Whose call it is, as the call says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,6 +38,17 @@ impl Refused {
     pub fn of_nobody(why: Refusal) -> Self {
         Self { object: None, why }
     }
+}
+
+/// A namespace has as much of something as it may.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "namespace `{namespace}` is at its limit of {most} {what} (setting limits.{what}_per_namespace)"
+)]
+pub struct OverQuota {
+    pub(super) namespace: String,
+    pub(super) what: &'static str,
+    pub(super) most: usize,
 }
 
 /// Why a call is not answered with a value. Its text is the message.

@@ -16,9 +16,11 @@ use super::{
     Problem, Problems,
     family::Fields,
     names::{self, Listed, NameError},
-    parse::DEFAULT_LAYOUT,
     problem::shown,
 };
+
+/// The layout of a trigger that names none.
+pub(super) const DEFAULT_LAYOUT: &str = "keys";
 
 pub(super) struct ArgumentReader<'a> {
     fields: &'a Fields,

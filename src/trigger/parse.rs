@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     Activation, Family, Problems, Target, Trigger,
-    arguments::{ArgumentReader, Written},
+    arguments::{ArgumentReader, DEFAULT_LAYOUT, Written},
     family::{self, COMMON, Fields, IGNORED, OWN, belongs_to_connection},
     metric_name::metric_name,
     names,
@@ -22,7 +22,6 @@ use super::{
 
 /// The connection of a trigger that names none, and of a `--redis` without a name.
 pub const DEFAULT_CONNECTION: &str = "default";
-pub(super) const DEFAULT_LAYOUT: &str = "keys";
 
 impl Trigger {
     /// Parses a trigger from the map that KEDA sends.

@@ -24,7 +24,7 @@ use crate::{
     trigger::shown,
 };
 
-use super::request::Request;
+use super::{refusal::OverQuota, request::Request};
 
 use common::{Common, CommonUse};
 use fingerprint::{Fingerprint, Keys};
@@ -33,17 +33,6 @@ use fingerprint::{Fingerprint, Keys};
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// The shortest time between two such looks at one namespace, for calls that are refused meanwhile.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
-
-/// A namespace has as much of something as it may.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "namespace `{namespace}` is at its limit of {most} {what} (setting limits.{what}_per_namespace)"
-)]
-pub struct OverQuota {
-    namespace: String,
-    what: &'static str,
-    most: usize,
-}
 
 /// Every trigger that is remembered, by namespace.
 #[derive(Debug)]
