@@ -9,11 +9,12 @@ use crate::{limits, time::Instant};
 
 use super::{
     cache::{Cache, ReadId},
+    ids::SubscriptionId,
     quarantine::Quarantine,
     schedule::Schedule,
     source::{Flow, FlowRead},
-    state::Due,
-    subscriptions::{SubscriptionId, Subscriptions},
+    step::Due,
+    subscriptions::Subscriptions,
 };
 
 /// What is taken out of the schedule.

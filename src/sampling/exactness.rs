@@ -1,15 +1,7 @@
-//! Which subjects are told counts that are knowingly not exact, and what the log says of that: when it
-//! begins, and when it has been over for a while. It is pure, and no value depends on it.
+//! Whether a subject is told counts that are knowingly not exact, and when the log says so: when it begins, and
+//! when it has been over for a while. It is pure, and no value depends on it.
 
-use crate::{layouts::Answer, limits, time::Instant, trigger::cut};
-
-use super::{
-    state::{Note, State},
-    subscriptions::SubscriptionId,
-};
-
-/// Reasons that one line of the log has.
-const REASONS: usize = 3;
+use crate::{limits, time::Instant};
 
 /// Whether what one subject is told is exact.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,7 +23,7 @@ impl Exactness {
 
     /// Takes in whether what is told now is no more than a bound, and tells whether that is to be said: once,
     /// until it was exact for a while.
-    fn note(&mut self, is_bound: bool, at: Instant) -> bool {
+    pub fn note(&mut self, is_bound: bool, at: Instant) -> bool {
         self.is_bound = is_bound;
         if is_bound {
             self.last = Some(at);
@@ -40,49 +32,11 @@ impl Exactness {
     }
 
     /// Whether it has been exact for so long that this is to be said.
-    fn is_over(&mut self, now: Instant) -> bool {
+    pub fn is_over(&mut self, now: Instant) -> bool {
         let is_calm = self.last.is_none_or(|last| now >= last + limits::EXACT_AGAIN);
         let is_over = self.told && !self.is_bound && is_calm;
         self.told &= !is_over;
         is_over
-    }
-}
-
-impl State {
-    /// Takes note of whether what a subject is told is exact.
-    pub(super) fn note_exactness(&mut self, id: SubscriptionId, at: Instant) {
-        let subscription = self.subscriptions.get(id);
-        let known = |read| self.cache.slot(read).known.as_ref().map(|known| &known.answer);
-        let answers = subscription.reads.iter().map(|read| known(*read));
-        let is_exact = answers.clone().flatten().all(Answer::is_exact);
-        if is_exact && !subscription.exactness.is_bound() {
-            return;
-        }
-        let Some(answers) = answers.collect::<Option<Vec<&Answer>>>() else { return };
-        let plan = match &subscription.queues {
-            Some(queues) => &queues.plan,
-            None => &subscription.subject.trigger.plan,
-        };
-        let why = plan.inexact(&answers);
-        if self.subscriptions.note_exactness(id, |exactness| exactness.note(!why.is_empty(), at)) {
-            let mut reasons: Vec<String> =
-                why.iter().take(REASONS).map(ToString::to_string).collect();
-            if why.len() > REASONS {
-                reasons.push(format!("and {} more", why.len() - REASONS));
-            }
-            let why = cut(&reasons.join("; "), limits::TRIGGER_CHARS_SHOWN * REASONS);
-            let subject = self.subscriptions.get(id).subject.clone();
-            self.notes.push(Note::NotExact(subject, why));
-        }
-    }
-
-    /// Takes note of the subjects that have been exact again for a while.
-    pub(super) fn note_exact_again(&mut self, now: Instant) {
-        for id in self.subscriptions.ids() {
-            if self.subscriptions.note_exactness(id, |exactness| exactness.is_over(now)) {
-                self.notes.push(Note::ExactAgain(self.subscriptions.get(id).subject.clone()));
-            }
-        }
     }
 }
 

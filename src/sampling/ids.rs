@@ -2,6 +2,9 @@
 
 use std::collections::BTreeSet;
 
+/// A subscription by its place.
+pub type SubscriptionId = usize;
+
 /// A set of places, which costs nothing beyond itself while it has one member.
 #[derive(Debug, Default)]
 pub enum Ids {

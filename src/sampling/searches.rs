@@ -17,9 +17,8 @@ use crate::{
 };
 
 use super::{
-    ids::Ids,
+    ids::{Ids, SubscriptionId},
     source::{Fault, KeyPage, Position},
-    subscriptions::SubscriptionId,
 };
 
 /// A search by its place.

@@ -3,60 +3,24 @@
 //!
 //! Pure but for the channel ends it keeps, which never block. It does not know what is true.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasher, Hash, Hasher, RandomState},
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use slab::Slab;
 use tokio::sync::oneshot;
 
-use crate::{limits, telemetry::LogThrottle, time::Instant, trigger::Trigger};
+use crate::{limits, telemetry::LogThrottle, time::Instant};
 
 use super::{
     absence::Absence,
     cache::ReadId,
     exactness::Exactness,
     falls::{Falls, is_long},
-    ids::Ids,
+    ids::{Ids, SubscriptionId},
     news::Board,
     observation::{HeldVerdict, Observation},
     queues::Queues,
+    subject::Subject,
 };
-
-/// A trigger of one ScaledObject or ScaledJob.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// The hash of the rest: it is looked up with every call, and its trigger may be large.
-    hash: u64,
-    /// The object's namespace.
-    pub namespace: String,
-    /// The object's name.
-    pub name: String,
-    /// The trigger.
-    pub trigger: Arc<Trigger>,
-}
-
-impl Subject {
-    /// A trigger of the object of this namespace and name.
-    #[must_use]
-    pub fn new(namespace: String, name: String, trigger: Arc<Trigger>) -> Arc<Self> {
-        static KEY: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        let hash = KEY.hash_one((&namespace, &name, &trigger));
-        Arc::new(Self { hash, namespace, name, trigger })
-    }
-}
-
-impl Hash for Subject {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.hash);
-    }
-}
-
-/// A subscription by its place.
-pub type SubscriptionId = usize;
 
 /// Somebody's interest in one subject.
 #[derive(Debug)]
@@ -319,7 +283,7 @@ impl Subscriptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layouts::Registry;
+    use crate::{layouts::Registry, trigger::Trigger};
 
     #[test]
     fn callers_that_went_away_do_not_pile_up() {

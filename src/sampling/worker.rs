@@ -15,14 +15,24 @@ use crate::{
 };
 
 use super::{
-    Sampler,
+    sampler::Sampler,
     searches::Scan,
     source::{Change, Changes, Fault, Link, Source},
-    state::{Due, Step},
+    step::{Due, Step},
 };
 
-/// Serves one sampler from one source until it is told to stop.
-pub async fn run<S: Source>(sampler: Sampler, source: S, stop: CancellationToken) {
+impl Sampler {
+    /// Serves this sampler from a source until `stop` is cancelled.
+    pub fn run<S: Source>(
+        &self,
+        source: S,
+        stop: CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<S> {
+        run(self.clone(), source, stop)
+    }
+}
+
+async fn run<S: Source>(sampler: Sampler, source: S, stop: CancellationToken) {
     let work = async {
         let mut outage = Outage::default();
         loop {

@@ -7,7 +7,8 @@ use crate::layouts::Answer;
 use crate::sampling::{
     TooMany,
     source::{Change, Fault, KeyPage, Reply, Validity},
-    state::{Ask, State, Step},
+    state::State,
+    step::{Ask, Step},
 };
 
 fn up() -> (State, Instant) {

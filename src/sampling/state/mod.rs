@@ -3,32 +3,44 @@
 //! Pure: every method takes the time. It decides what is read next, what a call may be answered with, and
 //! what is news to a stream. It does not wait.
 
+mod absence;
+mod announcement;
+mod belief;
+mod exactness;
+mod forget;
+mod judgement;
+mod plans;
+mod queues;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use tokio::sync::oneshot;
-
 use crate::{
-    layouts::{Allowed, Name, Read},
+    layouts::{Allowed, Read},
     limits,
-    telemetry::{ReadCause, Remembered},
+    telemetry::Remembered,
     time::Instant,
-    trigger::Verdict,
 };
 
 use super::{
     batch,
     cache::{Cache, ReadId},
     clock::Clock,
-    forget::SWEEP_INTERVAL,
+    ids::SubscriptionId,
     news::{Board, Reader},
+    note::Note,
     observation::{Observation, Why},
     quarantine::Quarantine,
     schedule::Schedule,
-    searches::{Scan, Searches},
+    searches::Searches,
     shares::KeyShares,
     source::{Fault, Reply, Validity},
-    subscriptions::{Subject, SubscriptionId, Subscriptions, TooMany},
+    step::{Ask, Due, Step},
+    subject::Subject,
+    subscriptions::{Subscriptions, TooMany},
 };
+
+/// How often subscriptions are looked through for those to forget.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
 /// The link to Redis as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,67 +58,6 @@ pub enum LinkState {
     },
     /// No link; the worker tries again.
     Down(Fault),
-}
-
-/// What a call is to do.
-#[derive(Debug)]
-pub enum Ask {
-    /// Answer this.
-    Ready(Observation),
-    /// The answer comes here.
-    Wait {
-        /// Where.
-        answer: oneshot::Receiver<Observation>,
-        /// Whether the reads are done anyway, for a stream or for another call.
-        coalesced: bool,
-    },
-}
-
-/// What the worker is to do.
-#[derive(Debug, PartialEq)]
-pub enum Step {
-    /// Send these reads, in this order.
-    Read(Vec<Due>),
-    /// Prove the link, and ask for Redis's clock if so.
-    Prove {
-        /// Whether anything depends on that clock.
-        clock: bool,
-    },
-    /// Give the link up.
-    Reconnect(Fault),
-    /// Take a step of a search.
-    Scan(Scan),
-    /// Nothing before this moment, unless something new comes in.
-    Wait(Instant),
-}
-
-/// A read that is due.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Due {
-    /// Its place in the cache.
-    pub id: ReadId,
-    /// The question.
-    pub read: Read,
-    /// Why it is sent.
-    pub cause: ReadCause,
-}
-
-/// Something that people should be able to read about later.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Note {
-    /// A subject became active, for these counts; how many before had no line, if this one has.
-    Active(Arc<Subject>, Verdict, Option<u64>),
-    /// A subject is new whose work in flight is in no key, or that names a queue by what looks like a key.
-    Unseen(Arc<Subject>),
-    /// No key of a subject was there since it is known, for so long that people are told.
-    NeverSeen(Arc<Subject>),
-    /// What a subject is told is a bound, for these reasons; or has been exact again for a while.
-    NotExact(Arc<Subject>, String),
-    ExactAgain(Arc<Subject>),
-    /// A queue that a pattern finds is left out, since this key of it may not be read.
-    LeftOut(Arc<Subject>, Name),
-    /// A read that ended the link twice alone, with this fault, is put off longer and longer.
-    PutOff(Read, Fault),
 }
 
 /// How much the searches of all subjects found.

@@ -6,15 +6,17 @@ use std::time::Duration;
 use crate::{limits, time::Instant};
 
 use super::{
-    cache::{ReadId, Slot},
-    state::State,
-    subscriptions::SubscriptionId,
+    super::{
+        cache::{ReadId, Slot},
+        ids::SubscriptionId,
+    },
+    State,
 };
 
 impl State {
     /// Plans the look at a subject whose activity window, or the window of a fall of its counts, ends
     /// while a stream is open on it.
-    pub(super) fn plan_lapse(&mut self, id: SubscriptionId, now: Instant) {
+    pub(in crate::sampling) fn plan_lapse(&mut self, id: SubscriptionId, now: Instant) {
         let subscription = self.subscriptions.get(id);
         let active_until = subscription.active_until().filter(|until| *until > now);
         let held_until = subscription.falls.until(now);
@@ -28,7 +30,7 @@ impl State {
     /// Plans the reads of a subject that are not fresh, each no sooner than its floor allows; for a
     /// call, also those that are fresh one by one and hide a job between them; and all after a reading that
     /// was taken for another.
-    pub(super) fn plan_reads(&mut self, id: SubscriptionId, now: Instant) {
+    pub(in crate::sampling) fn plan_reads(&mut self, id: SubscriptionId, now: Instant) {
         let subscription = self.subscriptions.get(id);
         let (awaited, falls) = (subscription.is_awaited(), &subscription.falls);
         let again_at = falls.again_at().or(falls.is_provisional().then_some(now));
@@ -50,7 +52,7 @@ impl State {
     }
 
     /// Plans a read that changed, if a stream or a call wants it.
-    pub(super) fn plan_if_wanted(&mut self, read: ReadId, now: Instant) -> bool {
+    pub(in crate::sampling) fn plan_if_wanted(&mut self, read: ReadId, now: Instant) -> bool {
         let mut users = self.subscriptions.users(read);
         let wanted = users.any(|user| self.subscriptions.get(user).is_wanted());
         if wanted {

@@ -12,13 +12,14 @@ use crate::{
 };
 
 use super::{
-    cache::Slot, falls::Reading, judgement::read_at, source::Validity, state::State,
-    subscriptions::SubscriptionId,
+    super::{cache::Slot, falls::Reading, ids::SubscriptionId, source::Validity},
+    State,
+    judgement::read_at,
 };
 
 impl State {
     /// Takes note of what was counted, and tells whether it may be told: a fall has to be confirmed first.
-    pub(super) fn believes(
+    pub(in crate::sampling) fn believes(
         &mut self,
         id: SubscriptionId,
         judged: Option<&Result<Verdict, LayoutMismatch>>,

@@ -6,20 +6,18 @@ use std::{sync::Arc, time::Duration};
 use crate::{limits, time::Instant};
 
 use super::{
-    cache::ReadId,
-    queues::Queues,
-    searches::TooManySearches,
-    state::{Note, State},
-    subscriptions::{Subject, SubscriptionId, TooMany},
+    super::{
+        cache::ReadId, ids::SubscriptionId, note::Note, queues::Queues, searches::TooManySearches,
+        subject::Subject, subscriptions::TooMany,
+    },
+    SWEEP_INTERVAL, State,
 };
 
-/// How often subscriptions are looked through for those to forget.
-pub(super) const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 /// The shortest time between two such looks, for calls that are refused meanwhile.
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 
 impl State {
-    pub(super) fn subscribe(
+    pub(in crate::sampling) fn subscribe(
         &mut self,
         subject: &Arc<Subject>,
         now: Instant,
@@ -68,7 +66,7 @@ impl State {
     }
 
     /// Looks again at the subjects whose activity window has ended.
-    pub(super) fn lapse(&mut self, now: Instant) {
+    pub(in crate::sampling) fn lapse(&mut self, now: Instant) {
         for id in self.lapses.take_due(now, limits::BATCH_READS) {
             // Otherwise a read is due or under way, and its answer will say.
             if self.is_settled(id, now, now) {
@@ -77,7 +75,7 @@ impl State {
         }
     }
 
-    pub(super) fn sweep(&mut self, now: Instant) {
+    pub(in crate::sampling) fn sweep(&mut self, now: Instant) {
         if now >= self.sweep_at {
             self.forget(now);
             self.note_all_keys(now);
@@ -101,7 +99,7 @@ impl State {
         }
     }
 
-    pub(super) fn release(&mut self, reads: &[ReadId]) {
+    pub(in crate::sampling) fn release(&mut self, reads: &[ReadId]) {
         for read in reads {
             if self.cache.release(*read) {
                 self.schedule.cancel(*read);

@@ -3,8 +3,11 @@
 use crate::time::Instant;
 
 use super::{
-    source::{Change, Flow},
-    state::{Due, LinkState, State},
+    super::{
+        source::{Change, Flow},
+        step::Due,
+    },
+    LinkState, State,
 };
 
 impl State {

@@ -1,8 +1,7 @@
 //! What the state says about one subject: whether its reads are settled, what may be said, and
 //! what is news.
 //!
-//! Pure, and apart from `state.rs` because that one is about what happens next, and this one about
-//! what is true.
+//! Pure. `mod.rs` is about what happens next, and this file about what is true.
 
 use crate::{
     layouts::{Answer, LayoutMismatch},
@@ -12,17 +11,26 @@ use crate::{
 };
 
 use super::{
-    cache::{ReadId, Slot},
-    news::News,
-    observation::{HeldVerdict, Look, Observation, Why, hold},
-    state::{LinkState, Note, State},
-    subscriptions::{Subject, SubscriptionId},
+    super::{
+        cache::{ReadId, Slot},
+        ids::SubscriptionId,
+        news::News,
+        note::Note,
+        observation::{HeldVerdict, Look, Observation, Why, hold},
+        subject::Subject,
+    },
+    LinkState, State,
 };
 
 impl State {
     /// Whether a call that came at `asked_at` can be answered: each read is fresh, or was sent or
     /// failed after the call came, or there is no link to wait for.
-    pub(super) fn is_settled(&self, id: SubscriptionId, asked_at: Instant, now: Instant) -> bool {
+    pub(in crate::sampling) fn is_settled(
+        &self,
+        id: SubscriptionId,
+        asked_at: Instant,
+        now: Instant,
+    ) -> bool {
         self.settled_until(id, now) >= Some(asked_at)
     }
 
@@ -52,13 +60,17 @@ impl State {
     }
 
     /// What may be said about a subject now, whatever is under way.
-    pub(super) fn observe(&self, id: SubscriptionId, now: Instant) -> Observation {
+    pub(in crate::sampling) fn observe(&self, id: SubscriptionId, now: Instant) -> Observation {
         self.observe_judged(id, || self.judge(id), now)
     }
 
     /// What is said about a subject that is settled; `None` while a fall has to be confirmed. The answers are
     /// judged once.
-    pub(super) fn conclude(&mut self, id: SubscriptionId, now: Instant) -> Option<Observation> {
+    pub(in crate::sampling) fn conclude(
+        &mut self,
+        id: SubscriptionId,
+        now: Instant,
+    ) -> Option<Observation> {
         // What a call is told while nothing can be read is no count.
         if self.why_not(id).is_some() {
             return Some(self.observe(id, now));
@@ -122,7 +134,12 @@ impl State {
     }
 
     /// The last known value, as the stale policy allows it.
-    pub(super) fn held(&self, id: SubscriptionId, why: Why, now: Instant) -> Observation {
+    pub(in crate::sampling) fn held(
+        &self,
+        id: SubscriptionId,
+        why: Why,
+        now: Instant,
+    ) -> Observation {
         let subscription = self.subscriptions.get(id);
         let own = subscription.subject.trigger.stale_for.unwrap_or(self.hold_stale);
         // What was read since vouches for its own answers and not for this value.
@@ -138,7 +155,7 @@ impl State {
 
     /// Takes note of what a finished batch means for a subject: answers its calls, tells its
     /// streams and plans its next reads.
-    pub(super) fn settle(&mut self, id: SubscriptionId, now: Instant) {
+    pub(in crate::sampling) fn settle(&mut self, id: SubscriptionId, now: Instant) {
         let scattered = !self.is_coherent(id);
         self.subscriptions.get_mut(id).scattered = scattered;
         // A trigger that was only polled may have answers here that nobody has looked at for long.
@@ -163,7 +180,7 @@ impl State {
     }
 
     /// Notes an announced change for the subjects of a read that have an activity window.
-    pub(super) fn note_activity(&mut self, read: ReadId, now: Instant) {
+    pub(in crate::sampling) fn note_activity(&mut self, read: ReadId, now: Instant) {
         let users: Vec<_> = self.subscriptions.users(read).collect();
         for user in users {
             let subscription = self.subscriptions.get_mut(user);
@@ -174,7 +191,7 @@ impl State {
     }
 
     /// Keeps a fresh value as the one to hold, and notes the edge if the subject became active.
-    pub(super) fn remember(&mut self, id: SubscriptionId, observation: &Observation) {
+    pub(in crate::sampling) fn remember(&mut self, id: SubscriptionId, observation: &Observation) {
         let times = self.valid_until(id).zip(self.newest(id));
         let (Observation::Fresh(verdict), Some((valid_until, read_at))) = (observation, times)
         else {
@@ -209,7 +226,7 @@ impl State {
     }
 
     /// Every call and stream looks again, after the link or everything changed.
-    pub(super) fn look_again(&mut self, now: Instant) {
+    pub(in crate::sampling) fn look_again(&mut self, now: Instant) {
         for id in self.subscriptions.ids() {
             let observation = self.observe(id, now);
             // What was read before is fresh no more, and no mismatch either, until it is read again.
@@ -225,28 +242,28 @@ impl State {
 
     /// Marks everything dirty; what was clean was true until `confirmed_at` where changes were
     /// announced.
-    pub(super) fn invalidate_all(&mut self, confirmed_at: Option<Instant>) {
+    pub(in crate::sampling) fn invalidate_all(&mut self, confirmed_at: Option<Instant>) {
         self.cache.invalidate_all(confirmed_at);
     }
 
     /// Until when a link that announces changes has announced them all.
-    pub(super) fn announced_until(&self) -> Option<Instant> {
+    pub(in crate::sampling) fn announced_until(&self) -> Option<Instant> {
         match &self.link {
             LinkState::Up { tracked: true, confirmed_at, .. } => Some(*confirmed_at),
             LinkState::Up { .. } | LinkState::Connecting | LinkState::Down(_) => None,
         }
     }
 
-    pub(super) fn slots(&self, id: SubscriptionId) -> impl Iterator<Item = &Slot> {
+    pub(in crate::sampling) fn slots(&self, id: SubscriptionId) -> impl Iterator<Item = &Slot> {
         self.subscriptions.get(id).reads.iter().map(|read| self.cache.slot(*read))
     }
 
-    pub(super) fn has_fault(&self, id: SubscriptionId) -> bool {
+    pub(in crate::sampling) fn has_fault(&self, id: SubscriptionId) -> bool {
         self.slots(id).any(|slot| slot.fault.is_some())
     }
 
     /// Why nothing fresh can be said, if so.
-    pub(super) fn why_not(&self, id: SubscriptionId) -> Option<Why> {
+    pub(in crate::sampling) fn why_not(&self, id: SubscriptionId) -> Option<Why> {
         match &self.link {
             LinkState::Down(fault) => return Some(Why::Fault(fault.clone())),
             LinkState::Connecting => return Some(Why::NotYetRead),
@@ -261,7 +278,7 @@ impl State {
     /// be in the older one. Where nothing is announced, nobody knows what is still true, so that
     /// no answer may be older than one before it along the flow. A batch that was sent before the
     /// subject was known did not follow its flow, so that its answers are in no order.
-    pub(super) fn is_coherent(&self, id: SubscriptionId) -> bool {
+    pub(in crate::sampling) fn is_coherent(&self, id: SubscriptionId) -> bool {
         let newest = self.newest(id);
         let is_announced = self.announced_until().is_some();
         let subscription = self.subscriptions.get(id);
@@ -275,14 +292,14 @@ impl State {
     }
 
     /// When the change was announced for which the newest answers were read.
-    pub(super) fn announced_at(&self, id: SubscriptionId) -> Option<Instant> {
+    pub(in crate::sampling) fn announced_at(&self, id: SubscriptionId) -> Option<Instant> {
         let newest = self.newest(id)?;
         let known = self.slots(id).filter_map(|slot| slot.known.as_ref());
         known.filter(|known| known.read_at == newest).filter_map(|known| known.announced_at).max()
     }
 
     /// When the newest answer was read.
-    pub(super) fn newest(&self, id: SubscriptionId) -> Option<Instant> {
+    pub(in crate::sampling) fn newest(&self, id: SubscriptionId) -> Option<Instant> {
         self.slots(id).filter_map(read_at).max().or_else(|| self.found_empty_at(id))
     }
 
@@ -310,7 +327,10 @@ impl State {
     }
 
     /// What the answers mean, if every read has one.
-    pub(super) fn judge(&self, id: SubscriptionId) -> Option<Result<Verdict, LayoutMismatch>> {
+    pub(in crate::sampling) fn judge(
+        &self,
+        id: SubscriptionId,
+    ) -> Option<Result<Verdict, LayoutMismatch>> {
         let answers: Option<Vec<&Answer>> =
             self.slots(id).map(|slot| slot.known.as_ref().map(|known| &known.answer)).collect();
         let subscription = self.subscriptions.get(id);
@@ -324,6 +344,6 @@ impl State {
     }
 }
 
-pub(super) fn read_at(slot: &Slot) -> Option<Instant> {
+pub(in crate::sampling) fn read_at(slot: &Slot) -> Option<Instant> {
     slot.known.as_ref().map(|known| known.read_at)
 }
