@@ -13,11 +13,11 @@ use crate::{
 };
 
 use super::{
-    cluster, decode,
+    decode,
     encode::{self, KeyType},
     error::{Refusal, refusal},
     follow_up::FollowUps,
-    link::RedisLink,
+    session::Session,
     transaction::{self, Questions, Replies},
     wire::{Response, Wire},
 };
@@ -25,7 +25,7 @@ use super::{
 /// How often a batch is tried while keys change their types under it.
 const ATTEMPTS: usize = 3;
 
-impl RedisLink {
+impl<W: Wire> Session<W> {
     fn guess(&self, read: &Read) -> KeyType {
         match read {
             Read::Size { key, members } => {
@@ -90,7 +90,7 @@ impl RedisLink {
                 })
                 .collect();
             self.moments += u64::try_from(questions.commands().len()).unwrap_or(u64::MAX);
-            let answers = follow_ups.finish(self).await?;
+            let answers = self.follow_up(follow_ups).await?;
             let with_reads = reads.iter().zip(answers).zip(moments);
             let mut answers: Vec<_> = with_reads
                 .map(|((read, answer), moment)| {
@@ -107,17 +107,29 @@ impl RedisLink {
         Err(Fault::Unexpected("the types of the keys keep changing".to_owned()))
     }
 
+    /// Asks what is open until every read has its answer, or there is no more time.
+    async fn follow_up(
+        &mut self,
+        mut open: FollowUps,
+    ) -> Result<Vec<Result<Answer, Fault>>, Fault> {
+        while let Some(asked) = open.open() {
+            let commands = asked.iter().flatten().cloned().collect();
+            let Some(replies) = self.further_round(commands).await? else { break };
+            open.proceed(&asked, &replies, (&self.fields, &self.tails))?;
+        }
+        Ok(open.into_answers(&self.fields))
+    }
+
     /// Which reads are asked at one moment: those of a trigger that one server answers.
-    fn sets(&mut self, reads: &[Read], flows: &[Vec<usize>]) -> Vec<Option<usize>> {
+    fn sets(&self, reads: &[Read], flows: &[Vec<usize>]) -> Vec<Option<usize>> {
         if !self.transacts {
             return vec![None; reads.len()];
         }
-        let spreads = matches!(self.wire(), Wire::Cluster(_));
-        let shares = |one: usize, other: usize| {
+        let is_shared = |one: usize, other: usize| {
             let ([one], [other]) = (reads[one].keys(), reads[other].keys());
-            !spreads || cluster::is_same_slot(one.as_bytes(), other.as_bytes())
+            self.wire.is_shared(one.as_bytes(), other.as_bytes())
         };
-        transaction::sets(reads, flows, shares)
+        transaction::sets(reads, flows, is_shared)
     }
 
     /// Asks the questions of a batch, those by themselves whose transaction did not come about, and after

@@ -17,10 +17,7 @@ use crate::{
     time::parse_decimal,
 };
 
-use super::{
-    encode::{StreamId, bound},
-    wire::Response,
-};
+use super::{encode::bound, stream_id::StreamId, wire::Response};
 
 /// A number of members or entries.
 pub(super) fn count(value: &Value) -> Result<u64, Fault> {

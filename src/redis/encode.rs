@@ -10,7 +10,7 @@ use crate::{
     limits,
 };
 
-use super::per_member;
+use super::{per_member::commands, stream_id::StreamId};
 
 /// The type of a key, as far as it decides which command counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,7 +78,7 @@ pub(super) fn question(read: &Read, key_type: KeyType, now: Duration) -> Cmd {
         Read::Size { key, members } => size(key, *members, key_type, now),
         Read::Group { key, .. } | Read::Idle { key, .. } => of_key("XINFO", &["GROUPS"], key),
         Read::Flag { key, test } => flag(key, test),
-        Read::PerMember(each) => per_member::size(each),
+        Read::PerMember(each) => commands::size(each),
         // Nothing is asked: what was heard before this is answered is known by then.
         Read::Heartbeats(_) => redis::cmd("PING"),
     }
@@ -227,38 +227,6 @@ fn of_key(command: &str, words: &[&str], key: &Name) -> Cmd {
     command
 }
 
-/// The id of a stream entry: milliseconds and a sequence number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct StreamId {
-    ms: u64,
-    sequence: u64,
-}
-
-impl StreamId {
-    /// The lowest id.
-    pub(super) const FIRST: Self = Self { ms: 0, sequence: 0 };
-
-    /// Reads `ms-sequence`.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let (ms, sequence) = text.split_once('-')?;
-        Some(Self { ms: ms.parse().ok()?, sequence: sequence.parse().ok()? })
-    }
-
-    /// The next possible id; `None` after the last one. (Exclusive ranges came with Redis 6.2.)
-    pub(super) fn next(self) -> Option<Self> {
-        match self.sequence.checked_add(1) {
-            Some(sequence) => Some(Self { sequence, ..self }),
-            None => Some(Self { ms: self.ms.checked_add(1)?, sequence: 0 }),
-        }
-    }
-}
-
-impl std::fmt::Display for StreamId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}-{}", self.ms, self.sequence)
-    }
-}
-
 /// Whether the questions of both begin with the groups of one stream.
 pub(super) fn is_same(one: &Read, other: &Read) -> bool {
     let stream = |read: &Read| match read {
@@ -301,14 +269,5 @@ mod tests {
             next(Members::Due(Unit::Seconds.into())),
             "ZRANGEBYSCORE z (1700000001.250500 +inf WITHSCORES LIMIT 0 1"
         );
-    }
-
-    #[test]
-    fn the_id_after_the_last_sequence_is_in_the_next_millisecond() {
-        let next = |text: &str| StreamId::parse(text).unwrap().next().map(|id| id.to_string());
-        assert_eq!(next("5-7").as_deref(), Some("5-8"));
-        assert_eq!(next("5-18446744073709551615").as_deref(), Some("6-0"));
-        assert_eq!(next("18446744073709551615-18446744073709551615"), None);
-        assert_eq!(StreamId::parse("5"), None);
     }
 }

@@ -78,6 +78,11 @@ pub(super) fn not_ready<T>(reply: &Result<T, Fault>) -> Option<Fault> {
     }
 }
 
+/// That fewer replies came than commands were sent.
+pub(super) fn few() -> Fault {
+    Fault::Unexpected("too few replies".to_owned())
+}
+
 /// Why a round trip failed, or what an error reply that is not about the key means.
 ///
 /// A server is not ready whose state will pass: it loads, runs a script, has lost its master or is no

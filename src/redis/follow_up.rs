@@ -13,13 +13,13 @@ use crate::{
 
 use super::{
     decode::{self, GroupRow},
-    encode::{self, KeyType, StreamId, countable},
-    error::{Refusal, fault, refusal},
+    encode::{self, KeyType, countable},
+    error::{Refusal, fault, few, refusal},
     fields::KnownFields,
     known_tails::KnownTails,
-    link::RedisLink,
     member_questions::{self, MemberQuestions},
-    per_member::{self, few},
+    per_member,
+    stream_id::StreamId,
     tail::{Outcome, Tail},
     wire::Response,
 };
@@ -102,19 +102,6 @@ impl FollowUps {
             },
             Progress::Shared(_) => false,
         }
-    }
-
-    /// Asks what is open until every read has its answer, or there is no more time.
-    pub(super) async fn finish(
-        mut self,
-        link: &mut RedisLink,
-    ) -> Result<Vec<Result<Answer, Fault>>, Fault> {
-        while let Some(asked) = self.open() {
-            let commands = asked.iter().flatten().cloned().collect();
-            let Some(replies) = link.further_round(commands).await? else { break };
-            self.proceed(&asked, &replies, (&link.fields, &link.tails))?;
-        }
-        Ok(self.into_answers(&link.fields))
     }
 
     /// What is to be asked next for each read, and then for each question that reads share, whose members

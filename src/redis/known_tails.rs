@@ -11,7 +11,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::{layouts::Name, limits, time::Instant};
 
-use super::{decode::Page, encode::StreamId};
+use super::{decode::Page, stream_id::StreamId};
 
 /// Entries that follow one another, and the bytes of their bodies.
 #[derive(Debug, Clone)]

@@ -14,8 +14,9 @@ use crate::{
 };
 
 use super::{
+    error::few,
     fields::KnownFields,
-    per_member::{Next, Step, few},
+    per_member::{Next, Step},
     wire::Response,
 };
 

@@ -4,10 +4,8 @@
 //! nothing of triggers, signals, gRPC or who asks.
 
 mod answering;
-mod approach;
 mod certificates;
 mod cluster;
-mod connection;
 mod counted;
 mod credentials;
 mod decode;
@@ -20,20 +18,18 @@ mod invalidation;
 mod keyspace;
 mod known_tails;
 mod known_types;
-mod link;
-mod login;
 mod member_questions;
-mod metered;
+mod node;
 pub mod offline;
-mod opener;
 mod password_command;
 mod per_member;
-mod proxy;
 mod rights;
-mod role;
 mod scan;
 mod sentinel;
+mod session;
+mod slot;
 mod source;
+mod stream_id;
 mod tail;
 mod transaction;
 mod transcript;

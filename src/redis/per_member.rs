@@ -1,7 +1,7 @@
 //! The members of a collection and what each has, in bounded steps: how many there are, which, and what is
 //! asked of each. The answer serves all reads that look at the same members.
 
-mod commands;
+pub(super) mod commands;
 
 use std::sync::Arc;
 
@@ -13,7 +13,13 @@ use crate::{
     sampling::Fault,
 };
 
-use super::{decode, error::fault, fields::KnownFields, values::Tally, wire::Response};
+use super::{
+    decode,
+    error::{fault, few},
+    fields::KnownFields,
+    values::Tally,
+    wire::Response,
+};
 use commands::{command, fields_of, of_member, ranged};
 
 /// How far one question is.
@@ -66,19 +72,6 @@ pub(super) enum Next {
     Step(Step),
     /// An answer for each read.
     Done(Vec<Answer>),
-}
-
-/// SCARD, LLEN, ZCARD or HLEN of the collection.
-pub(super) fn size(each: &PerMember) -> Cmd {
-    command(
-        match each.kind {
-            CollectionType::Set => "SCARD",
-            CollectionType::List => "LLEN",
-            CollectionType::SortedSet => "ZCARD",
-            CollectionType::Hash => "HLEN",
-        },
-        &each.collection,
-    )
 }
 
 /// The answer if the size says enough. A set or a hash that is too large is not looked at, since its
@@ -247,10 +240,6 @@ fn per_command(ask: &Ask) -> usize {
         Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => 1,
         Ask::Field => limits::MEMBER_FIELDS,
     }
-}
-
-pub(super) fn few() -> Fault {
-    Fault::Unexpected("too few replies".to_owned())
 }
 
 #[cfg(test)]

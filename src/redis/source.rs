@@ -17,8 +17,11 @@ use crate::{
 };
 
 use super::{
-    cluster::ClusterLink, connection::Dialer, credentials::Credentials, link::RedisLink,
-    sentinel::SentinelSource, transcript::Exchange,
+    cluster::ClusterLink,
+    credentials::Credentials,
+    node::{Dialer, NodeLink},
+    sentinel::SentinelSource,
+    transcript::Exchange,
 };
 
 /// One database of one configured Redis.
@@ -36,7 +39,7 @@ enum Kind {
 pub struct SourceLink(LinkKind);
 
 enum LinkKind {
-    Node(RedisLink),
+    Node(NodeLink),
     Cluster(ClusterLink),
 }
 
@@ -94,7 +97,7 @@ impl Source for RedisSource {
 
 impl SourceLink {
     /// The link to one server, where that is all there is to ask.
-    pub(super) fn single(&mut self) -> Option<&mut RedisLink> {
+    pub(super) fn single(&mut self) -> Option<&mut NodeLink> {
         match &mut self.0 {
             LinkKind::Node(link) => Some(link),
             LinkKind::Cluster(_) => None,
@@ -104,7 +107,7 @@ impl SourceLink {
     /// Notes every command and reply from now on.
     pub fn record(&mut self) {
         match &mut self.0 {
-            LinkKind::Node(link) => link.record(),
+            LinkKind::Node(link) => link.session.record(),
             LinkKind::Cluster(link) => link.record(),
         }
     }
@@ -112,7 +115,7 @@ impl SourceLink {
     /// What was noted.
     pub fn take_transcript(&mut self) -> Vec<Exchange> {
         match &mut self.0 {
-            LinkKind::Node(link) => link.take_transcript(),
+            LinkKind::Node(link) => link.session.take_transcript(),
             LinkKind::Cluster(link) => link.take_transcript(),
         }
     }

@@ -17,10 +17,10 @@ use crate::{
 use super::{
     counted::Counted,
     decode::{self, GroupRow},
-    encode::{self, StreamId},
-    error::fault,
+    encode,
+    error::{fault, few},
     known_tails::{KnownTails, Seen},
-    per_member::few,
+    stream_id::StreamId,
     wire::Response,
 };
 

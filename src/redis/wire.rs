@@ -1,74 +1,31 @@
-//! What takes the commands of a link to Redis: the connection to one server, or the nodes of a cluster.
+//! What takes the commands of a session to Redis, and what every such way has in common.
 
 use std::time::Duration;
 
 use deadpool_redis::redis::{Arg, Cmd, Pipeline, RedisResult, Value, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
-use crate::{limits, sampling::Fault, time::Instant};
+use crate::sampling::Fault;
 
-use super::{
-    cluster::ClusterWire,
-    error::{fault, is_unauthenticated},
-    login::Login,
-    opener::Connection,
-    proxy::{self, Lacks},
-};
+use super::error::{fault, is_unauthenticated};
 
 /// What a command got: a reply, or an error reply as an error.
 pub(super) type Response = RedisResult<Value>;
 
-/// What takes commands to Redis.
-pub(super) enum Wire {
-    /// One server.
-    Node(NodeWire),
-    /// The nodes of a cluster, each of which has a wire of its own.
-    Cluster(ClusterWire),
+/// The replies to commands, in their order.
+pub(super) struct Round {
+    pub(super) replies: Vec<Response>,
+    /// The node that gave each, where there are several.
+    pub(super) nodes: Vec<Option<String>>,
 }
 
-/// The connection to one server, and what it was authenticated with.
-pub(super) struct NodeWire {
-    pub(super) connection: Connection,
-    pub(super) login: Login,
-    /// What is never sent over it.
-    pub(super) lacks: Lacks,
-}
+/// What takes commands to Redis: the connection to one server, or those to the nodes of a cluster.
+pub(super) trait Wire: Send {
+    /// Sends commands and returns one reply for each.
+    fn round(&mut self, commands: &[Cmd]) -> impl Future<Output = Result<Round, Fault>> + Send;
 
-impl NodeWire {
-    /// Sends commands in one pipeline and returns one reply for each.
-    pub(super) async fn round(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
-        let replies = if self.lacks.is_nothing() {
-            self.send(commands).await?
-        } else {
-            let (sent, refused) = self.lacks.sort(commands);
-            let sent: Vec<Cmd> = sent.into_iter().cloned().collect();
-            let replies = if sent.is_empty() { vec![] } else { self.send(&sent).await? };
-            proxy::woven(refused, replies)
-        };
-        if let Some(error) = unauthenticated(&replies) {
-            self.login.is_over();
-            return Err(error);
-        }
-        Ok(replies)
-    }
-
-    async fn send(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
-        let replies = send(&mut self.connection, commands, limits::COMMAND_DEADLINE).await;
-        replies.map_err(|fault| self.connection.excess().behind(fault))
-    }
-
-    /// Authenticates again where the password was renewed. Only a link that does not answer is a
-    /// fault: what was said before stays good when the new password is refused.
-    pub(super) async fn authenticate_again(&mut self) -> Result<(), Fault> {
-        let Some((version, command)) = self.login.command_due(Instant::now()) else {
-            return Ok(());
-        };
-        let replies = send(&mut self.connection, &[command], limits::COMMAND_DEADLINE).await?;
-        if let Some(reply) = replies.first() {
-            self.login.answered(version, reply, Instant::now());
-        }
-        Ok(())
-    }
+    /// Whether one server has both keys, so that a transaction may have both.
+    fn is_shared(&self, one: &[u8], other: &[u8]) -> bool;
 }
 
 /// The word that a command begins with.

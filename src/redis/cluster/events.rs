@@ -22,12 +22,14 @@ use crate::{
 };
 
 use super::{
-    super::link::RedisLink,
+    super::{
+        node::NodeLink,
+        slot::{Slot, SlotSet},
+    },
     guard,
     member::{Member, Standing, Up, keys, of_node},
     members::Cluster,
     said::{Own, View},
-    slot::{Slot, SlotSet},
 };
 
 impl Cluster {
@@ -189,7 +191,7 @@ impl Cluster {
         &self,
         node: &Node,
         opening: u64,
-        (dialled, begun_at): (Result<(RedisLink, Option<Own>), Fault>, Instant),
+        (dialled, begun_at): (Result<(NodeLink, Option<Own>), Fault>, Instant),
     ) {
         let (invalidated, moved) = {
             let mut state = self.state();
@@ -200,8 +202,8 @@ impl Cluster {
             }
             let now = Instant::now();
             let mut said = None;
-            match dialled.map(|(link, own)| (link.multiplexed(), link, own)) {
-                Ok((Some(connection), link, own)) => {
+            match dialled {
+                Ok((link, own)) => {
                     said = own;
                     if member.failures > 0 {
                         info!(connection = self.dialer.name(), %node, "a node of the cluster can be read again");
@@ -209,14 +211,12 @@ impl Cluster {
                     let (tells, clock) = (false, Clock::default());
                     member.standing = Standing::Up(Box::new(Up {
                         link,
-                        connection,
                         since: now,
                         heard_at: begun_at,
                         tells,
                         clock,
                     }));
                 }
-                Ok((None, ..)) => return,
                 Err(fault) => {
                     let fault = of_node(node, &fault);
                     if member.failures == 0 {

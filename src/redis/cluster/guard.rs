@@ -15,7 +15,7 @@ use tokio::{
 use crate::{config::Node, limits, sampling::Fault, time::Instant};
 
 use super::{
-    super::{error::fault, link::RedisLink, wire::Response},
+    super::{error::fault, node::NodeLink, wire::Response},
     members::Cluster,
     said::{Own, View},
     turns::Survey,
@@ -109,9 +109,9 @@ pub(super) async fn survey(cluster: &Arc<Cluster>, asked_at: Instant) {
 pub(super) async fn own(
     cluster: &Cluster,
     node: &Node,
-    link: &mut RedisLink,
+    link: &mut NodeLink,
 ) -> Result<Option<Own>, Fault> {
-    match own_of(&link.round(vec![command("NODES")]).await?) {
+    match own_of(&link.session.round(vec![command("NODES")]).await?) {
         Ok(own) => Ok(Some(own)),
         Err(fault) if is_silence(&fault) => {
             cluster.suppressed(node, &fault);

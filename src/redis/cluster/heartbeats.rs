@@ -20,14 +20,16 @@ use crate::{
 
 use super::{
     super::{
-        error::fault,
+        error::{fault, few},
         heartbeats::{HeartbeatTracker, no_pushes},
+        slot::Slot,
         transcript::Exchange,
-        wire::{Response, send},
+        wire::send,
     },
-    Answers, ClusterLink,
-    member::{Standing, of_node},
+    link::{Answers, ClusterLink},
+    member::{Member, Standing, Up, of_node},
     members::Cluster,
+    wire::unproved,
 };
 
 /// A node with something to be said to it beside the reads.
@@ -71,13 +73,12 @@ impl ClusterLink {
             flows.iter().map(|flow| flow.iter().filter_map(along).collect()).collect();
         let mut answers = self.read_in_order(&asked, &flows, deadline).await?.into_iter();
         let to: Vec<Node> = nodes.iter().map(|(node, _)| node.clone()).collect();
-        let proofs = self.ask_nodes(&to, &[redis::cmd("PING")]).await;
+        let proofs = self.session.wire.ask_nodes(&to, &[redis::cmd("PING")]).await;
         for ((_, format), proof) in nodes.into_iter().zip(proofs) {
             if let Some(fault) = unproved(&proof) {
                 silent.push((format, fault));
             }
         }
-        let few = || Err(Fault::Unexpected("too few replies".to_owned()));
         let mut all = Answers::with_capacity(reads.len());
         for read in reads {
             all.push(match read {
@@ -94,7 +95,7 @@ impl ClusterLink {
                 | Read::Group { .. }
                 | Read::Idle { .. }
                 | Read::Flag { .. }
-                | Read::PerMember(_) => answers.next().unwrap_or_else(few),
+                | Read::PerMember(_) => answers.next().unwrap_or_else(|| Err(few())),
             });
         }
         Ok(all)
@@ -102,7 +103,7 @@ impl ClusterLink {
 
     fn note_heartbeats(&mut self, heartbeats: &Heartbeats, tracker: &HeartbeatTracker) {
         let node = self.cluster.owner(format_slot(&heartbeats.format)).map(|node| node.to_string());
-        self.link.note(|| Exchange {
+        self.session.note(|| Exchange {
             node,
             command: format!("(heard on {})", tracker.channel(&heartbeats.format)),
             reply: tracker.describe(&heartbeats.format),
@@ -135,7 +136,7 @@ impl Cluster {
             if up.link.subscribed.contains(format) {
                 return Ok(node);
             }
-            (up.connection.clone(), member.opening)
+            (up.link.multiplexed(), member.opening)
         };
         if !tracker.has_room_for(format) {
             let most = limits::HEARTBEAT_FORMATS;
@@ -171,15 +172,15 @@ impl Cluster {
     /// more. What was said before stays good when a node refuses the new password.
     pub(super) async fn look_after_connections(&self) {
         let now = Instant::now();
-        let logins = self.asides(|up| up.link.login()?.command_due(now));
+        let logins = self.asides(|up| up.link.login().command_due(now));
         let said = logins.into_iter().map(|aside: Aside<(u64, Cmd)>| async move {
             let Aside { node, opening, mut connection, what: (version, command) } = aside;
             match send(&mut connection, &[command], limits::NODE_DEADLINE).await {
                 Ok(replies) => {
                     let mut state = self.state();
-                    let login = state.up_since(&node, opening).and_then(|up| up.link.login());
-                    if let (Some(login), Some(reply)) = (login, replies.first()) {
-                        login.answered(version, reply, Instant::now());
+                    let up = state.up_since(&node, opening);
+                    if let (Some(up), Some(reply)) = (up, replies.first()) {
+                        up.link.login().answered(version, reply, Instant::now());
                     }
                 }
                 Err(fault) => self.fail(&node, opening, &fault),
@@ -212,42 +213,23 @@ impl Cluster {
 
     /// Redis says that this connection is not authenticated any more.
     pub(super) fn unauthenticated(&self, node: &Node, opening: u64) {
-        if let Some(login) = self.state().up_since(node, opening).and_then(|up| up.link.login()) {
-            login.is_over();
+        if let Some(up) = self.state().up_since(node, opening) {
+            up.link.login().is_over();
         }
     }
 
-    fn asides<T>(&self, what: impl Fn(&mut super::member::Up) -> Option<T>) -> Vec<Aside<T>> {
+    fn asides<T>(&self, what: impl Fn(&mut Up) -> Option<T>) -> Vec<Aside<T>> {
         let mut state = self.state();
-        let aside = |(node, member): (&Node, &mut super::member::Member)| {
+        let aside = |(node, member): (&Node, &mut Member)| {
             let Standing::Up(up) = &mut member.standing else { return None };
             let what = what(up)?;
-            let (opening, connection) = (member.opening, up.connection.clone());
+            let (opening, connection) = (member.opening, up.link.multiplexed());
             Some(Aside { node: node.clone(), opening, connection, what })
         };
         state.members.iter_mut().filter_map(aside).collect()
     }
 }
 
-fn format_slot(format: &HeartbeatFormat) -> super::Slot {
-    super::Slot::of(format.key.as_bytes())
-}
-
-/// Why it is not proved that everything pushed was taken in, if it is not.
-pub(super) fn unproved(replies: &[Response]) -> Option<Fault> {
-    match replies.first() {
-        Some(Ok(_)) => None,
-        // It came over the connection, after everything that was pushed before it.
-        Some(Err(error)) => match fault(error) {
-            Fault::Refused(_) => None,
-            other @ (Fault::Unreachable(_)
-            | Fault::Timeout
-            | Fault::NotReady(_)
-            | Fault::Credentials(_)
-            | Fault::Listening(_)
-            | Fault::Looking { .. }
-            | Fault::Unexpected(_)) => Some(other),
-        },
-        None => Some(Fault::Unexpected("no reply".to_owned())),
-    }
+fn format_slot(format: &HeartbeatFormat) -> Slot {
+    Slot::of(format.key.as_bytes())
 }

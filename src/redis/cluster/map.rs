@@ -10,8 +10,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::config::Node;
 
 use super::{
+    super::slot::{SLOTS, Slot, SlotSet},
     said::{Own, View},
-    slot::{SLOTS, Slot, SlotSet},
 };
 
 /// Who serves which slot.

@@ -12,8 +12,9 @@ use crate::{
     time::Instant,
 };
 
-use super::{
-    super::link::RedisLink,
+use super::super::{
+    error,
+    node::NodeLink,
     slot::{Slot, SlotSet},
 };
 
@@ -42,8 +43,7 @@ pub(super) enum Standing {
 
 /// A node that answers.
 pub(super) struct Up {
-    pub(super) link: RedisLink,
-    pub(super) connection: MultiplexedConnection,
+    pub(super) link: NodeLink,
     pub(super) since: Instant,
     /// When what it last answered was sent.
     pub(super) heard_at: Instant,
@@ -106,15 +106,5 @@ pub(super) fn keys(slots: Arc<SlotSet>, valid_until: Option<Instant>) -> KeySet 
 
 /// A fault that says which node it is about.
 pub(super) fn of_node(node: &Node, fault: &Fault) -> Fault {
-    let of = |why: &String| format!("node {node}: {why}");
-    match fault {
-        Fault::Timeout => Fault::Unreachable(format!("node {node}: it did not answer in time")),
-        Fault::Unreachable(why) => Fault::Unreachable(of(why)),
-        Fault::NotReady(why) => Fault::NotReady(of(why)),
-        Fault::Refused(why) => Fault::Refused(of(why)),
-        Fault::Credentials(why) => Fault::Credentials(why.clone()),
-        Fault::Listening(listening) => Fault::Listening(*listening),
-        Fault::Looking { seen, of } => Fault::Looking { seen: *seen, of: *of },
-        Fault::Unexpected(why) => Fault::Unexpected(of(why)),
-    }
+    error::about(&format_args!("node {node}"), fault.clone())
 }

@@ -15,11 +15,13 @@ use crate::{
 };
 
 use super::{
-    super::connection::Dialer,
+    super::{
+        node::Dialer,
+        slot::{Slot, SlotSet},
+    },
     map::SlotMap,
     member::{Lookup, Member, Standing, Up, keys},
     said::{Own, View},
-    slot::{Slot, SlotSet},
     turns::{Survey, Turns},
 };
 
@@ -139,7 +141,7 @@ impl Cluster {
             member.needed_at = now;
         }
         match &member.standing {
-            Standing::Up(up) => Lookup::Up(up.connection.clone(), member.opening),
+            Standing::Up(up) => Lookup::Up(up.link.multiplexed(), member.opening),
             Standing::Waiting(None, _) => Lookup::Wait(now + limits::NODE_DEADLINE),
             Standing::Opening(Ok(until)) => Lookup::Wait(*until),
             Standing::Waiting(Some(fault), _) | Standing::Opening(Err(fault)) => {

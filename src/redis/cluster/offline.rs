@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use crate::config::Node;
 
 use super::{
-    super::offline::Replies,
+    super::{offline::Replies, slot::Slot},
     map::SlotMap,
     said::{Own, View},
-    slot::Slot,
 };
 
 /// Who serves what by the words of some nodes.

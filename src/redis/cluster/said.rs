@@ -12,8 +12,8 @@ use deadpool_redis::redis::Value;
 
 use crate::{config::Node, limits, sampling::Fault};
 
-use super::{
-    super::decode,
+use super::super::{
+    decode,
     slot::{SLOTS, Slot, SlotSet},
 };
 

@@ -18,7 +18,7 @@ use crate::{
     time::Instant,
 };
 
-use super::{super::scan, ClusterLink, guard, members::Cluster};
+use super::{super::scan, guard, link::ClusterLink, members::Cluster};
 
 /// Where a search is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,13 +98,12 @@ impl ClusterLink {
         }
         let cursor = Position::new(mark.cursor.clone());
         let command = scan::command(wild, wild.kind, Some(&cursor));
-        if let Some(wire) = self.cluster_wire() {
-            wire.begin(Instant::now() + limits::CLUSTER_STEP_DEADLINE);
-        }
-        let mut replies = self.ask_nodes(slice::from_ref(&mark.node), &[command]).await;
+        self.session.wire.begin(Instant::now() + limits::CLUSTER_STEP_DEADLINE);
+        let mut replies =
+            self.session.wire.ask_nodes(slice::from_ref(&mark.node), &[command]).await;
         if replies.first().is_some_and(|replies| scan::is_option_unknown(replies)) {
             let command = scan::command(wild, None, Some(&cursor));
-            replies = self.ask_nodes(slice::from_ref(&mark.node), &[command]).await;
+            replies = self.session.wire.ask_nodes(slice::from_ref(&mark.node), &[command]).await;
         }
         let replies = replies.into_iter().next().unwrap_or_default();
         let KeyPage { keys, next } = match scan::page(&replies) {

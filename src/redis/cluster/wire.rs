@@ -14,12 +14,12 @@ use crate::{config::Node, limits, sampling::Fault, time::Instant};
 
 use super::{
     super::{
-        error::{brief, carried},
-        wire::{Response, send, unauthenticated},
+        error::{brief, carried, fault},
+        slot::{self, Slot},
+        wire::{Response, Round, Wire, send, unauthenticated},
     },
     member::{Lookup, of_node},
     members::Cluster,
-    slot::Slot,
 };
 
 /// What takes commands to the nodes of a cluster, for one link.
@@ -72,17 +72,6 @@ impl ClusterWire {
     /// The keys whose commands were sent on since the last call.
     pub(super) fn take_redirected(&mut self) -> HashSet<Vec<u8>> {
         std::mem::take(&mut self.redirected)
-    }
-
-    /// Sends each command to the node that serves its key and returns one reply for each, and who gave it.
-    /// What a node does not answer is a fault of its own commands.
-    pub(in crate::redis) async fn round(
-        &mut self,
-        commands: &[Cmd],
-    ) -> (Vec<Response>, Vec<Option<String>>) {
-        let targets = keys_of(commands).into_iter().map(Target::Key).collect();
-        let replies = self.exchange(commands, targets).await;
-        replies.into_iter().map(|(reply, node)| (reply, node.map(|node| node.to_string()))).unzip()
     }
 
     /// Sends each of these nodes the same commands and returns the replies of each.
@@ -183,6 +172,24 @@ impl ClusterWire {
     }
 }
 
+impl Wire for ClusterWire {
+    /// Each command goes to the node that serves its key. What a node does not answer is a fault of its own
+    /// commands.
+    async fn round(&mut self, commands: &[Cmd]) -> Result<Round, Fault> {
+        let targets = keys_of(commands).into_iter().map(Target::Key).collect();
+        let replies = self.exchange(commands, targets).await;
+        let (replies, nodes) = replies
+            .into_iter()
+            .map(|(reply, node)| (reply, node.map(|node| node.to_string())))
+            .unzip();
+        Ok(Round { replies, nodes })
+    }
+
+    fn is_shared(&self, one: &[u8], other: &[u8]) -> bool {
+        slot::is_shared(one, other)
+    }
+}
+
 impl Redirect {
     /// `MOVED 3999 host:port` or `ASK 3999 host:port`; without a host it is the one that was asked.
     fn parse(error: &RedisError, asked: &Node) -> Option<Self> {
@@ -259,6 +266,25 @@ async fn ask(
             cluster.fail(node, opening, &fault);
             Err(of_node(node, &fault))
         }
+    }
+}
+
+/// Why it is not proved that everything pushed was taken in, if it is not.
+pub(super) fn unproved(replies: &[Response]) -> Option<Fault> {
+    match replies.first() {
+        Some(Ok(_)) => None,
+        // It came over the connection, after everything that was pushed before it.
+        Some(Err(error)) => match fault(error) {
+            Fault::Refused(_) => None,
+            other @ (Fault::Unreachable(_)
+            | Fault::Timeout
+            | Fault::NotReady(_)
+            | Fault::Credentials(_)
+            | Fault::Listening(_)
+            | Fault::Looking { .. }
+            | Fault::Unexpected(_)) => Some(other),
+        },
+        None => Some(Fault::Unexpected("no reply".to_owned())),
     }
 }
 

@@ -3,7 +3,6 @@
 //! Redis pushes them on the connection that also brings its invalidations. What is known of workers outlives
 //! a link, since their tasks do.
 
-mod listening;
 mod message;
 pub(super) mod offline;
 mod workers;
@@ -105,7 +104,7 @@ impl HeartbeatTracker {
     }
 
     /// Takes in who is listed where those are that have not ended in their own way.
-    fn enroll(&self, format: &HeartbeatFormat, names: Vec<String>, now: Instant) {
+    pub(super) fn enroll(&self, format: &HeartbeatFormat, names: Vec<String>, now: Instant) {
         let mut entries = self.entries();
         if let Some(entry) = entries.iter_mut().find(|entry| *entry.format == *format) {
             entry.workers.enroll(names, now);

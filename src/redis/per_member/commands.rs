@@ -2,10 +2,23 @@
 
 use deadpool_redis::redis::{self, Cmd};
 
-use crate::layouts::{Ask, MemberKey, Name};
+use crate::layouts::{Ask, CollectionType, MemberKey, Name, PerMember};
 
 /// Bytes of a string that are looked at.
 const TEXT_BYTES: usize = 64 * 1024;
+
+/// SCARD, LLEN, ZCARD or HLEN of the collection.
+pub(in crate::redis) fn size(each: &PerMember) -> Cmd {
+    command(
+        match each.kind {
+            CollectionType::Set => "SCARD",
+            CollectionType::List => "LLEN",
+            CollectionType::SortedSet => "ZCARD",
+            CollectionType::Hash => "HLEN",
+        },
+        &each.collection,
+    )
+}
 
 pub(super) fn of_member(ask: &Ask, filtered: bool, member: &[u8]) -> Option<Cmd> {
     let of = |name, around: &MemberKey| command(name, &around.key(member));

@@ -9,7 +9,10 @@ use tokio::sync::Notify;
 use crate::{config::Node, sampling::Fault};
 
 use super::{
-    super::{connection::Dialer, decode, error, opener::Connection},
+    super::{
+        decode, error,
+        node::{Connection, Dialer},
+    },
     votes::Word,
 };
 

@@ -21,11 +21,9 @@ use crate::{
 };
 
 use super::{
-    connection::Dialer,
     credentials::Credentials,
     error,
-    link::RedisLink,
-    role::{Asker, Role},
+    node::{Asker, Dialer, NodeLink, Role},
 };
 
 pub(super) use line::rules;
@@ -53,7 +51,7 @@ impl SentinelSource {
         Self { dialer: Dialer::new(credentials, database), watch: Arc::new(watch) }
     }
 
-    pub(super) async fn connect(&self, changes: &Changes) -> Result<RedisLink, Fault> {
+    pub(super) async fn connect(&self, changes: &Changes) -> Result<NodeLink, Fault> {
         let until = Instant::now() + limits::CONNECT_DEADLINE.saturating_sub(TO_SAY_SO);
         let mut node = self.watch.master().await?;
         loop {
@@ -68,7 +66,7 @@ impl SentinelSource {
         }
     }
 
-    async fn open(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
+    async fn open(&self, node: &Node, changes: &Changes) -> Result<NodeLink, Fault> {
         let link = self.dialer.dial(node, changes).await?;
         let mut asker = link.asker();
         asker.role().await.and_then(must_be_master)?;

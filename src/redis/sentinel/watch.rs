@@ -26,7 +26,7 @@ use crate::{
 };
 
 use super::{
-    super::connection::Dialer,
+    super::node::Dialer,
     line::Line,
     votes::{Votes, Word},
 };

@@ -27,24 +27,28 @@ use crate::{
 };
 
 use super::{
+    super::{
+        credentials::{Authentication, Credentials},
+        error,
+        fields::KnownFields,
+        heartbeats::HeartbeatTracker,
+        invalidation,
+        known_types::KnownTypes,
+        session::Session,
+        wire::{Wire, send},
+    },
     approach::{Approach, Manner},
-    credentials::{Authentication, Credentials},
-    error,
-    fields::KnownFields,
-    heartbeats::HeartbeatTracker,
-    invalidation,
-    known_types::KnownTypes,
-    link::RedisLink,
+    link::NodeLink,
     login::Login,
     opener::{Connection, Opened, Opener, Pool, Tls},
     proxy::Lacks,
-    wire::{NodeWire, Wire, send},
+    wire::NodeWire,
 };
 
 /// Opens links to the nodes of a connection, for one database. Cheap to clone; what was learned of
 /// keys is shared between the clones.
 #[derive(Debug, Clone)]
-pub(super) struct Dialer {
+pub(in crate::redis) struct Dialer {
     credentials: Credentials,
     database: u32,
     types: KnownTypes,
@@ -58,11 +62,11 @@ pub(super) struct Dialer {
 
 impl Dialer {
     /// Opens links to the sentinels of a connection, who have little to say.
-    pub(super) fn to_sentinels(credentials: Credentials) -> Self {
+    pub(in crate::redis) fn to_sentinels(credentials: Credentials) -> Self {
         Self { most: limits::SENTINEL_REPLY_BYTES, ..Self::new(credentials, 0) }
     }
 
-    pub(super) fn new(credentials: Credentials, database: u32) -> Self {
+    pub(in crate::redis) fn new(credentials: Credentials, database: u32) -> Self {
         let (types, fields) = (KnownTypes::default(), KnownFields::default());
         let (tracker, most) = (HeartbeatTracker::new(database), limits::REPLY_BYTES);
         Self { credentials, database, types, fields, tracker, most, told: Arc::default() }
@@ -70,7 +74,11 @@ impl Dialer {
 
     /// Opens a link to a node that reports its changes to `changes`: tracked where the node can,
     /// else not.
-    pub(super) async fn dial(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
+    pub(in crate::redis) async fn dial(
+        &self,
+        node: &Node,
+        changes: &Changes,
+    ) -> Result<NodeLink, Fault> {
         let hello = Approach::new(Manner::Hello);
         let link = match self.open_attempt(node, changes, &hello).await {
             // Redis < 6 and some proxies know no HELLO, and some users may not say it: without RESP3
@@ -83,7 +91,7 @@ impl Dialer {
             }
             other => other,
         };
-        if matches!(&link, Ok(link) if link.takes_pushes()) {
+        if matches!(&link, Ok(link) if link.tracker.is_some()) {
             self.told.store(false, Ordering::SeqCst);
         }
         if matches!(link, Err(Fault::Refused(_))) {
@@ -96,7 +104,7 @@ impl Dialer {
     /// that went down at that moment. The server takes HELLO when it is back, so that a node is a proxy only
     /// if it answers without HELLO and then ends a connection at it once more. It is asked anew at each
     /// connect.
-    async fn dial_without_hello(&self, node: &Node, changes: &Changes) -> Result<RedisLink, Fault> {
+    async fn dial_without_hello(&self, node: &Node, changes: &Changes) -> Result<NodeLink, Fault> {
         let plain = Approach::new(Manner::Plain);
         let mut link = match self.open(node, changes, &plain).await {
             Err(Fault::Unreachable(why)) if plain.reached.load(Ordering::SeqCst) => {
@@ -125,9 +133,7 @@ impl Dialer {
                 "a proxy ends connections at HELLO; it is asked without HELLO, reads are polled, and what needs the commands that it lacks is unknown"
             );
         }
-        if let Wire::Node(wire) = link.wire() {
-            wire.lacks = lacks;
-        }
+        link.session.wire.lacks = lacks;
         Ok(link)
     }
 
@@ -139,7 +145,6 @@ impl Dialer {
             let mut connection: Connection =
                 pool.get().await.map_err(|error| error::pool_fault(&error))?;
             let reply = send(&mut connection, &[command], limits::COMMAND_DEADLINE).await;
-            connection.end();
             match reply {
                 Ok(_) => Ok(None),
                 Err(Fault::Unreachable(_)) => Ok(Some(words)),
@@ -154,28 +159,23 @@ impl Dialer {
     }
 
     /// What is heard of workers.
-    pub(super) fn tracker(&self) -> &HeartbeatTracker {
+    pub(in crate::redis) fn tracker(&self) -> &HeartbeatTracker {
         &self.tracker
     }
 
     /// The name of the connection.
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::redis) fn name(&self) -> &str {
         self.credentials.connection()
     }
 
-    /// A link that shares what is known of keys with all others.
-    pub(super) fn link(
-        &self,
-        wire: Wire,
-        tracked: bool,
-        tracker: Option<HeartbeatTracker>,
-    ) -> RedisLink {
-        RedisLink::new(wire, tracked, self.types.clone(), self.fields.clone(), tracker)
+    /// A session that shares what is known of keys with all others.
+    pub(in crate::redis) fn session<W: Wire>(&self, wire: W, tracked: bool) -> Session<W> {
+        Session::new(wire, tracked, self.types.clone(), self.fields.clone())
     }
 
     /// Opens a connection that is not tracked; what is announced on it goes to `push`. Tells also
     /// whether anything can be announced.
-    pub(super) async fn dial_untracked(
+    pub(in crate::redis) async fn dial_untracked(
         &self,
         node: &Node,
         push: impl Fn(&PushInfo) + Clone + Send + Sync + 'static,
@@ -203,7 +203,7 @@ impl Dialer {
         node: &Node,
         changes: &Changes,
         approach: &Approach,
-    ) -> Result<RedisLink, Fault> {
+    ) -> Result<NodeLink, Fault> {
         let (attempt, heard) = Attempt::reporting_to(changes);
         let link = self.open(node, &heard, approach).await;
         if link.is_ok() {
@@ -219,7 +219,7 @@ impl Dialer {
         node: &Node,
         changes: &Changes,
         approach: &Approach,
-    ) -> Result<RedisLink, Fault> {
+    ) -> Result<NodeLink, Fault> {
         let tracked = Arc::new(AtomicBool::new(false));
         let tracker = (approach.manner == Manner::Hello).then(|| self.tracker.clone());
         let (reported, listening) = (changes.clone(), self.tracker.clone());
@@ -232,8 +232,8 @@ impl Dialer {
         let (pool, login) = self.pool(node, push, approach, Some(Arc::clone(&tracked))).await?;
         let connection: Connection = pool.get().await.map_err(|error| error::pool_fault(&error))?;
         let tracked = tracked.load(Ordering::SeqCst);
-        let wire = Wire::Node(NodeWire { connection, login, lacks: Lacks::default() });
-        let mut link = self.link(wire, tracked, tracker);
+        let wire = NodeWire { connection, login, lacks: Lacks::default() };
+        let mut link = NodeLink::new(self.session(wire, tracked), tracker);
         // A server may take connections long before it is ready to answer.
         link.prove(false).await?;
         Ok(link)

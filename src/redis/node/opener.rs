@@ -56,8 +56,8 @@ pub(super) struct Opened {
     _carrier: AbortOnDropHandle<()>,
 }
 
-/// A connection of a pool.
-pub(super) struct Connection(managed::Object<Opener>);
+/// A connection that ends when it is dropped: its pool is gone by then, and takes none back.
+pub(in crate::redis) struct Connection(managed::Object<Opener>);
 
 impl Opener {
     async fn open(&self) -> RedisResult<Opened> {
@@ -107,13 +107,8 @@ impl managed::Manager for Opener {
 
 impl Connection {
     /// Why the connection failed, where it is this fault as far as the client library knows.
-    pub(super) fn excess(&self) -> &Excess {
+    pub(in crate::redis) fn excess(&self) -> &Excess {
         &self.0.excess
-    }
-
-    /// Takes the connection out of its pool and ends it.
-    pub(super) fn end(self) {
-        drop(managed::Object::take(self.0));
     }
 }
 

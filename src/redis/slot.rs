@@ -39,6 +39,11 @@ impl Slot {
     }
 }
 
+/// Whether one node of a cluster serves both keys, and a transaction may have both.
+pub(super) fn is_shared(one: &[u8], other: &[u8]) -> bool {
+    Slot::of(one) == Slot::of(other)
+}
+
 impl fmt::Display for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

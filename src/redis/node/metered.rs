@@ -19,7 +19,7 @@ use crate::{limits, sampling::Fault};
 
 /// Whether a connection was ended because too much came.
 #[derive(Debug, Clone)]
-pub(super) struct Excess {
+pub(in crate::redis) struct Excess {
     came: Arc<AtomicBool>,
     /// What would not have been too much.
     most: usize,
@@ -27,7 +27,7 @@ pub(super) struct Excess {
 
 impl Excess {
     /// What a fault of the connection really was.
-    pub(super) fn behind(&self, fault: Fault) -> Fault {
+    pub(in crate::redis) fn behind(&self, fault: Fault) -> Fault {
         if self.came.load(Ordering::SeqCst) { self.fault() } else { fault }
     }
 

@@ -11,11 +11,11 @@ use tokio::time::timeout;
 
 use crate::{limits, sampling::Fault};
 
-use super::error::fault;
+use super::super::error::fault;
 
 /// What a server says it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Role {
+pub(in crate::redis) enum Role {
     /// It takes writes.
     Master,
     /// It has what its master had a moment ago.
@@ -25,15 +25,15 @@ pub(super) enum Role {
 }
 
 /// A way to ask something beside the reads of a link. It is of no use once the link is dropped.
-pub(super) struct Asker(MultiplexedConnection);
+pub(in crate::redis) struct Asker(MultiplexedConnection);
 
 impl Asker {
-    pub(super) fn new(connection: MultiplexedConnection) -> Self {
+    pub(in crate::redis) fn new(connection: MultiplexedConnection) -> Self {
         Self(connection)
     }
 
     /// What the server says it is. Its user needs `+role`.
-    pub(super) async fn role(&mut self) -> Result<Role, Fault> {
+    pub(in crate::redis) async fn role(&mut self) -> Result<Role, Fault> {
         let command = redis::cmd("ROLE");
         let reply = timeout(limits::COMMAND_DEADLINE, command.query_async(&mut self.0)).await;
         let reply: RedisResult<Value> = reply.map_err(|_| Fault::Timeout)?;

@@ -14,15 +14,21 @@ use crate::{
 };
 
 use super::{
-    super::{decode, error::fault, link::RedisLink, transcript::Exchange, wire::Response},
-    no_pushes,
+    super::{
+        decode,
+        error::{fault, few},
+        heartbeats::no_pushes,
+        transcript::Exchange,
+        wire::Response,
+    },
+    link::NodeLink,
 };
 
-impl RedisLink {
+impl NodeLink {
     /// Answers reads of which some are about heartbeats. Redis is asked first, so that a job which moves
     /// meanwhile is counted twice; its replies prove that everything was taken in that was pushed
     /// before them.
-    pub(in crate::redis) async fn ask_with_heartbeats(
+    pub(super) async fn ask_with_heartbeats(
         &mut self,
         reads: &[Read],
         flows: &[Vec<usize>],
@@ -43,7 +49,7 @@ impl RedisLink {
         };
         let flows: Vec<Vec<usize>> = flows.iter().map(along).collect();
         if asked.is_empty() {
-            self.round(vec![deadpool_redis::redis::cmd("PING")]).await?;
+            self.session.round(vec![deadpool_redis::redis::cmd("PING")]).await?;
         }
         let mut replies = self.ask(&asked, &flows).await?.into_iter();
         let mut next = || replies.next().unwrap_or_else(|| Err(few()));
@@ -67,7 +73,11 @@ impl RedisLink {
         let Some(tracker) = self.tracker.clone() else { return Err(no_pushes()) };
         let format = &heartbeats.format;
         let command = || format!("(heard on {})", tracker.channel(format));
-        self.note(|| Exchange { node: None, command: command(), reply: tracker.describe(format) });
+        self.session.note(|| Exchange {
+            node: None,
+            command: command(),
+            reply: tracker.describe(format),
+        });
         tracker.answer(heartbeats, Instant::now())
     }
 
@@ -88,7 +98,7 @@ impl RedisLink {
         }
         let channels = tracker.channels(format);
         let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
-        let Some(connection) = self.connection() else { return Ok(Err(no_pushes())) };
+        let connection = &mut self.session.wire.connection;
         let subscribed = timeout(limits::COMMAND_DEADLINE, connection.subscribe(names)).await;
         match subscribed.map_err(|_| Fault::Timeout)? {
             Ok(()) => {
@@ -123,7 +133,7 @@ impl RedisLink {
             command.arg(roll.collection.as_bytes());
             vec![command]
         };
-        let counted = self.round(command("SCARD")).await?;
+        let counted = self.session.round(command("SCARD")).await?;
         let most = limits::HEARTBEAT_WORKERS as u64;
         match one(&counted).and_then(decode::count) {
             Ok(members) if members > most => {
@@ -133,7 +143,7 @@ impl RedisLink {
             Ok(_) => {}
             Err(fault) => return Ok(Err(fault)),
         }
-        let members = self.round(command("SMEMBERS")).await?;
+        let members = self.session.round(command("SMEMBERS")).await?;
         let names = |members: Vec<Vec<u8>>| -> Vec<String> {
             let is_short = |name: &String| name.len() <= limits::HEARTBEAT_NAME_BYTES;
             let workers = members.iter().filter_map(|member| roll.worker(member));
@@ -143,7 +153,7 @@ impl RedisLink {
     }
 
     /// Unsubscribes from what nobody asks about any more.
-    pub(in crate::redis) async fn stop_unused(&mut self) -> Result<(), Fault> {
+    pub(super) async fn stop_unused(&mut self) -> Result<(), Fault> {
         let Some(tracker) = &self.tracker else { return Ok(()) };
         let channels = tracker.rest(Instant::now());
         if channels.is_empty() {
@@ -152,7 +162,7 @@ impl RedisLink {
         let formats = tracker.formats();
         self.subscribed.retain(|format| formats.contains(format));
         let names: Vec<&[u8]> = channels.iter().map(Name::as_bytes).collect();
-        let Some(connection) = self.connection() else { return Ok(()) };
+        let connection = &mut self.session.wire.connection;
         let ended = timeout(limits::COMMAND_DEADLINE, connection.unsubscribe(names)).await;
         ended.map_err(|_| Fault::Timeout)?.map_err(|error| fault(&error))
     }
@@ -160,8 +170,4 @@ impl RedisLink {
 
 fn one(replies: &[Response]) -> Result<&Value, Fault> {
     replies.first().ok_or_else(few)?.as_ref().map_err(fault)
-}
-
-fn few() -> Fault {
-    Fault::Unexpected("too few replies".to_owned())
 }

@@ -10,7 +10,7 @@ use deadpool_redis::redis::{Cmd, cmd};
 
 use crate::sampling::Fault;
 
-use super::{
+use super::super::{
     error::carried,
     wire::{Response, first_word},
 };

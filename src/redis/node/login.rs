@@ -7,7 +7,7 @@ use deadpool_redis::redis::{Cmd, Value, cmd};
 
 use crate::{limits, time::Instant};
 
-use super::{
+use super::super::{
     credentials::{Authentication, Credentials},
     error,
     wire::Response,
@@ -15,7 +15,7 @@ use super::{
 
 /// The credentials of a link.
 #[derive(Debug)]
-pub(super) struct Login {
+pub(in crate::redis) struct Login {
     credentials: Credentials,
     version: u64,
     /// The newer password that was refused, how often, and until when it is left alone.
@@ -24,7 +24,7 @@ pub(super) struct Login {
 
 impl Login {
     /// A link that was authenticated with this version of the password.
-    pub(super) fn new(credentials: Credentials, version: u64) -> Self {
+    pub(in crate::redis) fn new(credentials: Credentials, version: u64) -> Self {
         Self { credentials, version, refused: None }
     }
 
@@ -37,13 +37,13 @@ impl Login {
     }
 
     /// The command that authenticates again, if it is time to, and the password's number.
-    pub(super) fn command_due(&self, now: Instant) -> Option<(u64, Cmd)> {
+    pub(in crate::redis) fn command_due(&self, now: Instant) -> Option<(u64, Cmd)> {
         let authentication = self.due(now)?;
         Some((authentication.version, command(&authentication)?))
     }
 
     /// Takes in what Redis said to it.
-    pub(super) fn answered(&mut self, version: u64, reply: &Response, now: Instant) {
+    pub(in crate::redis) fn answered(&mut self, version: u64, reply: &Response, now: Instant) {
         let reason = match reply {
             Ok(Value::Okay) => {
                 (self.version, self.refused) = (version, None);
@@ -60,7 +60,7 @@ impl Login {
     }
 
     /// Redis says that this link is not authenticated any more.
-    pub(super) fn is_over(&self) {
+    pub(in crate::redis) fn is_over(&self) {
         self.credentials.report_refused();
     }
 }
