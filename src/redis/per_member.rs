@@ -3,9 +3,9 @@
 
 pub(super) mod commands;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
-use deadpool_redis::redis::Cmd;
+use deadpool_redis::redis::{Cmd, Value};
 
 use crate::{
     layouts::{Answer, Ask, CollectionType, PerMember},
@@ -20,7 +20,7 @@ use super::{
     values::Tally,
     wire::Response,
 };
-use commands::{command, fields_of, of_member, ranged};
+use commands::{fields_of, members, of_member};
 
 /// How far one question is.
 #[derive(Debug)]
@@ -51,6 +51,11 @@ pub(super) struct Seen {
 impl Seen {
     fn average(&self) -> u64 {
         self.bytes.checked_div(self.asked).unwrap_or(limits::MEMBER_UNSEEN_BYTES).max(1)
+    }
+
+    /// So many members count for no read.
+    fn take_off(&mut self, members: u64) {
+        self.counted.iter_mut().for_each(|counted| *counted = counted.saturating_sub(members));
     }
 
     fn answers(self) -> Vec<Answer> {
@@ -104,14 +109,8 @@ impl Step {
 
     /// What to ask next, to bring about so many bytes of values: one member at least, or with no bytes none.
     pub(super) fn commands(&self, each: &PerMember, bytes: u64) -> Vec<Cmd> {
-        let last = each.most() - 1;
         match (self, &each.ask) {
-            (Self::Members(_), _) => vec![match each.kind {
-                CollectionType::Set => command("SMEMBERS", &each.collection),
-                CollectionType::Hash => command("HKEYS", &each.collection),
-                CollectionType::List => ranged("LRANGE", &each.collection, last),
-                CollectionType::SortedSet => ranged("ZRANGE", &each.collection, last),
-            }],
+            (Self::Members(_), _) => vec![members(each)],
             (Self::Ask { members, seen }, Ask::Field) => {
                 let now = &members[..members.len().min(round(&Ask::Field, seen, bytes))];
                 let chunks = now.chunks(limits::MEMBER_FIELDS);
@@ -119,7 +118,12 @@ impl Step {
             }
             (Self::Ask { members, seen }, ask) => {
                 let question = |member: &Vec<u8>| of_member(ask, each.filter.is_some(), member);
-                members.iter().take(round(ask, seen, bytes)).filter_map(question).collect()
+                let asked = &members[..members.len().min(round(ask, seen, bytes))];
+                let mut commands: Vec<Cmd> = asked.iter().filter_map(question).collect();
+                // A server takes all of them from one packet, so that hardly any comes back in between.
+                let is_listed_again = matches!(ask, Ask::Exists(_)) && !asked.is_empty();
+                commands.extend(is_listed_again.then(|| commands::members(each)));
+                commands
             }
         }
     }
@@ -139,13 +143,17 @@ impl Step {
                 let mut members = decode::strings(reply)?;
                 // It may have grown since it was measured.
                 let grown = members.split_off(members.len().min(each.most())).len() as u64;
-                let examined = members.len() as u64;
+                // So many were there when their number was asked with the rest of the trigger. Which they are
+                // now says only how many of them have no key.
+                let is_by_key = matches!(each.ask, Ask::Exists(_));
+                let most = each.most() as u64;
+                let examined = if is_by_key { size.min(most) } else { members.len() as u64 };
                 let overflow = match each.kind {
                     // All of them were told; fields that are gone since may be back in their queue.
                     CollectionType::Set => grown,
                     CollectionType::Hash => size.saturating_sub(examined).max(grown),
                     CollectionType::List | CollectionType::SortedSet
-                        if members.len() < each.most() =>
+                        if !is_by_key && examined < most =>
                     {
                         0
                     }
@@ -153,7 +161,8 @@ impl Step {
                         size.saturating_sub(examined)
                     }
                 };
-                let (mut counted, mut unsure) = (vec![0; reads.len()], 0);
+                let before = if is_by_key { examined } else { 0 };
+                let (mut counted, mut unsure) = (vec![before; reads.len()], 0);
                 let members = match each.ask {
                     Ask::Field => {
                         let mut tally = Tally::of(reads, (&mut counted, &mut unsure));
@@ -169,13 +178,17 @@ impl Step {
             (Self::Ask { mut members, mut seen }, ask) => {
                 let rest = members.split_off(members.len().min(round(ask, &seen, bytes)));
                 seen.asked += members.len() as u64;
+                if let (Ask::Exists(_), false) = (ask, members.is_empty()) {
+                    seen.take_off(without_key(&members, &mut values)?);
+                }
                 let mut tally = Tally::of(reads, (&mut seen.counted, &mut seen.unsure));
                 for (asked, reply) in members.chunks(per_command(ask)).zip(values) {
                     let value = reply?;
                     seen.bytes = seen.bytes.saturating_add(decode::size(value) as u64);
                     match ask {
                         Ask::Field => tally.fields((each, known), asked, value)?,
-                        Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => {
+                        Ask::Exists(_) => {}
+                        Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => {
                             tally.reply(each, value)?;
                         }
                     }
@@ -220,6 +233,22 @@ impl Step {
             }
         }
     }
+}
+
+/// How many of these members have no key and are members still. One that is none any more moved on since it
+/// was listed, as a job that is put back into its queue does, and its key went with it.
+fn without_key<'r>(
+    members: &[Vec<u8>],
+    values: &mut impl Iterator<Item = Result<&'r Value, Fault>>,
+) -> Result<u64, Fault> {
+    let mut without = HashSet::new();
+    for member in members {
+        if decode::count(values.next().ok_or_else(few)??)? == 0 {
+            without.insert(member);
+        }
+    }
+    let listed = decode::strings(values.next().ok_or_else(few)??)?;
+    Ok(listed.iter().filter(|member| without.remove(member)).count() as u64)
 }
 
 /// How many members are asked in one round, so that neither Redis nor the link is held up by one read:
@@ -350,15 +379,51 @@ mod tests {
         assert!(matches!(next, Err(Fault::Unexpected(_))));
     }
 
-    #[test]
-    fn no_reply_of_another_form_becomes_a_number() {
-        let lock = MemberKey { before: "l:".into(), after: "".into() };
-        let each = [Arc::new(PerMember {
+    fn by_locks() -> [Arc<PerMember>; 1] {
+        [Arc::new(PerMember {
             collection: "active".into(),
             kind: CollectionType::List,
-            ask: Ask::Exists(lock),
+            ask: Ask::Exists(MemberKey { before: "l:".into(), after: "".into() }),
             filter: None,
-        })];
+        })]
+    }
+
+    /// What is told of a list of so many members, of whom these are listed, which have a lock or not, and
+    /// these are left when that is asked.
+    fn locked(size: u64, members: &[(&str, bool)], left: &[&str]) -> Vec<Answer> {
+        let (each, known) = (by_locks(), KnownFields::default());
+        let list =
+            |names: &mut dyn Iterator<Item = &str>| Ok(Value::Array(names.map(text).collect()));
+        let listed = [list(&mut members.iter().map(|(name, _)| *name))];
+        let next = Step::Members(size).proceed(&each, (&listed, BYTES), &known).unwrap();
+        let Next::Step(step) = next else { panic!("there are locks to ask for") };
+        let mut replies: Vec<Response> =
+            members.iter().map(|(_, locked)| Ok(Value::Int(i64::from(*locked)))).collect();
+        replies.push(list(&mut left.iter().copied()));
+        assert_eq!(step.commands(&each[0], BYTES).len(), replies.len());
+        answer(step.proceed(&each, (&replies, BYTES), &known).unwrap())
+    }
+
+    #[test]
+    fn a_member_without_a_key_does_not_count_unless_it_moved_on() {
+        let both = [("1", true), ("2", false)];
+        assert_eq!(locked(2, &both, &["1", "2"]), [count(1, 2)], "its worker is gone");
+        assert_eq!(locked(2, &both, &["1", "3"]), [count(2, 2)], "it is back in its queue");
+        assert_eq!(locked(1, &both[..1], &[]), [count(1, 1)]);
+    }
+
+    #[test]
+    fn so_many_members_count_as_there_were_when_their_number_was_asked() {
+        let three = [("1", true), ("2", true), ("3", true)];
+        assert_eq!(locked(2, &three, &["3"]), [count(2, 2)], "one came from the queue meanwhile");
+        assert_eq!(locked(4, &three, &["3"]), [count(4, 4)], "one went back to it");
+        let of_more = Answer::PerMember { counted: 1000, examined: 1000, overflow: 7, unsure: 0 };
+        assert_eq!(locked(1007, &three, &["3"]), [of_more]);
+    }
+
+    #[test]
+    fn no_reply_of_another_form_becomes_a_number() {
+        let each = by_locks();
         for reply in [Value::Nil, Value::Int(-1), Value::Okay] {
             let next = ask(&["1"]).proceed(&each, (&[Ok(reply)], BYTES), &KnownFields::default());
             assert!(matches!(next, Err(Fault::Unexpected(_))));

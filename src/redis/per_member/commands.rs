@@ -20,6 +20,17 @@ pub(in crate::redis) fn size(each: &PerMember) -> Cmd {
     )
 }
 
+/// SMEMBERS, HKEYS, LRANGE or ZRANGE of the collection: of the latter two no more than are looked at.
+pub(super) fn members(each: &PerMember) -> Cmd {
+    let last = each.most() - 1;
+    match each.kind {
+        CollectionType::Set => command("SMEMBERS", &each.collection),
+        CollectionType::Hash => command("HKEYS", &each.collection),
+        CollectionType::List => ranged("LRANGE", &each.collection, last),
+        CollectionType::SortedSet => ranged("ZRANGE", &each.collection, last),
+    }
+}
+
 pub(super) fn of_member(ask: &Ask, filtered: bool, member: &[u8]) -> Option<Cmd> {
     let of = |name, around: &MemberKey| command(name, &around.key(member));
     Some(match ask {
@@ -37,13 +48,13 @@ pub(super) fn of_member(ask: &Ask, filtered: bool, member: &[u8]) -> Option<Cmd>
     })
 }
 
-pub(super) fn command(name: &str, key: &Name) -> Cmd {
+fn command(name: &str, key: &Name) -> Cmd {
     let mut command = redis::cmd(name);
     command.arg(key.as_bytes());
     command
 }
 
-pub(super) fn ranged(name: &str, key: &Name, last: usize) -> Cmd {
+fn ranged(name: &str, key: &Name, last: usize) -> Cmd {
     let mut command = command(name, key);
     command.arg(0).arg(last);
     command
