@@ -5,6 +5,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a source that cannot be read fails a test")]
 
+#[path = "levels/circles.rs"]
+mod circles;
 #[path = "levels/reader.rs"]
 mod reader;
 
@@ -12,6 +14,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use syn::{File, Item};
 
+use circles::Room;
 use reader::{Found, What};
 
 /// Every top-level module by its level. A file uses lower levels and its own module only.
@@ -98,6 +101,7 @@ fn check(sources: &[Source]) -> Vec<String> {
         .flat_map(|((path, _), file)| reader::test_modules(&module_of(path), file))
         .collect();
     let mut wrong = Vec::new();
+    let mut rooms = Vec::new();
     for ((path, text), file) in &parsed {
         let module = module_of(path);
         let is_test = tests.iter().any(|test| module.starts_with(test));
@@ -113,11 +117,28 @@ fn check(sources: &[Source]) -> Vec<String> {
         for module in without_level(path, file) {
             say(1, format!("the module `{module}` has no level in tests/levels.rs"));
         }
-        for Found { line, is_test, what } in reader::read(module, is_test, file) {
+        let mut uses = Vec::new();
+        for Found { line, is_test, is_handed_on, what } in
+            reader::read(module.clone(), is_test, file)
+        {
             if let Some(what) = judge(path, is_test, &what) {
                 say(line, what);
             }
+            if let What::Own(path) = what
+                && !is_test
+                && !is_handed_on
+            {
+                uses.push(path);
+            }
         }
+        if !is_test {
+            let bound = reader::bound(module.clone(), file);
+            rooms.push(Room { path: path.clone(), module, uses, bound });
+        }
+    }
+    for circle in circles::circles(&rooms) {
+        let files: Vec<String> = circle.iter().map(|path| shown(path)).collect();
+        wrong.push(format!("{}:1: stands in a circle: {}", files[0], files.join(" uses ")));
     }
     wrong
 }

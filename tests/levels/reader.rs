@@ -3,11 +3,11 @@
 //! It is apart from the rules because it only resolves names, as the compiler would and as far as
 //! the levels need it. It does not know which names are wrong.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::{
-    Attribute, File, Item, ItemExternCrate, ItemMod, ItemUse, Macro, Meta, UseTree,
+    Attribute, File, Item, ItemExternCrate, ItemMod, ItemUse, Macro, Meta, UseTree, Visibility,
     visit::{self, Visit},
 };
 
@@ -31,16 +31,30 @@ pub enum What {
 pub struct Found {
     pub line: usize,
     pub is_test: bool,
+    /// Whether it only hands a name on, as `pub use` does.
+    pub is_handed_on: bool,
     pub what: What,
 }
 
 /// Everything that a file of this module says.
 pub fn read(module: Vec<String>, is_test: bool, file: &File) -> Vec<Found> {
-    let mut imports = Imports(BTreeMap::new());
+    let mut imports = Imports { paths: BTreeMap::new(), handed_on: BTreeSet::new() };
     imports.visit_file(file);
-    let mut reader = Reader { module, is_test, imports: imports.0, found: Vec::new() };
+    let place = Place::of(module, file);
+    let mut reader = Reader { place, is_test, is_handed_on: false, imports, found: Vec::new() };
     reader.visit_file(file);
     reader.found
+}
+
+/// What the imports of a file bind at its top: a name, and the path in this crate that it stands for.
+pub fn bound(module: Vec<String>, file: &File) -> BTreeMap<String, Vec<String>> {
+    let place = Place::of(module, file);
+    let uses = file.items.iter().filter_map(|item| {
+        let Item::Use(item) = item else { return None };
+        (!is_cfg_test(&item.attrs)).then_some(&item.tree)
+    });
+    let paths = uses.flat_map(use_paths);
+    paths.filter_map(|path| Some((path.bound?, place.own_path(&path.names)?))).collect()
 }
 
 /// `a/b/c.rs` is `[a, b, c]`, `a/mod.rs` is `[a]`, `lib.rs` and `main.rs` are the root.
@@ -108,55 +122,90 @@ fn use_paths(tree: &UseTree) -> Vec<UsePath> {
     }
 }
 
+/// Where a path stands: its module, and the modules that the file of that module declares.
+struct Place {
+    module: Vec<String>,
+    depth: usize,
+    children: BTreeSet<String>,
+}
+
+impl Place {
+    fn of(module: Vec<String>, file: &File) -> Self {
+        let children = file.items.iter().filter_map(|item| {
+            let Item::Mod(child) = item else { return None };
+            child.content.is_none().then(|| child.ident.to_string())
+        });
+        Self { depth: module.len(), module, children: children.collect() }
+    }
+
+    /// A path from the root of the crate on, if it is one of this crate.
+    fn own_path(&self, names: &[String]) -> Option<Vec<String>> {
+        match names.first()?.as_str() {
+            "crate" | "penstock" => Some(names[1..].to_vec()),
+            "self" | "super" => {
+                let ups = names.iter().take_while(|name| ["self", "super"].contains(&&***name));
+                let (steps, ups) = (ups.clone().count(), ups.filter(|up| *up == "super").count());
+                let depth = self.module.len().saturating_sub(ups);
+                Some([&self.module[..depth], &names[steps..]].concat())
+            }
+            child if self.module.len() == self.depth && self.children.contains(child) => {
+                Some([&self.module[..], names].concat())
+            }
+            _ => None,
+        }
+    }
+}
+
 /// What the imports of a file bind: a name, and the path that it stands for.
-struct Imports(BTreeMap<String, Vec<String>>);
+struct Imports {
+    paths: BTreeMap<String, Vec<String>>,
+    /// Those that it hands on, and may use itself as well.
+    handed_on: BTreeSet<String>,
+}
 
 impl<'ast> Visit<'ast> for Imports {
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         for UsePath { names, bound, .. } in use_paths(&item.tree) {
             if let Some(bound) = bound {
-                self.0.insert(bound, names);
+                if !matches!(item.vis, Visibility::Inherited) {
+                    self.handed_on.insert(bound.clone());
+                }
+                self.paths.insert(bound, names);
             }
         }
     }
 }
 
 struct Reader {
-    module: Vec<String>,
+    place: Place,
     is_test: bool,
-    imports: BTreeMap<String, Vec<String>>,
+    is_handed_on: bool,
+    imports: Imports,
     found: Vec<Found>,
 }
 
 impl Reader {
     fn note(&mut self, line: usize, what: What) {
-        self.found.push(Found { line, is_test: self.is_test, what });
+        let Self { is_test, is_handed_on, .. } = *self;
+        self.found.push(Found { line, is_test, is_handed_on, what });
     }
 
     /// A path as it stands in the code: its first name may be an imported one.
     fn path(&mut self, names: &[String], line: usize) {
-        let imported = names.first().and_then(|first| self.imports.get(first));
+        let imported = names.first().and_then(|first| self.imports.paths.get(first));
         let whole = imported.map(|path| [path, &names[1..]].concat());
         self.whole_path(whole.as_deref().unwrap_or(names), line);
     }
 
     fn whole_path(&mut self, names: &[String], line: usize) {
-        let Some(first) = names.first() else { return };
-        let own: Vec<String> = match first.as_str() {
-            "penstock" if names.len() > 1 => {
-                return self.note(line, What::Service(names[1..].to_vec()));
+        match (names, self.place.own_path(names)) {
+            ([], _) => {}
+            ([first, rest @ ..], _) if first == "penstock" && !rest.is_empty() => {
+                self.note(line, What::Service(rest.to_vec()));
             }
-            "crate" | "penstock" => names[1..].to_vec(),
-            "self" | "super" => {
-                let ups = names.iter().take_while(|name| ["self", "super"].contains(&&***name));
-                let (steps, ups) = (ups.clone().count(), ups.filter(|up| *up == "super").count());
-                let depth = self.module.len().saturating_sub(ups);
-                [&self.module[..depth], &names[steps..]].concat()
-            }
-            _ => return self.note(line, What::Other(names.to_vec())),
-        };
-        if !own.is_empty() {
-            self.note(line, What::Own(own));
+            (_, None) => self.note(line, What::Other(names.to_vec())),
+            (_, Some(own)) if own.is_empty() => {}
+            (_, Some(own)) => self.note(line, What::Own(own)),
         }
     }
 
@@ -229,9 +278,11 @@ impl Reader {
 impl<'ast> Visit<'ast> for Reader {
     fn visit_item_use(&mut self, item: &'ast ItemUse) {
         self.within(&item.attrs, |reader| {
+            reader.is_handed_on = !matches!(item.vis, Visibility::Inherited);
             for UsePath { names, line, .. } in use_paths(&item.tree) {
                 reader.whole_path(&names, line);
             }
+            reader.is_handed_on = false;
         });
     }
 
@@ -242,16 +293,19 @@ impl<'ast> Visit<'ast> for Reader {
 
     fn visit_item_mod(&mut self, item: &'ast ItemMod) {
         self.within(&item.attrs, |reader| {
-            reader.module.push(item.ident.to_string());
+            reader.place.module.push(item.ident.to_string());
             visit::visit_item_mod(reader, item);
-            reader.module.pop();
+            reader.place.module.pop();
         });
     }
+
+    /// `pub(in crate::a)` uses nothing of `a`.
+    fn visit_visibility(&mut self, _: &'ast Visibility) {}
 
     fn visit_path(&mut self, path: &'ast syn::Path) {
         let names: Vec<String> =
             path.segments.iter().map(|segment| segment.ident.to_string()).collect();
-        if names.len() > 1 {
+        if names.len() > 1 || self.imports.handed_on.contains(&names[0]) {
             self.path(&names, path.segments[0].ident.span().start().line);
         }
         visit::visit_path(self, path);
