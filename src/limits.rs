@@ -1,7 +1,7 @@
 //! Every bound in one place: what a peer can make penstock hold, and how long anything may take.
 //!
-//! They are apart so that a reader can see all of them at once and a test can assert on them. Those of
-//! connections to Redis are in a file of their own, since there are many. Neither knows who applies a bound.
+//! A reader can see all of them at once, and a test can assert on them. Those of connections to Redis are in
+//! `links.rs`. Neither knows who applies a bound.
 
 mod backoff;
 mod links;

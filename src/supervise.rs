@@ -1,7 +1,7 @@
 //! The only place that spawns tasks: the first one to end stops the process by its name, then
 //! everything ends in order and within a bound.
 //!
-//! It is apart so that no task can end unseen. It does not know what the tasks do.
+//! No task can end unseen. It does not know what the tasks do.
 
 use std::{collections::HashMap, error::Error, fmt, future::Future};
 

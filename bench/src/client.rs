@@ -1,7 +1,6 @@
 //! KEDA's side of the protocol over one HTTP/2 connection, for many triggers.
 //!
-//! It is apart from the library's own client, which is one trigger's: here thousands share a
-//! connection, as in KEDA's operator. The same code asks both servers.
+//! Thousands share a connection here, as in KEDA's operator. The same code asks both servers.
 
 use tokio::{
     task::JoinSet,

@@ -1,6 +1,4 @@
 //! Three masters that share all slots, for what is measured on a cluster too.
-//!
-//! It is apart from the other processes because nodes have to be joined before they answer.
 
 use std::{fs, path::Path, time::Duration};
 

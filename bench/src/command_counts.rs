@@ -1,7 +1,7 @@
 //! How many commands Redis was sent by anybody but the bench, by Redis's own count.
 //!
-//! It is apart because several measurements ask for it. The bench sends commands that the service
-//! never sends; so whatever else is counted is the service's, also a command that nobody thought of.
+//! The bench sends commands that the service never sends; so whatever else is counted is the service's, also
+//! a command that nobody thought of.
 
 use std::collections::BTreeMap;
 

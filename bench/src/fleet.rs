@@ -1,7 +1,6 @@
 //! Many queues of every kind, and how a job comes into each.
 //!
-//! They are apart from what is measured on them. No queue is ever emptied: what is idle here is a
-//! queue that does not change.
+//! No queue is ever emptied: what is idle here is a queue that does not change.
 
 use penstock::time::wall_now;
 use tokio::time::{Duration, Instant, sleep_until};

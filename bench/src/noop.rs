@@ -1,7 +1,7 @@
 //! A server of the same protocol that knows nothing: the cost of gRPC itself.
 //!
-//! It is apart from the service in every way but the transport, whose settings are the service's
-//! own; so whatever penstock costs beyond it is penstock's. It ends with the bench.
+//! It shares nothing with the service but the transport, whose settings are the service's own; so whatever
+//! penstock costs beyond it is penstock's. It ends with the bench.
 
 use std::pin::Pin;
 

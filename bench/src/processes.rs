@@ -1,8 +1,8 @@
 //! The processes that are measured: a Redis, the service, and a server that does nothing, each on
 //! ports of its own and ended by its pid.
 //!
-//! They are apart from the bench's process so that what they cost can be told from what asking
-//! costs. Both servers get an empty environment and are otherwise started as anybody would.
+//! What they cost can be told from what asking costs. Both servers get an empty environment and are otherwise
+//! started as anybody would.
 
 use std::{
     path::{Path, PathBuf},

@@ -1,8 +1,7 @@
 //! A connection to Redis with nothing between the bench and the socket: commands as RESP arrays,
 //! replies as RESP2.
 //!
-//! It is apart from the service's own client so that the floor that activations are compared with
-//! has no library in it, and no cost of the thing measured.
+//! The floor that activations are compared with has no library in it, and no cost of the thing measured.
 
 use anyhow::{Context, bail};
 use tokio::{

@@ -1,6 +1,4 @@
 //! Many measurements of one thing, and counts as numbers to divide.
-//!
-//! They are apart from the rows because a row shows one number, whatever it was made of.
 
 use tokio::time::Duration;
 

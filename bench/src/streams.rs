@@ -1,7 +1,6 @@
 //! Many open `StreamIsActive` over one connection, and which of them were told `true`.
 //!
-//! They are apart from the calls because they live long: each is a task that waits for its next
-//! message and hands it over; what opens and closes them only waits.
+//! Each is a task that waits for its next message and hands it over; what opens and closes them only waits.
 
 use std::sync::Arc;
 

@@ -1,7 +1,6 @@
 //! The rows that a measurement gives, as text for people and as JSON.
 //!
-//! It is apart from the measurements so that all of them say "over" by one rule. It knows no unit
-//! of what is measured but its name.
+//! All measurements say "over" by one rule. It knows no unit of what is measured but its name.
 
 use serde_json::{Value, json};
 

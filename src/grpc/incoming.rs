@@ -1,8 +1,8 @@
 //! From the socket to connections that HTTP/2 may begin on: a place for each, and TLS if it is asked.
 //!
-//! It is apart from the server because it has to bear whoever connects. Handshakes are under way
-//! beside one another and beside the accepting, all in the listener's one task: however many there
-//! are, they never take more than that, and open connections have tasks of their own.
+//! It has to bear whoever connects. Handshakes are under way beside one another and beside the accepting, all
+//! in the listener's one task: however many there are, they never take more than that, and open connections
+//! have tasks of their own.
 
 use std::{
     collections::BTreeMap,

@@ -1,9 +1,9 @@
 //! What the listener shows its peers and asks of them, and how that changes when the files do.
 //!
-//! It is apart from the listener because a handshake takes the terms of its moment and a stream that
-//! is open keeps those it began with: nothing here can end one. KEDA dials as `credentials.NewTLS` of
-//! grpc-go does (`pkg/scalers/external_scaler.go`): TLS 1.2 or 1.3, ALPN `h2`, and the host part of
-//! `scalerAddress` as the name that our certificate has to have.
+//! A handshake takes the terms of its moment, and a stream that is open keeps those it began with: nothing
+//! here can end one. KEDA dials as `credentials.NewTLS` of grpc-go does (`pkg/scalers/external_scaler.go`):
+//! TLS 1.2 or 1.3, ALPN `h2`, and the host part of `scalerAddress` as the name that our certificate has to
+//! have.
 
 use std::sync::Arc;
 

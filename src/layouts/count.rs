@@ -1,6 +1,6 @@
 //! Numbers of jobs that are known: finite, at least 0.
 //!
-//! They are apart so that a number which is not known cannot be written as one.
+//! A number that is not known cannot be written as one.
 
 use std::{fmt, iter::Sum, ops::Add};
 

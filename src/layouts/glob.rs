@@ -1,9 +1,9 @@
 //! Patterns in the syntax that Redis users know from KEYS and ACLs: `*`, `?`, `[abc]`, `[^a]`,
 //! `[a-z]` and `\x`, over bytes (Redis 7.0, `src/util.c`, `stringmatchlen`).
 //!
-//! They are apart because matching must stay cheap whatever a tenant names, which Redis's own
-//! matcher once was not (CVE-2022-36021): this one takes at most pattern × name steps. What Redis
-//! tolerates in a broken pattern is refused here, since it rarely means what was written.
+//! Matching stays cheap whatever a tenant names, which Redis's own matcher once did not (CVE-2022-36021): it
+//! takes at most pattern × name steps. What Redis tolerates in a broken pattern is refused here, since it
+//! rarely means what was written.
 
 mod inclusion;
 mod step;

@@ -1,8 +1,8 @@
 //! What a layout makes of one trigger's arguments: the reads in the order of the flow, and how
 //! their answers add up to counts.
 //!
-//! It is apart from the layout because a plan is bound to names and cheap to compare: equal plans
-//! ask the same questions. It does not know how or when the reads are done.
+//! A plan is bound to names and cheap to compare: equal plans ask the same questions. It does not know how or
+//! when the reads are done.
 
 use std::collections::HashMap;
 

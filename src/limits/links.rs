@@ -1,7 +1,5 @@
 //! The bounds of connections to Redis: how long anything may take there, how much may come, and how
 //! often we ask.
-//!
-//! They are apart from the others only because both together are more than a file should hold.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! The connections that peers open to us: how many, how many of one peer, and for how long.
 //!
-//! They are apart because both listeners need the same, and because it has to hold before a word of
-//! any protocol is understood. It knows bytes and addresses, and nothing of what is said.
+//! Both listeners need the same, before a word of any protocol is understood. It knows bytes and addresses,
+//! and nothing of what is said.
 
 mod guarded;
 mod tally;

@@ -1,8 +1,7 @@
 //! What happened to the credentials of each connection: read anew, unreadable, taken, refused; and when
 //! its certificates end.
 //!
-//! It is apart from the other metrics because a connection has one set of credentials, however many
-//! databases are read with it.
+//! A connection has one set of credentials, however many databases are read with it.
 
 use std::time::Duration;
 

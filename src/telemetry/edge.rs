@@ -1,6 +1,6 @@
 //! The metrics of the sockets that peers connect to, and of TLS.
 //!
-//! They are apart because no call is behind them: they tell of peers that may never come to make one.
+//! No call is behind them: they tell of peers that may never come to make one.
 
 use std::time::Duration;
 

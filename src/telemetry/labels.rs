@@ -1,6 +1,4 @@
 //! The labels of the metrics: enums, so that their number is bounded.
-//!
-//! They are apart from the metrics because the rest of penstock speaks in them.
 
 use std::fmt::Write;
 

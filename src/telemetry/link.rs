@@ -1,6 +1,6 @@
 //! The metrics of one link: a connection and one of its databases.
 //!
-//! They are apart from the process's own because each link has a set of them, found once.
+//! Each link has a set of them, found once.
 
 use std::{sync::Arc, time::Duration};
 

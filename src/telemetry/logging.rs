@@ -1,6 +1,6 @@
 //! How the log is written: text for people at a terminal, JSON for machines by flag.
 //!
-//! It is apart from the metrics because it is set once, by the command line, for the process.
+//! It is set once, by the command line, for the process.
 
 use std::io::{self, IsTerminal};
 

@@ -1,6 +1,6 @@
 //! What penstock tells about itself: metrics, and how its log is written.
 //!
-//! It is apart so that every metric is declared in one place and no label can grow without bound.
+//! Every metric is declared here, so that no label can grow without bound.
 
 mod credentials;
 mod edge;

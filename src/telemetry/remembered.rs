@@ -1,6 +1,4 @@
 //! How much one link remembers, as the metrics show it.
-//!
-//! It is apart from the metrics because the sampler counts it, and knows none of them.
 
 /// What the sampler of one link remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

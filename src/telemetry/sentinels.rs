@@ -1,7 +1,6 @@
 //! What the sentinels of each link said when they were last asked.
 //!
-//! They are apart from the link's own metrics because most links have none, and because a sentinel
-//! that is lost is seen nowhere else until the next failover needs it.
+//! Most links have none. A sentinel that is lost is seen nowhere else until the next failover needs it.
 
 use prometheus_client::{
     encoding::EncodeLabelSet,

@@ -1,7 +1,7 @@
 //! What one certificate says: until when it holds, and whose it is.
 //!
-//! It is apart because it knows X.509 and nothing else does. It does not judge: whether a
-//! certificate is signed by the right authority and in its time is rustls's to say.
+//! It does not judge: whether a certificate is signed by the right authority and in its time is rustls's to
+//! say.
 
 use std::time::Duration;
 

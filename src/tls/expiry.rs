@@ -1,7 +1,6 @@
 //! When to say that a certificate is about to end.
 //!
-//! It is apart because both sides of the service show one, and because it is pure: the time is an
-//! argument. It does not know whose certificate it is.
+//! It is pure: the time is an argument. It does not know whose certificate it is.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! A certificate with its key, and the authorities that others' certificates are held against.
 //!
-//! They are apart from the files because here it shows whether what was read belongs together.
+//! It shows here whether what was read belongs together.
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 

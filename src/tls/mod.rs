@@ -1,7 +1,7 @@
 //! Certificates and keys from files: what is in them, whether they fit, and when they change.
 //!
-//! It is apart because both sides of the service need the same: the listener that KEDA calls, and
-//! the links to Redis. It knows neither of them, and makes no connection.
+//! Both sides of the service need the same: the listener that KEDA calls, and the links to Redis. It knows
+//! neither of them, and makes no connection.
 
 mod certificate;
 mod expiry;

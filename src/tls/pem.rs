@@ -1,7 +1,7 @@
 //! What a PEM file holds.
 //!
-//! It is apart because every file of certificates or keys is read within the same bound and told of
-//! in the same words. Its errors never show what is in a file.
+//! Every file of certificates or keys is read within the same bound and told of in the same words. Its errors
+//! never show what is in a file.
 
 use std::{fs, io, io::Read, path::Path};
 

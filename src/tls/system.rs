@@ -1,8 +1,8 @@
 //! The authorities that the system trusts, read each time they are asked for, so that a bundle that
 //! was renewed is used soon.
 //!
-//! They are apart from the files that a setting names because nobody is told of one that is odd: of
-//! a bundle of all public authorities those that can be read are enough.
+//! One that is odd is told to nobody, unlike one in a file that a setting names: of a bundle of all public
+//! authorities those that can be read are enough.
 
 use std::sync::Arc;
 

@@ -1,6 +1,4 @@
 //! The table of wrong triggers in docs/triggers.md, row by row.
-//!
-//! It is apart because the parser is held against it, and so is what KEDA's own client is told.
 
 use std::{fs, path::Path};
 

@@ -1,6 +1,6 @@
 //! arq: one sorted set of what waits and what runs, and a marker for each that runs.
 //!
-//! It is apart because a killed worker's jobs wait again by themselves, when their markers end.
+//! A killed worker's jobs wait again by themselves, when their markers end.
 
 use serde_json::json;
 

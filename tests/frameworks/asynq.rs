@@ -1,7 +1,6 @@
 //! asynq: a pending and an active list, and leases that a server renews.
 //!
-//! It is apart because its keys hold literal braces, and because its leases last half a minute, so
-//! that the test turns them back.
+//! Its keys hold literal braces. Its leases last half a minute, so that the test turns them back.
 
 use serde_json::json;
 

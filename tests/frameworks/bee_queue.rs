@@ -1,6 +1,6 @@
 //! Bee-Queue 2: a waiting and an active list, without leases.
 //!
-//! It is apart because what a dead worker had comes back only where the application asks for it.
+//! What a dead worker had comes back only where the application asks for it.
 
 use crate::stage::{Stage, counts};
 

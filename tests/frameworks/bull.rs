@@ -1,6 +1,4 @@
 //! BullMQ 6 and 5 and Bull 4, which are one family: the same lists and locks, other pauses.
-//!
-//! It is apart because one story is told of all three, against the counts of their own interface.
 
 use serde_json::{Value, json};
 

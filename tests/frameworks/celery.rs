@@ -1,6 +1,6 @@
 //! Celery 5, with late and early acknowledgement, priorities, and queues that share a broker.
 //!
-//! It is apart because of its hash of unacknowledged messages, which all queues of a broker share.
+//! All queues of a broker share its hash of unacknowledged messages.
 
 use crate::{
     on_both_servers,

@@ -1,6 +1,6 @@
 //! Dramatiq: every message stands in a hash until it is acknowledged.
 //!
-//! It is apart because what a worker prefetches is in flight, and what is delayed has no time in Redis.
+//! What a worker prefetches is in flight, and what is delayed has no time in Redis.
 
 use crate::stage::{Stage, counts, patiently};
 

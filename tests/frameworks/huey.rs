@@ -1,6 +1,6 @@
 //! Huey: a queue of a list or a sorted set, a schedule, and nothing about what runs.
 //!
-//! It is apart because its running tasks are in no key, so that a killed worker's are lost.
+//! Its running tasks are in no key, so that a killed worker's are lost.
 
 use serde_json::json;
 

@@ -1,8 +1,7 @@
 //! KEDA's own client, the package that KEDA 2.21 is built with, against each refusal of docs/triggers.md:
 //! a spec always, and the refusal from whatever KEDA shows to who wrote the trigger.
 //!
-//! It is apart from the tests of the service because it needs Go, and because nothing of what is sent or
-//! understood here is ours.
+//! Nothing of what is sent or understood here is ours. It needs Go.
 
 use std::collections::BTreeSet;
 

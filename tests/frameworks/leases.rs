@@ -1,7 +1,5 @@
 //! Workers of frameworks that keep no running job in Redis, with the leases of `contrib/`: what runs is
 //! counted for as long as it runs, and what a killed worker held for no longer than its lease.
-//!
-//! It is apart because one story is told of all of them, and because what it proves is the snippets.
 
 use std::time::Duration;
 

@@ -1,7 +1,5 @@
 //! What has no framework: a consumer group of a stream and a list with a processing list, by the
 //! commands that workers of any language send.
-//!
-//! It is apart because the test is the worker, and starts no program.
 
 use deadpool_redis::redis::Value;
 

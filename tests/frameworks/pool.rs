@@ -1,8 +1,8 @@
 //! A pool of real workers whose number the demo's KEDA decides: up from zero, down as the queue
 //! empties, and to zero, twice over two hundred jobs. penstock may never tell less than there is to do.
 //!
-//! It is apart because nothing here stands still to be counted: the test looks every few
-//! milliseconds, and compares with what must have been unfinished all the while it looked.
+//! Nothing stands still to be counted: the test looks every few milliseconds, and compares with what must
+//! have been unfinished all the while it looked.
 
 use std::{
     cell::RefCell,

@@ -1,6 +1,6 @@
 //! RQ 3 and 1: the queue, its registry of started jobs, its scheduler and `rq suspend`.
 //!
-//! It is apart because its leases last a minute at least, so that the test turns them back.
+//! Its leases last a minute at least, so that the test turns them back.
 
 use serde_json::json;
 

@@ -1,7 +1,5 @@
 //! Workers that are asked to end while they work, as a scale-in asks them: what they hold stays in
 //! flight until it ended or went back, and nothing is counted that is gone.
-//!
-//! It is apart from the frameworks' own stories because it is one question put to all of them.
 
 use crate::stage::{Stage, counts};
 

@@ -1,6 +1,6 @@
 //! Sidekiq with its own fetch: the queue, and what each process said at its last heartbeat it works on.
 //!
-//! It is apart because it tells what runs only every few seconds, for all its queues in one key.
+//! It tells what runs only every few seconds, for all its queues in one key.
 
 use serde_json::json;
 

@@ -1,8 +1,5 @@
 //! What a test of a framework stands on: a Redis, the framework's programs with all that they start,
 //! the book that jobs keep, and penstock's count of the same moment.
-//!
-//! It is apart from the tests because it knows how things are started, ended and read, and nothing
-//! of what any framework's count should be.
 
 use std::{
     collections::BTreeMap,

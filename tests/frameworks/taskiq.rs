@@ -1,6 +1,4 @@
 //! taskiq with its two brokers for Redis: a list, which forgets what runs, and a stream.
-//!
-//! It is apart because the two share an interface and nothing in Redis.
 
 use deadpool_redis::redis::Value;
 

@@ -1,10 +1,9 @@
 //! The loop that makes inputs of other inputs, keeps those that show something new, and stops at the
 //! first that breaks an invariant.
 //!
-//! It is apart because it knows bytes and nothing of what they mean. What is new is told by the
-//! target (its traits: which branch of an answer, which problem), not by the compiler's counters:
-//! those take a nightly compiler or unsafe code, and this takes neither. One seed makes the same run
-//! every time.
+//! What is new is told by the target (its traits: which branch of an answer, which problem), not by the
+//! compiler's counters: those take a nightly compiler or unsafe code, and this takes neither. One seed makes
+//! the same run every time.
 
 use std::{
     cell::Cell,

@@ -1,7 +1,5 @@
 //! How one input is made of others: pieces go, come, double and change places, numbers jump, and the
 //! words of the target come in.
-//!
-//! It is apart from the loop because it is a pure function of a random generator.
 
 use fastrand::Rng;
 

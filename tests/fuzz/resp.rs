@@ -1,6 +1,4 @@
 //! A second reader of Redis's protocol, plain and slow, that shares nothing with the client library.
-//!
-//! It is apart because two targets hold the service's numbers against what it reads.
 
 /// The deepest nesting that is read.
 const DEPTH: usize = 90;

@@ -1,7 +1,6 @@
 //! What must hold for every trigger that was accepted, whatever its metadata.
 //!
-//! It is apart because triggers of the built-in layouts and of one's own have it alike. The sums are
-//! computed a second time here, over plain numbers.
+//! The sums are computed a second time here, over plain numbers.
 
 use penstock::{
     layouts::{

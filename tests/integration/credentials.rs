@@ -1,7 +1,6 @@
 //! Credentials that change while penstock runs: files that are rewritten, tokens that a command
 //! prints, passwords that Redis takes back.
 //!
-//! It is apart from who may ask for what because here it is penstock that has to prove who it is.
 //! Every test ends with a look for the secrets in everything that can be seen.
 
 use std::{fs, path::PathBuf};

@@ -1,7 +1,5 @@
 //! What happens at each limit: the last thing that is taken is answered, the first that is not is
 //! refused by the name of its limit, and nobody else notices.
-//!
-//! It is apart from what is wrong with metadata because everything here is right but too much.
 
 use tokio::time::Instant;
 use tonic::{Code, Request};

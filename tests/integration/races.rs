@@ -1,7 +1,5 @@
 //! Keys that change between two commands of which one answer is made: what comes of it is what the
 //! key held before or after, and never a complaint about what it never held.
-//!
-//! It is apart from the tests of what keys hold because here nothing holds still.
 
 use deadpool_redis::redis::{Connection, Pipeline};
 use tokio::time::Instant;

@@ -1,8 +1,7 @@
 //! Peers that read slowly, or not at all, or go as soon as they have come: what they cost is theirs,
 //! and nobody else waits for them.
 //!
-//! It is apart from the streams because here it is the reader who misbehaves. A narrow peer lets
-//! each of its streams get one byte ahead of what it has read.
+//! A narrow peer lets each of its streams get one byte ahead of what it has read.
 
 use std::time::Duration;
 

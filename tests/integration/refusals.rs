@@ -1,7 +1,5 @@
 //! What KEDA is told of a trigger that is refused, so that who wrote it sees it: a spec always, and the
 //! refusal from whatever asks for more; and that the log says it once.
-//!
-//! It is apart from the tables of what is wrong or forbidden because here it is about how it is told.
 
 use std::slice;
 

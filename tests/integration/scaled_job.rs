@@ -2,9 +2,8 @@
 //! are created as there are jobs, whatever the shape of the load and whichever replica is asked, and none that
 //! finds nothing to do.
 //!
-//! It is apart from the values of single calls because what is wrong in one answer is a Job too many or too
-//! few in the next poll. The arithmetic is KEDA's (`penstock_hpa::ScaledJob`); the jobs are in a real Redis, as
-//! BullMQ has them, and are taken and ended as its Lua does, each in one command.
+//! The arithmetic is KEDA's (`penstock_hpa::ScaledJob`); the jobs are in a real Redis, as BullMQ has them,
+//! and are taken and ended as its Lua does, each in one command.
 
 use std::{fs, path::Path};
 

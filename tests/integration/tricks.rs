@@ -1,7 +1,4 @@
 //! Tricks by which a namespace might come to another's keys: each is refused, or reads its own.
-//!
-//! It is apart from the table of plain cross reads because here a connection scans, layouts are of the
-//! administrator's own, and what a refusal would be is not always a rule.
 
 use deadpool_redis::redis;
 use tonic::Code;

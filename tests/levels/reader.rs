@@ -1,7 +1,6 @@
 //! What one source file says that a rule of the levels could be about: paths, prints, lints.
 //!
-//! It is apart from the rules because it only resolves names, as the compiler would and as far as
-//! the levels need it. It does not know which names are wrong.
+//! It does not know which names are wrong.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! The keys of the model and the triggers that are asked about, the same for every seed.
 //!
-//! They are apart because they are the test's own ScaledObjects: small, and chosen so that reads
-//! are shared, keys change roles, and every kind of read is among them.
+//! They are small, and chosen so that reads are shared, keys change roles, and every kind of read is among
+//! them.
 
 use std::{
     sync::{Arc, LazyLock},

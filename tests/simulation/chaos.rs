@@ -1,7 +1,7 @@
 //! What other clients of the model Redis do: jobs come, move and end, and other keys change.
 //!
-//! It is apart from the faults because this is the daily life of a queue. Jobs move along the flow
-//! only; one that is given back is a new job, since no order of reads can follow both ways.
+//! Jobs move along the flow only; one that is given back is a new job, since no order of reads can follow
+//! both ways.
 
 use crate::{
     catalog::{KEYS, Kind},

@@ -1,6 +1,6 @@
 //! Redis's own clock in the model: it may run faster or slower than ours, and be set.
 //!
-//! It is apart because the oracle asks it about the past: when, in our time, a score came.
+//! The oracle asks it about the past: when, in our time, a score came.
 
 use crate::transcript::Moment;
 

@@ -1,7 +1,6 @@
 //! What the model Redis holds, what it ever held, and how a read is answered from it.
 //!
-//! It is apart from the server because the oracle reads it too: the history of every key is the
-//! truth that observations are held against.
+//! The oracle reads it too: the history of every key is the truth that observations are held against.
 
 use std::{collections::BTreeMap, time::Duration};
 

@@ -1,7 +1,6 @@
 //! What goes wrong: connections, the server, the network, the clock and the process itself.
 //!
-//! It is apart from the daily life of the queues because each of these is one that the sampler must
-//! survive, and the list of them is the promise.
+//! The sampler must survive each of them, and the list of them is the promise.
 
 use penstock::sampling::{Change, Fault};
 

@@ -1,7 +1,6 @@
 //! What may be said of what is not fresh, and what is true at rest.
 //!
-//! It is apart from the rules of fresh observations because a held value is judged by the history
-//! alone. The rules:
+//! A held value is judged by the history alone. The rules:
 //!
 //! 7. *Held.* A stale observation is within its budget, and each of its counts was true at some time
 //!    not before the moment that its age names. So no zero is ever told that was not true then.

@@ -1,6 +1,6 @@
 //! The jobs of the model, each by itself: where it was, and when it moved.
 //!
-//! They are apart because counts alone cannot tell a job that was missed from one that ended.
+//! Counts alone cannot tell a job that was missed from one that ended.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,6 @@
 //! What the sampler was told by its links: the last answer to each read, and when that was true.
 //!
-//! It is apart because the oracle judges an observation by the answers that it must be made of. It
-//! notes only what crossed the seam, and nothing of what the sampler thinks of it.
+//! It notes only what crossed the seam, and nothing of what the sampler thinks of it.
 
 use penstock::layouts::Answer;
 

@@ -1,7 +1,5 @@
 //! A run of one seed: rounds of disorder, each with a calm after it, in which everything must come
 //! right.
-//!
-//! It is apart from the world because this is the schedule, and that is the machinery.
 
 use std::time::Duration;
 

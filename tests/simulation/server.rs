@@ -1,7 +1,6 @@
 //! The model of Redis: connections, commands one by one, and announcements as tracking makes them.
 //!
-//! It is apart from the data because this is how Redis talks, and that is what it holds. Tracking
-//! as Redis does it: a read arms its key on its connection, also when the key is missing; the first
+//! Tracking as Redis does it: a read arms its key on its connection, also when the key is missing; the first
 //! write after that disarms it and is announced once; a new connection has nothing armed.
 
 use std::fmt::Arguments;

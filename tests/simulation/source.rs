@@ -1,8 +1,7 @@
 //! The model as the sampler sees it: a [`Source`] that connects and a [`Link`] that reads.
 //!
-//! It is apart because this is the seam. It does what `src/redis/` does with commands: the time
-//! first where a read depends on it, then all reads in one pipeline with the next scores behind
-//! them, each round trip with its own deadline.
+//! It does what `src/redis/` does with commands: the time first where a read depends on it, then all reads in
+//! one pipeline with the next scores behind them, each round trip with its own deadline.
 
 use std::{
     future::pending,

@@ -1,7 +1,7 @@
 //! What happened in one run, line by line, in virtual time.
 //!
-//! It is apart because two runs of one seed are compared by it, byte by byte: nothing else may be
-//! written into it than what the seed decides.
+//! Two runs of one seed are compared by it, byte by byte: nothing else may be written into it than what the
+//! seed decides.
 
 use std::fmt::{self, Arguments, Write};
 

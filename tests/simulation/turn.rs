@@ -1,7 +1,4 @@
 //! Who wants a turn.
-//!
-//! It is apart from the world because it is the waker that tokio and the sampler see: the world polls
-//! the worker and the calls itself, in one task, and must know which of them have something to do.
 
 use std::{
     sync::{

@@ -1,6 +1,4 @@
 //! How slow and how broken the world is at present.
-//!
-//! It is apart so that a calm is one assignment, and the model asks one place how long things take.
 
 use fastrand::Rng;
 use penstock::limits;

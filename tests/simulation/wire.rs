@@ -1,10 +1,9 @@
 //! Connections between the sampler and the model: what travels on them, and in which order it may
 //! arrive.
 //!
-//! It is apart from the server because it is about bytes on their way. What the server sends on one
-//! connection arrives in its order. In the client, replies wait for the worker while announcements
-//! are reported at once (as redis-rs does from the task that drives a connection), or wait for
-//! another task in some seeds; each of the two kinds keeps its own order.
+//! What the server sends on one connection arrives in its order. In the client, replies wait for the worker
+//! while announcements are reported at once (as redis-rs does from the task that drives a connection), or
+//! wait for another task in some seeds; each of the two kinds keeps its own order.
 
 use std::{
     cmp::Reverse,

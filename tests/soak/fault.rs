@@ -1,6 +1,4 @@
 //! What happens to Redis and to the network before it.
-//!
-//! It is apart from the rounds so that one sees at once which faults there are.
 
 use std::{fmt, time::Duration};
 

@@ -1,6 +1,6 @@
 //! The queues, how a job comes into and goes out of each, and what each trigger must be told.
 //!
-//! It is apart from what happens to them. What a queue holds is counted by the tests' own script.
+//! What a queue holds is counted by the tests' own script.
 
 use deadpool_redis::redis::Cmd;
 use fastrand::Rng;

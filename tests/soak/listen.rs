@@ -1,6 +1,4 @@
 //! Streams on half of the triggers, opened again as KEDA does whenever they end.
-//!
-//! It is apart because it knows the protocol and nothing of queues.
 
 use std::{
     error::Error,

@@ -1,6 +1,4 @@
 //! What all rounds come to, and what of it is too much.
-//!
-//! It is apart because it is the judgement: who reads it need not know how a round goes.
 
 use std::{fmt, time::Duration};
 

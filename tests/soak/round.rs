@@ -1,7 +1,5 @@
 //! One round: a fault, with somebody who writes and somebody who asks, then a calm in which every
 //! answer has to become what Redis holds.
-//!
-//! It is apart from the report because it does things, and the report only adds up.
 
 use std::{fmt, fs, sync::Arc, time::Duration};
 

@@ -1,7 +1,4 @@
 //! What was said while a fault lasted, and which of it was a lie.
-//!
-//! It is apart because a zero can only be judged when it is known whether the data was gone for a
-//! moment: an answer that was given in such a time may be zero.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},

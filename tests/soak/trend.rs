@@ -1,6 +1,4 @@
 //! Whether a series of numbers grows: the line of least squares, and how sure its slope is.
-//!
-//! It is apart because it is arithmetic.
 
 /// A line through points.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -1,6 +1,6 @@
 //! What there is to see of the demo: numbers, events, and the summary at the end.
 //!
-//! It is apart from those who write on it, and from the terminal: it gives lines of text.
+//! It knows no terminal, and gives lines of text.
 
 use std::{collections::VecDeque, fmt, time::Duration};
 

@@ -1,6 +1,4 @@
 //! A redis-server of the demo's own: on a free port, without a disk, gone with the demo.
-//!
-//! It is apart because it is about a process and not about jobs.
 
 use std::{io, net::TcpListener, path::Path, process::Stdio, time::Duration};
 

@@ -1,6 +1,4 @@
 //! The demo as a user runs it, on Redis and on Valkey.
-//!
-//! It is apart from the tests of the service because it needs this crate's own program.
 
 #![expect(clippy::unwrap_used, reason = "a test ends at what it cannot use")]
 

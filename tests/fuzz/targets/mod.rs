@@ -1,7 +1,6 @@
 //! One file a kind of input: how bytes become one, and what must hold.
 //!
-//! They are apart from the loop because each says what is true of the service in code that shares
-//! nothing with it.
+//! Each says what is true of the service in code that shares nothing with it.
 
 pub mod access;
 pub mod agreement;

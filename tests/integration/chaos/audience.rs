@@ -1,7 +1,5 @@
 //! Who hears the answers: streams on most triggers, and calls all the time. What they were told is
 //! kept with its time, and judged later by the books.
-//!
-//! It is apart because it knows the protocol and nothing of queues.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},

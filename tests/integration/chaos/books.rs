@@ -1,7 +1,4 @@
 //! What every part held at every time, and whether an answer can have been true.
-//!
-//! It is apart because it is the judge: it knows counts and times, and neither how they were
-//! written nor how the answers were got.
 
 use std::time::Duration;
 

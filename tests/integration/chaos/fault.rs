@@ -1,7 +1,6 @@
 //! The faults, and how each is done to a server or to the network before it.
 //!
-//! They are apart from the tests so that those are a table. While a fault lasts, or in the moment in
-//! which it ends, every idle queue gets its first job.
+//! While a fault lasts, or in the moment in which it ends, every idle queue gets its first job.
 
 use std::{sync::Arc, time::Duration};
 

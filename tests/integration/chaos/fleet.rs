@@ -1,7 +1,5 @@
 //! The triggers that live through the faults: what each is made of, and what Redis itself says that
 //! it must be told.
-//!
-//! It is apart from what happens to them.
 
 use deadpool_redis::redis::Cmd;
 

@@ -1,9 +1,6 @@
 //! A fleet of triggers lives through every fault there is, with somebody who writes all the time:
 //! no answer is a value that the queue did not have, no stream misses a job, and one second after
 //! the calm everything is as Redis says.
-//!
-//! It is apart from the tests of single outages because here everything happens at once, and what
-//! is right is not written down but counted by the test's own commands.
 
 mod audience;
 mod books;

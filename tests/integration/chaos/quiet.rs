@@ -1,7 +1,5 @@
 //! Links that die without a word while nobody writes, asks or reads: only a proof of the link can
 //! tell.
-//!
-//! It is apart from the fleet because there somebody always reads something, which is a proof too.
 
 use tokio::time::{Instant, sleep};
 

@@ -1,8 +1,7 @@
 //! Somebody who writes to the queues at random, each kind of queue by the commands that its workers
 //! use, and counts everything after each step.
 //!
-//! It is apart because what a queue's life looks like is its own subject. The steps follow from a
-//! seed.
+//! The steps follow from a seed.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,8 +1,5 @@
 //! A Redis Cluster of the test's own: masters, replicas, slots that move, and a client that goes where it
 //! is sent.
-//!
-//! It is apart from the single server because nodes have to be joined, and because a write has to find
-//! its node, as every client of a cluster does.
 
 use std::{
     collections::HashMap,

@@ -1,7 +1,4 @@
 //! What the tests start and ask: servers, the service, a proxy between them, and patience.
-//!
-//! It is apart from the tests because it knows how things are started and ended, and nothing of
-//! what is right.
 
 mod authority;
 mod cluster;

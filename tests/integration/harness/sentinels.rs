@@ -1,6 +1,4 @@
 //! Three sentinels, a master and two replicas, all of the test's own.
-//!
-//! They are apart from single servers because it takes all of them to make a failover.
 
 use std::{
     fmt::Write,

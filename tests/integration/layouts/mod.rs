@@ -1,8 +1,7 @@
 //! The built-in layouts against real servers that hold what each framework leaves there, and layouts
 //! of a configuration.
 //!
-//! They are apart from the runs of the real frameworks because these need no framework: each moment
-//! is a few commands. The moments are those of live runs.
+//! The moments are those of live runs.
 
 mod attribution;
 mod frameworks;

@@ -1,8 +1,7 @@
 //! Whoever connects, and whatever they send: a table of what each gets, and what a flood may cost.
 //!
-//! It is apart from the limits of metadata because no trigger comes of any of this. After each row
-//! the stream of a bystander still pushes, and memory, descriptors and log have not grown with what
-//! was sent.
+//! After each row the stream of a bystander still pushes, and memory, descriptors and log have not grown with
+//! what was sent.
 
 mod edges;
 mod peer;

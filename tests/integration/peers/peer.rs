@@ -1,6 +1,6 @@
 //! A peer that speaks HTTP/2 by hand, as far as it likes to.
 //!
-//! It is apart because a client library would not send what is sent here.
+//! A client library would not send what is sent here.
 
 use std::time::Duration;
 

@@ -1,6 +1,4 @@
 //! One change after another of a stream and its groups, of every command that makes one.
-//!
-//! It is apart from what is held against it: it knows Redis's commands, and nothing of what is right.
 
 use deadpool_redis::redis::{self, Cmd, Connection};
 use fastrand::Rng;
