@@ -26,7 +26,7 @@ pub enum Stage {
     Back,
 }
 
-/// Why the process stops although nobody asked it to.
+/// Why the process stops unasked.
 #[derive(Debug, thiserror::Error)]
 #[error("{task} ended: {why}")]
 pub struct Ended {

@@ -29,7 +29,7 @@ pub(super) struct Nearby {
     /// Whether all keys were looked at, and by how many steps.
     whole: bool,
     steps: usize,
-    /// Why nobody could look.
+    /// Why the look failed.
     refused: Option<String>,
     /// The other databases in which one of the keys exists.
     elsewhere: Vec<u32>,
@@ -37,7 +37,7 @@ pub(super) struct Nearby {
     unknown: Option<String>,
 }
 
-/// Whom to ask, of which database.
+/// The Redis to ask, and the database.
 pub(super) struct ProbeTarget<'c> {
     pub(super) connection: &'c Connection,
     pub(super) database: u32,
@@ -217,7 +217,7 @@ impl Nearby {
         if !self.alike.is_empty() {
             lines.push(format!("keys with {words} in their names: {}", listed(&self.alike)));
         } else if let Some(why) = &self.refused {
-            lines.push(format!("nobody could look for keys with alike names: {why}"));
+            lines.push(format!("keys with similar names could not be looked for: {why}"));
         } else if !self.words.is_empty() {
             let among = if self.whole {
                 format!("in database {}", self.database)
@@ -273,7 +273,7 @@ mod tests {
         };
         let near = nearby.near().join("\n");
         assert!(
-            near.contains("nobody could look for keys with alike names: NOPERM scan"),
+            near.contains("keys with similar names could not be looked for: NOPERM scan"),
             "{near}"
         );
         assert!(near.contains("is not known: NOPERM info"), "{near}");

@@ -35,7 +35,7 @@ pub enum NodeError {
     /// The host is no name and no address.
     #[error("has a host with other characters than letters, digits, `.`, `-` and `_`")]
     Host,
-    /// Nobody listens there.
+    /// Nothing listens there.
     #[error("has port 0")]
     Port,
 }

@@ -18,7 +18,7 @@ pub(super) fn metric(request: GetMetricsRequest) -> Result<(Request, String), Re
     let Some(reference) = request.scaled_object_ref else {
         let mut problems = Problems::default();
         problems.add("scaledObjectRef", "is required");
-        return Err(Refused::of_nobody(Refusal::Metadata(problems)));
+        return Err(Refused::of_no_object(Refusal::Metadata(problems)));
     };
     Ok((self::request(reference), request.metric_name))
 }

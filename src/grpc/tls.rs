@@ -159,7 +159,7 @@ impl Made {
     }
 }
 
-/// Lets in whom an authority vouches for, and of them only those with an allowed name.
+/// Lets in clients whose certificate an authority has signed, and of those only the allowed names.
 #[derive(Debug)]
 struct NamedClients {
     by_authority: Arc<dyn ClientCertVerifier>,

@@ -83,7 +83,7 @@ pub(super) struct Definition {
     /// What `[[gap]]` was called once, so that who still writes it is told.
     #[serde(default, deserialize_with = "is_there")]
     pub(super) blind_window: bool,
-    /// What nobody can see in Redis, and what to do about it.
+    /// Work that leaves no trace in Redis, and what to do about it.
     #[serde(default)]
     pub(super) invisible: Vec<Invisible>,
     /// While one of these is so, what waits or is due does not count.
@@ -295,7 +295,7 @@ impl Definition {
         shapes
     }
 
-    /// What of this trigger's work nobody can see.
+    /// The part of this trigger's work that leaves no trace in Redis.
     pub(super) fn invisible(&self, arguments: &Arguments) -> Option<String> {
         let holds = |invisible: &&Invisible| {
             let is_given = |name: &String| {

@@ -23,7 +23,7 @@ pub enum Part {
     GroupWaiting(MissingGroup),
     /// What a group was given and has not acknowledged.
     GroupPending(MissingGroup),
-    /// What a group was given and nobody has looked after for long.
+    /// What a group was given and no worker has claimed or acknowledged for long.
     GroupIdle,
     /// Whether a flag stands: one or zero.
     Flag,
@@ -40,7 +40,7 @@ pub enum Overflow {
     Count,
     /// Nothing, where they are counted elsewhere.
     Skip,
-    /// Nobody can say.
+    /// Unknown.
     Unknown,
 }
 
@@ -52,7 +52,7 @@ pub enum MissingGroup {
     All,
     /// The workers will create it at `$`: nothing waits.
     Nothing,
-    /// Nobody can say: the trigger's value is unknown.
+    /// The trigger's value is unknown.
     Unknown,
 }
 

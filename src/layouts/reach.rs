@@ -82,7 +82,7 @@ fn with_pattern(name: &[u8], pattern: Option<&Glob>) -> Vec<u8> {
 
 impl Allowed {
     /// The first key that these reads would touch and may not, or channel if a database is given. The
-    /// keys of members, which nobody can foresee, need a pattern that includes all there could be; they
+    /// keys of members, which cannot be foreseen, need a pattern that includes all there could be; they
     /// are written with `*` in the member's place.
     #[must_use]
     pub fn refuses(&self, reads: &[Read], database: Option<u32>) -> Option<Name> {

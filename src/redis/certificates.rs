@@ -49,7 +49,7 @@ struct Read {
 
 /// What the files of a connection gave.
 struct Usable {
-    /// Whom we trust; the system's authorities where no file is named.
+    /// The trusted authorities; the system's where no file is named.
     roots: Option<Arc<RootCertStore>>,
     /// What we show.
     own: Option<Arc<CertifiedKey>>,

@@ -46,9 +46,9 @@ fn of_carried(error: &RedisError) -> Option<&Fault> {
     inner.downcast_ref::<std::io::Error>()?.get_ref()?.downcast_ref()
 }
 
-/// A fault with the server that it came from, which nobody configured by its address.
-pub(super) fn about(whom: &dyn std::fmt::Display, fault: Fault) -> Fault {
-    let with = |what: String| format!("{whom}: {what}");
+/// A fault with the server that it came from, whose address is not in the configuration.
+pub(super) fn about(server: &dyn std::fmt::Display, fault: Fault) -> Fault {
+    let with = |what: String| format!("{server}: {what}");
     match fault {
         Fault::Unreachable(what) => Fault::Unreachable(with(what)),
         Fault::Timeout => Fault::Unreachable(with("it did not answer in time".to_owned())),

@@ -157,7 +157,7 @@ impl KnownTexts {
         }
     }
 
-    /// Forgets the hashes that nobody has looked at for as long as a trigger is remembered. It looks for
+    /// Forgets the hashes that were not looked at for as long as a trigger is remembered. It looks for
     /// them once in a while: there may be many, and one is enough.
     fn forget(&mut self, now: Instant) {
         if self.forgot_at.is_some_and(|at| now < at + limits::SAMPLE_MAX_AGE) {

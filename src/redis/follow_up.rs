@@ -335,7 +335,7 @@ impl Question {
                 let next = page.last.and_then(StreamId::next).filter(|_| is_full);
                 match next.filter(|_| looked_at <= limits::IDLE_AMONG) {
                     Some(from) => open(Self::Idle { group, after, from, looked_at, idle }),
-                    // There are more than there were, and nobody looks at those.
+                    // There are more than there were, and those are not looked at.
                     None => {
                         let overflow = u64::from(next.is_some());
                         Ok(done(Answer::Idle { entries: idle, busy: true, overflow }))

@@ -44,7 +44,7 @@ enum LinkKind {
 }
 
 impl RedisSource {
-    /// The source for a database of a connection, whose credentials nobody else looks after.
+    /// The source for a database of a connection, with credentials of its own.
     #[must_use]
     pub fn new(connection: &Connection, database: u32) -> Self {
         let credentials = Credentials::new(connection, CredentialMetrics::unseen());

@@ -16,7 +16,7 @@ pub struct Absence {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Standing {
-    /// Nobody knows yet.
+    /// Not known yet.
     #[default]
     Open,
     /// No key was seen for long enough to be told of.

@@ -32,7 +32,7 @@ pub struct Reading {
     pub confirmed_at: Instant,
     /// Whether all of it was true at one moment.
     pub whole: bool,
-    /// Whether nothing changed since the reading before it; `None` where nobody would say.
+    /// Whether nothing changed since the reading before it; `None` where changes are not announced.
     pub quiet: Option<bool>,
 }
 

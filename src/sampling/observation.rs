@@ -18,7 +18,7 @@ pub enum Why {
     /// Nothing was ever read, and the first answer did not come in time.
     #[error("no value is known yet")]
     NotYetRead,
-    /// It changed since it was read, or may have, and nobody has asked for it.
+    /// It changed since it was read, or may have, and was not asked for.
     #[error("it is read again when it is asked for")]
     NotAsked,
     /// The queues of a pattern are not known yet.

@@ -245,7 +245,7 @@ impl Searches {
         searches.iter().for_each(|id| self.all[*id].users.insert(user));
     }
 
-    /// Gives up the use of these searches; one that nobody uses is forgotten.
+    /// Gives up the use of these searches; one without a user is forgotten.
     pub fn release(&mut self, searches: &[SearchId], user: Option<SubscriptionId>) {
         for id in searches {
             let Some(search) = self.all.get_mut(*id) else { continue };

@@ -33,7 +33,7 @@ pub enum Validity {
     /// This long after its read was sent, by the passing of time alone; or until a change is
     /// announced before.
     For(Duration),
-    /// Nobody can say: it may change without an announcement at any time.
+    /// Unknown: it may change without an announcement at any time.
     Unknown,
 }
 
@@ -113,7 +113,7 @@ pub enum Change {
     LinkLost,
 }
 
-/// Keys of which nobody knows whether they changed: those that one of several servers has, for one.
+/// Keys that may have changed unannounced: those that one of several servers has, for one.
 #[derive(Clone)]
 pub struct KeySet {
     has: Arc<dyn Fn(&Name) -> bool + Send + Sync>,

@@ -156,7 +156,7 @@ impl Scaler {
     pub fn no_spec_stream(&self, request: Request) -> Refused {
         let trigger = self.spec(request, Method::StreamMetricSpec);
         match trigger.map(|trigger| trigger.signal.meta().target_change) {
-            Ok(TargetChange::WithMetadata) | Err(_) => Refused::of_nobody(Refusal::FixedSpec),
+            Ok(TargetChange::WithMetadata) | Err(_) => Refused::of_no_object(Refusal::FixedSpec),
         }
     }
 

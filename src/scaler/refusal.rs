@@ -35,7 +35,7 @@ impl Refused {
 
     /// A refusal that names no object.
     #[must_use]
-    pub fn of_nobody(why: Refusal) -> Self {
+    pub fn of_no_object(why: Refusal) -> Self {
         Self { object: None, why }
     }
 }

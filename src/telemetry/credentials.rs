@@ -62,7 +62,7 @@ struct Seen {
 }
 
 impl CredentialMetrics {
-    /// Counts for nobody, as where a command asks Redis once.
+    /// Counts nothing that is exported, for a command that asks Redis once.
     #[must_use]
     pub fn unseen() -> Self {
         Self(None)

@@ -262,7 +262,7 @@ label! {
 }
 
 label! {
-    /// Whom a connection to Redis speaks to.
+    /// What kind of server a connection to Redis is to.
     RedisPeer {
         /// Redis itself.
         Server = "server",

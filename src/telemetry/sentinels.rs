@@ -33,7 +33,7 @@ impl Sentinels {
 pub struct SentinelMetrics(Option<(Sentinels, String, u32)>);
 
 impl SentinelMetrics {
-    /// Counts for nobody, as where a command asks Redis once.
+    /// Counts nothing that is exported, for a command that asks Redis once.
     #[must_use]
     pub fn unseen() -> Self {
         Self(None)

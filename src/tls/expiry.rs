@@ -11,7 +11,7 @@ use crate::limits;
 pub enum Ending {
     /// It ends within [`limits::CERTIFICATE_ENDS_SOON`].
     Soon,
-    /// It has ended, so that nobody takes it any more.
+    /// It has ended, and is refused everywhere.
     Over,
 }
 

@@ -78,7 +78,10 @@ async fn a_probe_that_may_not_look_says_so(kind: Kind) {
     let url = format!("redis://narrow:pass@{}/0", server.address());
     let (ok, said) = run(&["probe", "queue=emails", "--redis", &url]);
     assert!(ok && said.contains("no key     `emails` does not exist in database 0"), "{said}");
-    assert!(said.contains("near       nobody could look for keys with alike names: "), "{said}");
+    assert!(
+        said.contains("near       keys with similar names could not be looked for: "),
+        "{said}"
+    );
     assert!(said.contains("near       whether another database has them is not known: "), "{said}");
 }
 

@@ -126,7 +126,7 @@ impl Report {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
 
-    /// Says what nobody looked at, where there was a trigger at all.
+    /// Says what was not checked, where there was a trigger at all.
     pub(super) fn leaves_unchecked(&mut self, what: &'static str) {
         self.unchecked = (self.triggers > 0).then_some(what);
     }

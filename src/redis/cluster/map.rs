@@ -64,7 +64,7 @@ impl SlotMap {
 
     /// What the map becomes by what was said in one round: a view of all, and what each node said of
     /// itself. The claim of the later epoch counts, also against who was not asked in this round, by the
-    /// epochs that are known of those. Also tells the masters of which nobody knows yet what they say of
+    /// epochs that are known of those. Also tells the masters of which it is not known yet what they say of
     /// themselves.
     pub(super) fn merged(
         &self,

@@ -47,7 +47,7 @@ pub(super) struct Up {
     pub(super) since: Instant,
     /// When what it last answered was sent.
     pub(super) heard_at: Instant,
-    /// Whether it tells which slots it is giving away; without that nobody knows where a key that
+    /// Whether it tells which slots it is giving away; without that it is unknown where a key that
     /// does not exist will be written.
     pub(super) tells: bool,
     pub(super) clock: Clock,

@@ -201,7 +201,7 @@ impl Cluster {
         self.state().outdated
     }
 
-    /// Whom to ask in a survey that begins now, and since when what they say may have changed. `None` if
+    /// The nodes to ask in a survey that begins now, and since when what they say may have changed. `None` if
     /// no node is up.
     pub(super) fn asked_next(&self, now: Instant) -> Option<(Survey, Instant)> {
         let up = self.up();

@@ -84,13 +84,13 @@ impl ClusterLink {
         wild: &KeyPattern,
         from: Option<&Position>,
     ) -> Result<KeyPage, Fault> {
-        let nobody = || Fault::NotReady("no node of the cluster serves any slot".to_owned());
+        let unserved = || Fault::NotReady("no node of the cluster serves any slot".to_owned());
         let mark = match from {
             Some(position) => Mark::parse(position)
                 .ok_or_else(|| Fault::Unexpected("a position of another link".to_owned()))?,
             None => {
                 let (masters, map, _) = self.cluster.keyspace();
-                Mark::first(masters.into_iter().next().ok_or_else(nobody)?, map, Pass::First)
+                Mark::first(masters.into_iter().next().ok_or_else(unserved)?, map, Pass::First)
             }
         };
         if mark.pass == Pass::Check {

@@ -23,7 +23,7 @@ pub(super) enum FlowPlace<N> {
 pub(super) struct Nodes(Vec<Option<Node>>);
 
 impl Nodes {
-    /// The number of a node, or of nobody.
+    /// The number of a node, or of none.
     pub(super) fn number(&mut self, node: Option<Node>) -> usize {
         match self.0.iter().position(|known| *known == node) {
             Some(number) => number,
@@ -53,7 +53,7 @@ pub(super) fn stages<N: Copy + Ord>(nodes: &[N], flows: &[Vec<FlowPlace<N>>]) ->
             }
         }
     }
-    // Of each flow: the last round so far, and who answers in it; nobody in particular if several.
+    // Of each flow: the last round so far, and who answers in it; none if several do.
     let mut reached: Vec<Option<(usize, Option<N>)>> = vec![None; flows.len()];
     let mut stages = Vec::with_capacity(nodes.len());
     for (node, of) in nodes.iter().zip(&flows_of) {

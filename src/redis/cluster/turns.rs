@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{config::Node, limits, time::Instant};
 
-/// Whom a survey asks.
+/// The nodes that a survey asks.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Survey {
     /// Who is asked for its view of all nodes.
@@ -83,7 +83,7 @@ impl Turns {
 /// What a line costs.
 const LINE: Duration = Duration::from_nanos(1_000_000_000 / limits::SURVEY_LINES as u64);
 
-/// What it costs to ask one node: no more than there is in a second, or nobody could be asked.
+/// What it costs to ask one node: no more than there is in a second, or none could be asked.
 fn cost(known: usize) -> usize {
     known.clamp(1, limits::SURVEY_LINES)
 }

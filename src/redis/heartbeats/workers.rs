@@ -127,7 +127,7 @@ impl Workers {
         is_news
     }
 
-    /// Takes these for nobody until they speak. Of too many the first are forgotten, which counts one too
+    /// Takes these workers for dead until they speak. Of too many the first are forgotten, which counts one too
     /// many for a while if it is listed when all are listened to anew.
     fn give_up(&mut self, names: impl Iterator<Item = String>) {
         if self.silence.is_some() {

@@ -152,7 +152,7 @@ impl NodeLink {
         Ok(one(&members).and_then(decode::strings).map(names))
     }
 
-    /// Unsubscribes from what nobody asks about any more.
+    /// Unsubscribes from channels that no trigger asks about any more.
     pub(super) async fn stop_unused(&mut self) -> Result<(), Fault> {
         let Some(tracker) = &self.tracker else { return Ok(()) };
         let channels = tracker.rest(Instant::now());

@@ -34,7 +34,7 @@ pub(in crate::redis) struct NodeLink {
     pub(in crate::redis) subscribed: Vec<Arc<HeartbeatFormat>>,
     /// Whether SCAN takes a type.
     scans_types: bool,
-    /// About its server, where nobody configured the address.
+    /// About its server, where the address was found and not configured.
     found: Option<FoundServer>,
 }
 

@@ -59,7 +59,7 @@ impl SentinelSource {
             tokio::select! {
                 link = timeout_at(until, self.open(&node, changes)) => {
                     let link = link.unwrap_or(Err(Fault::Timeout));
-                    return link.map_err(|fault| error::about(&whom(&node), fault));
+                    return link.map_err(|fault| error::about(&described(&node), fault));
                 }
                 other = self.watch.other_than(&node) => node = other,
             }
@@ -71,7 +71,7 @@ impl SentinelSource {
         let mut asker = link.asker();
         asker.role().await.and_then(must_be_master)?;
         let left = replaced(node.clone(), asker, Arc::clone(&self.watch));
-        Ok(link.held_as(whom(node), left))
+        Ok(link.held_as(described(node), left))
     }
 
     /// Comes when the sentinels announce another master.
@@ -102,7 +102,7 @@ async fn replaced(node: Node, mut asker: Asker, watch: Arc<Watch>) -> Fault {
         }
         fault = demoted => fault,
     };
-    error::about(&whom(&node), fault)
+    error::about(&described(&node), fault)
 }
 
 fn must_be_master(role: Role) -> Result<(), Fault> {
@@ -113,7 +113,7 @@ fn must_be_master(role: Role) -> Result<(), Fault> {
     }
 }
 
-/// How errors name the master, since nobody configured its address.
-fn whom(node: &Node) -> String {
-    format!("{node}, whom the sentinels name master")
+/// How errors name the master, whose address is not in the configuration.
+fn described(node: &Node) -> String {
+    format!("{node}, the master that the sentinels name")
 }

@@ -49,7 +49,7 @@ impl Votes {
         candidates.find(|(_, (votes, _))| *votes > self.configured / 2).map(|(node, _)| node)
     }
 
-    /// The master, when nobody else will say anything.
+    /// The master, when all that will answer have answered.
     pub(super) fn master(&self) -> Option<&Node> {
         let mut named: Vec<(&Node, Option<u64>)> = (self.candidates().into_iter())
             .filter(|(_, (votes, _))| *votes >= self.configured.div_ceil(2))
@@ -59,7 +59,7 @@ impl Votes {
         match named.as_slice() {
             [] => None,
             [(node, _)] => Some(node),
-            // Without both epochs nobody can say which is the later one.
+            // Which is the later one is unknown without both epochs.
             [(node, Some(epoch)), (_, Some(other)), ..] if epoch > other => Some(node),
             [_, _, ..] => None,
         }

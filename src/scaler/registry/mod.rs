@@ -79,7 +79,7 @@ pub(super) struct KnownTrigger {
 }
 
 impl KnownTrigger {
-    /// A trigger that nobody has asked for yet.
+    /// A trigger that was not asked for yet.
     pub(super) fn new(subject: Arc<Subject>, sampler: Sampler, fingerprint: Fingerprint) -> Self {
         let held = CommonUse::of(&subject.trigger, sampler.name()).map(Arc::from);
         let (asked, last_asked) = ([None; Method::ALL.len()], Instant::now());

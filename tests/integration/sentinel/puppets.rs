@@ -170,7 +170,7 @@ async fn a_server_that_is_no_master_or_not_there_is_told_by_its_address() {
     logged("it says that it is a replica").await;
     assert_eq!(value(&keda, "q").await, Ok(1.0), "held");
     puppets.name(0, nowhere.port());
-    logged(&format!("{}, whom the sentinels name master: ", nowhere.address())).await;
+    logged(&format!("{}, the master that the sentinels name: ", nowhere.address())).await;
     replica.run("REPLICAOF NO ONE\nRPUSH q b");
     puppets.name(0, replica.port());
     eventually_is(RECOVERY, Ok(2.0), async || value(&keda, "q").await).await;
