@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use slab::Slab;
 use tokio::sync::oneshot;
 
-use crate::{limits, telemetry::LogThrottle, time::Instant};
+use crate::{limits, telemetry::LogThrottle, time::Instant, trigger::Verdict};
 
 use super::{
     absence::Absence,
@@ -25,7 +25,7 @@ use super::{
 /// Somebody's interest in one subject.
 #[derive(Debug)]
 pub struct Subscription {
-    /// Whom it is about.
+    /// What it is about.
     pub subject: Arc<Subject>,
     /// The reads of its plan, in the order of the flow.
     pub reads: Box<[ReadId]>,
@@ -44,6 +44,8 @@ pub struct Subscription {
     pub last_change: Option<Instant>,
     /// What was counted lately, and whether it is believed.
     pub falls: Falls,
+    /// What the last reading came to, and when its newest answer was asked for.
+    pub judged: Option<(Instant, Verdict)>,
     /// The last value that was known.
     pub held: Option<HeldVerdict>,
     /// Whether any key of it was ever there.
@@ -161,6 +163,7 @@ impl Subscriptions {
             last_asked: now,
             last_change: None,
             falls: Falls::default(),
+            judged: None,
             held: None,
             absence: Absence::default(),
             log: LogThrottle::default(),
@@ -182,7 +185,7 @@ impl Subscriptions {
         now: Instant,
     ) -> Box<[ReadId]> {
         let subscription = &mut self.all[id];
-        subscription.since = now;
+        (subscription.since, subscription.judged) = (now, None);
         let old = std::mem::replace(&mut subscription.reads, reads.clone());
         old.iter().for_each(|read| self.users[*read].remove(id));
         self.add_user(&reads, id);
@@ -269,7 +272,7 @@ impl Subscriptions {
         self.all.iter().map(|(id, _)| id).collect()
     }
 
-    /// Those without a stream that nobody has asked for in [`limits::TRIGGER_MEMORY`].
+    /// Those without a stream that were not asked for in [`limits::TRIGGER_MEMORY`].
     #[must_use]
     pub fn forgotten(&self, now: Instant) -> Vec<SubscriptionId> {
         let is_old = |subscription: &Subscription| {

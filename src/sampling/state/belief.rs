@@ -5,11 +5,7 @@
 
 use std::time::Duration;
 
-use crate::{
-    layouts::{LayoutMismatch, Read},
-    time::Instant,
-    trigger::Verdict,
-};
+use crate::{layouts::Read, time::Instant, trigger::Verdict};
 
 use super::{
     super::{cache::Slot, falls::Reading, ids::SubscriptionId, source::Validity},
@@ -18,16 +14,15 @@ use super::{
 };
 
 impl State {
-    /// Takes note of what was counted, and tells whether it may be told: a fall has to be confirmed first.
-    pub(in crate::sampling) fn believes(
+    /// Takes note of what was counted. A fall has to be confirmed before it is told.
+    pub(in crate::sampling) fn note_reading(
         &mut self,
         id: SubscriptionId,
-        judged: Option<&Result<Verdict, LayoutMismatch>>,
+        verdict: Option<&Verdict>,
         now: Instant,
-    ) -> bool {
-        let (Some(Ok(verdict)), Some(read_at)) = (judged, self.newest(id)) else {
-            self.subscriptions.get_mut(id).falls.give_up();
-            return true;
+    ) {
+        let (Some(verdict), Some(read_at)) = (verdict, self.newest(id)) else {
+            return self.subscriptions.get_mut(id).falls.give_up();
         };
         let reading = Reading {
             verdict: *verdict,
@@ -38,9 +33,7 @@ impl State {
             quiet: self.is_quiet(id),
         };
         let gap = self.gap(id);
-        let falls = &mut self.subscriptions.get_mut(id).falls;
-        falls.note(&reading, gap, now);
-        falls.again_at().is_none()
+        self.subscriptions.get_mut(id).falls.note(&reading, gap, now);
     }
 
     /// How long a job of a subject may be in none of its keys. Where it counts one key only, no job

@@ -64,8 +64,7 @@ impl State {
         self.observe_judged(id, || self.judge(id), now)
     }
 
-    /// What is said about a subject that is settled; `None` while a fall has to be confirmed. The answers are
-    /// judged once.
+    /// What is said about a subject that is settled; `None` while a fall has to be confirmed.
     pub(in crate::sampling) fn conclude(
         &mut self,
         id: SubscriptionId,
@@ -75,9 +74,28 @@ impl State {
         if self.why_not(id).is_some() {
             return Some(self.observe(id, now));
         }
-        let judged = self.judge(id);
-        let is_believed = self.believes(id, judged.as_ref(), now);
+        // A reading is judged and believed once. Until something is read again, calls are answered with that.
+        let known =
+            self.subscriptions.get(id).judged.filter(|(of, _)| Some(*of) == self.newest(id));
+        let judged = match known {
+            Some((_, verdict)) => Some(Ok(verdict)),
+            None => self.take_in(id, now),
+        };
+        let is_believed = self.subscriptions.get(id).falls.again_at().is_none();
         is_believed.then(|| self.observe_judged(id, || judged, now))
+    }
+
+    /// Judges what was read, and takes note of it.
+    fn take_in(
+        &mut self,
+        id: SubscriptionId,
+        now: Instant,
+    ) -> Option<Result<Verdict, LayoutMismatch>> {
+        let judged = self.judge(id);
+        let verdict = judged.as_ref().and_then(|judged| judged.as_ref().ok());
+        self.subscriptions.get_mut(id).judged = self.newest(id).zip(verdict.copied());
+        self.note_reading(id, verdict, now);
+        judged
     }
 
     fn observe_judged(
@@ -275,7 +293,7 @@ impl State {
 
     /// Whether no job can hide between the answers: none of them is both older than another one
     /// and no longer true. A job that moved on would be missing from the newer answer, and not yet
-    /// be in the older one. Where nothing is announced, nobody knows what is still true, so that
+    /// be in the older one. Where nothing is announced, it is unknown what is still true, so that
     /// no answer may be older than one before it along the flow. A batch that was sent before the
     /// subject was known did not follow its flow, so that its answers are in no order.
     pub(in crate::sampling) fn is_coherent(&self, id: SubscriptionId) -> bool {
