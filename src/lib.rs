@@ -6,17 +6,17 @@
 
 // L0: bounds, secrets, the clock.
 pub mod limits;
-pub mod secret;
+pub(crate) mod secret;
 pub mod time;
 
 // L1: the metadata map, readiness, telemetry, the tasks of the process, certificates, and the
 // connections of peers.
 pub mod metadata;
-pub mod peers;
-pub mod readiness;
-pub mod supervise;
+pub(crate) mod peers;
+pub(crate) mod readiness;
+pub(crate) mod supervise;
 pub mod telemetry;
-pub mod tls;
+pub(crate) mod tls;
 
 // L2: the two extension folders. Pure.
 pub mod layouts;
@@ -31,11 +31,11 @@ pub mod sampling;
 
 // L5: the service itself, and Redis.
 pub mod redis;
-pub mod scaler;
+pub(crate) mod scaler;
 
 // L6: the transports, which translate.
-pub mod grpc;
-pub mod http;
+pub(crate) mod grpc;
+pub(crate) mod http;
 
 // L7: the command line, which wires and prints.
 pub mod cli;

@@ -30,7 +30,6 @@ pub enum Stage {
 #[derive(Debug, thiserror::Error)]
 #[error("{task} ended: {why}")]
 pub struct Ended {
-    /// The task's name.
     pub task: String,
     /// What it ended with.
     pub why: String,
@@ -65,7 +64,6 @@ impl Supervisor {
         self.stop.clone()
     }
 
-    /// Starts a task.
     pub fn spawn<F>(&mut self, stage: Stage, name: impl fmt::Display, task: F)
     where
         F: Future<Output = TaskResult> + Send + 'static,

@@ -164,7 +164,6 @@ impl Probe {
         self.nearby.as_ref().map(lines).unwrap_or_default()
     }
 
-    /// For people.
     pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
         let Self { trigger, verdict, .. } = self;
         let mut text = String::new();
@@ -201,7 +200,6 @@ impl Probe {
         Ok(text)
     }
 
-    /// For machines.
     pub(super) fn json(&self) -> Value {
         let Self { trigger, verdict, .. } = self;
         let counts = verdict.counts.iter();

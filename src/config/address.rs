@@ -71,7 +71,6 @@ pub(super) enum AddressError {
 }
 
 impl Location {
-    /// Reads a URL.
     pub(super) fn parse(text: &str) -> Result<Self, AddressError> {
         let text = text.trim();
         if text.is_empty() {

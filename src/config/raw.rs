@@ -26,7 +26,6 @@ pub(super) struct RawFile {
     pub(super) quota: RawQuota,
 }
 
-/// The section `[server]`.
 #[derive(Default)]
 pub(super) struct RawServer {
     pub(super) listen: Option<Spanned<String>>,
@@ -36,7 +35,6 @@ pub(super) struct RawServer {
     pub(super) tls: Option<RawTls>,
 }
 
-/// The section `[server.tls]`.
 #[derive(Default)]
 pub(super) struct RawTls {
     pub(super) spot: Spot,
@@ -46,7 +44,6 @@ pub(super) struct RawTls {
     pub(super) client_names: Option<Spanned<Vec<String>>>,
 }
 
-/// One section `[redis.NAME]`.
 #[derive(Default)]
 pub(super) struct RawConnection {
     pub(super) url: Option<Spanned<String>>,

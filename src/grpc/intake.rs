@@ -76,12 +76,10 @@ impl Intake {
         }))
     }
 
-    /// KEDA's service.
     pub(super) fn keda<S>(&self, inner: S) -> Behind<S> {
         Behind { inner, intake: self.clone(), calls: Calls::Keda }
     }
 
-    /// Another service.
     pub(super) fn side<S>(&self, inner: S) -> Behind<S> {
         Behind { inner, intake: self.clone(), calls: Calls::Side }
     }

@@ -14,7 +14,7 @@ mod service;
 mod status;
 mod tls;
 
-pub use server::{Listener, ServerError};
+pub use server::Listener;
 pub use tls::Tls;
 
 /// The code that `build.rs` makes of `proto/externalscaler.proto`.

@@ -37,12 +37,7 @@ pub struct AdminListener(TcpListener);
 pub enum AdminError {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {error}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// Why not.
-        error: io::Error,
-    },
+    Listen { address: SocketAddr, error: io::Error },
     /// The socket failed.
     #[error("admin HTTP: {0}")]
     Serve(io::Error),

@@ -17,7 +17,6 @@ pub(super) struct Form {
 /// What stands in the place of a parameter.
 pub(super) enum Filling {
     Is(Vec<u8>),
-    /// Anything.
     Open,
 }
 

@@ -16,7 +16,6 @@ use super::{
 /// What is said of a key whose template is empty.
 pub(super) const EMPTY_KEY: &str = "`key` is empty, and no key has that name";
 
-/// A parsed template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Template(Vec<Piece>);
 

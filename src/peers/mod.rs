@@ -37,7 +37,6 @@ pub enum Beyond {
 /// What one listener bears.
 #[derive(Debug, Clone, Copy)]
 pub struct Bounds {
-    /// Connections at once.
     pub most: usize,
     /// What happens beyond `most`.
     pub beyond: Beyond,
@@ -86,7 +85,6 @@ pub struct PeerSlot {
 }
 
 impl Peers {
-    /// No connection yet.
     #[must_use]
     pub fn new(door: Door, bounds: Bounds, edge: Arc<Edge>) -> Self {
         Self(Arc::new(PeersState { door, bounds, edge, open: Mutex::default() }))

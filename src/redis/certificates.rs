@@ -51,7 +51,6 @@ struct Read {
 struct Usable {
     /// The trusted authorities; the system's where no file is named.
     roots: Option<Arc<RootCertStore>>,
-    /// What we show.
     own: Option<Arc<CertifiedKey>>,
 }
 

@@ -61,7 +61,6 @@ struct KnownPassword {
 pub(super) struct Authentication {
     pub(super) username: Option<String>,
     pub(super) password: Option<Secret>,
-    /// The password's number.
     pub(super) version: u64,
 }
 

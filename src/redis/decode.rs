@@ -27,7 +27,6 @@ pub(super) fn count(value: &Value) -> Result<u64, Fault> {
     }
 }
 
-/// A string.
 pub(super) fn string(value: &Value) -> Result<&[u8], Fault> {
     bytes(value).ok_or_else(|| unexpected("a string that is no string"))
 }
@@ -242,7 +241,6 @@ pub(super) fn fields(value: &Value) -> Option<Vec<(&Value, &Value)>> {
     }
 }
 
-/// A list.
 pub(super) fn sequence(value: &Value) -> Option<&[Value]> {
     match value {
         Value::Array(values) | Value::Set(values) => Some(values),

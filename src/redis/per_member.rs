@@ -27,8 +27,10 @@ use commands::{fields_of, members, of_member};
 pub(super) enum Step {
     /// There are so many members: which?
     Members(u64),
-    /// What have these?
-    Ask { members: Vec<Vec<u8>>, seen: Seen },
+    Ask {
+        members: Vec<Vec<u8>>,
+        seen: Seen,
+    },
 }
 
 /// What is known of a collection before all of its members are asked.

@@ -83,7 +83,6 @@ pub fn acl_line_with(connection: &Connection, reach: &RequiredAccess) -> String 
 
 /// What a line is about.
 struct Rights {
-    /// Patterns of keys.
     keys: Vec<Vec<u8>>,
     /// The commands of reads that are needed; all of them without any.
     asked: Option<BTreeSet<&'static str>>,

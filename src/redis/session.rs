@@ -58,7 +58,6 @@ impl<W: Wire> Session<W> {
         self.transcript = Some(Vec::new());
     }
 
-    /// What was noted.
     pub(super) fn take_transcript(&mut self) -> Vec<Exchange> {
         self.transcript.take().unwrap_or_default()
     }

@@ -33,7 +33,6 @@ impl Slot {
         usize::from(self.0)
     }
 
-    /// All slots.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         (0..SLOTS).map(Self)
     }

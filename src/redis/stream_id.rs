@@ -10,10 +10,8 @@ pub(super) struct StreamId {
 }
 
 impl StreamId {
-    /// The lowest id.
     pub(super) const FIRST: Self = Self { ms: 0, sequence: 0 };
 
-    /// Reads `ms-sequence`.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (ms, sequence) = text.split_once('-')?;
         Some(Self { ms: ms.parse().ok()?, sequence: sequence.parse().ok()? })

@@ -16,7 +16,6 @@ pub struct Absence {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 enum Standing {
-    /// Not known yet.
     #[default]
     Open,
     /// No key was seen for long enough to be told of.

@@ -33,7 +33,6 @@ pub type ReadId = usize;
 /// What is known of one read.
 #[derive(Debug)]
 pub struct Slot {
-    /// The question.
     pub read: Read,
     /// Whether the answer may have changed since the last read was sent.
     pub dirty: bool,
@@ -41,7 +40,6 @@ pub struct Slot {
     pub announced_at: Option<Instant>,
     /// When the last read was sent.
     pub asked_at: Option<Instant>,
-    /// The last answer.
     pub known: Option<KnownAnswer>,
     /// Why the last read failed, and when; gone with the next answer.
     pub fault: Option<Box<(Fault, Instant)>>,

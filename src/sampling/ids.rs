@@ -8,12 +8,9 @@ pub type SubscriptionId = usize;
 /// A set of places, which costs nothing beyond itself while it has one member.
 #[derive(Debug, Default)]
 pub enum Ids {
-    /// No member.
     #[default]
     None,
-    /// One member.
     One(usize),
-    /// Several members.
     #[expect(clippy::box_collection, reason = "most sets have one member, and pay for the largest")]
     Many(Box<BTreeSet<usize>>),
 }

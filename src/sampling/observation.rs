@@ -88,7 +88,6 @@ pub struct Look {
 /// The last value that was known, and until when it was known to be true.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct HeldVerdict {
-    /// The value.
     pub verdict: Verdict,
     /// When the newest of the answers that it was made of was read.
     pub read_at: Instant,

@@ -48,7 +48,6 @@ pub struct Look {
 }
 
 impl Queues {
-    /// Nothing found yet.
     pub fn new(search: &Arc<Search>, searches: Box<[SearchId]>, allowed: &Allowed) -> Self {
         Self {
             plan: search.plan([].into_iter(), allowed),

@@ -73,18 +73,14 @@ pub struct KnownKeys {
     pub is_crowded: bool,
     /// How often the keys, or what else is said of them, were others than before.
     pub edition: u64,
-    /// When it ended.
     pub ended_at: Instant,
 }
 
 /// Why the last steps failed, since when, and when it last did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Failing {
-    /// Why.
     pub fault: Fault,
-    /// Since when.
     pub since: Instant,
-    /// The last time.
     pub last: Instant,
 }
 
@@ -104,7 +100,6 @@ struct Round {
 pub struct TooManySearches;
 
 impl KnownKeys {
-    /// The keys.
     pub fn keys(&self) -> impl Iterator<Item = &Name> {
         self.keys.keys()
     }
@@ -257,7 +252,6 @@ impl Searches {
         }
     }
 
-    /// One search.
     #[must_use]
     pub fn get(&self, id: SearchId) -> &Search {
         &self.all[id]

@@ -109,7 +109,6 @@ impl Subscription {
     }
 }
 
-/// Everybody's interests.
 #[derive(Debug, Default)]
 pub struct Subscriptions {
     all: Slab<Subscription>,
@@ -251,7 +250,6 @@ impl Subscriptions {
         gone.reads
     }
 
-    /// One subscription.
     #[must_use]
     pub fn get(&self, id: SubscriptionId) -> &Subscription {
         &self.all[id]
@@ -267,7 +265,6 @@ impl Subscriptions {
         self.users.get(read).into_iter().flat_map(Ids::iter)
     }
 
-    /// Every subscription.
     pub fn ids(&self) -> Vec<SubscriptionId> {
         self.all.iter().map(|(id, _)| id).collect()
     }

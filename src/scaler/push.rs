@@ -113,7 +113,6 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// An empty timetable.
     pub(super) fn new(now: Instant) -> Self {
         Self { booked_until: now }
     }

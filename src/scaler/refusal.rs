@@ -13,9 +13,7 @@ use super::routes::NoRoute;
 /// Whose call it is, as the call says.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Object {
-    /// The object's namespace.
     pub namespace: String,
-    /// The object's name.
     pub name: String,
 }
 
@@ -23,7 +21,6 @@ pub struct Object {
 #[derive(Debug)]
 pub struct Refused {
     pub(super) object: Option<Object>,
-    /// Why.
     pub why: Refusal,
 }
 

@@ -36,7 +36,6 @@ struct Lines {
 }
 
 impl RefusalLog {
-    /// Nothing said yet.
     pub(super) fn new(now: Instant) -> Self {
         let (younger, elder) = (HashSet::new(), HashSet::new());
         let lines = Lines { younger, elder, turned_at: now, paid_until: now, suppressed: 0 };

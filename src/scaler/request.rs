@@ -16,11 +16,8 @@ use super::refusal::{Object, Refusal, Refused};
 /// A trigger as a transport received it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The object's namespace.
     pub namespace: String,
-    /// The object's name.
     pub name: String,
-    /// The trigger's metadata.
     pub metadata: HashMap<String, String>,
 }
 

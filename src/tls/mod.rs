@@ -14,10 +14,9 @@ mod watch;
 
 use std::sync::{Arc, LazyLock};
 
-pub use certificate::{Names, Unreadable, names, not_after};
+pub use certificate::{Names, names};
 pub use expiry::{Ending, Expiry};
 pub use identity::{Authorities, Identity, TlsProblem};
-pub use pem::PemError;
 use rustls::crypto::CryptoProvider;
 pub use system::system_roots;
 pub use watch::Watch;

@@ -289,7 +289,6 @@ impl<'a> Parser<'a> {
         self.problems.add(&entry.spelled, format!("`{}` {allowed}", shown(&entry.value)));
     }
 
-    /// The layout's arguments.
     fn arguments(&mut self, layout: &Layout, fields: &Fields) -> (Arguments, Written) {
         let mut reader = ArgumentReader::new((fields, self.registry), self.problems);
         for (name, parameter) in layout.parameters() {

@@ -17,7 +17,6 @@ use super::report::Reporter;
 /// What a name begins with that stands in for one which only the cluster knows.
 const STAND_IN: &str = "value-of-";
 
-/// One trigger's metadata.
 pub(super) struct Metadata<'v> {
     /// Values that a manifest can have.
     given: Vec<(&'v str, String)>,

@@ -75,7 +75,6 @@ impl Findings {
         self.left_out.as_ref().map(|key| shown(&key.to_string()))
     }
 
-    /// For people.
     pub(super) fn lines(&self) -> Vec<String> {
         let steps = |(wild, steps): &(String, usize)| {
             let s = if *steps == 1 { "" } else { "s" };

@@ -32,7 +32,6 @@ pub(super) enum Step<'t> {
     Many,
     /// `?`: any one byte.
     One,
-    /// This byte.
     Byte(u8),
     /// A byte of a class.
     Class(Class<'t>),

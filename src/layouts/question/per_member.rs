@@ -23,11 +23,9 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct PerMemberQuestion {
-    /// The collection.
     pub(super) collection: Template,
     r#type: CollectionWord,
     ask: AskQuestion,
-    /// Which values count.
     filter: Option<FilterQuestion>,
     #[serde(default)]
     overflow: OverflowWord,

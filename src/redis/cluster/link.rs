@@ -71,7 +71,6 @@ impl ClusterLink {
         self.session.record();
     }
 
-    /// What was noted.
     pub(in crate::redis) fn take_transcript(&mut self) -> Vec<Exchange> {
         self.session.take_transcript()
     }

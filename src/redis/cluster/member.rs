@@ -19,7 +19,6 @@ use super::super::{
 };
 
 pub(super) struct Member {
-    /// What it serves.
     pub(super) slots: Arc<SlotSet>,
     pub(super) standing: Standing,
     /// Its id and its configuration epoch, as it last said.
@@ -37,7 +36,6 @@ pub(super) enum Standing {
     Waiting(Option<Fault>, Instant),
     /// Being opened; commands wait for the first attempt until then.
     Opening(Result<Instant, Fault>),
-    /// It answers.
     Up(Box<Up>),
 }
 
@@ -59,7 +57,6 @@ pub(super) enum Lookup {
     Up(MultiplexedConnection, u64),
     /// Wait for it until then.
     Wait(Instant),
-    /// Nothing.
     Fault(Fault),
 }
 

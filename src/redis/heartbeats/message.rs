@@ -39,7 +39,6 @@ pub(super) enum Unread {
     Lacks {
         /// What must be there.
         what: &'static str,
-        /// Where.
         pointer: String,
     },
     /// The names in it are too long to be kept.
@@ -97,7 +96,6 @@ fn worker(format: &HeartbeatFormat, body: &Value) -> Result<String, Unread> {
     name.map(str::to_owned).ok_or_else(lacks)
 }
 
-/// The message proper.
 fn body(format: &HeartbeatFormat, message: &[u8]) -> Result<Value, Unread> {
     if message.len() > limits::HEARTBEAT_BYTES {
         return Err(Unread::Long);

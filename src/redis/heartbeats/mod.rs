@@ -194,7 +194,6 @@ mod tests {
     use super::*;
     use crate::layouts::{Channel, Glob, WorkerFilter};
 
-    /// Celery's own.
     pub(super) fn format() -> HeartbeatFormat {
         let channel = |event: &str| {
             Channel(["/".into(), format!(".celeryev/worker.{event}").as_str().into()].into())

@@ -61,7 +61,6 @@ pub(super) struct Tally {
 }
 
 impl Workers {
-    /// No worker yet.
     pub(super) fn new(format: &HeartbeatFormat, now: Instant) -> Self {
         Self {
             interval: format.interval,

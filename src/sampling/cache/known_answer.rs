@@ -5,7 +5,6 @@ use crate::{layouts::Answer, sampling::source::Validity, time::Instant};
 /// The last answer to a read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct KnownAnswer {
-    /// The answer.
     pub answer: Answer,
     /// When its read was sent.
     pub read_at: Instant,

@@ -63,7 +63,6 @@ pub enum LinkState {
 /// How much the searches of all subjects found.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct FoundCounts {
-    /// Queues.
     pub queues: usize,
     /// Subjects with a queue that is left out.
     pub left_out: usize,

@@ -114,7 +114,6 @@ impl Redis {
         self.server().keys.answers.insert(key.into(), answer);
     }
 
-    /// Sets a size.
     pub fn size(&self, key: &str, size: u64) {
         self.write(|keys| keys.set(key, Answer::Size(size)));
     }
@@ -166,7 +165,6 @@ impl Redis {
         self.moved.notify_waiters();
     }
 
-    /// Breaks the connection.
     pub fn cut(&self) {
         let last = {
             let mut server = self.server();

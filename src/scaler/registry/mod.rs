@@ -61,7 +61,6 @@ struct Tenant {
     swept_at: Option<Instant>,
 }
 
-/// One trigger.
 #[derive(Debug, Clone)]
 pub(super) struct KnownTrigger {
     pub(super) subject: Arc<Subject>,

@@ -17,7 +17,6 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Another client's write.
     pub fn set(&mut self, key: &str, answer: Answer) {
         let key = Name::from(key);
         self.answers.insert(key.clone(), answer);
