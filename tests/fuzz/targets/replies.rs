@@ -4,7 +4,7 @@
 //! The first line names the read and the type of its key; the rest is what Redis says to one command
 //! after the other. The key is `k`, the group, field, member or value `g`, and scores are seconds.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use penstock::{
     layouts::{
@@ -215,7 +215,9 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
             length == Some(*entries) && row(&replies[0]).is_none()
         }
         Answer::PerMember { counted, examined, overflow, unsure } => {
-            *unsure <= *counted && is_sum((*counted, *examined, *overflow), replies)
+            let told = (*counted, *examined, *overflow);
+            let is_so = if kind == "each-exists" { is_rest } else { is_sum };
+            *unsure <= *counted && is_so(told, replies)
         }
     }
 }
@@ -313,6 +315,36 @@ fn is_sum((counted, examined, overflow): (u64, u64, u64), replies: &[Resp]) -> b
     counted == sum
         && examined == asked as u64
         && (overflow == 0 || members.len() >= limits::MEMBERS_EXAMINED)
+}
+
+/// Whether as many members count as there are, less those that have no key and are listed again: after each
+/// 250 that were asked.
+fn is_rest((counted, examined, overflow): (u64, u64, u64), replies: &[Resp]) -> bool {
+    let Some(size) = replies.first().and_then(Resp::length) else { return false };
+    let most = limits::MEMBERS_EXAMINED;
+    if (examined, overflow) != (size.min(most as u64), size.saturating_sub(most as u64)) {
+        return false;
+    }
+    if size == 0 {
+        return counted == 0;
+    }
+    let Some(members) = replies.get(1).and_then(Resp::list) else { return false };
+    let (mut said, mut gone) = (&replies[2..], 0);
+    for asked in members[..members.len().min(most)].chunks(250) {
+        let Some((numbers, rest)) = said.split_at_checked(asked.len()) else { return false };
+        let Some(listed) = rest.first().and_then(Resp::list) else { return false };
+        if numbers.iter().any(|number| number.length().is_none()) {
+            return false;
+        }
+        let none = asked.iter().zip(numbers).filter(|(_, number)| number.length() == Some(0));
+        let names: BTreeSet<&[u8]> = none.filter_map(|(member, _)| member.text()).collect();
+        gone += names
+            .iter()
+            .filter(|name| listed.iter().any(|other| other.text() == Some(*name)))
+            .count();
+        said = &rest[1..];
+    }
+    counted == examined.saturating_sub(gone as u64)
 }
 
 /// Whether the second reply names a score that is so far away: a second is for the clocks.
