@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use penstock_testkit::Kind;
+
 use crate::{
     on_both_servers,
-    server::Kind,
     stage::{Stage, counts},
 };
 

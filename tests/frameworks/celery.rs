@@ -2,9 +2,10 @@
 //!
 //! All queues of a broker share its hash of unacknowledged messages.
 
+use penstock_testkit::Kind;
+
 use crate::{
     on_both_servers,
-    server::Kind,
     stage::{Stage, counts, patiently},
 };
 

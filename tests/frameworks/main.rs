@@ -26,16 +26,8 @@ mod sidekiq;
 mod stage;
 mod taskiq;
 
-#[expect(dead_code, reason = "the tests of the service use the rest")]
-#[path = "../integration/harness/programs.rs"]
-mod programs;
-#[expect(dead_code, reason = "the tests of the service use the rest")]
-#[path = "../integration/harness/server.rs"]
-mod server;
 #[path = "../docs/wrong_triggers.rs"]
 mod wrong_triggers;
-
-use std::time::Duration;
 
 /// Makes two tests of each function: one that gets a Redis, one that gets a Valkey.
 macro_rules! on_both_servers {
@@ -48,15 +40,10 @@ macro_rules! on_both_servers {
             $(
                 #[test]
                 fn $test() {
-                    super::$test(crate::server::Kind::$kind);
+                    super::$test(penstock_testkit::Kind::$kind);
                 }
             )+
         }
     };
 }
 use on_both_servers;
-
-/// How long a server may take to start.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// Between two looks whether it has.
-const STEP: Duration = Duration::from_millis(15);

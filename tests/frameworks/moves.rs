@@ -16,9 +16,10 @@ use tokio::{
     time::{Instant, MissedTickBehavior, interval, sleep, timeout},
 };
 
+use penstock_testkit::Kind;
+
 use crate::{
     on_both_servers,
-    server::Kind,
     stage::{Stage, TURNS},
 };
 

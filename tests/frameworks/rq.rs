@@ -4,9 +4,10 @@
 
 use serde_json::json;
 
+use penstock_testkit::Kind;
+
 use crate::{
     on_both_servers,
-    server::Kind,
     stage::{Stage, counts},
 };
 

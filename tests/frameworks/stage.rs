@@ -16,10 +16,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{sync::Semaphore, time::Instant};
 
-use crate::{
-    programs,
-    server::{Kind, Server},
-};
+use penstock_testkit::{Kind, Server, programs};
 
 /// How long a framework may take for a step, on a machine that does much else.
 const PATIENCE: Duration = Duration::from_secs(45);

@@ -11,9 +11,6 @@
     reason = "all of this is test code: it fails where it stands, and shows the log"
 )]
 
-mod harness;
-mod wire;
-
 mod absent_keys;
 mod access;
 mod chaos;
@@ -49,6 +46,8 @@ mod tricks;
 mod triggers_page;
 mod values;
 mod windows;
+
+use penstock_testkit::{self as harness, wire};
 
 /// Makes two tests of each function: one that gets a Redis, one that gets a Valkey.
 macro_rules! on_both_servers {

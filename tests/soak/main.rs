@@ -7,7 +7,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stderr,
     clippy::disallowed_methods,
     reason = "all of this is test code: it fails where it stands, says what it saw, and is told by \
               the environment how long to run"
@@ -15,21 +14,16 @@
 
 mod fault;
 mod fleet;
-#[path = "../integration/harness/mod.rs"]
-#[expect(dead_code, unused_imports, reason = "shared with the integration tests, which use more")]
-mod harness;
 mod listen;
 mod report;
 mod round;
 mod tally;
 mod trend;
-#[path = "../integration/wire.rs"]
-#[expect(dead_code, reason = "shared with the integration tests, which use more")]
-mod wire;
 
 use std::{env, time::Duration};
 
 use clap::Parser;
+use penstock_testkit::{self as harness, wire};
 use tokio::time::Instant;
 
 /// How long, how many, and what is too much.

@@ -10,19 +10,17 @@ use super::{
     fleet::{Fleet, How, IDLE, PLAIN, plain},
 };
 
-impl Direct {
-    /// Counts every part of a fleet.
-    pub async fn count(&mut self, fleet: &Fleet) -> Vec<f64> {
-        let mut values = self.insist(&pipeline([fleet.count()])).await;
-        redis::from_redis_value(values.remove(0)).unwrap()
-    }
+/// Counts every part of a fleet.
+pub async fn count(direct: &mut Direct, fleet: &Fleet) -> Vec<f64> {
+    let mut values = direct.insist(&pipeline([fleet.count()])).await;
+    redis::from_redis_value(values.remove(0)).unwrap()
+}
 
-    /// Enters what every part holds in the books.
-    pub async fn take_stock(&mut self, books: &mut Books) {
-        let asked_at = Instant::now();
-        let counts = self.count(&books.fleet).await;
-        books.note(counts, asked_at);
-    }
+/// Enters what every part holds in the books.
+pub async fn take_stock(direct: &mut Direct, books: &mut Books) {
+    let asked_at = Instant::now();
+    let counts = count(direct, &books.fleet).await;
+    books.note(counts, asked_at);
 }
 
 /// The commands that put a job on every idle queue; `number` tells one round from another.

@@ -11,7 +11,7 @@ use crate::harness::{Mode, Proxy, Server, millis};
 
 use super::{
     books::Books,
-    direct::{Direct, jobs_for_the_idle, line, pipeline},
+    direct::{Direct, jobs_for_the_idle, line, pipeline, take_stock},
 };
 
 /// What happens.
@@ -129,7 +129,7 @@ impl Fault {
                 site.enqueue(0, [line(command)]).await;
                 // The writer may fill again what nobody saw empty.
                 books.was_empty();
-                site.direct.take_stock(&mut books).await;
+                take_stock(site.direct, &mut books).await;
             }
             Self::Pause(whom, lasting) => {
                 site.server.run(&format!("CLIENT PAUSE {} {whom}", lasting.as_millis()));
@@ -194,7 +194,7 @@ impl Site<'_> {
         sleep(lasting).await;
         self.server.run_again();
         self.enqueue(0, []).await;
-        self.direct.take_stock(&mut books).await;
+        take_stock(self.direct, &mut books).await;
     }
 
     async fn script(&mut self, lasting: Duration) {

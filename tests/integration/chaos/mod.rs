@@ -30,7 +30,7 @@ use crate::{
 };
 use audience::{Listeners, Sample, ask, sample};
 use books::Books;
-use direct::{Direct, line, pipeline};
+use direct::{Direct, line, pipeline, take_stock};
 use fault::{Fault, Keeps, Site, Victims};
 use fleet::{Fleet, IDLE, LAPSING, POLLED};
 
@@ -113,7 +113,7 @@ impl World {
         let keda = service.keda().await;
         let mut books = Books::new(Fleet::new());
         let mut direct = Direct::to(&server);
-        direct.take_stock(&mut books).await;
+        take_stock(&mut direct, &mut books).await;
         let triggers: Vec<Trigger> =
             books.fleet.members.iter().map(|member| member.trigger.clone()).collect();
         let listened = triggers.iter().enumerate().filter(|(_, trigger)| !is_polled(trigger));

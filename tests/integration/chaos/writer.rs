@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     books::Books,
-    direct::{Direct, line, pipeline},
+    direct::{Direct, line, pipeline, take_stock},
     fleet::{How, IDLE, PLAIN, POLLED, Part, RESTLESS, STEADY, flow, plain},
 };
 
@@ -65,7 +65,7 @@ pub async fn write(
             commands.atomic();
         }
         direct.try_once(&commands).await;
-        direct.take_stock(&mut books).await;
+        take_stock(&mut direct, &mut books).await;
         drop(books);
         sleep(PAUSE).await;
     }

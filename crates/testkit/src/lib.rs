@@ -1,10 +1,20 @@
-//! What the tests start and ask: servers, the service, a proxy between them, and patience.
+//! What the tests start and ask: servers, the service, a proxy between them, KEDA's side of the protocol, and
+//! patience. Every server has a port of its own and is ended by its process id.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::new_without_default,
+    clippy::panic,
+    clippy::print_stderr,
+    missing_docs,
+    reason = "all of this is test code: it fails where it stands, and shows the log"
+)]
 
 mod authority;
 mod cluster;
 mod count;
 mod direct;
-mod programs;
+pub mod programs;
 mod proxy;
 mod scripted;
 mod seed;
@@ -12,6 +22,7 @@ mod sentinels;
 mod server;
 mod service;
 mod twem;
+pub mod wire;
 
 use std::time::Duration;
 

@@ -14,7 +14,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::scripted::command;
+use crate::scripted::command;
 
 /// Of the commands that penstock sends, those at which twemproxy ends the connection.
 const UNKNOWN: &[&str] = &[

@@ -87,7 +87,7 @@ async fn serve(stream: TcpStream, answer: Arc<Answer>, ends: Arc<Notify>) {
 }
 
 /// The words of the next command.
-pub(super) async fn command(read: &mut (impl AsyncBufReadExt + Unpin)) -> Option<Vec<String>> {
+pub(crate) async fn command(read: &mut (impl AsyncBufReadExt + Unpin)) -> Option<Vec<String>> {
     let count = number(read).await?;
     let mut words = Vec::new();
     for _ in 0..count {

@@ -16,7 +16,10 @@ use tokio::{
     time::Instant,
 };
 
-use super::programs;
+use crate::programs;
+
+/// How long a server may take to start on a machine that does much else.
+const START: Duration = Duration::from_secs(20);
 
 /// Which server it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +47,13 @@ pub struct Pair {
 
 /// A port that is taken and on which nobody listens: a connection to it is refused, and a server
 /// may come and go on it (both sides set SO_REUSEADDR).
-pub(super) struct Port {
+pub(crate) struct Port {
     _socket: TcpSocket,
-    pub(super) number: u16,
+    pub(crate) number: u16,
 }
 
 impl Port {
-    pub(super) fn take() -> Self {
+    pub(crate) fn take() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -58,7 +61,7 @@ impl Port {
         Self { _socket: socket, number }
     }
 
-    pub(super) fn number(&self) -> u16 {
+    pub(crate) fn number(&self) -> u16 {
         self.number
     }
 }
@@ -188,13 +191,8 @@ impl Server {
             if let Some(status) = process.try_wait().unwrap() {
                 panic!("{:?} ended with {status}:\n{}", self.kind, log());
             }
-            assert!(
-                start.elapsed() < super::PATIENCE,
-                "{:?} does not answer:\n{}",
-                self.kind,
-                log()
-            );
-            std::thread::sleep(super::STEP);
+            assert!(start.elapsed() < START, "{:?} does not answer:\n{}", self.kind, log());
+            std::thread::sleep(crate::STEP);
         }
     }
 
@@ -250,7 +248,7 @@ impl Server {
     fn try_connect(&self) -> redis::RedisResult<Connection> {
         let password = self.password.iter().map(|password| format!(":{password}@"));
         let url = format!("redis://{}{}/0", password.collect::<String>(), self.address());
-        redis::Client::open(url)?.get_connection_with_timeout(super::PATIENCE)
+        redis::Client::open(url)?.get_connection_with_timeout(crate::PATIENCE)
     }
 
     /// A connection of the test's own.
@@ -296,9 +294,9 @@ impl Drop for Server {
 }
 
 /// A connection to the server on this port.
-pub(super) fn connect_to(port: u16) -> redis::RedisResult<Connection> {
+pub(crate) fn connect_to(port: u16) -> redis::RedisResult<Connection> {
     let client = redis::Client::open(format!("redis://127.0.0.1:{port}/0"))?;
-    client.get_connection_with_timeout(super::PATIENCE)
+    client.get_connection_with_timeout(crate::PATIENCE)
 }
 
 /// A peer that takes connections and never says anything.

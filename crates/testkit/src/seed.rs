@@ -1,6 +1,6 @@
 //! A seed for what a test does at random, told when the test fails.
 
-use super::programs;
+use crate::programs;
 
 /// A seed that prints itself when its test fails.
 pub struct Seed(u64);

@@ -17,8 +17,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{PATIENCE, Server, eventually, programs};
-use crate::wire::Keda;
+use crate::{PATIENCE, Server, eventually, programs, wire::Keda};
 
 /// How the service is started.
 #[derive(Default)]

@@ -7,12 +7,12 @@ use std::{
 };
 
 /// The redis-server to start.
-pub(super) fn redis() -> PathBuf {
+pub(crate) fn redis() -> PathBuf {
     program("PENSTOCK_TEST_REDIS_SERVER", "redis-server")
 }
 
 /// The valkey-server to start.
-pub(super) fn valkey() -> PathBuf {
+pub(crate) fn valkey() -> PathBuf {
     program("PENSTOCK_TEST_VALKEY_SERVER", "valkey-server")
 }
 
@@ -21,14 +21,16 @@ pub fn python() -> PathBuf {
     program("PENSTOCK_TEST_PYTHON", "python3")
 }
 
-/// The real binary, with an empty environment.
+/// The real binary, with an empty environment. Cargo builds it for the tests of its package, and puts it beside
+/// the folder of their own programs.
 pub fn penstock() -> Command {
-    bare(env!("CARGO_BIN_EXE_penstock"))
+    let own = std::env::current_exe().unwrap();
+    bare(own.ancestors().nth(2).unwrap().join("penstock"))
 }
 
 /// The seed that somebody asks for, to see again what a test did at random.
 #[expect(clippy::disallowed_methods, reason = "a failed test tells the variable to set")]
-pub(super) fn seed() -> Option<u64> {
+pub(crate) fn seed() -> Option<u64> {
     std::env::var("PENSTOCK_TEST_SEED").ok().map(|number| number.parse().unwrap())
 }
 
@@ -45,13 +47,13 @@ fn program(variable: &str, name: &str) -> PathBuf {
 }
 
 /// Sends a signal (`TERM`, `STOP`, …) to one process.
-pub(super) fn signal(pid: u32, name: &str) {
+pub(crate) fn signal(pid: u32, name: &str) {
     let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {pid}")).status().unwrap();
     assert!(sent.success(), "no signal {name} to process {pid}");
 }
 
 /// A command with no environment but PATH, so that no setting of the machine is in the way.
-pub(super) fn bare(program: impl AsRef<Path>) -> Command {
+pub fn bare(program: impl AsRef<Path>) -> Command {
     let mut command = Command::new(program.as_ref());
     command.env_clear().env("PATH", path());
     command

@@ -11,7 +11,7 @@ use deadpool_redis::redis::{self, Connection, FromRedisValue, RedisError, RedisR
 
 use tokio::time::Instant;
 
-use super::{
+use crate::{
     Kind, PATIENCE, Pair, STEP, Server,
     server::{Port, connect_to},
 };

@@ -12,7 +12,7 @@ use deadpool_redis::redis::{self, Connection, RedisResult};
 use tempfile::TempDir;
 use tokio::time::Instant;
 
-use super::{
+use crate::{
     programs,
     server::{Kind, Pair, Port, Server},
 };
@@ -78,7 +78,7 @@ impl Sentinel {
     fn connect(&self) -> RedisResult<Connection> {
         let password = self.password.iter().map(|password| format!(":{password}@"));
         let url = format!("redis://{}{}", password.collect::<String>(), self.address());
-        redis::Client::open(url)?.get_connection_with_timeout(super::PATIENCE)
+        redis::Client::open(url)?.get_connection_with_timeout(crate::PATIENCE)
     }
 
     /// Whether it knows of two replicas and of the two others.
@@ -209,6 +209,6 @@ fn patiently(mut is_so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !is_so() {
         assert!(start.elapsed() < FAILOVER, "the replicas and the sentinels do not come up");
-        std::thread::sleep(super::STEP);
+        std::thread::sleep(crate::STEP);
     }
 }

@@ -7,7 +7,7 @@ use deadpool_redis::redis::{
 };
 use tokio::time::{Instant, sleep};
 
-use super::{PATIENCE, STEP, Server};
+use crate::{PATIENCE, STEP, Server};
 
 /// A connection that is made again whenever it breaks.
 pub struct Direct {
