@@ -19,7 +19,7 @@ use penstock::{
     config::Config,
     layouts::{ParameterKind, Registry},
     redis::sentinel_acl,
-    signals::SIGNALS,
+    signals::Signal,
     trigger::Trigger,
 };
 
@@ -266,7 +266,7 @@ fn every_option_that_moves_jobs_is_on_the_page_of_its_framework_and_in_the_table
 #[test]
 fn every_signal_is_documented() {
     let text = read("docs/triggers.md");
-    for signal in SIGNALS {
+    for signal in Signal::all() {
         let sum = signal.meta().sum(|measure| measure.words().to_owned());
         assert!(text.contains(&format!("| `{}` | {sum} |", signal.name())));
     }

@@ -140,7 +140,7 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
 pub(super) struct Invisible {
     pub(super) doc: String,
     #[serde(default)]
-    pub(super) when: BTreeMap<String, String>,
+    pub(super) when: When,
     /// The parameter that makes it visible when it is given.
     unless: Option<String>,
 }
@@ -207,7 +207,7 @@ impl Definition {
     pub(super) fn missing(&self, arguments: &Arguments) -> Option<(&str, String)> {
         let holds = |requirement: &&Requirement| {
             let with = requirement.with.as_deref();
-            requirement.when.iter().all(|(name, word)| arguments.choice(name) == Some(word))
+            is_met(&requirement.when, arguments)
                 && with.is_none_or(|name| arguments.is_given(name))
                 && !arguments.is_given(&requirement.parameter)
         };
@@ -301,8 +301,7 @@ impl Definition {
             let is_given = |name: &String| {
                 !arguments.values(name).is_empty() || arguments.duration(name).is_some()
             };
-            invisible.when.iter().all(|(name, word)| arguments.choice(name) == Some(word))
-                && !invisible.unless.as_ref().is_some_and(is_given)
+            is_met(&invisible.when, arguments) && !invisible.unless.as_ref().is_some_and(is_given)
         };
         let docs: Vec<&str> =
             self.invisible.iter().filter(holds).map(|invisible| invisible.doc.as_str()).collect();

@@ -6,11 +6,14 @@
 //! # Adding a layout
 //! 1. Write `builtin/NAME.toml`: a `doc`, its `[params.…]` each with `type`, `doc` and `example`,
 //!    and the summands of each state as `[[scheduled]]`, `[[waiting]]` and `[[in_flight]]`.
-//! 2. Add it to [`BUILTIN`]. The tests below then hold it to the rules of the format.
-//! 3. Give it a page in `docs/frameworks`, a row in the index there, and an example in
-//!    `deploy/examples/frameworks`; write `docs/layouts.md` anew.
+//!    `[[orphaned]]`, `[[paused]]`, `[[gap]]`, `[[invisible]]` and `[[found_by]]` are in `docs/own-layouts.md`.
+//! 2. Add it to [`BUILTIN`] in `registry.rs`, whose tests hold it to the rules of the format.
+//! 3. Give it a page in `docs/frameworks`, a row in the index there, an example in `deploy/examples/frameworks`, and a
+//!    story in `tests/frameworks`; write `docs/layouts.md` anew (`cargo run -- layouts --markdown`). The error in
+//!    `docs/triggers.md` lists all layouts.
 //! 4. If it asks a question that [`Read`] does not have, add the question there, its answer to
-//!    [`Answer`], its commands in `redis/`, and decide in `plan.rs` what each answer counts.
+//!    [`Answer`], its words in `question/`, its commands in `redis/`, and decide in `plan.rs` what each answer counts
+//!    and in `exactness.rs` how exact it is.
 
 mod allowed;
 mod answer;

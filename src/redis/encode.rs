@@ -79,7 +79,7 @@ pub(super) fn question(read: &Read, key_type: KeyType, now: Duration) -> Cmd {
         Read::Group { key, .. } | Read::Idle { key, .. } => of_key("XINFO", &["GROUPS"], key),
         Read::Flag { key, test } => flag(key, test),
         Read::PerMember(each) => commands::size(each),
-        // Nothing is asked: what was heard before this is answered is known by then.
+        // Never sent: a link answers reads of heartbeats from what it heard.
         Read::Heartbeats(_) => redis::cmd("PING"),
     }
 }

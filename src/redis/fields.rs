@@ -118,7 +118,7 @@ impl KnownFields {
     }
 
     /// Notes that all fields of a hash were looked at.
-    pub(super) fn is_whole(&self, each: &PerMember) {
+    pub(super) fn note_whole(&self, each: &PerMember) {
         if let Some(looked) = self.known().by_place.get_mut(&place(each)) {
             looked.whole_at = Instant::now();
         }
@@ -271,7 +271,7 @@ mod tests {
         tokio::time::advance(limits::MEMBER_PATIENCE - Duration::from_secs(1)).await;
         look();
         assert!(!known.is_endless(&each));
-        known.is_whole(&each);
+        known.note_whole(&each);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(!known.is_endless(&each));
         tokio::time::advance(limits::MEMBER_PATIENCE).await;

@@ -196,7 +196,7 @@ impl Step {
                     }
                 }
                 if rest.is_empty() {
-                    known.is_whole(each);
+                    known.note_whole(each);
                     return Ok(Next::Done(seen.answers()));
                 }
                 if seen.bytes > limits::MEMBER_BYTES {

@@ -33,7 +33,7 @@ pub(super) struct Session<W> {
     pub(super) transacts: bool,
     /// How many moments its answers were given names for.
     pub(super) moments: u64,
-    /// When the batch under way has to have its answers, where that is not the wire's own matter.
+    /// The deadline of further rounds in the batch under way; none in a cluster, whose wire has its own.
     pub(super) until: Option<Instant>,
 }
 

@@ -44,7 +44,7 @@ pub struct Slot {
     /// Why the last read failed, and when; gone with the next answer.
     pub fault: Option<Box<(Fault, Instant)>>,
     /// When the change was announced that the last read was sent for.
-    answers: Option<Instant>,
+    sent_for: Option<Instant>,
     /// Whether no change was known when it was sent.
     unprompted: bool,
     users: usize,
@@ -123,7 +123,7 @@ impl Cache {
             asked_at: None,
             known: None,
             fault: None,
-            answers: None,
+            sent_for: None,
             unprompted: false,
             users: 1,
         };
@@ -189,7 +189,7 @@ impl Cache {
         slot.unprompted = !slot.dirty;
         slot.dirty = false;
         slot.asked_at = Some(now);
-        slot.answers = slot.announced_at.take();
+        slot.sent_for = slot.announced_at.take();
         cause
     }
 
@@ -205,7 +205,7 @@ impl Cache {
                     valid_until: read_at,
                     fresh_until: read_at + max_age(id, lasts),
                     lasts,
-                    announced_at: slot.answers,
+                    announced_at: slot.sent_for,
                     unprompted: slot.unprompted,
                     moment,
                     superseded: false,

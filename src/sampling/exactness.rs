@@ -32,7 +32,7 @@ impl Exactness {
     }
 
     /// Whether it has been exact for so long that this is to be said.
-    pub fn is_over(&mut self, now: Instant) -> bool {
+    pub fn take_over(&mut self, now: Instant) -> bool {
         let is_calm = self.last.is_none_or(|last| now >= last + limits::EXACT_AGAIN);
         let is_over = self.told && !self.is_bound && is_calm;
         self.told &= !is_over;
@@ -50,15 +50,15 @@ mod tests {
     fn a_bound_is_told_when_it_begins_and_when_it_was_over_for_a_while() {
         let (start, mut exactness) = (Instant::now(), Exactness::default());
         let second = |second| start + Duration::from_secs(second);
-        assert!(!exactness.note(false, second(0)) && !exactness.is_over(second(0)));
+        assert!(!exactness.note(false, second(0)) && !exactness.take_over(second(0)));
         assert!(exactness.note(true, second(1)) && exactness.is_bound());
         assert!(!exactness.note(true, second(2)), "it was told");
-        assert!(!exactness.is_over(second(600)), "it is one still");
+        assert!(!exactness.take_over(second(600)), "it is one still");
         assert!(!exactness.note(false, second(601)) && !exactness.is_bound());
         assert!(!exactness.note(true, second(602)) && !exactness.note(false, second(603)));
         let calm = second(602) + limits::EXACT_AGAIN;
-        assert!(!exactness.is_over(calm - Duration::from_secs(1)));
-        assert!(exactness.is_over(calm) && !exactness.is_over(calm));
+        assert!(!exactness.take_over(calm - Duration::from_secs(1)));
+        assert!(exactness.take_over(calm) && !exactness.take_over(calm));
         assert!(exactness.note(true, calm), "it begins again");
     }
 }

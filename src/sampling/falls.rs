@@ -26,10 +26,10 @@ pub struct Reading {
     pub verdict: Verdict,
     /// When the newest of its answers was asked for.
     pub read_at: Instant,
-    /// When what it tells happened, if that was announced; else the same.
+    /// When what it tells happened, if that was announced; else now.
     pub happened_at: Instant,
     /// Until when all changes of what it was made of are known.
-    pub confirmed_at: Instant,
+    pub confirmed_until: Instant,
     /// Whether all of it was true at one moment.
     pub whole: bool,
     /// Whether nothing changed since the reading before it; `None` where changes are not announced.
@@ -86,7 +86,7 @@ impl Falls {
         self.believed = Some(believed);
     }
 
-    /// Leaves a fall as it is that cannot be confirmed, since what was read counts nothing.
+    /// Drops the doubt about a fall: what was read counts nothing that could confirm it.
     pub fn give_up(&mut self) {
         (self.doubt, self.instead) = (None, None);
     }
@@ -157,7 +157,7 @@ impl Falls {
         let quiet_until = doubt.quiet_since + gap;
         doubt.again_at = if reading.quiet == Some(true) { now.max(quiet_until) } else { now };
         let is_settled = reading.quiet.unwrap_or(doubt.alike >= limits::CONFIRMING_READINGS);
-        if is_settled && reading.confirmed_at >= quiet_until {
+        if is_settled && reading.confirmed_until >= quiet_until {
             return Some(reading.verdict);
         }
         // Everything changes all the time: what was true at any moment since is true enough.

@@ -113,7 +113,7 @@ impl Scaler {
     /// [`Refused`] when there is no such trigger, it may not be asked for, or nothing is known of it.
     pub async fn answer(&self, request: Request, method: Method) -> Result<Verdict, Refused> {
         let (subject, sampler) = self.admit(request, method)?;
-        let observation = self.remembered(&subject, sampler.current(&subject).await)?;
+        let observation = self.or_dismissed(&subject, sampler.current(&subject).await)?;
         let why = match observation {
             Observation::Fresh(verdict) | Observation::Stale { verdict, .. } => return Ok(verdict),
             Observation::Unavailable(why) => Refusal::Unavailable(why),
@@ -129,7 +129,7 @@ impl Scaler {
     pub fn watch(&self, request: Request) -> Result<Activity, Refused> {
         let (subject, sampler) = self.admit(request, Method::StreamIsActive)?;
         // First, since a lease keeps what it counts, and a trigger that is not remembered counts no more.
-        let watch = self.remembered(&subject, sampler.watch(&subject))?;
+        let watch = self.or_dismissed(&subject, sampler.watch(&subject))?;
         let lease = self.lease(&subject).map_err(|why| Refused::to(&subject, why))?;
         Ok(Activity::new(lease, watch, self.0.options.push_inactive, Arc::clone(&self.0.budget)))
     }
@@ -208,7 +208,7 @@ impl Scaler {
     }
 
     /// Gives the quota back when the sampler refuses the trigger.
-    fn remembered<T>(
+    fn or_dismissed<T>(
         &self,
         subject: &Arc<Subject>,
         answer: Result<T, TooMany>,

@@ -32,7 +32,7 @@ mod tests {
     use super::*;
     use crate::{
         layouts::{Expression, Measure, Members, Part, Read, Terms},
-        signals::SIGNALS,
+        signals::Signal,
     };
     use proptest::prelude::*;
 
@@ -52,8 +52,8 @@ mod tests {
     #[test]
     fn no_layout_and_no_queue_give_the_name_of_what_is_refused() {
         let plan = Plan::new(Terms::default());
-        for signal in SIGNALS {
-            let name = metric_name("refused", &plan, *signal);
+        for signal in Signal::all() {
+            let name = metric_name("refused", &plan, signal);
             assert!(name.starts_with(REFUSED_METRIC) && name != REFUSED_METRIC, "{name}");
         }
     }

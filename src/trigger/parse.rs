@@ -6,7 +6,7 @@ use crate::{
     layouts::{Arguments, Layout, Read, Registry},
     limits::{self, DATABASE_NUMBER},
     metadata::{Entry, Irregularity, Metadata, plain_key},
-    signals::{SIGNALS, Signal},
+    signals::Signal,
     time,
 };
 
@@ -261,7 +261,7 @@ impl<'a> Parser<'a> {
         let Some(entry) = fields.get("signal") else { return Some(Signal::default()) };
         let signal = Signal::named(&entry.value);
         if signal.is_none() {
-            let known: Vec<&str> = SIGNALS.iter().map(|signal| signal.name()).collect();
+            let known: Vec<&str> = Signal::all().map(Signal::name).collect();
             self.problems.add(&entry.spelled, one_of(&entry.value, &known));
         }
         signal

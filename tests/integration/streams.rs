@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use penstock::signals::SIGNALS;
+use penstock::signals::Signal;
 use tokio::time::{Instant, sleep, timeout};
 use tonic::{Code, Streaming};
 
@@ -235,7 +235,7 @@ async fn inactivity_is_pushed_when_the_administrator_says_so() {
 async fn no_spec_is_streamed_of_a_target_that_stays_for_every_signal_and_while_redis_is_away() {
     let service = Service::alone().await;
     let keda = service.keda().await;
-    for signal in SIGNALS {
+    for signal in Signal::all() {
         let name = signal.name();
         let asked = trigger([("queue", "q"), ("target", "2.5"), ("signal", name)]);
         // Before any message, so that KEDA never has one to write.

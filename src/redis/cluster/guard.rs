@@ -68,12 +68,12 @@ async fn surveys(cluster: Arc<Cluster>) {
         let latest = asked_at + limits::SURVEY_INTERVAL;
         sleep_until(soon).await;
         while !cluster.is_outdated() && Instant::now() < latest {
-            let settled = cluster.outdated.notified();
+            let outdated = cluster.outdated.notified();
             if cluster.is_outdated() {
                 break;
             }
             // Either of the two is a reason to look again.
-            drop(timeout_at(latest, settled).await);
+            drop(timeout_at(latest, outdated).await);
         }
     }
 }

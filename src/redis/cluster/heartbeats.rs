@@ -214,7 +214,7 @@ impl Cluster {
     /// Redis says that this connection is not authenticated any more.
     pub(super) fn unauthenticated(&self, node: &Node, opening: u64) {
         if let Some(up) = self.state().up_since(node, opening) {
-            up.link.login().is_over();
+            up.link.login().report_expired();
         }
     }
 

@@ -119,8 +119,8 @@ impl Cluster {
         }
     }
 
-    /// What can be done with a node; one that is not known yet is to be opened. Whether another one
-    /// sends us there is a reason to keep it, and that it is asked how it is, is none.
+    /// What can be done with a node; one that is not known yet is to be opened. A redirect to it keeps it in
+    /// memory; merely asking it does not.
     pub(super) fn look_up(&self, node: &Node, is_sent_to: bool) -> Lookup {
         let now = Instant::now();
         let mut state = self.state();

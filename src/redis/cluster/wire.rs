@@ -39,7 +39,7 @@ pub(in crate::redis) struct ClusterWire {
 enum Target {
     /// To whoever serves this key.
     Key(Vec<u8>),
-    /// To a node, and whether it is told that another one sent us.
+    /// To a node, and whether ASKING precedes the command.
     Node(Node, bool),
 }
 

@@ -60,7 +60,7 @@ impl Login {
     }
 
     /// Redis says that this link is not authenticated any more.
-    pub(in crate::redis) fn is_over(&self) {
+    pub(in crate::redis) fn report_expired(&self) {
         self.credentials.report_refused();
     }
 }

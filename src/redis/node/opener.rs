@@ -106,7 +106,7 @@ impl managed::Manager for Opener {
 }
 
 impl Connection {
-    /// Why the connection failed, where it is this fault as far as the client library knows.
+    /// Whether it ended because too much came, which the client library reports otherwise.
     pub(in crate::redis) fn excess(&self) -> &Excess {
         &self.0.excess
     }

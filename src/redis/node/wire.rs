@@ -30,7 +30,7 @@ impl NodeWire {
             proxy::woven(refused, replies)
         };
         if let Some(error) = unauthenticated(&replies) {
-            self.login.is_over();
+            self.login.report_expired();
             return Err(error);
         }
         Ok(replies)

@@ -32,8 +32,14 @@ impl World {
     fn read(&mut self, ms: u64, jobs: u64, whole: bool, quiet: Option<bool>) -> Option<u64> {
         let read_at = self.at(ms);
         let verdict = verdict(jobs);
-        let reading =
-            Reading { verdict, read_at, happened_at: read_at, confirmed_at: read_at, whole, quiet };
+        let reading = Reading {
+            verdict,
+            read_at,
+            happened_at: read_at,
+            confirmed_until: read_at,
+            whole,
+            quiet,
+        };
         self.falls.note(&reading, self.gap, read_at);
         if self.falls.again_at().is_some() {
             return None;
@@ -128,7 +134,7 @@ fn a_job_that_seems_to_have_lost_its_worker_is_looked_at_again() {
             verdict,
             read_at,
             happened_at,
-            confirmed_at: read_at,
+            confirmed_until: read_at,
             whole: false,
             quiet: Some(false),
         };
@@ -195,7 +201,7 @@ fn a_fall_of_the_total_hides_no_rise_of_the_value_or_of_activity() {
             verdict,
             read_at,
             happened_at: read_at,
-            confirmed_at: read_at,
+            confirmed_until: read_at,
             whole: false,
             quiet: None,
         };

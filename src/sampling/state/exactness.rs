@@ -41,7 +41,7 @@ impl State {
     /// Takes note of the subjects that have been exact again for a while.
     pub(in crate::sampling) fn note_exact_again(&mut self, now: Instant) {
         for id in self.subscriptions.ids() {
-            if self.subscriptions.note_exactness(id, |exactness| exactness.is_over(now)) {
+            if self.subscriptions.note_exactness(id, |exactness| exactness.take_over(now)) {
                 self.notes.push(Note::ExactAgain(self.subscriptions.get(id).subject.clone()));
             }
         }

@@ -55,8 +55,8 @@ impl State {
             let stands = is_final && slot.is_fresh(now);
             if stands { Some(now) } else { read_at(slot).max(failed_at) }
         };
-        let is_whole = self.is_coherent(id) || self.has_fault(id);
-        self.slots(id).map(until).min().flatten().filter(|_| is_whole)
+        let is_usable = self.is_coherent(id) || self.has_fault(id);
+        self.slots(id).map(until).min().flatten().filter(|_| is_usable)
     }
 
     /// What may be said about a subject now, whatever is under way.

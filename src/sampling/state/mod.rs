@@ -5,12 +5,12 @@
 
 mod absence;
 mod announcement;
-mod belief;
 mod exactness;
-mod forget;
 mod judgement;
+mod membership;
 mod plans;
 mod queues;
+mod reading;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -77,13 +77,13 @@ pub struct State {
     pub(super) link: LinkState,
     pub(super) hold_stale: Duration,
     pub(super) notes: Vec<Note>,
-    /// When each activity window ends that keeps an empty queue active for a stream.
+    /// When each activity window or held fall ends that a stream is told of.
     pub(super) lapses: Schedule,
     /// Where the grid of refreshes begins.
     pub(super) started_at: Instant,
     /// When the last step was sent.
     pub(super) sent_at: Instant,
-    /// Until when the link announced all changes, if not until then.
+    /// Until when the link says that all changes were announced; else `sent_at`.
     pub(super) confirmed_until: Option<Instant>,
     clock: Clock,
     pub(super) sweep_at: Instant,

@@ -1,5 +1,11 @@
 //! One file a signal. They know counts and nothing else, and not each other.
 
-pub(super) mod backlog;
-pub(super) mod in_flight;
-pub(super) mod waiting;
+mod backlog;
+mod in_flight;
+mod waiting;
+
+use super::kind::SignalKind;
+
+/// Every signal, in the order in which the docs list them. The first is that of a trigger which names none.
+pub(super) static KINDS: &[&dyn SignalKind] =
+    &[&backlog::Backlog, &waiting::Waiting, &in_flight::InFlight];

@@ -28,7 +28,7 @@ impl State {
             verdict: *verdict,
             read_at,
             happened_at: self.announced_at(id).unwrap_or(now),
-            confirmed_at: self.confirmed_at(id).unwrap_or(read_at),
+            confirmed_until: self.confirmed_until_of(id).unwrap_or(read_at),
             whole: self.is_whole(id),
             quiet: self.is_quiet(id),
         };
@@ -61,7 +61,7 @@ impl State {
     }
 
     /// Until when all changes of what a subject counts are known, where some of it was not read just now.
-    fn confirmed_at(&self, id: SubscriptionId) -> Option<Instant> {
+    fn confirmed_until_of(&self, id: SubscriptionId) -> Option<Instant> {
         let newest = self.newest(id);
         let is_kept = |slot: &Slot| read_at(slot) != newest;
         self.counting(id).any(is_kept).then(|| self.announced_until()).flatten()
