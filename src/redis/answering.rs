@@ -7,6 +7,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use deadpool_redis::redis::Cmd;
+
 use crate::{
     layouts::{Answer, Ask, Members, Name, Read},
     sampling::{Fault, Reply, Validity},
@@ -43,7 +45,8 @@ impl<W: Wire> Session<W> {
 
     /// Asks for the types of keys that were guessed wrongly.
     async fn learn_types(&mut self, keys: Vec<Name>) -> Result<(), Fault> {
-        let replies = self.round(keys.iter().map(encode::type_of).collect()).await?;
+        let questions: Vec<Cmd> = keys.iter().map(encode::type_of).collect();
+        let replies = self.round(&questions).await?;
         self.types.learn(keys, replies)
     }
 
@@ -113,8 +116,8 @@ impl<W: Wire> Session<W> {
         mut open: FollowUps,
     ) -> Result<Vec<Result<Answer, Fault>>, Fault> {
         while let Some(asked) = open.open() {
-            let commands = asked.iter().flatten().cloned().collect();
-            let Some(replies) = self.further_round(commands).await? else { break };
+            let commands: Vec<Cmd> = asked.iter().flatten().cloned().collect();
+            let Some(replies) = self.further_round(&commands).await? else { break };
             open.proceed(&asked, &replies, (&self.fields, &self.tails))?;
         }
         Ok(open.into_answers(&self.fields))
@@ -139,7 +142,7 @@ impl<W: Wire> Session<W> {
         questions: &Questions,
         lengths: &[Option<usize>],
     ) -> Result<Replies, Fault> {
-        let replies = self.send(questions.commands()).await?;
+        let replies = self.round(questions.commands()).await?;
         let mut replies = questions.take(replies);
         if replies.refused {
             self.transacts = false;
@@ -148,7 +151,7 @@ impl<W: Wire> Session<W> {
             replies.open.extend(lengths.iter().flatten());
         }
         let open = questions.at(&replies.open);
-        replies.fill(self.send(&open).await?);
+        replies.fill(self.round(&open).await?);
         Ok(replies)
     }
 

@@ -14,7 +14,7 @@ impl SourceLink {
     /// [`Fault`] when the link broke, or this user may not ask.
     pub async fn databases(&mut self) -> Option<Result<Vec<(u32, u64)>, Fault>> {
         let link = self.single()?;
-        let replies = link.session.round(vec![cmd("INFO").arg("keyspace").clone()]).await;
+        let replies = link.session.round(&[cmd("INFO").arg("keyspace").clone()]).await;
         Some(replies.and_then(|mut replies| {
             let unexpected = || Fault::Unexpected("no keyspace in the reply to INFO".to_owned());
             let reply = replies.pop().ok_or_else(unexpected)?.map_err(|error| fault(&error))?;

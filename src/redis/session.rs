@@ -70,12 +70,7 @@ impl<W: Wire> Session<W> {
     }
 
     /// Sends commands and returns one reply for each.
-    pub(super) async fn round(&mut self, commands: Vec<Cmd>) -> Result<Vec<Response>, Fault> {
-        self.send(&commands).await
-    }
-
-    /// The same for commands that are needed once more.
-    pub(super) async fn send(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
+    pub(super) async fn round(&mut self, commands: &[Cmd]) -> Result<Vec<Response>, Fault> {
         if commands.is_empty() {
             return Ok(vec![]);
         }
@@ -95,7 +90,7 @@ impl<W: Wire> Session<W> {
     /// so that its reads fail alone, before the session is given up for all.
     pub(super) async fn further_round(
         &mut self,
-        commands: Vec<Cmd>,
+        commands: &[Cmd],
     ) -> Result<Option<Vec<Response>>, Fault> {
         let Some(until) = self.until else { return self.round(commands).await.map(Some) };
         match timeout_at(until, self.round(commands)).await {
@@ -106,7 +101,7 @@ impl<W: Wire> Session<W> {
 
     /// Redis's own time. The inner fault is that this user may not ask for it.
     pub(super) async fn time(&mut self) -> Result<Result<Duration, Fault>, Fault> {
-        let replies = self.round(vec![encode::time()]).await?;
+        let replies = self.round(&[encode::time()]).await?;
         Ok(match replies.as_slice() {
             [Ok(value)] => decode::time(value),
             [Err(error)] => Err(fault(error)),

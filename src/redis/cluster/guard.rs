@@ -111,7 +111,7 @@ pub(super) async fn own(
     node: &Node,
     link: &mut NodeLink,
 ) -> Result<Option<Own>, Fault> {
-    match own_of(&link.session.round(vec![command("NODES")]).await?) {
+    match own_of(&link.session.round(&[command("NODES")]).await?) {
         Ok(own) => Ok(Some(own)),
         Err(fault) if is_silence(&fault) => {
             cluster.suppressed(node, &fault);

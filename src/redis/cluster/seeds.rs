@@ -34,7 +34,7 @@ pub(super) async fn first_view(dialer: &Dialer, seeds: &[Node]) -> Result<View, 
 async fn view_at(dialer: &Dialer, seed: &Node) -> Result<View, Fault> {
     let link = dialer.dial(seed, &Changes::new(drop)).await;
     let mut link = link.map_err(|fault| of_node(seed, &fault))?;
-    let replies = link.session.round(vec![guard::command("SLOTS")]).await;
+    let replies = link.session.round(&[guard::command("SLOTS")]).await;
     match replies.map_err(|fault| of_node(seed, &fault))?.as_slice() {
         [Ok(value)] => View::parse(value, seed),
         [Err(error)] => Err(of_node(seed, &fault(error))),

@@ -16,7 +16,7 @@ use super::{
     super::{
         error::{brief, carried, fault},
         slot::{self, Slot},
-        wire::{Response, Round, Wire, send, unauthenticated},
+        wire::{Response, Round, Wire, first_word, send, unauthenticated},
     },
     member::{Lookup, of_node},
     members::Cluster,
@@ -292,20 +292,13 @@ pub(super) fn unproved(replies: &[Response]) -> Option<Fault> {
 fn keys_of(commands: &[Cmd]) -> Vec<Vec<u8>> {
     let mut keys: Vec<Vec<u8>> = Vec::with_capacity(commands.len());
     for (place, command) in commands.iter().enumerate() {
-        keys.push(match name_of(command) {
-            b"MULTI" => commands.get(place + 1).map(key_of).unwrap_or_default(),
-            b"EXEC" => keys.last().cloned().unwrap_or_default(),
-            _ => key_of(command),
+        keys.push(match first_word(command) {
+            Some(b"MULTI") => commands.get(place + 1).map(key_of).unwrap_or_default(),
+            Some(b"EXEC") => keys.last().cloned().unwrap_or_default(),
+            Some(_) | None => key_of(command),
         });
     }
     keys
-}
-
-fn name_of(command: &Cmd) -> &[u8] {
-    match command.args_iter().next() {
-        Some(Arg::Simple(name)) => name,
-        Some(_) | None => b"",
-    }
 }
 
 /// The key that a command is about: its first argument, but for XINFO, which has a word before it.

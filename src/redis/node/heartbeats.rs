@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use deadpool_redis::redis::Value;
+use deadpool_redis::redis::{Value, cmd};
 use tokio::time::timeout;
 
 use crate::{
@@ -49,7 +49,7 @@ impl NodeLink {
         };
         let flows: Vec<Vec<usize>> = flows.iter().map(along).collect();
         if asked.is_empty() {
-            self.session.round(vec![deadpool_redis::redis::cmd("PING")]).await?;
+            self.session.round(&[cmd("PING")]).await?;
         }
         let mut replies = self.ask(&asked, &flows).await?.into_iter();
         let mut next = || replies.next().unwrap_or_else(|| Err(few()));
@@ -128,12 +128,8 @@ impl NodeLink {
 
     /// The workers that a set names. The inner fault is about the set alone.
     async fn call(&mut self, roll: &Roll) -> Result<Result<Vec<String>, Fault>, Fault> {
-        let command = |name| {
-            let mut command = deadpool_redis::redis::cmd(name);
-            command.arg(roll.collection.as_bytes());
-            vec![command]
-        };
-        let counted = self.session.round(command("SCARD")).await?;
+        let command = |name| cmd(name).arg(roll.collection.as_bytes()).clone();
+        let counted = self.session.round(&[command("SCARD")]).await?;
         let most = limits::HEARTBEAT_WORKERS as u64;
         match one(&counted).and_then(decode::count) {
             Ok(members) if members > most => {
@@ -143,7 +139,7 @@ impl NodeLink {
             Ok(_) => {}
             Err(fault) => return Ok(Err(fault)),
         }
-        let members = self.session.round(command("SMEMBERS")).await?;
+        let members = self.session.round(&[command("SMEMBERS")]).await?;
         let names = |members: Vec<Vec<u8>>| -> Vec<String> {
             let is_short = |name: &String| name.len() <= limits::HEARTBEAT_NAME_BYTES;
             let workers = members.iter().filter_map(|member| roll.worker(member));

@@ -145,7 +145,7 @@ impl Link for NodeLink {
         self.stop_unused().await?;
         let mut commands = vec![cmd("PING")];
         commands.extend(clock.then(encode::time));
-        let replies = self.session.round(commands).await?;
+        let replies = self.session.round(&commands).await?;
         // Any reply will do, also that this user may not say PING: it came over this link, after
         // everything that was announced before it. But a server that is not ready, such as a
         // replica without its master, does not hear of the changes that it should announce.
@@ -185,10 +185,10 @@ impl Link for NodeLink {
     ) -> Result<Result<KeyPage, Fault>, Fault> {
         // Redis knows the option TYPE since version 6. Before, what has another type is found too.
         let typed = wild.kind.filter(|_| self.scans_types);
-        let mut replies = self.session.round(vec![scan::command(wild, typed, from)]).await?;
+        let mut replies = self.session.round(&[scan::command(wild, typed, from)]).await?;
         if typed.is_some() && scan::is_option_unknown(&replies) {
             self.scans_types = false;
-            replies = self.session.round(vec![scan::command(wild, None, from)]).await?;
+            replies = self.session.round(&[scan::command(wild, None, from)]).await?;
         }
         let page = scan::page(&replies);
         self.may_stay(error::not_ready(&page))?;
