@@ -233,7 +233,7 @@ async fn dispatch(command: Command) -> Outcome {
                 return usage(&format!("--max {max} must be at least 1 and at least --min {min}"));
             }
             let replicas = probe::Replicas { current, min, max };
-            match probe::probe(trigger, (&config, &namespace), replicas).await {
+            match probe::probe(trigger, &config, &namespace, replicas).await {
                 Ok(probe) => show(&probe, output).map_or_else(|e| failed(&e), |()| Outcome::Ok),
                 Err(error) => failed(&error),
             }

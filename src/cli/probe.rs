@@ -58,7 +58,8 @@ pub(super) struct NoNumber(String);
 /// Reads `trigger` once, as `namespace` would be allowed to.
 pub(super) async fn probe(
     trigger: Trigger,
-    (config, namespace): (&Config, &str),
+    config: &Config,
+    namespace: &str,
     replicas: Replicas,
 ) -> anyhow::Result<Probe> {
     let name = &trigger.connection;

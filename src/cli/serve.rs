@@ -67,7 +67,7 @@ impl Serving {
             quota: config.quota,
         };
         let (layouts, drain) = (config.layouts, supervisor.drain());
-        let scaler = Scaler::new((routes, layouts), Arc::clone(&metrics), options, drain);
+        let scaler = Scaler::new(routes, layouts, Arc::clone(&metrics), options, drain);
         let show_triggers = config.server.show_triggers;
         Ok(Self { listener, admin, supervisor, metrics, scaler, show_triggers })
     }
@@ -89,10 +89,10 @@ impl Serving {
         let shown = show_triggers.then(|| scaler.clone());
         let (counted, ready) = (Arc::clone(&metrics), readiness.clone());
         supervisor.spawn(Stage::Front, "gRPC", async move {
-            Ok(listener.serve(scaler, (&counted, ready), drain).await?)
+            Ok(listener.serve(scaler, &counted, ready, drain).await?)
         });
         supervisor.spawn(Stage::Back, "admin HTTP", async move {
-            Ok(admin.serve((metrics, readiness), shown, stop).await?)
+            Ok(admin.serve(metrics, readiness, shown, stop).await?)
         });
         Ok(supervisor.run(until).await?)
     }

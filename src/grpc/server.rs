@@ -79,7 +79,8 @@ impl Listener {
     pub async fn serve(
         self,
         scaler: Scaler,
-        (metrics, readiness): (&Metrics, Readiness),
+        metrics: &Metrics,
+        readiness: Readiness,
         drain: CancellationToken,
     ) -> Result<(), ServerError> {
         let (reporter, health_service) = tonic_health::server::health_reporter();

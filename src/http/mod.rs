@@ -98,7 +98,8 @@ impl AdminListener {
     /// [`AdminError`] when the socket fails.
     pub async fn serve(
         self,
-        (metrics, readiness): (Arc<Metrics>, Readiness),
+        metrics: Arc<Metrics>,
+        readiness: Readiness,
         shown: Option<Scaler>,
         stop: CancellationToken,
     ) -> Result<(), AdminError> {

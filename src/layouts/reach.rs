@@ -29,7 +29,7 @@ pub struct RequiredAccess {
 impl RequiredAccess {
     /// What a trigger with this plan, and this search, asks of this database.
     #[must_use]
-    pub fn of((plan, search): (&Plan, Option<&Search>), database: u32) -> Self {
+    pub fn of(plan: &Plan, search: Option<&Search>, database: u32) -> Self {
         let mut reach = Self { searches: search.is_some(), ..Self::default() };
         plan.reads().iter().for_each(|read| reach.add(read, None, database));
         for (pattern, reads) in search.into_iter().flat_map(Search::of_patterns) {

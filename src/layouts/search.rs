@@ -195,7 +195,8 @@ impl Search {
     pub fn queues<'k>(
         &self,
         keys: impl Iterator<Item = &'k Name>,
-        (known, allowed): (&BTreeSet<FoundQueue>, &Allowed),
+        known: &BTreeSet<FoundQueue>,
+        allowed: &Allowed,
     ) -> (BTreeSet<FoundQueue>, Option<Name>) {
         let (mut found, mut refused, mut left_out) = (BTreeSet::new(), BTreeSet::new(), None);
         for queue in keys.filter_map(|key| self.queue_of(key)) {

@@ -85,7 +85,7 @@ impl<W: Wire> Session<W> {
             let mut follow_ups = FollowUps::default();
             for (index, ((read, guess), reply)) in rows().enumerate() {
                 let length = lengths[index].map(|place| replies.at(place));
-                follow_ups.first(index, (read, *guess), (reply, length));
+                follow_ups.first(index, read, *guess, reply, length);
             }
             let moments: Vec<Option<u64>> = (0..reads.len())
                 .map(|at| {
@@ -118,7 +118,7 @@ impl<W: Wire> Session<W> {
         while let Some(asked) = open.open() {
             let commands: Vec<Cmd> = asked.iter().flatten().cloned().collect();
             let Some(replies) = self.further_round(&commands).await? else { break };
-            open.proceed(&asked, &replies, (&self.fields, &self.tails))?;
+            open.proceed(&asked, &replies, &self.fields, &self.tails)?;
         }
         Ok(open.into_answers(&self.fields))
     }

@@ -72,15 +72,17 @@ impl FollowUps {
     pub(super) fn first(
         &mut self,
         index: usize,
-        (read, guess): (&Read, KeyType),
-        (reply, length): (&Response, Option<&Response>),
+        read: &Read,
+        guess: KeyType,
+        reply: &Response,
+        length: Option<&Response>,
     ) {
         debug_assert_eq!(index, self.reads.len(), "replies come in the order of the reads");
         let progress = match read {
-            Read::Size { key, members } => size((key, countable(*members)), guess, reply),
-            Read::Group { key, group } => of_group((key, group), reply, length),
+            Read::Size { key, members } => size(key, countable(*members), guess, reply),
+            Read::Group { key, group } => of_group(key, group, reply, length),
             Read::Flag { key, test } => of_flag(key, test, reply),
-            Read::Idle { key, group, after } => of_idle((key, group, *after), reply),
+            Read::Idle { key, group, after } => of_idle(key, group, *after, reply),
             Read::PerMember(each) => of_each(each, reply, &mut self.shared),
             Read::Heartbeats(_) => Err(Fault::Unexpected("what is heard was asked for".to_owned())),
         };
@@ -118,7 +120,8 @@ impl FollowUps {
         &mut self,
         asked: &[Vec<Cmd>],
         mut rest: &[Response],
-        (fields, tails): (&KnownFields, &KnownTails),
+        fields: &KnownFields,
+        tails: &KnownTails,
     ) -> Result<(), Fault> {
         let mut asked = asked.iter();
         for (progress, commands) in std::mem::take(&mut self.reads).into_iter().zip(asked.by_ref())
@@ -163,7 +166,8 @@ impl Progress {
 }
 
 fn size(
-    (key, types): (&Name, &'static [&'static str]),
+    key: &Name,
+    types: &'static [&'static str],
     guess: KeyType,
     reply: &Response,
 ) -> Result<Progress, Fault> {
@@ -193,7 +197,8 @@ fn size(
 }
 
 fn of_group(
-    (key, group): (&Name, &Name),
+    key: &Name,
+    group: &Name,
     reply: &Response,
     length: Option<&Response>,
 ) -> Result<Progress, Fault> {
@@ -234,10 +239,7 @@ fn of_tail(key: Name, pending: u64, outcome: Outcome) -> Progress {
 
 /// Idle entries are only looked for where there are pending ones, and not too many of them. What is
 /// not looked at is not idle, which counts too many and never too few.
-fn of_idle(
-    (key, group, after): (&Name, &Name, Duration),
-    reply: &Response,
-) -> Result<Progress, Fault> {
+fn of_idle(key: &Name, group: &Name, after: Duration, reply: &Response) -> Result<Progress, Fault> {
     let row = match group_row(key, group, reply)? {
         Ok(row) => row,
         Err(progress) => return Ok(progress),

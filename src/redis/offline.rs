@@ -60,12 +60,12 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
         | Read::Heartbeats(_) => None,
     };
     let mut follow_ups = FollowUps::default();
-    follow_ups.first(0, (read, guess), (&first, length.as_ref()));
+    follow_ups.first(0, read, guess, &first, length.as_ref());
     let (fields, tails) = (KnownFields::default(), KnownTails::default());
     while let Some(asked) = follow_ups.open() {
         let asked_for = asked.iter().flatten();
         let replies: Result<Vec<Response>, Fault> = asked_for.map(|_| replies.next()).collect();
-        follow_ups.proceed(&asked, &replies?, (&fields, &tails))?;
+        follow_ups.proceed(&asked, &replies?, &fields, &tails)?;
     }
     let nothing = || Fault::Unexpected("no answer".to_owned());
     let answer = follow_ups.into_answers(&fields).pop().ok_or_else(nothing)??;

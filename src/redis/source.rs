@@ -65,7 +65,7 @@ impl RedisSource {
                 Kind::Standalone(Dialer::new(credentials, database), node.clone())
             }
             Endpoint::Sentinel(sentinels) => {
-                Kind::Sentinel(SentinelSource::new((sentinels, metrics), (credentials, database)))
+                Kind::Sentinel(SentinelSource::new(sentinels, metrics, credentials, database))
             }
             Endpoint::Cluster(seeds) => {
                 Kind::Cluster(Dialer::new(credentials, database), seeds.as_slice().into())

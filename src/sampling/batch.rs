@@ -31,7 +31,8 @@ pub struct Taken {
 /// quarantined read brings nothing along, and is sent alone.
 pub fn take(
     schedule: &mut Schedule,
-    (cache, subscriptions): (&Cache, &Subscriptions),
+    cache: &Cache,
+    subscriptions: &Subscriptions,
     quarantine: &mut Quarantine,
     tracked: bool,
     now: Instant,
@@ -105,7 +106,7 @@ fn without_quarantined(
 }
 
 /// The flows of the triggers that some reads of a batch are for, those that are only one read left out.
-pub fn flows(batch: &[Due], (cache, subscriptions): (&Cache, &Subscriptions)) -> Vec<Flow> {
+pub fn flows(batch: &[Due], cache: &Cache, subscriptions: &Subscriptions) -> Vec<Flow> {
     let places: HashMap<ReadId, usize> =
         batch.iter().enumerate().map(|(place, due)| (due.id, place)).collect();
     let users: BTreeSet<_> = batch.iter().flat_map(|due| subscriptions.users(due.id)).collect();
@@ -237,8 +238,15 @@ mod tests {
         }
 
         fn take(&mut self, tracked: bool) -> Vec<ReadId> {
-            let known = (&self.cache, &self.subscriptions);
-            take(&mut self.schedule, known, &mut self.quarantine, tracked, self.now).reads
+            take(
+                &mut self.schedule,
+                &self.cache,
+                &self.subscriptions,
+                &mut self.quarantine,
+                tracked,
+                self.now,
+            )
+            .reads
         }
     }
 

@@ -32,11 +32,7 @@ impl Clock {
 
     /// Notes a reading that was asked for and heard at these two moments; tells whether the clock
     /// was set, or ran away from ours, by more than [`limits::CLOCK_DRIFT`] since the reference.
-    pub fn was_set(
-        &mut self,
-        time: Option<Duration>,
-        (sent_at, heard_at): (Instant, Instant),
-    ) -> bool {
+    pub fn was_set(&mut self, time: Option<Duration>, sent_at: Instant, heard_at: Instant) -> bool {
         self.asked_at = Some(sent_at);
         let Some(time) = time else { return false };
         let reading = Reading { time, sent_at, heard_at };
@@ -74,7 +70,7 @@ mod tests {
         let ms = Duration::from_millis;
         let mut clock = Clock::default();
         let mut note = |(time, sent, heard): &(u64, u64, u64)| {
-            clock.was_set(Some(ms(*time)), (start + ms(*sent), start + ms(*heard)))
+            clock.was_set(Some(ms(*time)), start + ms(*sent), start + ms(*heard))
         };
         readings.iter().map(&mut note).collect()
     }
@@ -109,7 +105,7 @@ mod tests {
     fn a_clock_that_may_not_be_asked_was_never_set() {
         let now = Instant::now();
         let mut clock = Clock::default();
-        assert!(!clock.was_set(None, (now, now)));
+        assert!(!clock.was_set(None, now, now));
         assert_eq!(clock.due_at(now), now + limits::PROOF_INTERVAL);
     }
 }

@@ -81,7 +81,7 @@ impl Queues {
         now: Instant,
     ) -> Look {
         let keys = known.iter().flat_map(|known| known.keys());
-        let (mut found, refused) = self.search.queues(keys, (&self.found, allowed));
+        let (mut found, refused) = self.search.queues(keys, &self.found, allowed);
         let left_out = known.iter().find_map(|known| known.left_out.clone()).or(refused);
         let gone = self.found.difference(&found).cloned().collect::<Vec<_>>();
         let number = found.len();

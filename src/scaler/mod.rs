@@ -76,13 +76,14 @@ impl Scaler {
     /// A service of these routes, for triggers of these layouts. Its streams end when `drain` is cancelled.
     #[must_use]
     pub fn new(
-        (routes, layouts): (Routes, layouts::Registry),
+        routes: Routes,
+        layouts: layouts::Registry,
         metrics: Arc<Metrics>,
         options: ServiceOptions,
         drain: CancellationToken,
     ) -> Self {
         let now = Instant::now();
-        let registry = Registry::new((options.quota, layouts), routes.keys().clone(), now);
+        let registry = Registry::new(options.quota, layouts, routes.keys().clone(), now);
         Self(Arc::new(ScalerState {
             routes,
             registry,

@@ -19,7 +19,7 @@ fn scaler(max_streams: usize) -> Scaler {
     let routes = Routes::new(all, KeyShares::new(quota.keys));
     let stream_max_age = limits::STREAM_MAX_AGE;
     let options = ServiceOptions { stream_max_age, push_inactive: false, max_streams, quota };
-    Scaler::new((routes, Layouts::builtin().clone()), metrics, options, CancellationToken::new())
+    Scaler::new(routes, Layouts::builtin().clone(), metrics, options, CancellationToken::new())
 }
 
 fn request(name: &str) -> Request {

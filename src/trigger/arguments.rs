@@ -44,7 +44,8 @@ pub(super) struct Written {
 
 impl<'a> ArgumentReader<'a> {
     pub(super) fn new(
-        (fields, registry): (&'a Fields, &'a Registry),
+        fields: &'a Fields,
+        registry: &'a Registry,
         problems: &'a mut Problems,
     ) -> Self {
         Self {
@@ -132,7 +133,7 @@ impl<'a> ArgumentReader<'a> {
         entry: &Entry,
     ) -> Option<Argument> {
         match &parameter.kind {
-            ParameterKind::Keys => self.keys((name, parameter), entry),
+            ParameterKind::Keys => self.keys(name, parameter, entry),
             ParameterKind::Name { .. } if parameter.may_be_empty && entry.value.is_empty() => {
                 Some(Argument::Names(vec![("".into(), Weight::ONE)]))
             }
@@ -200,7 +201,7 @@ impl<'a> ArgumentReader<'a> {
     }
 
     /// Names with their weights; the patterns among them are kept apart.
-    fn keys(&mut self, (name, parameter): (&str, &Parameter), entry: &Entry) -> Option<Argument> {
+    fn keys(&mut self, name: &str, parameter: &Parameter, entry: &Entry) -> Option<Argument> {
         let listed = self.listed(entry)?;
         let (patterns, names): (Vec<_>, Vec<_>) =
             listed.into_iter().partition(|listed| listed.glob.is_some());

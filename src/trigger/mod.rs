@@ -104,7 +104,7 @@ impl Trigger {
     /// What it asks of this database, for who has to allow it.
     #[must_use]
     pub fn reach(&self, database: u32) -> RequiredAccess {
-        RequiredAccess::of((&self.plan, self.search.as_deref()), database)
+        RequiredAccess::of(&self.plan, self.search.as_deref(), database)
     }
 
     /// For how many keys it counts of what a namespace may have: for those that it names, and for more

@@ -290,7 +290,7 @@ impl<'a> Parser<'a> {
     }
 
     fn arguments(&mut self, layout: &Layout, fields: &Fields) -> (Arguments, Written) {
-        let mut reader = ArgumentReader::new((fields, self.registry), self.problems);
+        let mut reader = ArgumentReader::new(fields, self.registry, self.problems);
         for (name, parameter) in layout.parameters() {
             reader.read(name, parameter);
         }

@@ -34,7 +34,7 @@ pub(super) fn check(
             "external" | "external-push" => {
                 ours += 1;
                 reporter.trigger();
-                around(object.kind, (kind, trigger), &path, reporter);
+                around(object.kind, kind, trigger, &path, reporter);
                 TriggerCheck { object, path: &path, config, reporter }.run(trigger);
             }
             "redis" | "redis-streams" => {
@@ -54,7 +54,7 @@ pub(super) fn check(
 }
 
 /// What stands beside a trigger's metadata, and what KEDA makes of it.
-fn around(kind: Kind, (name, trigger): (&str, &Value), path: &str, reporter: &mut Reporter<'_>) {
+fn around(kind: Kind, name: &str, trigger: &Value, path: &str, reporter: &mut Reporter<'_>) {
     let at = |key: &str| format!("{path}.{key}");
     match (kind, name) {
         (Kind::ScaledObject, "external") => reporter.note(

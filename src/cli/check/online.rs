@@ -36,7 +36,7 @@ async fn said(
     config: &Config,
 ) -> (Vec<(Severity, String)>, bool) {
     let replicas = probe::Replicas { current: 0, min: 0, max: 100 };
-    match probe::probe(trigger.clone(), (config, namespace), replicas).await {
+    match probe::probe(trigger.clone(), config, namespace, replicas).await {
         Ok(probe) => {
             (probe.absence().into_iter().map(|line| (Severity::Note, line)).collect(), false)
         }

@@ -56,7 +56,7 @@ pub(super) async fn look(
         }
         searches.push((shown(&wild.glob.to_string()), steps));
     }
-    let (queues, refused) = search.queues(keys.iter(), (&BTreeSet::new(), allowed));
+    let (queues, refused) = search.queues(keys.iter(), &BTreeSet::new(), allowed);
     if queues.len() > limits::QUEUES_FOUND {
         bail!("more than {} queues match `{}`", limits::QUEUES_FOUND, search.describe());
     }

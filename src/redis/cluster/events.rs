@@ -39,15 +39,16 @@ impl Cluster {
         &self,
         node: &Node,
         time: Option<Duration>,
-        between: (Instant, Instant),
+        sent_at: Instant,
+        heard_at: Instant,
     ) {
         let keys = {
             let mut state = self.state();
             let Some(member) = state.members.get_mut(node) else { return };
             let slots = Arc::clone(&member.slots);
             let Standing::Up(up) = &mut member.standing else { return };
-            let heard_at = up.heard_at;
-            up.clock.was_set(time, between).then(|| keys(slots, Some(heard_at)))
+            let last_heard_at = up.heard_at;
+            up.clock.was_set(time, sent_at, heard_at).then(|| keys(slots, Some(last_heard_at)))
         };
         self.report(keys);
     }
@@ -124,7 +125,8 @@ impl Cluster {
         &self,
         view: Option<View>,
         owns: BTreeMap<Node, Own>,
-        (asked_at, since): (Instant, Instant),
+        asked_at: Instant,
+        since: Instant,
     ) {
         let invalidated = {
             let mut state = self.state();
@@ -177,7 +179,7 @@ impl Cluster {
             Ok((link, own))
         };
         let dialled = tokio::time::timeout(limits::CONNECT_DEADLINE, dialled).await;
-        self.opened(&node, opening, (dialled.unwrap_or(Err(Fault::Timeout)), begun_at));
+        self.opened(&node, opening, dialled.unwrap_or(Err(Fault::Timeout)), begun_at);
         if lost.load(Ordering::SeqCst) {
             let fault = Fault::Unreachable("the connection was closed".to_owned());
             self.fail(&node, opening, &fault);
@@ -191,7 +193,8 @@ impl Cluster {
         &self,
         node: &Node,
         opening: u64,
-        (dialled, begun_at): (Result<(NodeLink, Option<Own>), Fault>, Instant),
+        dialled: Result<(NodeLink, Option<Own>), Fault>,
+        begun_at: Instant,
     ) {
         let (invalidated, moved) = {
             let mut state = self.state();

@@ -100,7 +100,7 @@ pub(super) async fn survey(cluster: &Arc<Cluster>, asked_at: Instant) {
         }
     }
     if view.is_some() || !owns.is_empty() {
-        cluster.adopt(view, owns, (asked_at, since));
+        cluster.adopt(view, owns, asked_at, since);
     }
 }
 

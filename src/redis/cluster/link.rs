@@ -53,7 +53,7 @@ impl ClusterLink {
         let view = seeds::first_view(dialer, seeds).await?;
         let cluster = Cluster::new(dialer.clone(), changes);
         let now = Instant::now();
-        cluster.adopt(Some(view), BTreeMap::new(), (now, now));
+        cluster.adopt(Some(view), BTreeMap::new(), now, now);
         let mut guard: BoxFuture<'static, Fault> = Box::pin(guard::guard(Arc::clone(&cluster)));
         let settled = timeout(limits::NODE_DEADLINE, settled(&cluster));
         select! {
@@ -114,7 +114,7 @@ impl ClusterLink {
             let proofs = self.session.wire.ask_nodes(&unheard, &[redis::cmd("PING")]).await;
             for (node, proof) in unheard.iter().zip(proofs) {
                 if let Some(fault) = unproved(&proof) {
-                    self.doubt(&mut answers, flows, (node, &fault));
+                    self.doubt(&mut answers, flows, node, &fault);
                 }
             }
             return Ok(answers);
@@ -123,7 +123,7 @@ impl ClusterLink {
 
     /// Takes back what was read beside keys that were not, because this node has nothing to announce of them:
     /// that is not known now, and a job may have come to them from where it was not seen any more.
-    fn doubt(&mut self, answers: &mut Answers, flows: &[Flow], (node, fault): (&Node, &Fault)) {
+    fn doubt(&mut self, answers: &mut Answers, flows: &[Flow], node: &Node, fault: &Fault) {
         let is_there = |read: &FlowRead| match read {
             FlowRead::Kept(key) => self.session.wire.node_of(key.as_bytes()).as_ref() == Some(node),
             FlowRead::Sent(_) => false,
@@ -185,7 +185,7 @@ impl ClusterLink {
                 }
             }
         }
-        let unheard = stages::unheard((&places, &stages), &flows);
+        let unheard = stages::unheard(&places, &stages, &flows);
         let unheard = unheard.into_iter().filter_map(|number| nodes.named(number)).collect();
         let missing = || Err(Fault::Unexpected("a read that was not answered".to_owned()));
         let answers = answers.into_iter().map(|answer| answer.unwrap_or_else(missing)).collect();
@@ -244,7 +244,7 @@ impl ClusterLink {
             }
             let time = replies.get(1).and_then(|reply| reply.as_ref().ok());
             let time = time.and_then(|time| decode::time(time).ok());
-            self.cluster.clock_said(node, time, (sent_at, heard_at));
+            self.cluster.clock_said(node, time, sent_at, heard_at);
         }
         // Each node has a clock of its own, which is looked after here.
         self.cluster.lost().map_or(Ok(None), Err)

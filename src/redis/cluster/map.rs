@@ -115,7 +115,8 @@ impl SlotMap {
     /// becomes its own if its claim is the later one, by the epochs that are known of them.
     pub(super) fn joined(
         &self,
-        (node, own): (&Node, &Own),
+        node: &Node,
+        own: &Own,
         epoch: impl Fn(&Node) -> Option<u64>,
     ) -> Self {
         let mut map = self.clone();
@@ -280,7 +281,7 @@ mod tests {
         );
         let line = "a x myself,master - 0 0 5 c 0-12 [3->-b] [11->-b]";
         let owner = |epoch: Option<u64>| {
-            let joined = map.joined((&node(1), &own(line)), |of| epoch.filter(|_| *of == node(2)));
+            let joined = map.joined(&node(1), &own(line), |of| epoch.filter(|_| *of == node(2)));
             let owners = [3, 11, 13, 20].map(|n| joined.owner(slot(n)).map(|node| node.port));
             let changed: Vec<_> = joined.changed_since(&map).iter().map(Slot::index).collect();
             (owners, joined.arriving("b").count(), changed)
@@ -291,7 +292,7 @@ mod tests {
         let earlier = ([Some(1), Some(2), Some(2), None], 1, vec![3]);
         assert_eq!(owner(Some(5)), earlier);
         let demoted = own("a x myself,slave b 0 0 9 c 0-12");
-        assert_eq!(map.joined((&node(1), &demoted), |_| None), map);
+        assert_eq!(map.joined(&node(1), &demoted, |_| None), map);
     }
 
     #[test]

@@ -294,7 +294,7 @@ impl State {
     /// that, or about to be.
     pub(super) fn joined(&mut self, node: &Node, own: Own, now: Instant) -> SlotSet {
         self.note(node, &own);
-        let map = self.map.joined((node, &own), |node| self.epoch(node));
+        let map = self.map.joined(node, &own, |node| self.epoch(node));
         let changed = map.changed_since(&self.map);
         self.said.1.insert(node.clone(), own);
         if !changed.is_empty() {

@@ -80,7 +80,8 @@ pub(super) fn stages<N: Copy + Ord>(nodes: &[N], flows: &[Vec<FlowPlace<N>>]) ->
 /// that, the announcement that a job came could still be on its way when the reply is in that says it
 /// went.
 pub(super) fn unheard<N: Copy + Ord>(
-    (nodes, stages): (&[N], &[usize]),
+    nodes: &[N],
+    stages: &[usize],
     flows: &[Vec<FlowPlace<N>>],
 ) -> BTreeSet<N> {
     let last_asked = |node: N| {
@@ -141,7 +142,7 @@ mod tests {
     fn a_kept_read_is_vouched_for_by_its_node_after_what_comes_before_it() {
         let ask = |nodes: &[u8], flow: Vec<FlowPlace<u8>>| {
             let flows = [flow];
-            unheard((nodes, &stages(nodes, &flows)), &flows).into_iter().collect::<Vec<_>>()
+            unheard(nodes, &stages(nodes, &flows), &flows).into_iter().collect::<Vec<_>>()
         };
         use FlowPlace::{Kept, Sent};
         assert_eq!(ask(&[1], vec![Sent(0), Kept(2)]), [2], "node 2 was not asked at all");
@@ -184,7 +185,7 @@ mod tests {
             (nodes, flows) in batches(), order in any::<u64>(), moments in proptest::collection::vec(0..200usize, 6)
         ) {
             let stages = stages(&nodes, &flows);
-            let unheard = unheard((&nodes, &stages), &flows);
+            let unheard = unheard(&nodes, &stages, &flows);
             // When each read is answered: rounds one after another, nodes of a round in any order,
             // the reads of one node in the order of the batch.
             let mut order = fastrand::Rng::with_seed(order);

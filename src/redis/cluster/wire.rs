@@ -111,7 +111,7 @@ impl ClusterWire {
                 let cluster = Arc::clone(&self.cluster);
                 let commands: Vec<&Cmd> = places.iter().map(|place| &commands[*place]).collect();
                 async move {
-                    let replies = ask(&cluster, &node, (&commands, asking), deadline).await;
+                    let replies = ask(&cluster, &node, &commands, asking, deadline).await;
                     (node, places, replies)
                 }
             });
@@ -224,7 +224,8 @@ fn final_reply(reply: Response, node: &Node) -> Response {
 async fn ask(
     cluster: &Cluster,
     node: &Node,
-    (commands, asking): (&[&Cmd], bool),
+    commands: &[&Cmd],
+    asking: bool,
     deadline: Option<Instant>,
 ) -> Result<Vec<Response>, Fault> {
     let (mut connection, opening) = loop {

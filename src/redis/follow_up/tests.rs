@@ -19,8 +19,8 @@ fn answer(progress: Result<Progress, Fault>) -> Option<Answer> {
 #[test]
 fn only_a_group_takes_no_such_key_for_an_answer() {
     let reply = refused("ERR", "no such key");
-    assert_eq!(answer(of_group((&"s".into(), &"g".into()), &reply, None)), Some(Answer::Missing));
-    assert_eq!(answer(size((&"k".into(), &["list"]), KeyType::List, &reply)), None);
+    assert_eq!(answer(of_group(&"s".into(), &"g".into(), &reply, None)), Some(Answer::Missing));
+    assert_eq!(answer(size(&"k".into(), &["list"], KeyType::List, &reply)), None);
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn a_string_is_missing_only_if_there_is_none_and_no_number_only_if_it_stays_empt
 #[test]
 fn no_reply_that_is_no_length_becomes_a_size() {
     for value in [Value::Nil, Value::Int(-1), Value::Okay, Value::Array(vec![])] {
-        let progress = size((&"k".into(), &["list"]), KeyType::List, &Ok(value));
+        let progress = size(&"k".into(), &["list"], KeyType::List, &Ok(value));
         assert!(matches!(progress, Err(Fault::Unexpected(_))));
     }
 }

@@ -43,8 +43,10 @@ pub(super) struct SentinelSource {
 impl SentinelSource {
     /// `credentials` are those for the master.
     pub(super) fn new(
-        (sentinels, metrics): (&Sentinels, SentinelMetrics),
-        (credentials, database): (Credentials, u32),
+        sentinels: &Sentinels,
+        metrics: SentinelMetrics,
+        credentials: Credentials,
+        database: u32,
     ) -> Self {
         let to_sentinels = Dialer::to_sentinels(credentials.to_sentinels(sentinels));
         let watch = Watch::new(sentinels, to_sentinels, metrics);

@@ -53,6 +53,6 @@ impl State {
     /// The flows of the triggers that a batch is read for.
     #[must_use]
     pub fn flows(&self, batch: &[Due]) -> Vec<Flow> {
-        super::batch::flows(batch, (&self.cache, &self.subscriptions))
+        super::batch::flows(batch, &self.cache, &self.subscriptions)
     }
 }

@@ -222,8 +222,14 @@ impl State {
             self.sent_at = now;
             return Step::Scan(scan);
         }
-        let known = (&self.cache, &self.subscriptions);
-        let taken = batch::take(&mut self.schedule, known, &mut self.quarantine, tracked, now);
+        let taken = batch::take(
+            &mut self.schedule,
+            &self.cache,
+            &self.subscriptions,
+            &mut self.quarantine,
+            tracked,
+            now,
+        );
         self.refuse(&taken.put_off, now);
         if !taken.reads.is_empty() {
             self.sent_at = now;
@@ -296,7 +302,7 @@ impl State {
     /// Notes that the link was proved, and with it what Redis's clock said, if it was asked.
     pub fn proved(&mut self, clock: Option<Duration>, now: Instant) {
         self.answered();
-        if self.clock.was_set(clock, (self.sent_at, now)) {
+        if self.clock.was_set(clock, self.sent_at, now) {
             self.cache.clock_was_set(now);
             self.look_again(now);
         }

@@ -105,7 +105,8 @@ pub(super) struct StreamSlot {
 
 impl Registry {
     pub(super) fn new(
-        (quota, layouts): (Quota, layouts::Registry),
+        quota: Quota,
+        layouts: layouts::Registry,
         shares: KeyShares,
         now: Instant,
     ) -> Arc<Self> {

@@ -21,7 +21,7 @@ fn of(namespace: &str, name: &str, pairs: &[(&str, &str)]) -> Arc<Subject> {
 }
 
 fn registry_of(quota: Quota, keys: KeyShares, now: Instant) -> Arc<Registry> {
-    Registry::new((quota, layouts::Registry::builtin().clone()), keys, now)
+    Registry::new(quota, layouts::Registry::builtin().clone(), keys, now)
 }
 
 fn registry(quota: Quota, now: Instant) -> Arc<Registry> {

@@ -209,7 +209,7 @@ fn two_patterns_that_meet_in_one_read_are_refused_wherever_they_meet() {
         let search = of(&question, "a=t:[x] b=t:y").unwrap().search.unwrap();
         let narrow = Allowed::new(vec![Glob::parse("t:?").unwrap()]);
         let (found, refused) =
-            search.queues([&"t:x".into()].into_iter(), (&BTreeSet::new(), &narrow));
+            search.queues([&"t:x".into()].into_iter(), &BTreeSet::new(), &narrow);
         let is_read_of_both = !question.contains("filter");
         assert_eq!(
             (found.is_empty(), refused.is_some()),
