@@ -211,7 +211,7 @@ async fn dispatch(command: Command) -> Outcome {
                 Err(outcome) => outcome,
             }
         }
-        Command::Check { files, acl, config, redis } => check(&files, acl, (config, redis)).await,
+        Command::Check { files, acl, config, redis } => check(&files, acl, config, redis).await,
         Command::Layouts { name, config, markdown } => match read_config(config.as_deref()) {
             Ok(config) => {
                 let known = config.map_or_else(|| Registry::builtin().clone(), |c| c.layouts);
@@ -269,7 +269,8 @@ fn read_config(file: Option<&Path>) -> Result<Option<Config>, Outcome> {
 async fn check(
     files: &[PathBuf],
     acl: bool,
-    (config, redis): (Option<PathBuf>, Vec<String>),
+    config: Option<PathBuf>,
+    redis: Vec<String>,
 ) -> Outcome {
     let asks = !redis.is_empty();
     let config = if asks {

@@ -58,8 +58,8 @@ impl RawSentinel {
             problems.add(&username.spot, "is empty; remove it or name a user");
         }
         let command = self.password_command.settle(problems);
-        let given = (self.password_file, self.password_env);
-        let password = read_password(given, command, scope, problems);
+        let password =
+            read_password(self.password_file, self.password_env, command, scope, problems);
         let tls = RawRedisTls::settle(self.tls, None, scope.reads_files(), problems);
         let has_none = password.is_none() && matches!(scope, Scope::Everything(_));
         if let Some(username) = username.as_ref().filter(|_| has_none && !problems.concern(&spot)) {
@@ -124,7 +124,8 @@ fn read_nodes(given: Spanned<Vec<String>>, problems: &mut ConfigProblems) -> Opt
 }
 
 fn read_password(
-    (file, variable): (Option<Spanned<String>>, Option<Spanned<String>>),
+    file: Option<Spanned<String>>,
+    variable: Option<Spanned<String>>,
     command: Option<Spanned<Password>>,
     scope: Scope<'_>,
     problems: &mut ConfigProblems,

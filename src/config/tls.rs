@@ -125,13 +125,13 @@ pub(super) fn settle(
     };
     let client_names = rules(names.as_ref(), problems);
     if let (Scope::Everything(_), Some(missing)) =
-        (scope, missing((&cert, &key), (&client_ca, &names), section))
+        (scope, missing(&cert, &key, &client_ca, &names, section))
     {
         problems.add(&missing.spot, missing.value);
     }
     let (cert, key) = (cert?, key?);
     if let Scope::Everything(_) = scope {
-        try_files((&cert, &key), client_ca.as_ref(), problems);
+        try_files(&cert, &key, client_ca.as_ref(), problems);
     }
     let client_ca = client_ca.map(|given| given.value);
     Some(ServerTls { cert: cert.value, key: key.value, client_ca, client_names })
@@ -183,8 +183,10 @@ fn rules(names: Option<&Spanned<Vec<String>>>, problems: &mut ConfigProblems) ->
 
 /// The first setting that lacks another one, and which.
 fn missing(
-    (cert, key): (&Setting<PathBuf>, &Setting<PathBuf>),
-    (client_ca, names): (&Setting<PathBuf>, &Setting<Vec<String>>),
+    cert: &Setting<PathBuf>,
+    key: &Setting<PathBuf>,
+    client_ca: &Setting<PathBuf>,
+    names: &Setting<Vec<String>>,
     section: Option<Spot>,
 ) -> Setting<&'static str> {
     let at = |spot: &Spot, value| Some(Spanned { spot: spot.clone(), value });
@@ -207,7 +209,8 @@ fn missing(
 
 /// A wrong file is told now and not by a refused connection.
 fn try_files(
-    (cert, key): (&Spanned<PathBuf>, &Spanned<PathBuf>),
+    cert: &Spanned<PathBuf>,
+    key: &Spanned<PathBuf>,
     client_ca: Option<&Spanned<PathBuf>>,
     problems: &mut ConfigProblems,
 ) {

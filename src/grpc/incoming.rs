@@ -107,7 +107,7 @@ impl Incoming {
             }
             match &self.terms {
                 None => return Guarded::new(Either::Left(stream), place),
-                Some(terms) => self.handshakes.begin((stream, from), place, terms),
+                Some(terms) => self.handshakes.begin(stream, from, place, terms),
             }
         }
     }
@@ -142,7 +142,7 @@ impl Handshakes {
         Self { edge, running, ends, number: 0, log: LogThrottle::default() }
     }
 
-    fn begin(&mut self, (stream, from): (TcpStream, SocketAddr), place: PeerSlot, terms: &Terms) {
+    fn begin(&mut self, stream: TcpStream, from: SocketAddr, place: PeerSlot, terms: &Terms) {
         if self.ends.len() >= limits::HANDSHAKES
             && let Some((_, oldest)) = self.ends.pop_first()
         {

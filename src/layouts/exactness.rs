@@ -146,8 +146,8 @@ impl Plan {
             Expression::Max(both) => {
                 let [one, other] = both.as_ref();
                 let (of_one, of_other) = (count(one)?, count(other)?);
-                let mut doubts = self.mattering((one, of_one), of_other, answers)?;
-                doubts.extend(self.mattering((other, of_other), of_one, answers)?);
+                let mut doubts = self.mattering(one, of_one, of_other, answers)?;
+                doubts.extend(self.mattering(other, of_other, of_one, answers)?);
                 doubts
             }
             Expression::Unless(flag, of) => {
@@ -165,7 +165,8 @@ impl Plan {
     /// other is higher.
     fn mattering(
         &self,
-        (of, is): (&Expression<Term>, Count),
+        of: &Expression<Term>,
+        is: Count,
         beside: Count,
         answers: &[&Answer],
     ) -> Result<Vec<(Bias, Doubt)>, LayoutMismatch> {

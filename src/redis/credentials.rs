@@ -81,13 +81,15 @@ impl Credentials {
             }
             Endpoint::Standalone(_) | Endpoint::Cluster(_) => None,
         };
-        let place = (name.clone(), metrics);
-        Self::of(place, (username.clone(), password.clone()), tls.clone(), to_sentinels)
+        let (username, password, tls) = (username.clone(), password.clone(), tls.clone());
+        Self::of(name.clone(), metrics, username, password, tls, to_sentinels)
     }
 
     fn of(
-        (connection, metrics): (String, CredentialMetrics),
-        (username, password): (Option<String>, Password),
+        connection: String,
+        metrics: CredentialMetrics,
+        username: Option<String>,
+        password: Password,
         tls: Option<RedisTls>,
         to_sentinels: Option<Self>,
     ) -> Self {
@@ -112,8 +114,8 @@ impl Credentials {
     /// Nothing of the master's is in it.
     fn of_sentinels(connection: &str, sentinels: &Sentinels, metrics: CredentialMetrics) -> Self {
         let Sentinels { username, password, tls, .. } = sentinels;
-        let place = (format!("{connection} (sentinels)"), metrics.to_sentinels());
-        Self::of(place, (username.clone(), password.clone()), tls.clone(), None)
+        let (connection, metrics) = (format!("{connection} (sentinels)"), metrics.to_sentinels());
+        Self::of(connection, metrics, username.clone(), password.clone(), tls.clone(), None)
     }
 
     /// Who we are to these sentinels. It is refreshed after with this one, if this one is of the same

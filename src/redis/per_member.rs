@@ -167,7 +167,7 @@ impl Step {
                 let (mut counted, mut unsure) = (vec![before; reads.len()], 0);
                 let members = match each.ask {
                     Ask::Field => {
-                        let mut tally = Tally::of(reads, (&mut counted, &mut unsure));
+                        let mut tally = Tally::of(reads, &mut counted, &mut unsure);
                         known.look_up(each, members, |text| tally.text(text))
                     }
                     Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => members,
@@ -183,12 +183,12 @@ impl Step {
                 if let (Ask::Exists(_), false) = (ask, members.is_empty()) {
                     seen.take_off(without_key(&members, &mut values)?);
                 }
-                let mut tally = Tally::of(reads, (&mut seen.counted, &mut seen.unsure));
+                let mut tally = Tally::of(reads, &mut seen.counted, &mut seen.unsure);
                 for (asked, reply) in members.chunks(per_command(ask)).zip(values) {
                     let value = reply?;
                     seen.bytes = seen.bytes.saturating_add(decode::size(value) as u64);
                     match ask {
-                        Ask::Field => tally.fields((each, known), asked, value)?,
+                        Ask::Field => tally.fields(each, known, asked, value)?,
                         Ask::Exists(_) => {}
                         Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => {
                             tally.reply(each, value)?;

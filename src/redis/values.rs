@@ -28,7 +28,8 @@ impl<'r> Tally<'r> {
     /// whose it is.
     pub(super) fn of(
         reads: &'r [Arc<PerMember>],
-        (counted, unsure): (&'r mut [u64], &'r mut u64),
+        counted: &'r mut [u64],
+        unsure: &'r mut u64,
     ) -> Self {
         Self { reads, counted, unsure }
     }
@@ -82,7 +83,8 @@ impl<'r> Tally<'r> {
     /// What these fields count; what was read of them is remembered.
     pub(super) fn fields(
         &mut self,
-        (each, known): (&PerMember, &KnownFields),
+        each: &PerMember,
+        known: &KnownFields,
         fields: &[Vec<u8>],
         value: &Value,
     ) -> Result<(), Fault> {

@@ -72,7 +72,7 @@ pub fn take(
     for id in &members {
         schedule.cancel(*id);
     }
-    let (members, put_off) = without_quarantined(members, (schedule, cache), quarantine, now);
+    let (members, put_off) = without_quarantined(members, schedule, cache, quarantine, now);
     Taken { reads: along_the_flow(&members, subscriptions), put_off }
 }
 
@@ -80,7 +80,8 @@ pub fn take(
 /// all others stay due. And the quarantined reads that are put off.
 fn without_quarantined(
     members: BTreeSet<ReadId>,
-    (schedule, cache): (&mut Schedule, &Cache),
+    schedule: &mut Schedule,
+    cache: &Cache,
     quarantine: &mut Quarantine,
     now: Instant,
 ) -> (BTreeSet<ReadId>, BTreeSet<ReadId>) {

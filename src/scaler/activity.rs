@@ -44,7 +44,10 @@ pub(super) struct Lease {
 
 impl Lease {
     pub(super) fn new(
-        (metrics, call, open, place): (Arc<Metrics>, TaskTrackerToken, Arc<()>, StreamSlot),
+        metrics: Arc<Metrics>,
+        call: TaskTrackerToken,
+        open: Arc<()>,
+        place: StreamSlot,
         drain: CancellationToken,
         ends_at: Instant,
     ) -> Self {

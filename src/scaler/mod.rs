@@ -228,8 +228,8 @@ impl Scaler {
         }
         let place = self.0.registry.open(subject)?;
         let age = self.0.options.stream_max_age.mul_f64(0.9 + 0.2 * fastrand::f64());
-        let who = (Arc::clone(&self.0.metrics), self.call(), open, place);
-        Ok(Lease::new(who, self.0.drain.clone(), Instant::now() + age))
+        let (metrics, drain) = (Arc::clone(&self.0.metrics), self.0.drain.clone());
+        Ok(Lease::new(metrics, self.call(), open, place, drain, Instant::now() + age))
     }
 
     /// Counts a call by how it was answered, and logs a refusal that people should know of.

@@ -73,7 +73,7 @@ impl<'a> ArgumentReader<'a> {
             return;
         };
         self.given.push(name.to_owned());
-        if let Some(argument) = self.argument((name, parameter), &entry) {
+        if let Some(argument) = self.argument(name, parameter, &entry) {
             self.arguments.set(name, argument);
         }
     }
@@ -109,8 +109,9 @@ impl<'a> ArgumentReader<'a> {
             let what = format!("has {patterns} patterns, at most {most} are allowed");
             self.problems.add("metadata", what);
         }
-        let known = (self.registry, layout, &self.arguments);
-        let hint = self.written.iter().find_map(|written| hint(known, written));
+        let of =
+            |(key, name): &(String, Name)| hint(self.registry, layout, &self.arguments, key, name);
+        let hint = self.written.iter().find_map(of);
         let names = self.written.into_iter().map(|(_, name)| name).collect();
         (self.arguments, Written { names, hint })
     }
@@ -127,11 +128,7 @@ impl<'a> ArgumentReader<'a> {
         Some(first)
     }
 
-    fn argument(
-        &mut self,
-        (name, parameter): (&str, &Parameter),
-        entry: &Entry,
-    ) -> Option<Argument> {
+    fn argument(&mut self, name: &str, parameter: &Parameter, entry: &Entry) -> Option<Argument> {
         match &parameter.kind {
             ParameterKind::Keys => self.keys(name, parameter, entry),
             ParameterKind::Name { .. } if parameter.may_be_empty && entry.value.is_empty() => {
@@ -222,7 +219,7 @@ impl<'a> ArgumentReader<'a> {
         let all = given.chain(patterns.iter().map(|listed| &listed.name)).cloned();
         self.count_once(&all.collect::<Vec<_>>(), entry);
         for Listed { glob, weight, .. } in patterns {
-            self.pattern((name, parameter), glob?, weight, entry);
+            self.pattern(name, parameter, glob?, weight, entry);
         }
         Some(Argument::Names(names))
     }
@@ -277,7 +274,8 @@ impl<'a> ArgumentReader<'a> {
     /// others would match nothing.
     fn pattern(
         &mut self,
-        (name, parameter): (&str, &Parameter),
+        name: &str,
+        parameter: &Parameter,
         glob: Glob,
         weight: Weight,
         entry: &Entry,
@@ -307,8 +305,11 @@ impl<'a> ArgumentReader<'a> {
 /// What a name looks like that is no queue's: a key of its layout, which makes its keys itself, or among
 /// plain keys that of a framework, whose layout counts more than this key.
 fn hint(
-    (registry, layout, arguments): (&Registry, &Layout, &Arguments),
-    (key, name): &(String, Name),
+    registry: &Registry,
+    layout: &Layout,
+    arguments: &Arguments,
+    key: &str,
+    name: &Name,
 ) -> Option<Problem> {
     let written = shown(&name.to_string());
     let what = if layout.name() == DEFAULT_LAYOUT {

@@ -16,7 +16,8 @@ const OF_AUTHENTICATION: [&str; 3] = ["caCert", "tlsClientCert", "tlsClientKey"]
 /// Checks the keys of one trigger that are about its connection to penstock. `path` is the
 /// trigger's.
 pub(super) fn check(
-    (trigger, metadata): (&Value, &Metadata<'_>),
+    trigger: &Value,
+    metadata: &Metadata<'_>,
     path: &str,
     config: Option<&Config>,
     reporter: &mut Reporter<'_>,

@@ -35,7 +35,7 @@ impl TriggerCheck<'_, '_> {
         };
         let metadata = Metadata::collect(map, &path, self.reporter);
         self.address(&metadata);
-        tls::check((trigger, &metadata), self.path, self.config, self.reporter);
+        tls::check(trigger, &metadata, self.path, self.config, self.reporter);
         match metadata.parse(self.registry()) {
             Ok(trigger) => {
                 if let Some(invisible) = &trigger.invisible {
