@@ -182,7 +182,7 @@ impl Nearby {
         let others = databases?.into_iter().map(|(number, _)| number);
         let others = others.filter(|number| *number != place.database);
         for number in others.take(limits::NEARBY_DATABASES) {
-            let (credentials, sentinels) = (place.credentials.clone(), SentinelMetrics::unseen());
+            let (credentials, sentinels) = (place.credentials.clone(), SentinelMetrics::detached());
             let source =
                 RedisSource::with_credentials(place.connection, number, credentials, sentinels);
             let mut link = source.connect(Changes::new(drop)).await?;

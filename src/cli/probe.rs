@@ -69,9 +69,9 @@ pub(super) async fn probe(
     })?;
     let database = (connection.access.authorize(namespace, &trigger))
         .with_context(|| format!("connection `{name}`"))?;
-    let credentials = Credentials::new(connection, CredentialMetrics::unseen());
+    let credentials = Credentials::new(connection, CredentialMetrics::detached());
     credentials.renew().await?;
-    let sentinels = SentinelMetrics::unseen();
+    let sentinels = SentinelMetrics::detached();
     let source =
         RedisSource::with_credentials(connection, database, credentials.clone(), sentinels);
     let around = ProbeTarget { connection, database, credentials };

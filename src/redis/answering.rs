@@ -97,7 +97,7 @@ impl<W: Wire> Session<W> {
             let with_reads = reads.iter().zip(answers).zip(moments);
             let mut answers: Vec<_> = with_reads
                 .map(|((read, answer), moment)| {
-                    answer.map(|answer| Reply { moment, ..until_announced(read, answer) })
+                    answer.map(|answer| Reply { moment, ..with_validity(read, answer) })
                 })
                 .collect();
             for (at, next) in timed {
@@ -184,8 +184,8 @@ pub(super) fn depends_on_time(read: &Read, key_type: KeyType) -> bool {
     key_type == KeyType::SortedSet && read.depends_on_time()
 }
 
-/// An answer that time alone does not change.
-pub(super) fn until_announced(read: &Read, answer: Answer) -> Reply {
+/// An answer with how long it lasts, where time alone does not change it.
+pub(super) fn with_validity(read: &Read, answer: Answer) -> Reply {
     // The fields of a hash are no keys of their own; but those that were left for want of time are
     // looked at next time.
     let of_fields = matches!(read, Read::PerMember(each) if each.ask == Ask::Field);

@@ -24,7 +24,7 @@ pub use super::{
 };
 
 use super::{
-    answering::{depends_on_time, until_announced},
+    answering::{depends_on_time, with_validity},
     decode,
     encode::KeyType,
     error::fault,
@@ -69,7 +69,7 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
     }
     let nothing = || Fault::Unexpected("no answer".to_owned());
     let answer = follow_ups.into_answers(&fields).pop().ok_or_else(nothing)??;
-    let mut reply = until_announced(read, answer);
+    let mut reply = with_validity(read, answer);
     reply.lasts = lasts.unwrap_or(reply.lasts);
     Ok(reply)
 }

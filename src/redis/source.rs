@@ -47,8 +47,8 @@ impl RedisSource {
     /// The source for a database of a connection, with credentials of its own.
     #[must_use]
     pub fn new(connection: &Connection, database: u32) -> Self {
-        let credentials = Credentials::new(connection, CredentialMetrics::unseen());
-        Self::with_credentials(connection, database, credentials, SentinelMetrics::unseen())
+        let credentials = Credentials::new(connection, CredentialMetrics::detached());
+        Self::with_credentials(connection, database, credentials, SentinelMetrics::detached())
     }
 
     /// The source for a database of a connection, whose credentials are these. What its sentinels

@@ -15,7 +15,7 @@ pub enum Note {
     /// A subject became active, for these counts; how many before had no line, if this one has.
     Active(Arc<Subject>, Verdict, Option<u64>),
     /// A subject is new whose work in flight is in no key, or that names a queue by what looks like a key.
-    Unseen(Arc<Subject>),
+    Advice(Arc<Subject>),
     /// No key of a subject was there since it is known, for so long that people are told.
     NeverSeen(Arc<Subject>),
     /// What a subject is told is a bound, for these reasons; or has been exact again for a while.

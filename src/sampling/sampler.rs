@@ -221,7 +221,7 @@ impl Sampler {
                 trigger = trigger(subject),
                 "no key of this trigger was ever there in ten minutes; an empty queue has none either, but a wrong name, prefix or database looks the same: penstock probe says what is near"
             ),
-            Note::Unseen(subject) => log_new(subject),
+            Note::Advice(subject) => log_new(subject),
         }
     }
 

@@ -115,7 +115,7 @@ pub struct Subscriptions {
     ids: HashMap<Arc<Subject>, SubscriptionId>,
     /// Who uses each read, by its place.
     users: Vec<Ids>,
-    unseen: usize,
+    invisible: usize,
     /// How many there are of which it was told that no key was ever there.
     pub never_seen: usize,
     bounds: usize,
@@ -171,7 +171,7 @@ impl Subscriptions {
             waiters: Vec::new(),
         });
         self.add_user(&reads, id);
-        self.unseen += usize::from(subject.trigger.invisible.is_some());
+        self.invisible += usize::from(subject.trigger.invisible.is_some());
         self.ids.insert(subject, id);
         Ok(id)
     }
@@ -214,8 +214,8 @@ impl Subscriptions {
 
     /// How many there are whose work in flight is in no key.
     #[must_use]
-    pub fn unseen(&self) -> usize {
-        self.unseen
+    pub fn invisible(&self) -> usize {
+        self.invisible
     }
 
     /// How many there are that are told no more than a bound.
@@ -240,7 +240,7 @@ impl Subscriptions {
     /// Forgets a subscription and gives back its reads.
     pub fn remove(&mut self, id: SubscriptionId) -> Box<[ReadId]> {
         let gone = self.all.remove(id);
-        self.unseen -= usize::from(gone.subject.trigger.invisible.is_some());
+        self.invisible -= usize::from(gone.subject.trigger.invisible.is_some());
         self.never_seen -= usize::from(gone.absence.is_told());
         self.bounds -= usize::from(gone.exactness.is_bound());
         self.ids.remove(&gone.subject);

@@ -64,7 +64,7 @@ struct Seen {
 impl CredentialMetrics {
     /// Counts nothing that is exported, for a command that asks Redis once.
     #[must_use]
-    pub fn unseen() -> Self {
+    pub fn detached() -> Self {
         Self(None)
     }
 

@@ -35,7 +35,7 @@ pub struct SentinelMetrics(Option<(Sentinels, String, u32)>);
 impl SentinelMetrics {
     /// Counts nothing that is exported, for a command that asks Redis once.
     #[must_use]
-    pub fn unseen() -> Self {
+    pub fn detached() -> Self {
         Self(None)
     }
 

@@ -327,13 +327,13 @@ impl Attempt {
     fn reporting_to(changes: &Changes) -> (Self, Changes) {
         let heard = Arc::new(AtomicBool::new(true));
         let report = (changes.clone(), Arc::clone(&heard));
-        let tracked = Changes::new(move |change| {
+        let gated = Changes::new(move |change| {
             let (changes, heard) = &report;
             if heard.load(Ordering::SeqCst) {
                 changes.report(change);
             }
         });
-        (Self(Some(heard)), tracked)
+        (Self(Some(heard)), gated)
     }
 
     /// It is heard from now on.

@@ -35,7 +35,7 @@ impl State {
         match self.subscriptions.add(Arc::clone(subject), reads.clone(), now) {
             Ok(id) => {
                 if subject.trigger.invisible.is_some() || subject.trigger.hint.is_some() {
-                    self.notes.push(Note::Unseen(Arc::clone(subject)));
+                    self.notes.push(Note::Advice(Arc::clone(subject)));
                 }
                 if let Some(queues) = queues {
                     self.searches.use_by(&queues.searches, id);

@@ -126,7 +126,7 @@ impl State {
     pub fn remembered(&self) -> Remembered {
         Remembered {
             triggers: self.subscriptions.count(),
-            not_visible: self.subscriptions.unseen(),
+            not_visible: self.subscriptions.invisible(),
             not_exact: self.subscriptions.bounds(),
             questions: self.cache.count(),
             searches: self.searches.count(),
