@@ -65,7 +65,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tokio_rustls", &["grpc/", "redis/"]),
     ("rustls_native_certs", &["tls/"]),
     ("rustls", &["tls/", "grpc/", "redis/"]),
-    ("rustix", &["redis/password_command.rs"]),
+    ("rustix", &["redis/credentials/password_command.rs"]),
     // Other crates than the demo know nothing of the service. What tests start, they start from outside.
     ("penstock", &["crates/demo/"]),
     ("penstock_hpa", &["cli/", "crates/demo/", "crates/keda-client/"]),

@@ -3,37 +3,22 @@
 //! The only folder that names the `redis` and `deadpool` crates. It knows reads and answers, and
 //! nothing of triggers, signals, gRPC or who asks.
 
-mod answering;
-mod certificates;
 mod cluster;
-mod counted;
 mod credentials;
-mod decode;
-mod encode;
 mod error;
-mod fields;
-mod follow_up;
 mod heartbeats;
 mod invalidation;
 mod keyspace;
-mod known_tails;
-mod known_types;
-mod member_questions;
 mod node;
 pub mod offline;
-mod password_command;
-mod per_member;
+mod reads;
 mod rights;
 mod scan;
 mod sentinel;
 mod session;
 mod slot;
 mod source;
-mod stream_id;
-mod tail;
-mod transaction;
 mod transcript;
-mod values;
 mod wire;
 
 pub use credentials::Credentials;

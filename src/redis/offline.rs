@@ -24,14 +24,16 @@ pub use super::{
 };
 
 use super::{
-    answering::{depends_on_time, with_validity},
-    decode,
-    encode::KeyType,
     error::fault,
-    fields::KnownFields,
-    follow_up::FollowUps,
     invalidation,
-    known_tails::KnownTails,
+    reads::{
+        answering::{depends_on_time, with_validity},
+        decode,
+        encode::KeyType,
+        fields::KnownFields,
+        follow_up::FollowUps,
+        known_tails::KnownTails,
+    },
     scan,
     wire::Response,
 };

@@ -10,7 +10,7 @@ use crate::{
     layouts::{Ask, CollectionType, Kind, Members, Read, RequiredAccess, Test},
 };
 
-use super::{cluster, sentinel, transaction};
+use super::{cluster, reads::transaction, sentinel};
 
 /// The user that the line is for where the configuration names none.
 const USER: &str = "penstock";

@@ -9,7 +9,7 @@ use crate::{
     sampling::{Fault, KeyPage, Position},
 };
 
-use super::{decode, error::fault, wire::Response};
+use super::{error::fault, reads::decode, wire::Response};
 
 /// SCAN cursor MATCH pattern COUNT n, and TYPE where one is wanted. Of many stars only the first ones are
 /// sent, since Redis may take long with them: what comes back is held against the whole pattern again by

@@ -11,11 +11,10 @@ use tokio::time::timeout_at;
 use crate::{sampling::Fault, time::Instant};
 
 use super::{
-    decode, encode,
     error::fault,
-    fields::KnownFields,
-    known_tails::KnownTails,
-    known_types::KnownTypes,
+    reads::{
+        decode, encode, fields::KnownFields, known_tails::KnownTails, known_types::KnownTypes,
+    },
     transcript::Exchange,
     wire::{Response, Round, Wire},
 };

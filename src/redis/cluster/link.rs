@@ -21,8 +21,13 @@ use crate::{
 
 use super::{
     super::{
-        decode, encode, error::fault, node::Dialer, session::Session, slot::Slot,
-        transcript::Exchange, wire::Response,
+        error::fault,
+        node::Dialer,
+        reads::{decode, encode},
+        session::Session,
+        slot::Slot,
+        transcript::Exchange,
+        wire::Response,
     },
     guard,
     member::of_node,

@@ -13,7 +13,7 @@ use deadpool_redis::redis::Value;
 use crate::{config::Node, limits, sampling::Fault};
 
 use super::super::{
-    decode,
+    reads::decode,
     slot::{SLOTS, Slot, SlotSet},
 };
 

@@ -30,10 +30,9 @@ use super::{
     super::{
         credentials::{Authentication, Credentials},
         error,
-        fields::KnownFields,
         heartbeats::HeartbeatTracker,
         invalidation,
-        known_types::KnownTypes,
+        reads::{fields::KnownFields, known_types::KnownTypes},
         session::Session,
         wire::{Wire, send},
     },

@@ -15,9 +15,9 @@ use crate::{
 
 use super::{
     super::{
-        decode,
         error::{fault, few},
         heartbeats::no_pushes,
+        reads::decode,
         transcript::Exchange,
         wire::Response,
     },

@@ -14,9 +14,9 @@ use crate::{
 
 use super::{
     super::{
-        decode, encode,
         error::{self, fault},
         heartbeats::HeartbeatTracker,
+        reads::{decode, encode},
         scan,
         session::Session,
     },

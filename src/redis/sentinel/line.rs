@@ -10,8 +10,9 @@ use crate::{config::Node, sampling::Fault};
 
 use super::{
     super::{
-        decode, error,
+        error,
         node::{Connection, Dialer},
+        reads::decode,
     },
     votes::Word,
 };

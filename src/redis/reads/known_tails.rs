@@ -15,7 +15,7 @@ use super::{decode::Page, stream_id::StreamId};
 
 /// Entries that follow one another, and the bytes of their bodies.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(in crate::redis) struct Seen {
     ids: Vec<StreamId>,
     bytes: u64,
     /// When the first of them that were not remembered came.
@@ -25,33 +25,33 @@ pub(super) struct Seen {
 
 impl Seen {
     /// Those of a page.
-    pub(super) fn of(page: Page) -> Self {
+    pub(in crate::redis) fn of(page: Page) -> Self {
         Self { ids: page.ids, bytes: page.bytes, at: Instant::now(), recalled: false }
     }
 
     /// And those that follow.
-    pub(super) fn extend(&mut self, page: Page) {
+    pub(in crate::redis) fn extend(&mut self, page: Page) {
         self.ids.extend(page.ids);
         self.bytes = self.bytes.saturating_add(page.bytes);
     }
 
     /// How many there are.
-    pub(super) fn entries(&self) -> u64 {
+    pub(in crate::redis) fn entries(&self) -> u64 {
         u64::try_from(self.ids.len()).unwrap_or(u64::MAX)
     }
 
     /// Bytes of their bodies.
-    pub(super) fn bytes(&self) -> u64 {
+    pub(in crate::redis) fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// The last of them.
-    pub(super) fn last(&self) -> Option<StreamId> {
+    pub(in crate::redis) fn last(&self) -> Option<StreamId> {
         self.ids.last().copied()
     }
 
     /// Whether some of them came with an earlier read.
-    pub(super) fn is_recalled(&self) -> bool {
+    pub(in crate::redis) fn is_recalled(&self) -> bool {
         self.recalled
     }
 
@@ -67,7 +67,7 @@ impl Seen {
 
 /// What was counted, by stream and group. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct KnownTails(Arc<Mutex<HashMap<(Name, Name), Seen>>>);
+pub(in crate::redis) struct KnownTails(Arc<Mutex<HashMap<(Name, Name), Seen>>>);
 
 impl KnownTails {
     fn known(&self) -> MutexGuard<'_, HashMap<(Name, Name), Seen>> {
@@ -75,14 +75,19 @@ impl KnownTails {
     }
 
     /// What is remembered of a tail that begins with this entry now.
-    pub(super) fn recall(&self, key: &Name, group: &Name, first: StreamId) -> Option<Seen> {
+    pub(in crate::redis) fn recall(
+        &self,
+        key: &Name,
+        group: &Name,
+        first: StreamId,
+    ) -> Option<Seen> {
         let known = self.known();
         let seen = known.get(&(key.clone(), group.clone()))?;
         (seen.at.elapsed() < limits::COUNTED_FOR).then(|| seen.from(first))?
     }
 
     /// Remembers what was counted. Of the tails that are remembered the oldest makes room.
-    pub(super) fn learn(&self, key: &Name, group: &Name, seen: Seen) {
+    pub(in crate::redis) fn learn(&self, key: &Name, group: &Name, seen: Seen) {
         let mut known = self.known();
         known.insert((key.clone(), group.clone()), seen);
         if known.len() > limits::COUNTED_TAILS {
@@ -94,7 +99,7 @@ impl KnownTails {
     }
 
     /// Forgets what was counted of one.
-    pub(super) fn forget(&self, key: &Name, group: &Name) {
+    pub(in crate::redis) fn forget(&self, key: &Name, group: &Name) {
         self.known().remove(&(key.clone(), group.clone()));
     }
 }

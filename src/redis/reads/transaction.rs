@@ -11,14 +11,17 @@ use deadpool_redis::redis::{self, Cmd, RedisError, Value};
 
 use crate::{layouts::Read, limits, sampling::Fault};
 
-use super::{encode, error::fault, wire::Response};
+use super::{
+    super::{error::fault, wire::Response},
+    encode,
+};
 
 /// What a user of Redis needs for it. Without them reads are not of one moment.
-pub(super) const COMMANDS: &[&str] = &["multi", "exec"];
+pub(in crate::redis) const COMMANDS: &[&str] = &["multi", "exec"];
 
 /// Which of some reads are asked together: for each its set, by the place of the set's first read;
 /// `None` for a read that is asked by itself. `flows` are the reads of each trigger, by their places.
-pub(super) fn sets(
+pub(in crate::redis) fn sets(
     reads: &[Read],
     flows: &[Vec<usize>],
     shares_server: impl Fn(usize, usize) -> bool,
@@ -97,7 +100,7 @@ fn is_one_question(read: &Read) -> bool {
 
 /// The questions of a batch in the order in which they are sent, those of a set one after the other.
 #[derive(Debug, Default)]
-pub(super) struct Questions {
+pub(in crate::redis) struct Questions {
     commands: Vec<Cmd>,
     /// The places of the questions of each set among the commands; MULTI and EXEC stand around them.
     sets: Vec<Range<usize>>,
@@ -105,32 +108,32 @@ pub(super) struct Questions {
 
 /// The replies to questions, by their places, and whether each was given with others of its set.
 #[derive(Debug)]
-pub(super) struct Replies {
+pub(in crate::redis) struct Replies {
     replies: Vec<Response>,
     /// For each the place of the first that was given at the same moment.
     moments: Vec<usize>,
     /// The questions that have no reply yet, since their transaction did not come about.
-    pub(super) open: Vec<usize>,
+    pub(in crate::redis) open: Vec<usize>,
     /// Whether this user may have no transactions, or the server has none.
-    pub(super) refused: bool,
+    pub(in crate::redis) refused: bool,
 }
 
 impl Questions {
     /// Adds a question that is asked by itself, and tells its place.
-    pub(super) fn add(&mut self, command: Cmd) -> usize {
+    pub(in crate::redis) fn add(&mut self, command: Cmd) -> usize {
         self.commands.push(command);
         self.commands.len() - 1
     }
 
     /// Begins a set; what is added until [`Questions::close`] belongs to it.
-    pub(super) fn open(&mut self) {
+    pub(in crate::redis) fn open(&mut self) {
         self.add(redis::cmd("MULTI"));
         let place = self.commands.len();
         self.sets.push(place..place);
     }
 
     /// Ends the set that was begun last.
-    pub(super) fn close(&mut self) {
+    pub(in crate::redis) fn close(&mut self) {
         let end = self.commands.len();
         if let Some(set) = self.sets.last_mut() {
             set.end = end;
@@ -139,17 +142,17 @@ impl Questions {
     }
 
     /// All commands, in their order.
-    pub(super) fn commands(&self) -> &[Cmd] {
+    pub(in crate::redis) fn commands(&self) -> &[Cmd] {
         &self.commands
     }
 
     /// The commands at these places.
-    pub(super) fn at(&self, places: &[usize]) -> Vec<Cmd> {
+    pub(in crate::redis) fn at(&self, places: &[usize]) -> Vec<Cmd> {
         places.iter().map(|place| self.commands[*place].clone()).collect()
     }
 
     /// What the commands were replied, with the replies of each set taken out of its EXEC.
-    pub(super) fn take(&self, mut replies: Vec<Response>) -> Replies {
+    pub(in crate::redis) fn take(&self, mut replies: Vec<Response>) -> Replies {
         let moments = (0..replies.len()).collect();
         let mut taken = Replies { moments, open: vec![], refused: false, replies: vec![] };
         for set in &self.sets {
@@ -173,7 +176,7 @@ impl Questions {
 /// one does: no trigger has reads in a set and others that have to come in between. Reads that follow one
 /// another and begin with the same question share it, so that the groups of a stream with hundreds do not
 /// come hundreds of times.
-pub(super) fn compose(
+pub(in crate::redis) fn compose(
     reads: &[Read],
     sets: &[Option<usize>],
     question: impl Fn(usize) -> Cmd,
@@ -210,19 +213,19 @@ pub(super) fn compose(
 
 impl Replies {
     /// Puts in what the open questions were replied in the end.
-    pub(super) fn fill(&mut self, replies: Vec<Response>) {
+    pub(in crate::redis) fn fill(&mut self, replies: Vec<Response>) {
         for (place, reply) in std::mem::take(&mut self.open).into_iter().zip(replies) {
             self.replies[place] = reply;
         }
     }
 
     /// The reply to a question.
-    pub(super) fn at(&self, place: usize) -> &Response {
+    pub(in crate::redis) fn at(&self, place: usize) -> &Response {
         &self.replies[place]
     }
 
     /// The moment of the reply to a question, by the place of the first that was given at that moment.
-    pub(super) fn moment(&self, place: usize) -> usize {
+    pub(in crate::redis) fn moment(&self, place: usize) -> usize {
         self.moments[place]
     }
 }

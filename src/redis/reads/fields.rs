@@ -23,7 +23,7 @@ type OnlyIf = Option<(String, String)>;
 
 /// What was read of fields whose values never change, by hash and place. It outlives a link.
 #[derive(Debug, Clone, Default)]
-pub(super) struct KnownFields(Arc<Mutex<KnownTexts>>);
+pub(in crate::redis) struct KnownFields(Arc<Mutex<KnownTexts>>);
 
 #[derive(Debug, Default)]
 struct KnownTexts {
@@ -59,7 +59,7 @@ impl KnownFields {
 
     /// Which of these fields are not known yet; the texts of the others go to `count`. What is known
     /// of fields that are gone is forgotten.
-    pub(super) fn look_up(
+    pub(in crate::redis) fn look_up(
         &self,
         each: &PerMember,
         fields: Vec<Vec<u8>>,
@@ -94,7 +94,7 @@ impl KnownFields {
 
     /// Remembers what a field was found to have, as long as there is room. One with a longer name is not
     /// remembered, but asked each time: names may have any length, and what is remembered is bounded.
-    pub(super) fn learn(&self, each: &PerMember, field: Vec<u8>, text: Option<String>) {
+    pub(in crate::redis) fn learn(&self, each: &PerMember, field: Vec<u8>, text: Option<String>) {
         if field.len() > limits::FIELD_TEXT_BYTES {
             return;
         }
@@ -118,14 +118,14 @@ impl KnownFields {
     }
 
     /// Notes that all fields of a hash were looked at.
-    pub(super) fn note_whole(&self, each: &PerMember) {
+    pub(in crate::redis) fn note_whole(&self, each: &PerMember) {
         if let Some(looked) = self.known().by_place.get_mut(&place(each)) {
             looked.whole_at = Instant::now();
         }
     }
 
     /// Whether there was time enough to look at all fields of a hash since that was done last.
-    pub(super) fn is_endless(&self, each: &PerMember) -> bool {
+    pub(in crate::redis) fn is_endless(&self, each: &PerMember) -> bool {
         let known = self.known();
         let looked = known.by_place.get(&place(each));
         looked.is_some_and(|looked| looked.whole_at.elapsed() >= limits::MEMBER_PATIENCE)
@@ -133,7 +133,7 @@ impl KnownFields {
 
     /// How many fields are remembered.
     #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
+    pub(in crate::redis) fn count(&self) -> usize {
         let known = self.known();
         let of = |(place, looked): (&FilterPlace, &Looked)| {
             let bytes = looked.texts.iter().map(|(field, text)| footprint(field, text.as_deref()));

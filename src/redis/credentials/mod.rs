@@ -3,6 +3,9 @@
 //! All links of a configured connection share them: one task looks after the password, and each link takes a
 //! new one when it next speaks. The last known password stays in use until there is another.
 
+mod certificates;
+mod password_command;
+
 use std::{fmt, sync::Arc, time::Duration};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -23,10 +26,7 @@ use crate::{
     tls::Ending,
 };
 
-use super::{
-    certificates::{Certificates, News},
-    password_command,
-};
+use certificates::{Certificates, News};
 
 /// What is known of one configured connection's credentials. Cheap to clone; clones share it.
 #[derive(Clone)]

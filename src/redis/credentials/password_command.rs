@@ -22,7 +22,7 @@ use crate::{
 /// Why a program gave no password. It names the program, and nothing of what it printed.
 #[derive(Debug, thiserror::Error)]
 #[error("password command {program} {why}")]
-pub(super) struct CommandError {
+pub(in crate::redis) struct CommandError {
     program: String,
     why: Why,
 }
@@ -68,7 +68,7 @@ impl Drop for Group {
 
 /// What the program prints, without the line end. A program that is given up is killed, with what it
 /// started.
-pub(super) async fn run(command: &PasswordCommand) -> Result<Secret, CommandError> {
+pub(in crate::redis) async fn run(command: &PasswordCommand) -> Result<Secret, CommandError> {
     let secret = timeout(limits::PASSWORD_COMMAND_DEADLINE, output(command)).await;
     let secret = secret.map_err(Why::from).and_then(|output| output);
     secret.map_err(|why| CommandError { program: command.program.clone(), why })

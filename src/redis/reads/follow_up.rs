@@ -12,16 +12,18 @@ use crate::{
 };
 
 use super::{
+    super::{
+        error::{Refusal, fault, few, refusal},
+        wire::Response,
+    },
     decode::{self, GroupRow},
     encode::{self, KeyType, countable},
-    error::{Refusal, fault, few, refusal},
     fields::KnownFields,
     known_tails::KnownTails,
     member_questions::{self, MemberQuestions},
     per_member,
     stream_id::StreamId,
     tail::{Outcome, Tail},
-    wire::Response,
 };
 
 /// What is still to be asked for one read.
@@ -61,7 +63,7 @@ enum Progress {
 
 /// The reads of one batch, each answered or with a question open.
 #[derive(Debug, Default)]
-pub(super) struct FollowUps {
+pub(in crate::redis) struct FollowUps {
     reads: Vec<Progress>,
     shared: MemberQuestions,
 }
@@ -69,7 +71,7 @@ pub(super) struct FollowUps {
 impl FollowUps {
     /// Takes in the first reply to a read, and how long its stream is if it is of a group. Replies come in the
     /// order of the reads.
-    pub(super) fn first(
+    pub(in crate::redis) fn first(
         &mut self,
         index: usize,
         read: &Read,
@@ -91,7 +93,7 @@ impl FollowUps {
 
     /// Whether the answer to a read is of the moment of its first reply. What a group was given and what it
     /// was not is told by one reply, whatever is counted afterwards.
-    pub(super) fn is_of_one_moment(&self, index: usize) -> bool {
+    pub(in crate::redis) fn is_of_one_moment(&self, index: usize) -> bool {
         match &self.reads[index] {
             Progress::Done(_) => true,
             Progress::Open(_, question) => match question {
@@ -108,7 +110,7 @@ impl FollowUps {
 
     /// What is to be asked next for each read, and then for each question that reads share, whose members
     /// are in flight nearly always, so that they come last; `None` when every read has its answer.
-    pub(super) fn open(&self) -> Option<Vec<Vec<Cmd>>> {
+    pub(in crate::redis) fn open(&self) -> Option<Vec<Vec<Cmd>>> {
         let is_open = |progress: &Progress| matches!(progress, Progress::Open(..));
         let is_any_open = self.reads.iter().any(is_open) || self.shared.is_open();
         let commands = || self.reads.iter().map(Progress::commands).chain(self.shared.commands());
@@ -116,7 +118,7 @@ impl FollowUps {
     }
 
     /// Takes in the replies to what was asked, in its order.
-    pub(super) fn proceed(
+    pub(in crate::redis) fn proceed(
         &mut self,
         asked: &[Vec<Cmd>],
         mut rest: &[Response],
@@ -140,7 +142,7 @@ impl FollowUps {
     }
 
     /// What every read is answered. What is still open had no more time.
-    pub(super) fn into_answers(self, fields: &KnownFields) -> Vec<Result<Answer, Fault>> {
+    pub(in crate::redis) fn into_answers(self, fields: &KnownFields) -> Vec<Result<Answer, Fault>> {
         let shared = self.shared.into_answers(fields);
         let done = |progress| match progress {
             Progress::Done(answer) => answer,

@@ -15,19 +15,21 @@ use crate::{
 };
 
 use super::{
+    super::{
+        error::{fault, few},
+        wire::Response,
+    },
     counted::Counted,
     decode::{self, GroupRow},
     encode,
-    error::{fault, few},
     known_tails::{KnownTails, Seen},
     stream_id::StreamId,
-    wire::Response,
 };
 
 /// A tail on its way to its number of entries. The last delivered id stays that of the first reply, so that
 /// an entry which is delivered meanwhile counts twice and never not at all.
 #[derive(Debug)]
-pub(super) struct Tail {
+pub(in crate::redis) struct Tail {
     group: Name,
     delivered: StreamId,
     /// The entries of the stream when the group was asked for.
@@ -51,7 +53,7 @@ enum Step {
 
 /// What the replies made of a tail.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(in crate::redis) enum Outcome {
     /// Something more is to be asked.
     Open(Tail),
     /// How many entries it has.
@@ -60,7 +62,7 @@ pub(super) enum Outcome {
 
 impl Tail {
     /// The tail of a group as XINFO GROUPS describes it, in a stream of so many entries.
-    pub(super) fn of(group: Name, row: &GroupRow, length: u64) -> Outcome {
+    pub(in crate::redis) fn of(group: Name, row: &GroupRow, length: u64) -> Outcome {
         // Nothing can follow the last id that there can be.
         if length == 0 || row.last_delivered.next().is_none() {
             return Outcome::Known(Waiting::Exact(0));
@@ -70,7 +72,7 @@ impl Tail {
     }
 
     /// The commands that are to be sent together.
-    pub(super) fn commands(&self, key: &Name) -> Vec<Cmd> {
+    pub(in crate::redis) fn commands(&self, key: &Name) -> Vec<Cmd> {
         let after = |id: StreamId, count| {
             let from = id.next().unwrap_or(id);
             encode::entries_from(key, from, count)
@@ -90,7 +92,7 @@ impl Tail {
     }
 
     /// What the replies to them make of it.
-    pub(super) fn proceed(
+    pub(in crate::redis) fn proceed(
         mut self,
         key: &Name,
         replies: &[Response],

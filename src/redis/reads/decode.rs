@@ -17,28 +17,28 @@ use crate::{
     time::parse_decimal,
 };
 
-use super::{encode::bound, stream_id::StreamId, wire::Response};
+use super::{super::wire::Response, encode::bound, stream_id::StreamId};
 
 /// A number of members or entries.
-pub(super) fn count(value: &Value) -> Result<u64, Fault> {
+pub(in crate::redis) fn count(value: &Value) -> Result<u64, Fault> {
     match value {
         Value::Int(number) => u64::try_from(*number).map_err(|_| unexpected("a negative length")),
         _ => Err(unexpected("a length that is no integer")),
     }
 }
 
-pub(super) fn string(value: &Value) -> Result<&[u8], Fault> {
+pub(in crate::redis) fn string(value: &Value) -> Result<&[u8], Fault> {
     bytes(value).ok_or_else(|| unexpected("a string that is no string"))
 }
 
 /// A list of strings.
-pub(super) fn strings(value: &Value) -> Result<Vec<Vec<u8>>, Fault> {
+pub(in crate::redis) fn strings(value: &Value) -> Result<Vec<Vec<u8>>, Fault> {
     let values = sequence(value).ok_or_else(|| unexpected("members that are no list"))?;
     values.iter().map(|value| string(value).map(<[u8]>::to_vec)).collect()
 }
 
 /// A list of strings of which some may be missing.
-pub(super) fn optional_strings(value: &Value) -> Result<Vec<Option<Vec<u8>>>, Fault> {
+pub(in crate::redis) fn optional_strings(value: &Value) -> Result<Vec<Option<Vec<u8>>>, Fault> {
     let values = sequence(value).ok_or_else(|| unexpected("values that are no list"))?;
     let one = |value: &Value| match value {
         Value::Nil => Ok(None),
@@ -48,12 +48,12 @@ pub(super) fn optional_strings(value: &Value) -> Result<Vec<Option<Vec<u8>>>, Fa
 }
 
 /// The name of a type.
-pub(super) fn type_name(value: &Value) -> Result<String, Fault> {
+pub(in crate::redis) fn type_name(value: &Value) -> Result<String, Fault> {
     text(value).ok_or_else(|| unexpected("a type that is no text"))
 }
 
 /// What a string holds, by its first bytes; `None` if there is nothing in it or no string at all.
-pub(super) fn number(value: &Value) -> Result<Option<Answer>, Fault> {
+pub(in crate::redis) fn number(value: &Value) -> Result<Option<Answer>, Fault> {
     let bytes = string(value)?;
     if bytes.is_empty() {
         return Ok(None);
@@ -66,7 +66,7 @@ pub(super) fn number(value: &Value) -> Result<Option<Answer>, Fault> {
 }
 
 /// Whether a flag stands, by the reply to its question.
-pub(super) fn flag(value: &Value, test: &Test) -> Result<bool, Fault> {
+pub(in crate::redis) fn flag(value: &Value, test: &Test) -> Result<bool, Fault> {
     match test {
         Test::Exists | Test::Field(_) | Test::Member(_) => match value {
             Value::Boolean(stands) => Ok(*stands),
@@ -81,7 +81,7 @@ pub(super) fn flag(value: &Value, test: &Test) -> Result<bool, Fault> {
 }
 
 /// Redis's own time since the Unix epoch.
-pub(super) fn time(value: &Value) -> Result<Duration, Fault> {
+pub(in crate::redis) fn time(value: &Value) -> Result<Duration, Fault> {
     let part = |value: &Value| text(value).and_then(|text| text.parse::<u64>().ok());
     match sequence(value) {
         Some([seconds, micros]) => {
@@ -98,7 +98,7 @@ pub(super) fn time(value: &Value) -> Result<Duration, Fault> {
 
 /// How long the count of a sorted set's members lasts, by the reply that names the next score after
 /// the bound at Redis's time `now`.
-pub(super) fn lasts(response: &Response, read: &Read, now: Duration) -> Validity {
+pub(in crate::redis) fn lasts(response: &Response, read: &Read, now: Duration) -> Validity {
     let Read::Size { members, .. } = read else { return Validity::Unknown };
     let per_second = match members {
         Members::Due(scores) | Members::Leased(scores) => per_second(scores.unit),
@@ -136,15 +136,15 @@ fn number_of(value: &Value) -> Option<f64> {
 
 /// One consumer group as XINFO GROUPS describes it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct GroupRow {
-    pub(super) pending: u64,
+pub(in crate::redis) struct GroupRow {
+    pub(in crate::redis) pending: u64,
     /// Absent before Redis 7, nil or less than none where Redis cannot tell, and else it may be wrong.
-    pub(super) lag: Option<u64>,
-    pub(super) last_delivered: StreamId,
+    pub(in crate::redis) lag: Option<u64>,
+    pub(in crate::redis) last_delivered: StreamId,
 }
 
 /// The row of a group in the reply of XINFO GROUPS; `None` if the stream has no such group.
-pub(super) fn group(value: &Value, name: &[u8]) -> Result<Option<GroupRow>, Fault> {
+pub(in crate::redis) fn group(value: &Value, name: &[u8]) -> Result<Option<GroupRow>, Fault> {
     let rows = sequence(value).ok_or_else(|| unexpected("groups that are no list"))?;
     for row in rows {
         let fields = fields(row).ok_or_else(|| unexpected("a group without fields"))?;
@@ -170,16 +170,16 @@ pub(super) fn group(value: &Value, name: &[u8]) -> Result<Option<GroupRow>, Faul
 
 /// One page of XPENDING.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PendingPage {
-    pub(super) entries: u64,
+pub(in crate::redis) struct PendingPage {
+    pub(in crate::redis) entries: u64,
     /// How many of them are idle for long enough.
-    pub(super) idle: u64,
+    pub(in crate::redis) idle: u64,
     /// The id of the last entry; `None` for an empty page.
-    pub(super) last: Option<StreamId>,
+    pub(in crate::redis) last: Option<StreamId>,
 }
 
 /// How many entries a page of XPENDING lists, and how many were idle for at least so long.
-pub(super) fn pending_page(value: &Value, after: Duration) -> Result<PendingPage, Fault> {
+pub(in crate::redis) fn pending_page(value: &Value, after: Duration) -> Result<PendingPage, Fault> {
     let rows = sequence(value).ok_or_else(|| unexpected("pending entries that are no list"))?;
     let mut page = PendingPage { entries: 0, idle: 0, last: None };
     for row in rows {
@@ -196,22 +196,22 @@ pub(super) fn pending_page(value: &Value, after: Duration) -> Result<PendingPage
 
 /// One page of XRANGE.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Page {
+pub(in crate::redis) struct Page {
     /// The ids of its entries.
-    pub(super) ids: Vec<StreamId>,
+    pub(in crate::redis) ids: Vec<StreamId>,
     /// Bytes of the entries' fields and values.
-    pub(super) bytes: u64,
+    pub(in crate::redis) bytes: u64,
 }
 
 impl Page {
     /// How many entries it has.
-    pub(super) fn entries(&self) -> u64 {
+    pub(in crate::redis) fn entries(&self) -> u64 {
         u64::try_from(self.ids.len()).unwrap_or(u64::MAX)
     }
 }
 
 /// How much a page of XRANGE holds.
-pub(super) fn page(value: &Value) -> Result<Page, Fault> {
+pub(in crate::redis) fn page(value: &Value) -> Result<Page, Fault> {
     let entries = sequence(value).ok_or_else(|| unexpected("entries that are no list"))?;
     let id = |entry: &Value| {
         let id = sequence(entry).and_then(|entry| entry.first()).and_then(text);
@@ -222,7 +222,7 @@ pub(super) fn page(value: &Value) -> Result<Page, Fault> {
 }
 
 /// Bytes of all strings in a reply.
-pub(super) fn size(value: &Value) -> usize {
+pub(in crate::redis) fn size(value: &Value) -> usize {
     match value {
         Value::Array(values) => values.iter().map(size).sum(),
         Value::Map(pairs) => pairs.iter().map(|(name, value)| size(name) + size(value)).sum(),
@@ -231,7 +231,7 @@ pub(super) fn size(value: &Value) -> usize {
 }
 
 /// A map, or what RESP2 makes of one: names and values in turn.
-pub(super) fn fields(value: &Value) -> Option<Vec<(&Value, &Value)>> {
+pub(in crate::redis) fn fields(value: &Value) -> Option<Vec<(&Value, &Value)>> {
     match value {
         Value::Map(pairs) => Some(pairs.iter().map(|(name, value)| (name, value)).collect()),
         other => {
@@ -241,7 +241,7 @@ pub(super) fn fields(value: &Value) -> Option<Vec<(&Value, &Value)>> {
     }
 }
 
-pub(super) fn sequence(value: &Value) -> Option<&[Value]> {
+pub(in crate::redis) fn sequence(value: &Value) -> Option<&[Value]> {
     match value {
         Value::Array(values) | Value::Set(values) => Some(values),
         _ => None,
@@ -258,7 +258,7 @@ fn bytes(value: &Value) -> Option<&[u8]> {
 }
 
 /// A text, or a number as text.
-pub(super) fn text(value: &Value) -> Option<String> {
+pub(in crate::redis) fn text(value: &Value) -> Option<String> {
     match value {
         Value::Int(number) => Some(number.to_string()),
         other => bytes(other).map(|bytes| String::from_utf8_lossy(bytes).into_owned()),

@@ -15,13 +15,15 @@ use crate::{
 };
 
 use super::{
+    super::{
+        error::{Refusal, refusal},
+        session::Session,
+        wire::{Response, Wire},
+    },
     decode,
     encode::{self, KeyType},
-    error::{Refusal, refusal},
     follow_up::FollowUps,
-    session::Session,
     transaction::{self, Questions, Replies},
-    wire::{Response, Wire},
 };
 
 /// How often a batch is tried while keys change their types under it.
@@ -52,7 +54,7 @@ impl<W: Wire> Session<W> {
 
     /// Answers reads in their order. `nows` has for each of them the time of the server that answers it,
     /// `flows` which of them belong together, in the order of each trigger.
-    pub(super) async fn answer(
+    pub(in crate::redis) async fn answer(
         &mut self,
         reads: &[Read],
         nows: &[Duration],
@@ -180,12 +182,12 @@ fn lengths<'r>(reads: &'r [Read], questions: &mut Questions) -> Vec<Option<usize
 
 /// Whether the answer to a read changes by time passing alone: only members of sorted sets have a
 /// time.
-pub(super) fn depends_on_time(read: &Read, key_type: KeyType) -> bool {
+pub(in crate::redis) fn depends_on_time(read: &Read, key_type: KeyType) -> bool {
     key_type == KeyType::SortedSet && read.depends_on_time()
 }
 
 /// An answer with how long it lasts, where time alone does not change it.
-pub(super) fn with_validity(read: &Read, answer: Answer) -> Reply {
+pub(in crate::redis) fn with_validity(read: &Read, answer: Answer) -> Reply {
     // The fields of a hash are no keys of their own; but those that were left for want of time are
     // looked at next time.
     let of_fields = matches!(read, Read::PerMember(each) if each.ask == Ask::Field);

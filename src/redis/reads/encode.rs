@@ -14,7 +14,7 @@ use super::{per_member::commands, stream_id::StreamId};
 
 /// The type of a key, as far as it decides which command counts it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum KeyType {
+pub(in crate::redis) enum KeyType {
     /// A list. Most queues are, so a key of unknown type is taken for one first.
     #[default]
     List,
@@ -47,7 +47,7 @@ impl From<Kind> for KeyType {
 
 impl KeyType {
     /// The type by the name that TYPE replies; `None` for a missing key.
-    pub(super) fn named(name: &str) -> Option<Self> {
+    pub(in crate::redis) fn named(name: &str) -> Option<Self> {
         match name {
             "none" => None,
             "list" => Some(Self::List),
@@ -62,7 +62,7 @@ impl KeyType {
 }
 
 /// The types in which a key can be whose members are counted so.
-pub(super) fn countable(members: Members) -> &'static [&'static str] {
+pub(in crate::redis) fn countable(members: Members) -> &'static [&'static str] {
     match members {
         Members::AllOf(kind) => kind.names(),
         Members::All | Members::Due(_) | Members::Leased(_) => {
@@ -73,7 +73,7 @@ pub(super) fn countable(members: Members) -> &'static [&'static str] {
 
 /// The command that answers a read, if the key is of this type. `now` is Redis's own time, which
 /// only reads that depend on time need.
-pub(super) fn question(read: &Read, key_type: KeyType, now: Duration) -> Cmd {
+pub(in crate::redis) fn question(read: &Read, key_type: KeyType, now: Duration) -> Cmd {
     match read {
         Read::Size { key, members } => size(key, *members, key_type, now),
         Read::Group { key, .. } | Read::Idle { key, .. } => of_key("XINFO", &["GROUPS"], key),
@@ -104,50 +104,50 @@ fn flag(key: &Name, test: &Test) -> Cmd {
 }
 
 /// TIME
-pub(super) fn time() -> Cmd {
+pub(in crate::redis) fn time() -> Cmd {
     redis::cmd("TIME")
 }
 
 /// TYPE key
-pub(super) fn type_of(key: &Name) -> Cmd {
+pub(in crate::redis) fn type_of(key: &Name) -> Cmd {
     of_key("TYPE", &[], key)
 }
 
 /// EXISTS key
-pub(super) fn exists(key: &Name) -> Cmd {
+pub(in crate::redis) fn exists(key: &Name) -> Cmd {
     of_key("EXISTS", &[], key)
 }
 
 /// GETRANGE key 0 n: as much of a string as a number may have, and a byte beyond that tells that
 /// there is more. GET would bring along whatever somebody put there.
-pub(super) fn text(key: &Name) -> Cmd {
+pub(in crate::redis) fn text(key: &Name) -> Cmd {
     let mut command = of_key("GETRANGE", &[], key);
     command.arg(0).arg(limits::NUMBER_BYTES);
     command
 }
 
 /// XLEN key
-pub(super) fn length(key: &Name) -> Cmd {
+pub(in crate::redis) fn length(key: &Name) -> Cmd {
     of_key("XLEN", &[], key)
 }
 
 /// XPENDING key group from + n: pending entries from an id on, one page. (IDLE came with Redis 6.2,
 /// and would let Redis pass by any number of entries that are not.)
-pub(super) fn pending_from(key: &Name, group: &Name, from: StreamId) -> Cmd {
+pub(in crate::redis) fn pending_from(key: &Name, group: &Name, from: StreamId) -> Cmd {
     let mut command = of_key("XPENDING", &[], key);
     command.arg(group.as_bytes()).arg(from.to_string()).arg("+").arg(limits::IDLE_PAGE);
     command
 }
 
 /// XRANGE key from + COUNT n: the entries from an id on, one page.
-pub(super) fn entries_from(key: &Name, from: StreamId, count: u64) -> Cmd {
+pub(in crate::redis) fn entries_from(key: &Name, from: StreamId, count: u64) -> Cmd {
     let mut command = of_key("XRANGE", &[], key);
     command.arg(from.to_string()).arg("+").arg("COUNT").arg(count);
     command
 }
 
 /// XRANGE key - until COUNT 1: the first entry of a stream, if its id is none after this one.
-pub(super) fn first_entry_until(key: &Name, until: StreamId) -> Cmd {
+pub(in crate::redis) fn first_entry_until(key: &Name, until: StreamId) -> Cmd {
     let mut command = of_key("XRANGE", &[], key);
     command.arg("-").arg(until.to_string()).arg("COUNT").arg(1);
     command
@@ -177,7 +177,7 @@ fn size(key: &Name, members: Members, key_type: KeyType, now: Duration) -> Cmd {
 
 /// The member after the bound, with its score: the next one to fall due, or the next lease to run
 /// out. Of the member itself nothing is wanted, but Redis gives no score without it.
-pub(super) fn next_score(read: &Read, now: Duration) -> Cmd {
+pub(in crate::redis) fn next_score(read: &Read, now: Duration) -> Cmd {
     let (key, members) = match read {
         Read::Size { key, members } => (key, *members),
         Read::Group { .. }
@@ -200,7 +200,7 @@ pub(super) fn next_score(read: &Read, now: Duration) -> Cmd {
 
 /// The time that scores are compared with. They were written with clients' clocks: a job counts as
 /// due a grace early, and a lease as held a grace longer.
-pub(super) fn bound(members: Members, now: Duration) -> Duration {
+pub(in crate::redis) fn bound(members: Members, now: Duration) -> Duration {
     match members {
         Members::Due(scores) => now + limits::CLOCK_GRACE + scores.slack,
         Members::Leased(scores) => now.saturating_sub(limits::CLOCK_GRACE + scores.slack),
@@ -228,7 +228,7 @@ fn of_key(command: &str, words: &[&str], key: &Name) -> Cmd {
 }
 
 /// Whether the questions of both begin with the groups of one stream.
-pub(super) fn is_same(one: &Read, other: &Read) -> bool {
+pub(in crate::redis) fn is_same(one: &Read, other: &Read) -> bool {
     let stream = |read: &Read| match read {
         Read::Group { key, .. } | Read::Idle { key, .. } => Some(key.clone()),
         Read::Size { .. } | Read::Flag { .. } | Read::PerMember(_) | Read::Heartbeats(_) => None,

@@ -14,22 +14,21 @@ use crate::{
 };
 
 use super::{
-    error::few,
+    super::{error::few, wire::Response},
     fields::KnownFields,
     per_member::{Next, Step},
-    wire::Response,
 };
 
 /// Where the answer of one read will be.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct AnswerPlace {
+pub(in crate::redis) struct AnswerPlace {
     question: usize,
     nth: usize,
 }
 
 /// The questions about members of one batch.
 #[derive(Debug, Default)]
-pub(super) struct MemberQuestions {
+pub(in crate::redis) struct MemberQuestions {
     questions: Vec<Question>,
     /// Which of them are about this collection.
     of: HashMap<Name, Vec<usize>>,
@@ -53,7 +52,7 @@ enum Progress {
 
 impl MemberQuestions {
     /// Takes in a read whose collection was found to have so many members, when that was asked.
-    pub(super) fn take_in(&mut self, each: &Arc<PerMember>, members: u64) -> AnswerPlace {
+    pub(in crate::redis) fn take_in(&mut self, each: &Arc<PerMember>, members: u64) -> AnswerPlace {
         let known = self.of.entry(each.collection.clone()).or_default();
         let alike = |place: &&usize| {
             let question: &Question = &self.questions[**place];
@@ -78,12 +77,12 @@ impl MemberQuestions {
     }
 
     /// Whether anything is to be asked.
-    pub(super) fn is_open(&self) -> bool {
+    pub(in crate::redis) fn is_open(&self) -> bool {
         self.questions.iter().any(|question| matches!(question.progress, Progress::Open(_)))
     }
 
     /// What is to be asked next for each question.
-    pub(super) fn commands(&self) -> impl Iterator<Item = Vec<Cmd>> {
+    pub(in crate::redis) fn commands(&self) -> impl Iterator<Item = Vec<Cmd>> {
         let (shares, _) = self.shares();
         self.questions.iter().zip(shares).map(|(question, bytes)| match question.open() {
             Some((each, step)) => step.commands(each, bytes),
@@ -115,7 +114,7 @@ impl MemberQuestions {
     }
 
     /// Takes in the replies to [`MemberQuestions::commands`], of which each question had so many.
-    pub(super) fn proceed<'a>(
+    pub(in crate::redis) fn proceed<'a>(
         &mut self,
         asked: impl Iterator<Item = &'a Vec<Cmd>>,
         mut rest: &[Response],
@@ -132,7 +131,7 @@ impl MemberQuestions {
     }
 
     /// The answers to all questions. What is still open had no more time.
-    pub(super) fn into_answers(self, fields: &KnownFields) -> Answers {
+    pub(in crate::redis) fn into_answers(self, fields: &KnownFields) -> Answers {
         let answers = self.questions.into_iter().map(|Question { reads, progress }| {
             let each = reads.first().ok_or_else(few)?;
             match progress {
@@ -166,11 +165,11 @@ impl Question {
 }
 
 /// What the questions were answered.
-pub(super) struct Answers(Vec<Result<Vec<Answer>, Fault>>);
+pub(in crate::redis) struct Answers(Vec<Result<Vec<Answer>, Fault>>);
 
 impl Answers {
     /// The answer of one read.
-    pub(super) fn at(&self, place: AnswerPlace) -> Result<Answer, Fault> {
+    pub(in crate::redis) fn at(&self, place: AnswerPlace) -> Result<Answer, Fault> {
         match self.0.get(place.question) {
             Some(Ok(answers)) => answers.get(place.nth).cloned().ok_or_else(few),
             Some(Err(fault)) => Err(fault.clone()),

@@ -5,15 +5,15 @@ use crate::limits;
 
 /// How far the entries of a stream are counted.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counted {
-    pub(super) entries: u64,
-    pub(super) bytes: u64,
+pub(in crate::redis) struct Counted {
+    pub(in crate::redis) entries: u64,
+    pub(in crate::redis) bytes: u64,
 }
 
 impl Counted {
     /// How many entries to ask for next: one at first, since entries come with their bodies, then
     /// as many as are likely to stay within the bytes. Never more than decide the question.
-    pub(super) fn next_page(self) -> u64 {
+    pub(in crate::redis) fn next_page(self) -> u64 {
         let Some(average) = self.bytes.checked_div(self.entries) else { return 1 };
         let left = limits::COUNTED_BYTES.saturating_sub(self.bytes);
         let fitting = (left / average.max(1)).clamp(1, limits::COUNTED_PAGE);
@@ -21,7 +21,7 @@ impl Counted {
     }
 
     /// Whether counting on would cost too much.
-    pub(super) fn is_enough(self) -> bool {
+    pub(in crate::redis) fn is_enough(self) -> bool {
         self.entries > limits::COUNTED_ENTRIES || self.bytes >= limits::COUNTED_BYTES
     }
 }

@@ -4,21 +4,21 @@ use std::fmt;
 
 /// The id of a stream entry: milliseconds and a sequence number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct StreamId {
+pub(in crate::redis) struct StreamId {
     ms: u64,
     sequence: u64,
 }
 
 impl StreamId {
-    pub(super) const FIRST: Self = Self { ms: 0, sequence: 0 };
+    pub(in crate::redis) const FIRST: Self = Self { ms: 0, sequence: 0 };
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(in crate::redis) fn parse(text: &str) -> Option<Self> {
         let (ms, sequence) = text.split_once('-')?;
         Some(Self { ms: ms.parse().ok()?, sequence: sequence.parse().ok()? })
     }
 
     /// The next possible id; `None` after the last one. (Exclusive ranges came with Redis 6.2.)
-    pub(super) fn next(self) -> Option<Self> {
+    pub(in crate::redis) fn next(self) -> Option<Self> {
         match self.sequence.checked_add(1) {
             Some(sequence) => Some(Self { sequence, ..self }),
             None => Some(Self { ms: self.ms.checked_add(1)?, sequence: 0 }),

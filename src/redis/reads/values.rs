@@ -16,7 +16,7 @@ use crate::{
 use super::{decode, fields::KnownFields};
 
 /// What each of some reads counts. All of them [look alike](PerMember::looks_alike).
-pub(super) struct Tally<'r> {
+pub(in crate::redis) struct Tally<'r> {
     reads: &'r [Arc<PerMember>],
     counted: &'r mut [u64],
     /// Those that count for every read, since they do not tell their queue.
@@ -26,7 +26,7 @@ pub(super) struct Tally<'r> {
 impl<'r> Tally<'r> {
     /// Adds to what was counted so far, one number for each read, and to how many of that nobody can say
     /// whose it is.
-    pub(super) fn of(
+    pub(in crate::redis) fn of(
         reads: &'r [Arc<PerMember>],
         counted: &'r mut [u64],
         unsure: &'r mut u64,
@@ -41,7 +41,7 @@ impl<'r> Tally<'r> {
 
     /// A value counts that has this text in the place of the filter; one that has none does for every
     /// read, since it may belong.
-    pub(super) fn text(&mut self, text: Option<&str>) {
+    pub(in crate::redis) fn text(&mut self, text: Option<&str>) {
         // Those that look alike have a filter, or none of them does.
         let is_filtered = self.reads.iter().any(|each| each.filter.is_some());
         *self.unsure += u64::from(is_filtered && text.is_none());
@@ -61,7 +61,7 @@ impl<'r> Tally<'r> {
     }
 
     /// What one member's reply counts.
-    pub(super) fn reply(&mut self, each: &PerMember, value: &Value) -> Result<(), Fault> {
+    pub(in crate::redis) fn reply(&mut self, each: &PerMember, value: &Value) -> Result<(), Fault> {
         match (&each.ask, &each.filter) {
             (Ask::Values(_), Some(filter)) => {
                 for value in decode::strings(value)? {
@@ -81,7 +81,7 @@ impl<'r> Tally<'r> {
     }
 
     /// What these fields count; what was read of them is remembered.
-    pub(super) fn fields(
+    pub(in crate::redis) fn fields(
         &mut self,
         each: &PerMember,
         known: &KnownFields,

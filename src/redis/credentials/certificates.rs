@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Those of one connection.
-pub(super) struct Certificates {
+pub(in crate::redis) struct Certificates {
     files: RedisTls,
     known: Mutex<KnownCertificates>,
 }
@@ -73,7 +73,7 @@ impl Usable {
 
 /// What a look at the files showed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum News {
+pub(in crate::redis) enum News {
     /// Nothing that was not known.
     None,
     /// Other certificates are in use from now on.
@@ -84,7 +84,7 @@ pub(super) enum News {
 
 impl Certificates {
     /// Nothing is read yet.
-    pub(super) fn new(files: RedisTls) -> Self {
+    pub(in crate::redis) fn new(files: RedisTls) -> Self {
         let pair = files.pair.iter().flat_map(|(cert, key)| [cert, key]);
         let paths: Vec<PathBuf> = files.ca.iter().chain(pair).cloned().collect();
         let known = KnownCertificates { watch: Watch::new(paths), ..KnownCertificates::default() };
@@ -92,12 +92,12 @@ impl Certificates {
     }
 
     /// The name that must be in the server's certificate, where it is not the host's.
-    pub(super) fn server_name(&self) -> Option<&str> {
+    pub(in crate::redis) fn server_name(&self) -> Option<&str> {
         self.files.server_name.as_deref()
     }
 
     /// Reads the files if they changed.
-    pub(super) fn look(&self) -> News {
+    pub(in crate::redis) fn look(&self) -> News {
         let mut known = self.known();
         let Some(read) = known.watch.look(|| self.read()) else { return News::None };
         let reason = match read {
@@ -119,7 +119,7 @@ impl Certificates {
     }
 
     /// Whether any could be used.
-    pub(super) fn is_usable(&self) -> bool {
+    pub(in crate::redis) fn is_usable(&self) -> bool {
         self.known().usable.is_some()
     }
 
@@ -128,7 +128,7 @@ impl Certificates {
     ///
     /// # Errors
     /// Why there are none.
-    pub(super) fn terms(&self) -> Result<Arc<ClientConfig>, String> {
+    pub(in crate::redis) fn terms(&self) -> Result<Arc<ClientConfig>, String> {
         let mut known = self.known();
         if let Some((made_at, terms)) = &known.terms
             && (self.files.ca.is_some() || made_at.elapsed() < limits::SYSTEM_ROOTS_AGE)
@@ -150,13 +150,13 @@ impl Certificates {
 
     /// When the certificate in use ends that we show, and the first of the given authorities; since the
     /// Unix epoch.
-    pub(super) fn ends(&self) -> (Option<Duration>, Option<Duration>) {
+    pub(in crate::redis) fn ends(&self) -> (Option<Duration>, Option<Duration>) {
         let known = self.known();
         (known.expiry.as_ref().map(Expiry::not_after), known.authorities_end)
     }
 
     /// What there is to say now of the end of the certificate that we show, and was not said before.
-    pub(super) fn ending(&self, now: Duration) -> Option<Ending> {
+    pub(in crate::redis) fn ending(&self, now: Duration) -> Option<Ending> {
         self.known().expiry.as_mut()?.look(now)
     }
 

@@ -1,7 +1,7 @@
 //! The members of a collection and what each has, in bounded steps: how many there are, which, and what is
 //! asked of each. The answer serves all reads that look at the same members.
 
-pub(super) mod commands;
+pub(in crate::redis) mod commands;
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -14,17 +14,19 @@ use crate::{
 };
 
 use super::{
+    super::{
+        error::{fault, few},
+        wire::Response,
+    },
     decode,
-    error::{fault, few},
     fields::KnownFields,
     values::Tally,
-    wire::Response,
 };
 use commands::{fields_of, members, of_member};
 
 /// How far one question is.
 #[derive(Debug)]
-pub(super) enum Step {
+pub(in crate::redis) enum Step {
     /// There are so many members: which?
     Members(u64),
     Ask {
@@ -35,7 +37,7 @@ pub(super) enum Step {
 
 /// What is known of a collection before all of its members are asked.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Seen {
+pub(in crate::redis) struct Seen {
     /// Members that count, of those that need not be asked any more: for each read.
     counted: Vec<u64>,
     /// Those of them that count for every read, since they do not tell their queue.
@@ -75,7 +77,7 @@ impl Seen {
 }
 
 /// What comes after a step.
-pub(super) enum Next {
+pub(in crate::redis) enum Next {
     Step(Step),
     /// An answer for each read.
     Done(Vec<Answer>),
@@ -83,7 +85,7 @@ pub(super) enum Next {
 
 /// The answer if the size says enough. A set or a hash that is too large is not looked at, since its
 /// members have no order of which the first would mean anything.
-pub(super) fn sized(each: &PerMember, members: u64) -> Option<Answer> {
+pub(in crate::redis) fn sized(each: &PerMember, members: u64) -> Option<Answer> {
     let is_overflow = members > each.most() as u64;
     let overflow = match each.kind {
         _ if members == 0 => 0,
@@ -100,7 +102,7 @@ pub(super) fn sized(each: &PerMember, members: u64) -> Option<Answer> {
 
 impl Step {
     /// The bytes that one member is likely to bring, if it fetches values.
-    pub(super) fn weight(&self, each: &PerMember) -> Option<u64> {
+    pub(in crate::redis) fn weight(&self, each: &PerMember) -> Option<u64> {
         match (self, &each.ask) {
             (Self::Members(_), _) | (_, Ask::Exists(_) | Ask::Length(_)) => None,
             (Self::Ask { members, seen }, Ask::Text(_) | Ask::Values(_) | Ask::Field) => {
@@ -110,7 +112,7 @@ impl Step {
     }
 
     /// What to ask next, to bring about so many bytes of values: one member at least, or with no bytes none.
-    pub(super) fn commands(&self, each: &PerMember, bytes: u64) -> Vec<Cmd> {
+    pub(in crate::redis) fn commands(&self, each: &PerMember, bytes: u64) -> Vec<Cmd> {
         match (self, &each.ask) {
             (Self::Members(_), _) => vec![members(each)],
             (Self::Ask { members, seen }, Ask::Field) => {
@@ -131,7 +133,7 @@ impl Step {
     }
 
     /// What the replies to [`Step::commands`] make of it, for reads that look at the same members.
-    pub(super) fn proceed(
+    pub(in crate::redis) fn proceed(
         self,
         reads: &[Arc<PerMember>],
         (replies, bytes): (&[Response], u64),
@@ -210,7 +212,11 @@ impl Step {
     /// The answers when there is no more time or room for the members that were not asked. A part of what
     /// other keys say is no answer. Of values that are remembered the next look has fewer to ask, so that
     /// nothing is known until then; but where that has no end, what is new counts for every read.
-    pub(super) fn part(self, each: &PerMember, known: &KnownFields) -> Result<Vec<Answer>, Fault> {
+    pub(in crate::redis) fn part(
+        self,
+        each: &PerMember,
+        known: &KnownFields,
+    ) -> Result<Vec<Answer>, Fault> {
         match (self, &each.ask) {
             (Self::Members(_), _) => Err(Fault::Timeout),
             (Self::Ask { members, seen }, Ask::Field) if known.is_endless(each) => {

@@ -7,11 +7,11 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::{layouts::Name, limits, sampling::Fault};
 
-use super::{decode, encode::KeyType, wire::Response};
+use super::{super::wire::Response, decode, encode::KeyType};
 
 /// The types of keys that are no lists.
 #[derive(Debug, Clone, Default)]
-pub(super) struct KnownTypes(Arc<Mutex<HashMap<Name, KeyType>>>);
+pub(in crate::redis) struct KnownTypes(Arc<Mutex<HashMap<Name, KeyType>>>);
 
 impl KnownTypes {
     fn map(&self) -> MutexGuard<'_, HashMap<Name, KeyType>> {
@@ -19,12 +19,16 @@ impl KnownTypes {
     }
 
     /// The type of a key, if it was learned.
-    pub(super) fn of(&self, key: &Name) -> Option<KeyType> {
+    pub(in crate::redis) fn of(&self, key: &Name) -> Option<KeyType> {
         self.map().get(key).copied()
     }
 
     /// Learns from what TYPE replied for each of these keys.
-    pub(super) fn learn(&self, keys: Vec<Name>, replies: Vec<Response>) -> Result<(), Fault> {
+    pub(in crate::redis) fn learn(
+        &self,
+        keys: Vec<Name>,
+        replies: Vec<Response>,
+    ) -> Result<(), Fault> {
         let mut types = self.map();
         if types.len() + keys.len() > limits::REMEMBERED_TYPES {
             types.clear();
