@@ -4,12 +4,14 @@
 use std::fmt;
 
 use super::{
-    answer::{Answer, LayoutMismatch, Waiting},
     count::Count,
     expression::Expression,
     name::Name,
     plan::{Overflow, Part, Plan, Term},
-    read::Read,
+    read::{
+        Read,
+        answer::{Answer, LayoutMismatch, Waiting},
+    },
 };
 
 /// One reason why a state is not exact.

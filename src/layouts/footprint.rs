@@ -9,16 +9,18 @@ use std::slice;
 use crate::limits;
 
 use super::{
+    definition::shape::Shape,
     expression::Expression,
-    heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
-    member_key::MemberKey,
     name::Name,
     parameter::{Argument, Arguments, Pattern},
-    per_member::{Ask, Filter, Matching, PerMember, Wanted},
     plan::{Plan, Term},
-    read::{Read, Test},
+    read::{
+        Read, Test,
+        heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
+        member_key::MemberKey,
+        per_member::{Ask, Filter, Matching, PerMember, Wanted},
+    },
     search::{KeyPattern, Search},
-    shape::Shape,
     weight::Weight,
 };
 

@@ -3,12 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    definition::{Definition, DefinitionError},
-    form::Form,
+    definition::{Definition, DefinitionError, form::Form, question::Use, renamed::renamed},
     parameter::{Arguments, Parameter},
     plan::Plan,
-    question::Use,
-    renamed::renamed,
     search::{Search, Sprawl},
 };
 

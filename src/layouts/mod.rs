@@ -12,58 +12,46 @@
 //!    story in `tests/frameworks`; write `docs/layouts.md` anew (`cargo run -- layouts --markdown`). The error in
 //!    `docs/triggers.md` lists all layouts.
 //! 4. If it asks a question that [`Read`] does not have, add the question there, its answer to
-//!    [`Answer`], its words in `question/`, its commands in `redis/`, and decide in `plan.rs` what each answer counts
+//!    [`Answer`], its words in `definition/question/`, its commands in `redis/`, and decide in `plan.rs` what each answer counts
 //!    and in `exactness.rs` how exact it is.
 
 mod allowed;
-mod answer;
 mod count;
 mod definition;
 mod exactness;
 mod expression;
-mod flaw;
 mod footprint;
-mod form;
-mod gap;
 mod glob;
-mod heartbeats;
-mod kind;
 mod layout;
 mod measure;
-mod member_key;
 mod name;
 mod parameter;
-mod per_member;
 mod plan;
-mod question;
 mod reach;
 mod read;
 mod recognition;
 mod registry;
-mod renamed;
 mod search;
-mod shape;
-mod template;
 mod weight;
 
 pub use allowed::Allowed;
-pub use answer::{Answer, Group, LayoutMismatch, Waiting};
 pub use count::{Count, Counts};
 pub use definition::DefinitionError;
 pub use exactness::{Bias, Doubt, Inexact};
 pub use expression::Expression;
 pub use footprint::{bytes_of_texts, footprint, share_of};
 pub use glob::{Glob, GlobError};
-pub use heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter};
-pub use kind::Kind;
 pub use layout::Layout;
 pub use measure::{Measure, Measures};
-pub use member_key::MemberKey;
 pub use name::Name;
 pub use parameter::{Argument, Arguments, Parameter, ParameterKind, Pattern, words};
-pub use per_member::{Ask, CollectionType, Filter, Matching, PerMember, Wanted};
 pub use plan::{MissingGroup, Overflow, Part, Plan, Term, Terms};
 pub use reach::RequiredAccess;
+pub use read::answer::{Answer, Group, LayoutMismatch, Waiting};
+pub use read::heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter};
+pub use read::kind::Kind;
+pub use read::member_key::MemberKey;
+pub use read::per_member::{Ask, CollectionType, Filter, Matching, PerMember, Wanted};
 pub use read::{Members, Read, Scores, Test, Unit};
 pub use registry::{BUILTIN, Registry};
 pub use search::{FoundQueue, KeyPattern, Search, Sprawl};

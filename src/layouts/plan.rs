@@ -7,11 +7,13 @@
 use std::collections::HashMap;
 
 use super::{
-    answer::{Answer, LayoutMismatch},
     count::{Count, Counts},
     expression::Expression,
     measure::Measures,
-    read::{Members, Read, Test},
+    read::{
+        Members, Read, Test,
+        answer::{Answer, LayoutMismatch},
+    },
 };
 
 /// Which part of an answer counts.

@@ -6,10 +6,9 @@ use std::collections::BTreeSet;
 use super::{
     allowed::Allowed,
     glob::{self, Glob},
-    member_key::MemberKey,
     name::Name,
     plan::Plan,
-    read::Read,
+    read::{Read, member_key::MemberKey},
     search::Search,
 };
 

@@ -4,12 +4,14 @@
 //! compared with the templates of the layouts, so that a layout says by itself how its keys look.
 
 use super::{
-    form::{Filling, Form},
+    definition::{
+        form::{Filling, Form},
+        template::Template,
+    },
     layout::Layout,
     name::Name,
     parameter::{Arguments, ParameterKind},
     registry::Registry,
-    template::Template,
 };
 
 impl Layout {

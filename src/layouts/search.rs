@@ -10,15 +10,12 @@ use crate::limits;
 
 use super::{
     allowed::Allowed,
-    definition::Definition,
+    definition::{Definition, shape::Shape},
     glob::Glob,
-    kind::Kind,
-    member_key::MemberKey,
     name::Name,
     parameter::{Arguments, Pattern},
     plan::Plan,
-    read::Read,
-    shape::Shape,
+    read::{Read, kind::Kind, member_key::MemberKey},
 };
 
 /// The keys that are looked for: those that match, and have this type where one is said.

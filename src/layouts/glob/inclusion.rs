@@ -3,7 +3,7 @@
 //! No sample of names could answer it: one of the pattern's stars has to take whatever comes between.
 
 use super::{
-    super::member_key::MemberKey,
+    super::read::member_key::MemberKey,
     Glob,
     step::{Step, is_match},
 };

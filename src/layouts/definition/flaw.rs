@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    definition::Definition,
-    parameter::ParameterKind,
+    super::parameter::ParameterKind,
+    Definition,
     question::{Pause, Question},
 };
 
 impl Definition {
     /// The first mistake in it, as a message to its author.
-    pub(super) fn flaw(&self) -> Option<String> {
+    pub(in crate::layouts) fn flaw(&self) -> Option<String> {
         self.renamed()
             .or_else(|| self.twice_named())
             .or_else(|| self.paused.iter().find_map(Pause::flaw).map(str::to_owned))
@@ -84,7 +84,7 @@ impl Definition {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Layout;
+    use crate::layouts::Layout;
 
     const HEAD: &str = "doc = 'x'\n[params.queue]\ntype = 'keys'\ndoc = 'd'\nexample = 'e'\n\
          [params.mode]\ntype = 'choice'\ndoc = 'd'\nexample = 'a'\nchoices = ['a', 'b']\n\

@@ -6,18 +6,15 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, de::Error};
 
 use super::{
-    Arguments,
+    super::{Arguments, name::Name, read::member_key::MemberKey, weight::Weight},
     form::{Filling, Form},
-    member_key::MemberKey,
-    name::Name,
-    weight::Weight,
 };
 
 /// What is said of a key whose template is empty.
-pub(super) const EMPTY_KEY: &str = "`key` is empty, and no key has that name";
+pub(in crate::layouts) const EMPTY_KEY: &str = "`key` is empty, and no key has that name";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Template(Vec<Piece>);
+pub(in crate::layouts) struct Template(Vec<Piece>);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Piece {
@@ -27,15 +24,15 @@ enum Piece {
 
 /// One value for each parameter that some templates name, and what a job counts with these.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Binding<'a> {
+pub(in crate::layouts) struct Binding<'a> {
     values: BTreeMap<&'a str, &'a [u8]>,
-    pub(super) weight: Weight,
+    pub(in crate::layouts) weight: Weight,
 }
 
 impl<'a> Binding<'a> {
     /// Every combination of values of these parameters, up to one more than a trigger may have; none
     /// if one of them has no value.
-    pub(super) fn all(
+    pub(in crate::layouts) fn all(
         parameters: impl Iterator<Item = &'a str>,
         arguments: &'a Arguments,
     ) -> Vec<Self> {
@@ -64,7 +61,11 @@ impl<'a> Binding<'a> {
 impl<'a> Binding<'a> {
     /// The binding with the one value of each of these that it lacks; `None` if one has none, or
     /// several.
-    pub(super) fn with(&self, parameters: Vec<&'a str>, arguments: &'a Arguments) -> Option<Self> {
+    pub(in crate::layouts) fn with(
+        &self,
+        parameters: Vec<&'a str>,
+        arguments: &'a Arguments,
+    ) -> Option<Self> {
         let mut bound = self.clone();
         for parameter in parameters {
             if !bound.values.contains_key(parameter) {
@@ -80,7 +81,7 @@ impl<'a> Binding<'a> {
 
 /// Why a text is no template.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BadBrace;
+pub(in crate::layouts) struct BadBrace;
 
 impl fmt::Display for BadBrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -136,7 +137,7 @@ impl<'de> Deserialize<'de> for Template {
 
 impl Template {
     /// The parameters that it names.
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
+    pub(in crate::layouts) fn parameters(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|piece| match piece {
             Piece::Parameter(name) => Some(name.as_str()),
             Piece::Literal(_) => None,
@@ -144,7 +145,7 @@ impl Template {
     }
 
     /// Whether it stands for no name at all.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::layouts) fn is_empty(&self) -> bool {
         let is_nothing = |piece: &Piece| match piece {
             Piece::Literal(bytes) => bytes.is_empty(),
             Piece::Parameter(_) => false,
@@ -153,7 +154,7 @@ impl Template {
     }
 
     /// Whether it is this parameter and nothing else.
-    pub(super) fn is_only(&self, parameter: &str) -> bool {
+    pub(in crate::layouts) fn is_only(&self, parameter: &str) -> bool {
         let mut pieces = self
             .0
             .iter()
@@ -164,7 +165,11 @@ impl Template {
 
     /// What stands before and after this parameter, for each combination of the others' values; none
     /// if it does not name the parameter exactly once.
-    pub(super) fn around(&self, parameter: &str, arguments: &Arguments) -> Vec<MemberKey> {
+    pub(in crate::layouts) fn around(
+        &self,
+        parameter: &str,
+        arguments: &Arguments,
+    ) -> Vec<MemberKey> {
         let is_it = |piece: &Piece| matches!(piece, Piece::Parameter(name) if name == parameter);
         let Some(at) = self.0.iter().position(is_it) else { return vec![] };
         let (before, after) = (Self(self.0[..at].to_vec()), Self(self.0[at + 1..].to_vec()));
@@ -180,7 +185,7 @@ impl Template {
 
     /// How a key of it looks around this parameter; `None` if it does not name it exactly once, lacks a
     /// value, or has an open place between others.
-    pub(super) fn form(
+    pub(in crate::layouts) fn form(
         &self,
         parameter: &str,
         filling: &dyn Fn(&str) -> Option<Filling>,
@@ -219,7 +224,7 @@ impl Template {
     }
 
     /// The name with these values; `None` if the binding lacks one.
-    pub(super) fn fill(&self, binding: &Binding<'_>) -> Option<Name> {
+    pub(in crate::layouts) fn fill(&self, binding: &Binding<'_>) -> Option<Name> {
         let mut name = Vec::new();
         for piece in &self.0 {
             name.extend_from_slice(match piece {

@@ -7,17 +7,17 @@ use serde::Deserialize;
 use crate::time;
 
 use super::{
-    parameter::Arguments,
+    super::parameter::Arguments,
     question::{Role, Use, When, is_met, uses_of_when},
 };
 
 /// How long a job may be in no key while the framework moves it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Gap {
+pub(in crate::layouts) struct Gap {
     lasts: Length,
     /// When that is, and how it is known.
-    pub(super) doc: String,
+    pub(in crate::layouts) doc: String,
     #[serde(default)]
     when: When,
 }
@@ -44,7 +44,7 @@ impl TryFrom<String> for Length {
 
 impl Gap {
     /// How long it lasts with these arguments; `None` where there is none.
-    pub(super) fn lasts(&self, arguments: &Arguments) -> Option<Duration> {
+    pub(in crate::layouts) fn lasts(&self, arguments: &Arguments) -> Option<Duration> {
         let lasts = match &self.lasts {
             Length::For(duration) => Some(*duration),
             Length::Of(parameter) => arguments.duration(parameter),
@@ -53,7 +53,7 @@ impl Gap {
     }
 
     /// The parameters that it names, and as what.
-    pub(super) fn uses(&self) -> Vec<Use> {
+    pub(in crate::layouts) fn uses(&self) -> Vec<Use> {
         let mut uses = uses_of_when(&self.when);
         if let Length::Of(parameter) = &self.lasts {
             uses.push(Use { parameter: parameter.clone(), as_a: Role::Duration });

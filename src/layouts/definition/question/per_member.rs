@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{
-    super::{
-        expression::Expression,
+use crate::layouts::{
+    expression::Expression,
+    name::Name,
+    parameter::{Arguments, Pattern},
+    plan::{Overflow, Part, Summand},
+    read::{
+        Read,
         member_key::MemberKey,
-        name::Name,
-        parameter::{Arguments, Pattern},
         per_member::{Ask, CollectionType, Filter, Matching, PerMember, Wanted},
-        plan::{Overflow, Part, Summand},
-        read::Read,
-        template::{Binding, Template},
     },
+};
+
+use super::{
+    super::template::{Binding, Template},
     pause::Pause,
     when::When,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::name::Name;
+use super::super::name::Name;
 
 /// The key of a member, or of a queue, whose name is left out: these bytes, the name, these bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -3,11 +3,16 @@
 //! It is the contract between layouts, the cache and the Redis side: a read is data, equal reads are one read,
 //! and a read names every key it touches.
 
+pub(in crate::layouts) mod answer;
+pub(in crate::layouts) mod heartbeats;
+pub(in crate::layouts) mod kind;
+pub(in crate::layouts) mod member_key;
+pub(in crate::layouts) mod per_member;
+
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{
-    heartbeats::Heartbeats, kind::Kind, member_key::MemberKey, name::Name, per_member::PerMember,
-};
+use self::{heartbeats::Heartbeats, kind::Kind, member_key::MemberKey, per_member::PerMember};
+use super::name::Name;
 
 /// The unit of a sorted set's scores, since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

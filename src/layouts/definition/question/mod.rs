@@ -13,20 +13,21 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::{
-    expression::Expression,
-    kind::Kind,
-    parameter::Arguments,
-    plan::{Part, Summand},
-    read::{Members, Read, Scores},
+    super::{
+        expression::Expression,
+        parameter::Arguments,
+        plan::{Part, Summand},
+        read::{Members, Read, Scores, kind::Kind},
+    },
     template::{Binding, EMPTY_KEY, Template},
 };
 use group::{GroupQuestion, IdleQuestion};
 use heartbeats::HeartbeatsQuestion;
-pub(super) use pause::Pause;
+pub(in crate::layouts) use pause::Pause;
 use per_member::PerMemberQuestion;
-pub(super) use role::{Role, Use};
+pub(in crate::layouts) use role::{Role, Use};
 use unit::UnitWord;
-pub(super) use when::{When, is_met, uses_of_when};
+pub(in crate::layouts) use when::{When, is_met, uses_of_when};
 
 const TYPE_OF_SOME: &str =
     "`type` is for a key of which all members count, without `members` and `slack`";
@@ -34,7 +35,7 @@ const TYPE_OF_SOME: &str =
 /// One summand of a state. A parameter with several values makes one of each.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "read", rename_all = "kebab-case")]
-pub(super) enum Question {
+pub(in crate::layouts) enum Question {
     /// The size of a key.
     Size(SizeQuestion),
     /// What a consumer group has not been given.
@@ -53,7 +54,7 @@ pub(super) enum Question {
 /// The size of a key, or of what is left of it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SizeQuestion {
+pub(in crate::layouts) struct SizeQuestion {
     key: Template,
     #[serde(default)]
     members: MembersWord,
@@ -64,7 +65,7 @@ pub(super) struct SizeQuestion {
     /// The duration parameter by which the count is wider. Without a value `all` members count.
     slack: Option<String>,
     #[serde(default)]
-    pub(super) when: When,
+    pub(in crate::layouts) when: When,
     /// What is counted in it and does not belong to it.
     minus: Option<Box<Question>>,
     /// What counts in its place if it is more.
@@ -82,7 +83,7 @@ enum MembersWord {
 }
 
 impl Question {
-    pub(super) fn when(&self) -> &When {
+    pub(in crate::layouts) fn when(&self) -> &When {
         match self {
             Self::Size(question) => &question.when,
             Self::GroupWaiting(question) | Self::GroupPending(question) => &question.when,
@@ -93,7 +94,7 @@ impl Question {
     }
 
     /// The first mistake in it, as a message to its author.
-    pub(super) fn flaw(&self) -> Option<&'static str> {
+    pub(in crate::layouts) fn flaw(&self) -> Option<&'static str> {
         match self {
             Self::Size(SizeQuestion { key, .. }) if key.is_empty() => Some(EMPTY_KEY),
             Self::Size(question) if question.types_some() => Some(TYPE_OF_SOME),
@@ -108,7 +109,7 @@ impl Question {
     }
 
     /// The parameters that it names, and as what.
-    pub(super) fn uses(&self) -> Vec<Use> {
+    pub(in crate::layouts) fn uses(&self) -> Vec<Use> {
         let mut uses = uses_of_when(self.when());
         match self {
             Self::Size(question) => question.uses(&mut uses),
@@ -124,7 +125,7 @@ impl Question {
     }
 
     /// The templates of the keys that it reads under a name of their own, if it is asked at all.
-    pub(super) fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
+    pub(in crate::layouts) fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
         if !is_met(self.when(), arguments) {
             return vec![];
         }
@@ -143,7 +144,7 @@ impl Question {
     }
 
     /// The templates of the keys that it reads under a name of their own, whatever is asked.
-    pub(super) fn every_key(&self) -> Vec<&Template> {
+    pub(in crate::layouts) fn every_key(&self) -> Vec<&Template> {
         match self {
             Self::Size(question) => {
                 let others = question.others().flat_map(Self::every_key);
@@ -158,7 +159,7 @@ impl Question {
 
     /// The parameters that each read of it has a value of, in its keys or beside them, if it is asked at
     /// all.
-    pub(super) fn bound(&self, arguments: &Arguments) -> Vec<Vec<&str>> {
+    pub(in crate::layouts) fn bound(&self, arguments: &Arguments) -> Vec<Vec<&str>> {
         if !is_met(self.when(), arguments) {
             return vec![];
         }
@@ -190,7 +191,7 @@ impl Question {
 
     /// What it asks for with these arguments. It counts nothing while a pause stands, of those that
     /// its own parameters can name. `keys` are all templates by which the layout finds a queue.
-    pub(super) fn summands(
+    pub(in crate::layouts) fn summands(
         &self,
         pauses: &[Pause],
         keys: &[&Template],
@@ -258,7 +259,7 @@ impl Question {
     }
 
     /// For how long what it counts may be told late, beyond the layout's own gap.
-    pub(super) fn gap(&self, arguments: &Arguments) -> Option<Duration> {
+    pub(in crate::layouts) fn gap(&self, arguments: &Arguments) -> Option<Duration> {
         match self {
             Self::Heartbeats(question) => question.gap(arguments),
             Self::Size(_)

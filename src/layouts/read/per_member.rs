@@ -7,7 +7,10 @@ use std::fmt;
 
 use crate::limits;
 
-use super::{allowed::Allowed, glob::Glob, member_key::MemberKey, name::Name};
+use super::{
+    super::{allowed::Allowed, glob::Glob, name::Name},
+    member_key::MemberKey,
+};
 
 /// One question for each member of a collection.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -52,7 +55,7 @@ impl PerMember {
 
     /// The key that is read for each member; `None` if none is.
     #[must_use]
-    pub(super) fn member_key(&self) -> Option<&MemberKey> {
+    pub(in crate::layouts) fn member_key(&self) -> Option<&MemberKey> {
         match &self.ask {
             Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => Some(key),
             Ask::Field => None,

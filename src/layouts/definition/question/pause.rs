@@ -2,11 +2,10 @@
 
 use serde::Deserialize;
 
+use crate::layouts::read::{Read, Test};
+
 use super::{
-    super::{
-        read::{Read, Test},
-        template::{Binding, EMPTY_KEY, Template},
-    },
+    super::template::{Binding, EMPTY_KEY, Template},
     role::Use,
 };
 

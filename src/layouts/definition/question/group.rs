@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::layouts::{
+    expression::Expression,
+    parameter::Arguments,
+    plan::{MissingGroup, Part, Summand},
+    read::Read,
+};
+
 use super::{
-    super::{
-        expression::Expression,
-        parameter::Arguments,
-        plan::{MissingGroup, Part, Summand},
-        read::Read,
-        template::{Binding, EMPTY_KEY, Template},
-    },
+    super::template::{Binding, EMPTY_KEY, Template},
     role::{Role, Use},
     when::When,
 };

@@ -2,10 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    super::parameter::Arguments,
-    role::{Role, Use},
-};
+use crate::layouts::parameter::Arguments;
+
+use super::role::{Role, Use};
 
 /// Conditions: these parameters, choices all, have these values.
 pub(in crate::layouts) type When = BTreeMap<String, String>;

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use super::{super::parameter::ParameterKind, unit::unit};
+use crate::layouts::parameter::ParameterKind;
+
+use super::unit::unit;
 
 /// A parameter that is named somewhere, and as what.
 #[derive(Debug, Clone, PartialEq, Eq)]

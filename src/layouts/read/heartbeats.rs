@@ -4,7 +4,10 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::{glob::Glob, member_key::MemberKey, name::Name};
+use super::{
+    super::{glob::Glob, name::Name},
+    member_key::MemberKey,
+};
 
 /// How many jobs the workers of one pool, or of some queues, say that they have begun.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

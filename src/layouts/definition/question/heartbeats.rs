@@ -9,18 +9,21 @@ use serde::Deserialize;
 
 use crate::limits;
 
-use super::{
-    super::{
-        expression::Expression,
+use crate::layouts::{
+    expression::Expression,
+    name::Name,
+    parameter::Arguments,
+    plan::{Part, Summand},
+    read::{
+        Read,
         heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
         member_key::MemberKey,
-        name::Name,
-        parameter::Arguments,
-        plan::{Part, Summand},
-        read::Read,
-        template::{Binding, Template},
-        weight::Weight,
     },
+    weight::Weight,
+};
+
+use super::{
+    super::template::{Binding, Template},
     per_member::MemberKeyTemplate,
     role::{Role, Use},
     when::{When, is_met},

@@ -11,7 +11,7 @@ const TYPES: [&str; 4] = ["set", "list", "sorted-set", "hash"];
 ///
 /// It looks at the text before the format does. To the format an old definition lacks a key, or has
 /// one that is unknown, and neither message would name the new word.
-pub(super) fn renamed(definition: &Table) -> Option<String> {
+pub(in crate::layouts) fn renamed(definition: &Table) -> Option<String> {
     let mut told = Vec::new();
     for state in STATES {
         let mut of_state = Vec::new();
@@ -66,7 +66,7 @@ fn collection(of: Option<&Value>, collection: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Layout;
+    use crate::layouts::Layout;
 
     const HEAD: &str = "doc = 'x'\n[params.of]\ntype = 'keys'\ndoc = 'd'\nexample = 'e'\n\
          [params.beyond]\ntype = 'name'\ndoc = 'd'\nexample = 'e'\n\

@@ -1,7 +1,7 @@
 //! The typed replies to reads. Missing, wrong type and missing group are variants here, never numbers, so they
 //! cannot be added up by accident.
 
-use super::name::Name;
+use super::super::name::Name;
 
 /// What Redis said to one [`Read`](super::read::Read).
 #[derive(Debug, Clone, PartialEq)]

@@ -1,6 +1,14 @@
 //! A layout as it is written down, in TOML. The same format serves the built-in files and `[layouts.NAME]` of
 //! the config. It knows the format's rules and nothing of any framework.
 
+pub(in crate::layouts) mod flaw;
+pub(in crate::layouts) mod form;
+pub(in crate::layouts) mod gap;
+pub(in crate::layouts) mod question;
+pub(in crate::layouts) mod renamed;
+pub(in crate::layouts) mod shape;
+pub(in crate::layouts) mod template;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -8,15 +16,17 @@ use std::{
 
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
-use super::{
+use self::{
     gap::Gap,
-    kind::Kind,
-    measure::{Measure, Measures},
-    parameter::{Arguments, Parameter},
-    plan::Plan,
     question::{Pause, Question, Role, Use, When, is_met, uses_of_when},
     shape::Shape,
     template::Template,
+};
+use super::{
+    measure::{Measure, Measures},
+    parameter::{Arguments, Parameter},
+    plan::Plan,
+    read::kind::Kind,
 };
 
 /// Why a layout's definition cannot be used.
@@ -67,36 +77,36 @@ pub enum DefinitionError {
 /// The format of a layout file.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Definition {
-    pub(super) doc: String,
+pub(in crate::layouts) struct Definition {
+    pub(in crate::layouts) doc: String,
     /// At least one of these parameters must be given.
     #[serde(default)]
-    pub(super) needs: Vec<String>,
+    pub(in crate::layouts) needs: Vec<String>,
     #[serde(default)]
-    pub(super) params: BTreeMap<String, Parameter>,
+    pub(in crate::layouts) params: BTreeMap<String, Parameter>,
     /// What must be given beside what.
     #[serde(default)]
     requires: Vec<Requirement>,
     /// How long a job may be in no key while it moves from one to another.
     #[serde(default)]
-    pub(super) gap: Vec<Gap>,
+    pub(in crate::layouts) gap: Vec<Gap>,
     /// What `[[gap]]` was called once, so that who still writes it is told.
     #[serde(default, deserialize_with = "is_there")]
-    pub(super) blind_window: bool,
+    pub(in crate::layouts) blind_window: bool,
     /// Work that leaves no trace in Redis, and what to do about it.
     #[serde(default)]
-    pub(super) invisible: Vec<Invisible>,
+    pub(in crate::layouts) invisible: Vec<Invisible>,
     /// While one of these is so, what waits or is due does not count.
     #[serde(default)]
-    pub(super) paused: Vec<Pause>,
+    pub(in crate::layouts) paused: Vec<Pause>,
     #[serde(default)]
-    pub(super) scheduled: Vec<Question>,
+    pub(in crate::layouts) scheduled: Vec<Question>,
     #[serde(default)]
-    pub(super) waiting: Vec<Question>,
+    pub(in crate::layouts) waiting: Vec<Question>,
     #[serde(default)]
-    pub(super) in_flight: Vec<Question>,
+    pub(in crate::layouts) in_flight: Vec<Question>,
     #[serde(default)]
-    pub(super) orphaned: Vec<Question>,
+    pub(in crate::layouts) orphaned: Vec<Question>,
     /// The keys by which the queues of a pattern are found, where not every key of a queue has to be
     /// looked for.
     #[serde(default)]
@@ -137,17 +147,17 @@ fn is_there<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error
 /// Work that is in no key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Invisible {
-    pub(super) doc: String,
+pub(in crate::layouts) struct Invisible {
+    pub(in crate::layouts) doc: String,
     #[serde(default)]
-    pub(super) when: When,
+    pub(in crate::layouts) when: When,
     /// The parameter that makes it visible when it is given.
     unless: Option<String>,
 }
 
 impl Definition {
     /// What a measure is counted by.
-    pub(super) fn of_measure(&self, measure: Measure) -> &[Question] {
+    pub(in crate::layouts) fn of_measure(&self, measure: Measure) -> &[Question] {
         match measure {
             Measure::Due => &self.scheduled,
             Measure::Waiting => &self.waiting,
@@ -157,12 +167,12 @@ impl Definition {
     }
 
     /// What it counts, except for orphans.
-    pub(super) fn states(&self) -> impl Iterator<Item = &Question> {
+    pub(in crate::layouts) fn states(&self) -> impl Iterator<Item = &Question> {
         self.scheduled.iter().chain(&self.waiting).chain(&self.in_flight)
     }
 
     /// Every parameter that a template or a condition names, and as what.
-    pub(super) fn uses(&self) -> Vec<Use> {
+    pub(in crate::layouts) fn uses(&self) -> Vec<Use> {
         let questions = self.states().chain(&self.orphaned).flat_map(Question::uses);
         let pauses = self.paused.iter().flat_map(Pause::uses);
         let whens = self.invisible.iter().flat_map(|invisible| uses_of_when(&invisible.when));
@@ -191,7 +201,7 @@ impl Definition {
     }
 
     /// The plan for these arguments.
-    pub(super) fn plan(&self, arguments: &Arguments) -> Plan {
+    pub(in crate::layouts) fn plan(&self, arguments: &Arguments) -> Plan {
         let keys = if arguments.patterns().is_empty() { vec![] } else { self.keys(arguments) };
         Plan::new(Measures::from_fn(|measure| {
             let pauses = match measure {
@@ -204,7 +214,7 @@ impl Definition {
     }
 
     /// The first parameter that is missing beside what is given, and beside what.
-    pub(super) fn missing(&self, arguments: &Arguments) -> Option<(&str, String)> {
+    pub(in crate::layouts) fn missing(&self, arguments: &Arguments) -> Option<(&str, String)> {
         let holds = |requirement: &&Requirement| {
             let with = requirement.with.as_deref();
             is_met(&requirement.when, arguments)
@@ -218,7 +228,7 @@ impl Definition {
     }
 
     /// How long a job may be in no key, or not yet told of, while it moves.
-    pub(super) fn gap(&self, arguments: &Arguments) -> Duration {
+    pub(in crate::layouts) fn gap(&self, arguments: &Arguments) -> Duration {
         let own = self.gap.iter().filter_map(|gap| gap.lasts(arguments));
         let told_late = self.states().filter_map(|question| question.gap(arguments));
         own.chain(told_late).max().unwrap_or_default()
@@ -231,20 +241,20 @@ impl Definition {
     }
 
     /// The keys that it may read under names of their own, whatever the arguments.
-    pub(super) fn every_key(&self) -> impl Iterator<Item = &Template> {
+    pub(in crate::layouts) fn every_key(&self) -> impl Iterator<Item = &Template> {
         let questions = self.states().chain(&self.orphaned).flat_map(Question::every_key);
         questions.chain(self.found_by.iter().map(|found| &found.key))
     }
 
     /// Those of what waits.
-    pub(super) fn waiting_keys(&self) -> impl Iterator<Item = &Template> {
+    pub(in crate::layouts) fn waiting_keys(&self) -> impl Iterator<Item = &Template> {
         self.waiting.iter().flat_map(Question::every_key)
     }
 
     /// Two parameters that both have a pattern and meet in one read, in its key or in what it asks of
     /// each member: what is found for one of them does not say which keys there are for the other, and
     /// no key of both is held against what may be read.
-    pub(super) fn meeting_patterns(&self, arguments: &Arguments) -> Option<[&str; 2]> {
+    pub(in crate::layouts) fn meeting_patterns(&self, arguments: &Arguments) -> Option<[&str; 2]> {
         let is_pattern =
             |name: &&str| arguments.patterns().iter().any(|pattern| pattern.parameter == **name);
         let questions = self.states().chain(&self.orphaned);
@@ -256,7 +266,7 @@ impl Definition {
     }
 
     /// The parameters without a pattern of which each value makes another key to look for.
-    pub(super) fn multiplying(&self, arguments: &Arguments) -> BTreeSet<&str> {
+    pub(in crate::layouts) fn multiplying(&self, arguments: &Arguments) -> BTreeSet<&str> {
         let has_pattern =
             |name: &str| arguments.patterns().iter().any(|pattern| pattern.parameter == name);
         let templates = self.found_by.iter().map(|found| &found.key).chain(self.keys(arguments));
@@ -266,7 +276,7 @@ impl Definition {
 
     /// The forms of the keys that a queue of a pattern may have, and of those that only look so.
     /// Every key of a queue is looked for, unless the layout says by which it is found.
-    pub(super) fn shapes(&self, arguments: &Arguments) -> Vec<Shape> {
+    pub(in crate::layouts) fn shapes(&self, arguments: &Arguments) -> Vec<Shape> {
         let mut shapes: Vec<Shape> = vec![];
         let mut parameters: Vec<&str> =
             arguments.patterns().iter().map(|pattern| pattern.parameter.as_str()).collect();
@@ -296,7 +306,7 @@ impl Definition {
     }
 
     /// The part of this trigger's work that leaves no trace in Redis.
-    pub(super) fn invisible(&self, arguments: &Arguments) -> Option<String> {
+    pub(in crate::layouts) fn invisible(&self, arguments: &Arguments) -> Option<String> {
         let holds = |invisible: &&Invisible| {
             let is_given = |name: &String| {
                 !arguments.values(name).is_empty() || arguments.duration(name).is_some()
