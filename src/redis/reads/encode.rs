@@ -78,7 +78,7 @@ pub(in crate::redis) fn question(read: &Read, key_type: KeyType, now: Duration) 
         Read::Size { key, members } => size(key, *members, key_type, now),
         Read::Group { key, .. } | Read::Idle { key, .. } => of_key("XINFO", &["GROUPS"], key),
         Read::Flag { key, test } => flag(key, test),
-        Read::PerMember(each) => commands::size(each),
+        Read::PerMember(each) => commands::first(each),
         // Never sent: a link answers reads of heartbeats from what it heard.
         Read::Heartbeats(_) => redis::cmd("PING"),
     }

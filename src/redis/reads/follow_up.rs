@@ -1,7 +1,7 @@
 //! Answers that take more than one command: what follows in a stream, a group that is missing, a string that
 //! is empty, a type that must be named.
 
-use std::{sync::Arc, time::Duration};
+use std::{ops::ControlFlow, sync::Arc, time::Duration};
 
 use deadpool_redis::redis::Cmd;
 
@@ -283,11 +283,10 @@ fn of_each(
     shared: &mut MemberQuestions,
 ) -> Result<Progress, Fault> {
     match reply {
-        Ok(value) => {
-            let members = decode::count(value)?;
-            let answer = per_member::sized(each, members).map(done);
-            Ok(answer.unwrap_or_else(|| Progress::Shared(shared.take_in(each, members))))
-        }
+        Ok(value) => Ok(match per_member::first(each, value)? {
+            ControlFlow::Continue(step) => Progress::Shared(shared.take_in(each, step)),
+            ControlFlow::Break(answer) => done(answer),
+        }),
         Err(error) => match refusal(error) {
             Refusal::WrongType => {
                 let types = match each.kind {

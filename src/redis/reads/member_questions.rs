@@ -51,25 +51,26 @@ enum Progress {
 }
 
 impl MemberQuestions {
-    /// Takes in a read whose collection was found to have so many members, when that was asked.
-    pub(in crate::redis) fn take_in(&mut self, each: &Arc<PerMember>, members: u64) -> AnswerPlace {
+    /// Takes in a read, with what its first reply made of it.
+    pub(in crate::redis) fn take_in(&mut self, each: &Arc<PerMember>, step: Step) -> AnswerPlace {
         let known = self.of.entry(each.collection.clone()).or_default();
         let alike = |place: &&usize| {
             let question: &Question = &self.questions[**place];
             question.reads.first().is_some_and(|first| first.looks_alike(each))
         };
-        let place = match known.iter().find(alike) {
-            Some(place) => *place,
+        let (place, step) = match known.iter().find(alike) {
+            Some(place) => (*place, step),
             None => {
                 known.push(self.questions.len());
-                let progress = Progress::Open(Step::Members(0));
-                self.questions.push(Question { reads: vec![], progress });
-                self.questions.len() - 1
+                self.questions.push(Question { reads: vec![], progress: Progress::Open(step) });
+                (self.questions.len() - 1, Step::Members(0))
             }
         };
         let question = &mut self.questions[place];
         question.reads.push(Arc::clone(each));
-        if let Progress::Open(Step::Members(most)) = &mut question.progress {
+        if let (Progress::Open(Step::Members(most)), Step::Members(members)) =
+            (&mut question.progress, step)
+        {
             // The members are asked after all of the sizes, so that they answer for the last of them too.
             *most = members.max(*most);
         }
@@ -232,7 +233,7 @@ mod tests {
         // Another Sidekiq between them.
         let place = |number: usize, shared: &mut MemberQuestions| {
             let prefix = if number.is_multiple_of(2) { "" } else { "other:" };
-            shared.take_in(&work(prefix, &format!("q{number}")), 3)
+            shared.take_in(&work(prefix, &format!("q{number}")), Step::Members(3))
         };
         let places: Vec<AnswerPlace> = (0..80).map(|number| place(number, &mut shared)).collect();
         let values = [job("q0", 10), job("q2", 10), job("q2", 10), "no JSON".to_owned()];
@@ -252,11 +253,12 @@ mod tests {
         let ids = PerMember {
             collection: "ids".into(),
             kind: CollectionType::List,
-            ask: Ask::Exists(MemberKey { before: "l:".into(), after: "".into() }),
+            ask: Ask::Length(MemberKey { before: "l:".into(), after: "".into() }),
             filter: None,
         };
         let most = limits::MEMBERS_EXAMINED;
-        let places = [5, 3].map(|more| shared.take_in(&Arc::new(ids.clone()), most as u64 + more));
+        let places = [5, 3]
+            .map(|more| shared.take_in(&Arc::new(ids.clone()), Step::Members(most as u64 + more)));
         let ids = Value::Array((0..most).map(|id| bulk(&id.to_string())).collect());
         while shared.is_open() {
             let asked: Vec<Vec<Cmd>> = shared.commands().collect();
@@ -276,7 +278,8 @@ mod tests {
     fn a_fault_of_a_question_is_one_of_each_of_its_reads_and_of_no_other() {
         let mut shared = MemberQuestions::default();
         let places = [("", "a"), ("", "b"), ("other:", "a")];
-        let places = places.map(|(prefix, queue)| shared.take_in(&work(prefix, queue), 1));
+        let places =
+            places.map(|(prefix, queue)| shared.take_in(&work(prefix, queue), Step::Members(1)));
         let asked: Vec<Vec<Cmd>> = shared.commands().collect();
         let replies = [Ok(Value::Int(7)), Ok(Value::Array(vec![]))];
         shared.proceed(asked.iter(), &replies, &KnownFields::default()).unwrap();
@@ -293,7 +296,7 @@ mod tests {
         let rounds = |collections: usize| {
             let mut shared = MemberQuestions::default();
             for number in 0..collections {
-                shared.take_in(&work(&format!("{number}:"), "q"), 60);
+                shared.take_in(&work(&format!("{number}:"), "q"), Step::Members(60));
             }
             finish(&mut shared, 60, &value)
         };
@@ -309,8 +312,9 @@ mod tests {
     #[test]
     fn collections_of_large_values_take_turns() {
         let mut shared = MemberQuestions::default();
-        let places: Vec<AnswerPlace> =
-            (0..100).map(|number| shared.take_in(&work(&format!("{number}:"), "q"), 2)).collect();
+        let places: Vec<AnswerPlace> = (0..100)
+            .map(|number| shared.take_in(&work(&format!("{number}:"), "q"), Step::Members(2)))
+            .collect();
         let rounds = finish(&mut shared, 2, &[job("q", 300_000)]);
         let fitting =
             |bytes: u64| usize::try_from(limits::MEMBER_ROUND_MOST_BYTES / bytes).unwrap();
@@ -341,7 +345,8 @@ mod tests {
         // Each look has time for so many rounds.
         let look = |fields: u64, rounds: usize| {
             let mut shared = MemberQuestions::default();
-            let places = ["a", "b"].map(|queue| shared.take_in(&unacked(queue), fields));
+            let places =
+                ["a", "b"].map(|queue| shared.take_in(&unacked(queue), Step::Members(fields)));
             for _ in 0..rounds {
                 let asked: Vec<Vec<Cmd>> = shared.commands().collect();
                 let reply = |command: &Cmd| {
@@ -381,7 +386,7 @@ mod tests {
     #[test]
     fn what_is_still_open_when_the_time_is_over_is_unknown() {
         let mut shared = MemberQuestions::default();
-        let place = shared.take_in(&work("", "q"), 3);
+        let place = shared.take_in(&work("", "q"), Step::Members(3));
         assert_eq!(shared.into_answers(&KnownFields::default()).at(place), Err(Fault::Timeout));
     }
 }

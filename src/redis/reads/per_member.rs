@@ -1,9 +1,10 @@
 //! The members of a collection and what each has, in bounded steps: how many there are, which, and what is
 //! asked of each. The answer serves all reads that look at the same members.
 
+mod by_key;
 pub(in crate::redis) mod commands;
 
-use std::{collections::HashSet, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc};
 
 use deadpool_redis::redis::{Cmd, Value};
 
@@ -22,7 +23,8 @@ use super::{
     fields::KnownFields,
     values::Tally,
 };
-use commands::{fields_of, members, of_member};
+use by_key::Listing;
+use commands::{KEYS, fields_of, is_by_key, members, of_member};
 
 /// How far one question is.
 #[derive(Debug)]
@@ -33,6 +35,8 @@ pub(in crate::redis) enum Step {
         members: Vec<Vec<u8>>,
         seen: Seen,
     },
+    /// Which of those that are listed have a key?
+    Keys(Listing),
 }
 
 /// What is known of a collection before all of its members are asked.
@@ -57,11 +61,6 @@ impl Seen {
         self.bytes.checked_div(self.asked).unwrap_or(limits::MEMBER_UNSEEN_BYTES).max(1)
     }
 
-    /// So many members count for no read.
-    fn take_off(&mut self, members: u64) {
-        self.counted.iter_mut().for_each(|counted| *counted = counted.saturating_sub(members));
-    }
-
     fn answers(self) -> Vec<Answer> {
         let Self { counted, examined, overflow, unsure, .. } = self;
         let answer = |counted| Answer::PerMember { counted, examined, overflow, unsure };
@@ -83,28 +82,38 @@ pub(in crate::redis) enum Next {
     Done(Vec<Answer>),
 }
 
-/// The answer if the size says enough. A set or a hash that is too large is not looked at, since its
-/// members have no order of which the first would mean anything.
-pub(in crate::redis) fn sized(each: &PerMember, members: u64) -> Option<Answer> {
+/// What the first reply makes of a read: the members of one that is asked by their keys, the number of them of
+/// all others. A set or a hash that is too large is not looked at, since its members have no order of which the
+/// first would mean anything.
+pub(in crate::redis) fn first(
+    each: &PerMember,
+    reply: &Value,
+) -> Result<ControlFlow<Answer, Step>, Fault> {
+    let none = |overflow| {
+        ControlFlow::Break(Answer::PerMember { counted: 0, examined: 0, overflow, unsure: 0 })
+    };
+    if is_by_key(each) {
+        let members = decode::strings(reply)?;
+        let step = |members| ControlFlow::Continue(Step::Keys(Listing::of(each, members)));
+        return Ok(if members.is_empty() { none(0) } else { step(members) });
+    }
+    let members = decode::count(reply)?;
     let is_overflow = members > each.most() as u64;
-    let overflow = match each.kind {
-        _ if members == 0 => 0,
-        CollectionType::Set | CollectionType::Hash if is_overflow => members,
+    Ok(match each.kind {
+        _ if members == 0 => none(0),
+        CollectionType::Set | CollectionType::Hash if is_overflow => none(members),
         CollectionType::Set
         | CollectionType::Hash
         | CollectionType::List
-        | CollectionType::SortedSet => {
-            return None;
-        }
-    };
-    Some(Answer::PerMember { counted: 0, examined: 0, overflow, unsure: 0 })
+        | CollectionType::SortedSet => ControlFlow::Continue(Step::Members(members)),
+    })
 }
 
 impl Step {
     /// The bytes that one member is likely to bring, if it fetches values.
     pub(in crate::redis) fn weight(&self, each: &PerMember) -> Option<u64> {
         match (self, &each.ask) {
-            (Self::Members(_), _) | (_, Ask::Exists(_) | Ask::Length(_)) => None,
+            (Self::Members(_) | Self::Keys(_), _) | (_, Ask::Exists(_) | Ask::Length(_)) => None,
             (Self::Ask { members, seen }, Ask::Text(_) | Ask::Values(_) | Ask::Field) => {
                 (!members.is_empty()).then(|| seen.average())
             }
@@ -115,6 +124,7 @@ impl Step {
     pub(in crate::redis) fn commands(&self, each: &PerMember, bytes: u64) -> Vec<Cmd> {
         match (self, &each.ask) {
             (Self::Members(_), _) => vec![members(each)],
+            (Self::Keys(listing), _) => listing.commands(each),
             (Self::Ask { members, seen }, Ask::Field) => {
                 let now = &members[..members.len().min(round(&Ask::Field, seen, bytes))];
                 let chunks = now.chunks(limits::MEMBER_FIELDS);
@@ -122,12 +132,7 @@ impl Step {
             }
             (Self::Ask { members, seen }, ask) => {
                 let question = |member: &Vec<u8>| of_member(ask, each.filter.is_some(), member);
-                let asked = &members[..members.len().min(round(ask, seen, bytes))];
-                let mut commands: Vec<Cmd> = asked.iter().filter_map(question).collect();
-                // A server takes all of them from one packet, so that hardly any comes back in between.
-                let is_listed_again = matches!(ask, Ask::Exists(_)) && !asked.is_empty();
-                commands.extend(is_listed_again.then(|| commands::members(each)));
-                commands
+                members.iter().take(round(ask, seen, bytes)).filter_map(question).collect()
             }
         }
     }
@@ -147,17 +152,13 @@ impl Step {
                 let mut members = decode::strings(reply)?;
                 // It may have grown since it was measured.
                 let grown = members.split_off(members.len().min(each.most())).len() as u64;
-                // So many were there when their number was asked with the rest of the trigger. Which they are
-                // now says only how many of them have no key.
-                let is_by_key = matches!(each.ask, Ask::Exists(_));
-                let most = each.most() as u64;
-                let examined = if is_by_key { size.min(most) } else { members.len() as u64 };
+                let examined = members.len() as u64;
                 let overflow = match each.kind {
                     // All of them were told; fields that are gone since may be back in their queue.
                     CollectionType::Set => grown,
                     CollectionType::Hash => size.saturating_sub(examined).max(grown),
                     CollectionType::List | CollectionType::SortedSet
-                        if !is_by_key && examined < most =>
+                        if members.len() < each.most() =>
                     {
                         0
                     }
@@ -165,8 +166,7 @@ impl Step {
                         size.saturating_sub(examined)
                     }
                 };
-                let before = if is_by_key { examined } else { 0 };
-                let (mut counted, mut unsure) = (vec![before; reads.len()], 0);
+                let (mut counted, mut unsure) = (vec![0; reads.len()], 0);
                 let members = match each.ask {
                     Ask::Field => {
                         let mut tally = Tally::of(reads, &mut counted, &mut unsure);
@@ -179,20 +179,20 @@ impl Step {
                     seen: Seen { counted, unsure, examined, overflow, asked: 0, bytes: 0 },
                 }))
             }
+            (Self::Keys(listing), _) => Ok(match listing.proceed(each, &mut values)? {
+                ControlFlow::Continue(listing) => Next::Step(Self::Keys(listing)),
+                ControlFlow::Break(answer) => Next::Done(vec![answer; reads.len()]),
+            }),
             (Self::Ask { mut members, mut seen }, ask) => {
                 let rest = members.split_off(members.len().min(round(ask, &seen, bytes)));
                 seen.asked += members.len() as u64;
-                if let (Ask::Exists(_), false) = (ask, members.is_empty()) {
-                    seen.take_off(without_key(&members, &mut values)?);
-                }
                 let mut tally = Tally::of(reads, &mut seen.counted, &mut seen.unsure);
                 for (asked, reply) in members.chunks(per_command(ask)).zip(values) {
                     let value = reply?;
                     seen.bytes = seen.bytes.saturating_add(decode::size(value) as u64);
                     match ask {
                         Ask::Field => tally.fields(each, known, asked, value)?,
-                        Ask::Exists(_) => {}
-                        Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => {
+                        Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => {
                             tally.reply(each, value)?;
                         }
                     }
@@ -218,7 +218,7 @@ impl Step {
         known: &KnownFields,
     ) -> Result<Vec<Answer>, Fault> {
         match (self, &each.ask) {
-            (Self::Members(_), _) => Err(Fault::Timeout),
+            (Self::Members(_) | Self::Keys(_), _) => Err(Fault::Timeout),
             (Self::Ask { members, seen }, Ask::Field) if known.is_endless(each) => {
                 Ok(seen.without(members.len() as u64))
             }
@@ -243,27 +243,11 @@ impl Step {
     }
 }
 
-/// How many of these members have no key and are members still. One that is none any more moved on since it
-/// was listed, as a job that is put back into its queue does, and its key went with it.
-fn without_key<'r>(
-    members: &[Vec<u8>],
-    values: &mut impl Iterator<Item = Result<&'r Value, Fault>>,
-) -> Result<u64, Fault> {
-    let mut without = HashSet::new();
-    for member in members {
-        if decode::count(values.next().ok_or_else(few)??)? == 0 {
-            without.insert(member);
-        }
-    }
-    let listed = decode::strings(values.next().ok_or_else(few)??)?;
-    Ok(listed.iter().filter(|member| without.remove(member)).count() as u64)
-}
-
 /// How many members are asked in one round, so that neither Redis nor the link is held up by one read:
 /// a few at first, then as many as are likely to stay within its bytes of the round.
 fn round(ask: &Ask, seen: &Seen, bytes: u64) -> usize {
     let most: u64 = match ask {
-        Ask::Exists(_) | Ask::Length(_) => return 250,
+        Ask::Exists(_) | Ask::Length(_) => return KEYS,
         Ask::Text(_) | Ask::Field | Ask::Values(_) if bytes == 0 => return 0,
         Ask::Text(_) | Ask::Values(_) => 256,
         Ask::Field => 1024,

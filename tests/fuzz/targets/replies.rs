@@ -317,34 +317,33 @@ fn is_sum((counted, examined, overflow): (u64, u64, u64), replies: &[Resp]) -> b
         && (overflow == 0 || members.len() >= limits::MEMBERS_EXAMINED)
 }
 
-/// Whether as many members count as there are, less those that have no key and are listed again: after each
-/// 250 that were asked.
+/// Whether as many members count as were listed, less those that have no key and are listed again: after each
+/// 250 that were asked, of which the first come with the size where there may be more.
 fn is_rest((counted, examined, overflow): (u64, u64, u64), replies: &[Resp]) -> bool {
-    let Some(size) = replies.first().and_then(Resp::length) else { return false };
+    let Some(members) = replies.first().and_then(Resp::list) else { return false };
     let most = limits::MEMBERS_EXAMINED;
-    if (examined, overflow) != (size.min(most as u64), size.saturating_sub(most as u64)) {
-        return false;
+    let members = &members[..members.len().min(most)];
+    let (mut said, mut beyond, mut gone) = (&replies[1..], 0, 0);
+    if members.len() == most {
+        let Some(size) = said.first().and_then(Resp::length) else { return false };
+        (beyond, said) = (size.saturating_sub(most as u64), &said[1..]);
     }
-    if size == 0 {
-        return counted == 0;
-    }
-    let Some(members) = replies.get(1).and_then(Resp::list) else { return false };
-    let (mut said, mut gone) = (&replies[2..], 0);
-    for asked in members[..members.len().min(most)].chunks(250) {
+    for asked in members.chunks(250) {
         let Some((numbers, rest)) = said.split_at_checked(asked.len()) else { return false };
         let Some(listed) = rest.first().and_then(Resp::list) else { return false };
         if numbers.iter().any(|number| number.length().is_none()) {
             return false;
         }
         let none = asked.iter().zip(numbers).filter(|(_, number)| number.length() == Some(0));
-        let names: BTreeSet<&[u8]> = none.filter_map(|(member, _)| member.text()).collect();
-        gone += names
-            .iter()
-            .filter(|name| listed.iter().any(|other| other.text() == Some(*name)))
-            .count();
+        let none: Vec<&[u8]> = none.filter_map(|(member, _)| member.text()).collect();
+        let again: Vec<&[u8]> = listed.iter().take(most).filter_map(Resp::text).collect();
+        let times = |name: &[u8], of: &[&[u8]]| of.iter().filter(|other| **other == name).count();
+        let names: BTreeSet<&[u8]> = none.iter().copied().collect();
+        gone += names.iter().map(|name| times(name, &none).min(times(name, &again))).sum::<usize>();
         said = &rest[1..];
     }
-    counted == examined.saturating_sub(gone as u64)
+    let told = (members.len() as u64, beyond, (members.len() - gone) as u64);
+    (examined, overflow, counted) == told
 }
 
 /// Whether the second reply names a score that is so far away: a second is for the clocks.

@@ -7,8 +7,25 @@ use crate::layouts::{Ask, CollectionType, MemberKey, Name, PerMember};
 /// Bytes of a string that are looked at.
 const TEXT_BYTES: usize = 64 * 1024;
 
+/// How many keys are asked for in one round.
+pub(super) const KEYS: usize = 250;
+
+/// Whether a read is asked so.
+pub(in crate::redis) fn is_by_key(each: &PerMember) -> bool {
+    let is_ordered = match each.kind {
+        CollectionType::List | CollectionType::SortedSet => true,
+        CollectionType::Set | CollectionType::Hash => false,
+    };
+    is_ordered && matches!(each.ask, Ask::Exists(_))
+}
+
+/// What a read is asked first, with the rest of its trigger.
+pub(in crate::redis) fn first(each: &PerMember) -> Cmd {
+    if is_by_key(each) { members(each) } else { size(each) }
+}
+
 /// SCARD, LLEN, ZCARD or HLEN of the collection.
-pub(in crate::redis) fn size(each: &PerMember) -> Cmd {
+pub(super) fn size(each: &PerMember) -> Cmd {
     command(
         match each.kind {
             CollectionType::Set => "SCARD",

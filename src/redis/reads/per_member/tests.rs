@@ -92,10 +92,11 @@ fn a_value_that_cannot_be_read_counts_for_every_queue() {
 #[test]
 fn a_large_hash_is_not_looked_at_and_says_how_large_it_is() {
     let members = limits::FIELDS_EXAMINED as u64 + 1;
-    let done = sized(&unacked("q"), members);
+    let first = |members: u64| first(&unacked("q"), &Value::Int(members.cast_signed())).unwrap();
     let overflow = Answer::PerMember { counted: 0, examined: 0, overflow: members, unsure: 0 };
-    assert_eq!(done, Some(overflow));
-    assert_eq!(sized(&unacked("q"), members - 1), None);
+    assert!(matches!(first(members), ControlFlow::Break(answer) if answer == overflow));
+    assert!(matches!(first(members - 1), ControlFlow::Continue(Step::Members(_))));
+    assert!(matches!(first(0), ControlFlow::Break(answer) if answer == count(0, 0)));
 }
 
 #[test]
@@ -115,43 +116,74 @@ fn by_locks() -> [Arc<PerMember>; 1] {
     })]
 }
 
-/// What is told of a list of so many members, of whom these are listed, which have a lock or not, and
-/// these are left when that is asked.
-fn locked(size: u64, members: &[(&str, bool)], left: &[&str]) -> Vec<Answer> {
+fn list<'a>(names: impl IntoIterator<Item = &'a str>) -> Value {
+    Value::Array(names.into_iter().map(text).collect())
+}
+
+/// What is told of a list with these members, which have a lock or not, of a size that is asked if there may
+/// be more, when these are left as the locks are asked for.
+fn locked(members: &[(&str, bool)], size: i64, left: &[&str]) -> Vec<Answer> {
     let (each, known) = (by_locks(), KnownFields::default());
-    let list = |names: &mut dyn Iterator<Item = &str>| Ok(Value::Array(names.map(text).collect()));
-    let listed = [list(&mut members.iter().map(|(name, _)| *name))];
-    let next = Step::Members(size).proceed(&each, (&listed, BYTES), &known).unwrap();
-    let Next::Step(step) = next else { panic!("there are locks to ask for") };
-    let mut replies: Vec<Response> =
-        members.iter().map(|(_, locked)| Ok(Value::Int(i64::from(*locked)))).collect();
-    replies.push(list(&mut left.iter().copied()));
-    assert_eq!(step.commands(&each[0], BYTES).len(), replies.len());
-    answer(step.proceed(&each, (&replies, BYTES), &known).unwrap())
+    let ControlFlow::Continue(mut step) =
+        first(&each[0], &list(members.iter().map(|(name, _)| *name))).unwrap()
+    else {
+        panic!("there are locks to ask for")
+    };
+    for members in members.chunks(commands::KEYS) {
+        let asked = step.commands(&each[0], BYTES);
+        let of_size = (asked.len() > members.len() + 1).then_some(Ok(Value::Int(size)));
+        let locks = members.iter().map(|(_, locked)| Ok(Value::Int(i64::from(*locked))));
+        let listed = [Ok(list(left.iter().copied()))];
+        let replies: Vec<Response> = of_size.into_iter().chain(locks).chain(listed).collect();
+        assert_eq!(asked.len(), replies.len());
+        match step.proceed(&each, (&replies, BYTES), &known).unwrap() {
+            Next::Step(next) => step = next,
+            Next::Done(answers) => return answers,
+        }
+    }
+    panic!("every lock was asked for: {step:?}")
 }
 
 #[test]
 fn a_member_without_a_key_does_not_count_unless_it_moved_on() {
     let both = [("1", true), ("2", false)];
-    assert_eq!(locked(2, &both, &["1", "2"]), [count(1, 2)], "its worker is gone");
-    assert_eq!(locked(2, &both, &["1", "3"]), [count(2, 2)], "it is back in its queue");
-    assert_eq!(locked(1, &both[..1], &[]), [count(1, 1)]);
+    assert_eq!(locked(&both, 0, &["1", "2"]), [count(1, 2)], "its worker is gone");
+    assert_eq!(locked(&both, 0, &["1", "3"]), [count(2, 2)], "it is back in its queue");
+    assert_eq!(locked(&both[..1], 0, &[]), [count(1, 1)]);
+    let twice = [("1", false), ("1", false)];
+    assert_eq!(locked(&twice, 0, &["1", "1"]), [count(0, 2)]);
+    assert_eq!(locked(&twice, 0, &["1"]), [count(1, 2)]);
 }
 
 #[test]
-fn so_many_members_count_as_there_were_when_their_number_was_asked() {
-    let three = [("1", true), ("2", true), ("3", true)];
-    assert_eq!(locked(2, &three, &["3"]), [count(2, 2)], "one came from the queue meanwhile");
-    assert_eq!(locked(4, &three, &["3"]), [count(4, 4)], "one went back to it");
-    let of_more = Answer::PerMember { counted: 1000, examined: 1000, overflow: 7, unsure: 0 };
-    assert_eq!(locked(1007, &three, &["3"]), [of_more]);
+fn who_came_since_the_members_were_listed_takes_nothing_off() {
+    assert_eq!(locked(&[("1", true)], 0, &["3", "2", "1"]), [count(1, 1)]);
+}
+
+#[test]
+fn members_beyond_those_that_are_looked_at_are_told_by_their_number() {
+    let names: Vec<String> = (0..limits::MEMBERS_EXAMINED).map(|id| id.to_string()).collect();
+    let members: Vec<(&str, bool)> =
+        names.iter().map(|name| (name.as_str(), name != "7")).collect();
+    let of_all = |counted| Answer::PerMember { counted, examined: 1000, overflow: 7, unsure: 0 };
+    assert_eq!(locked(&members, 1007, &["7", "8"]), [of_all(999)]);
+    assert_eq!(locked(&members, 1007, &["8"]), [of_all(1000)]);
 }
 
 #[test]
 fn no_reply_of_another_form_becomes_a_number() {
-    let each = by_locks();
+    let (each, known) = (by_locks(), KnownFields::default());
+    let step = || match first(&each[0], &list(["1"])).unwrap() {
+        ControlFlow::Continue(step) => step,
+        ControlFlow::Break(answer) => panic!("a lock is to be asked for: {answer:?}"),
+    };
     for reply in [Value::Nil, Value::Int(-1), Value::Okay] {
-        let next = ask(&["1"]).proceed(&each, (&[Ok(reply)], BYTES), &KnownFields::default());
+        assert!(first(&each[0], &reply).is_err(), "{reply:?}");
+        assert!(first(&unacked("q"), &reply).is_err(), "{reply:?}");
+        let next = step().proceed(&each, (&[Ok(reply), Ok(list(["1"]))], BYTES), &known);
         assert!(matches!(next, Err(Fault::Unexpected(_))));
     }
+    let next = step().proceed(&each, (&[Ok(Value::Int(1)), Ok(Value::Int(1))], BYTES), &known);
+    assert!(matches!(next, Err(Fault::Unexpected(_))));
+    assert!(step().proceed(&each, (&[Ok(Value::Int(1))], BYTES), &known).is_err());
 }
