@@ -3,7 +3,10 @@
 use std::fs;
 
 use deadpool_redis::redis;
-use penstock::layouts::{Layout, Registry};
+use penstock::{
+    layouts::{Layout, Registry},
+    limits,
+};
 use tempfile::TempDir;
 use tonic::Code;
 
@@ -264,6 +267,9 @@ async fn the_least_rights_are_enough(kind: Kind) {
            HSET p:work t {"queue":"q"}
            SET resque:worker:p {"queue":"q"}"#,
     );
+    // How many there are is asked where more are listed than are looked at.
+    let many: Vec<String> = (0..limits::MEMBERS_EXAMINED).map(|id| format!("1 {id}")).collect();
+    server.run(&format!("ZADD arq {}", many.join(" ")));
     for layout in Registry::builtin().layouts().map(Layout::name) {
         let more = match layout {
             "keys" => continue,
