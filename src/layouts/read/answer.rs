@@ -3,7 +3,7 @@
 
 use super::super::name::Name;
 
-/// What Redis said to one [`Read`](super::read::Read).
+/// What Redis said to one [`Read`](super::Read).
 #[derive(Debug, Clone, PartialEq)]
 pub enum Answer {
     /// The key does not exist. Redis deletes a collection with its last member.
