@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use deadpool_redis::redis::{self, Connection, FromRedisValue};
+use deadpool_redis::redis::{self, Connection, FromRedisValue, RedisError};
 use tempfile::TempDir;
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -253,7 +253,14 @@ impl Server {
 
     /// A connection of the test's own.
     pub fn connect(&self) -> Connection {
-        self.try_connect().unwrap()
+        // A socket with a timeout is not read on by itself after a signal, such as that a child ended.
+        let is_interrupted = |error: &RedisError| error.to_string().contains("(os error 4)");
+        loop {
+            match self.try_connect() {
+                Err(error) if is_interrupted(&error) => {}
+                other => return other.unwrap(),
+            }
+        }
     }
 
     /// Runs commands, one a line, words separated by spaces; `""` is an empty word.
