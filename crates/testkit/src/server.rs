@@ -255,12 +255,13 @@ impl Server {
     pub fn connect(&self) -> Connection {
         // A socket with a timeout is not read on by itself after a signal, such as that a child ended.
         let is_interrupted = |error: &RedisError| error.to_string().contains("(os error 4)");
-        loop {
+        for _ in 0..10 {
             match self.try_connect() {
                 Err(error) if is_interrupted(&error) => {}
                 other => return other.unwrap(),
             }
         }
+        panic!("each of ten attempts to connect was interrupted");
     }
 
     /// Runs commands, one a line, words separated by spaces; `""` is an empty word.

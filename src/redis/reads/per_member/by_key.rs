@@ -73,7 +73,7 @@ impl Listing {
             return Ok(ControlFlow::Continue(self));
         }
         let Self { examined, overflow, keyless, .. } = self;
-        let (counted, overflow) = (examined.saturating_sub(keyless), overflow.unwrap_or_default());
+        let (counted, overflow) = (examined.saturating_sub(keyless), overflow.ok_or_else(few)?);
         Ok(ControlFlow::Break(Answer::PerMember { counted, examined, overflow, unsure: 0 }))
     }
 }
