@@ -149,23 +149,12 @@ impl Link for NodeLink {
         // Any reply will do, also that this user may not say PING: it came over this link, after
         // everything that was announced before it. But a server that is not ready, such as a
         // replica without its master, does not hear of the changes that it should announce.
-        let error = replies.first().and_then(|reply| reply.as_ref().err());
-        match error.map(fault) {
-            Some(Fault::NotReady(why)) => Err(Fault::NotReady(why)),
-            Some(
-                Fault::Unreachable(_)
-                | Fault::Timeout
-                | Fault::Refused(_)
-                | Fault::Credentials(_)
-                | Fault::Listening(_)
-                | Fault::Looking { .. }
-                | Fault::Unexpected(_),
-            )
-            | None => {
-                let time = replies.get(1).and_then(|reply| reply.as_ref().ok());
-                Ok(time.and_then(|time| decode::time(time).ok()))
-            }
+        let pong = replies.first().map(|reply| reply.as_ref().map_err(fault));
+        if let Some(fault) = pong.as_ref().and_then(error::not_ready) {
+            return Err(fault);
         }
+        let time = replies.get(1).and_then(|reply| reply.as_ref().ok());
+        Ok(time.and_then(|time| decode::time(time).ok()))
     }
 
     fn guard(&mut self) -> impl Future<Output = Fault> + Send + 'static {
