@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
-    harness::{Kind, PATIENCE, Server, Service, eventually_is, penstock},
+    harness::{Kind, Server, Service, penstock},
     on_both_servers,
     wire::trigger,
 };
@@ -156,9 +156,7 @@ async fn a_name_that_is_written_as_a_key_is_told_in_the_log_and_by_probe(kind: K
     let asked = trigger([("listName", "bull:jobs:wait")]);
     assert_eq!(keda.value(&asked).await.unwrap(), 1.0);
     keda.value(&asked).await.unwrap();
-    let lines = async || service.log_with("a name looks like a key of a framework").len();
-    eventually_is(PATIENCE, 1, lines).await;
-    let line = &service.log_with("a name looks like a key of a framework")[0];
+    let line = &service.logged("a name looks like a key of a framework", 1).await[0];
     assert_eq!(line["key"], "listName");
     assert!(
         line["advice"].as_str().unwrap().contains("`layout: bull` with `queue: jobs`"),

@@ -185,7 +185,7 @@ async fn a_user_that_may_not_track_is_polled_and_the_log_says_so_once(kind: Kind
     server.run("RPUSH idle a");
     assert!(pushes.next(seconds(4)).await, "streams are fed by polling");
     let polled = "this Redis announces no changes; reads are polled instead";
-    assert_eq!(service.log_with(polled).len(), 1);
+    service.logged(polled, 1).await;
 }
 
 async fn a_user_that_may_not_read_a_key_gets_no_number_for_it(kind: Kind) {
@@ -367,6 +367,6 @@ async fn a_right_that_one_trigger_lacks_is_no_outage_for_the_others(kind: Kind) 
     let (one, other) = tokio::join!(value(&keda, &plain), value(&keda, &timed));
     assert_eq!((one, other), (Ok(1.0), Err(Code::Unavailable)));
     let told = "a read failed; its last value is held for the stale budget";
-    eventually_is(PATIENCE, 1, async || service.log_with(told).len()).await;
+    service.logged(told, 1).await;
     assert_eq!(service.log_with("connected to Redis").len(), 1, "the link stayed up");
 }

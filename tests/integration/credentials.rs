@@ -97,7 +97,7 @@ async fn a_rotated_password_is_taken_by_the_link_that_is_open(kind: Kind) {
     assert!(!pushes.next(RECOVERY).await);
     stage.server.run("ACL SETUSER app >s3cret-2");
     stage.write("s3cret-2\n");
-    eventually_is(PATIENCE, 1, async || service.log_with(TAKEN).len()).await;
+    service.logged(TAKEN, 1).await;
     // Changes are announced in their order, so that who knows of the second knows of the first.
     stage.server.run("ACL SETUSER app <s3cret-1\nRPUSH q b\nRPUSH idle a");
     assert!(pushes.next(RECOVERY).await, "changes are announced as before");
@@ -115,12 +115,12 @@ async fn a_new_password_that_is_refused_leaves_the_link_as_it_is_and_is_tried_ag
     assert_eq!(value(&keda).await, Ok(1.0));
     stage.write("s3cret-2");
     let told = "Redis refuses the new password; the link stays as it is, and it is tried again";
-    eventually_is(PATIENCE, 1, async || service.log_with(told).len()).await;
+    service.logged(told, 1).await;
     stage.server.run("RPUSH q b");
     eventually_is(PATIENCE, Ok(2.0), async || value(&keda).await).await;
     assert_eq!(service.metric("penstock_redis_links_lost_total").await, 0.0);
     stage.server.run("ACL SETUSER app >s3cret-2");
-    eventually_is(PATIENCE, 1, async || service.log_with(TAKEN).len()).await;
+    service.logged(TAKEN, 1).await;
     assert!(events(&service, "refused").await >= 1.0);
     assert_eq!(service.log_with(told).len(), 1, "it is told once");
     assert_eq!(service.log_with("connected to Redis").len(), 1);
@@ -128,7 +128,7 @@ async fn a_new_password_that_is_refused_leaves_the_link_as_it_is_and_is_tried_ag
     // A file that is empty for a moment is no password.
     stage.write("");
     let told = "the password cannot be renewed";
-    eventually_is(PATIENCE, 1, async || service.log_with(told).len()).await;
+    service.logged(told, 1).await;
     stage.server.run("CLIENT KILL USER app\nRPUSH q c");
     eventually_is(RECOVERY, Ok(3.0), async || value(&keda).await).await;
 }
@@ -142,7 +142,7 @@ async fn a_token_of_a_command_is_renewed_before_the_last_one_ends(kind: Kind) {
         let taken = service.log_with(TAKEN).len();
         stage.server.run(&format!("ACL SETUSER app >{new}"));
         stage.write(new);
-        eventually_is(PATIENCE, taken + 1, async || service.log_with(TAKEN).len()).await;
+        service.logged(TAKEN, taken + 1).await;
         stage.server.run(&format!("ACL SETUSER app <{old}\nRPUSH q a"));
     }
     eventually_is(PATIENCE, Ok(3.0), async || value(&keda).await).await;
@@ -184,7 +184,7 @@ async fn a_command_that_gives_no_password_is_an_outage_that_says_why() {
         if status.message().contains(why) { Ok(()) } else { Err(status) }
     })
     .await;
-    assert_eq!(service.log_with("the password cannot be renewed").len(), 1, "it is told once");
+    service.logged("the password cannot be renewed", 1).await;
     no_secret_is_seen(&service).await;
 }
 
@@ -210,6 +210,6 @@ async fn a_link_that_is_not_authenticated_any_more_is_made_anew() {
     assert!([Ok(5.0), Err(Code::Unavailable)].contains(&other().await));
     assert!([Ok(4.0), Ok(5.0)].contains(&value(&keda).await), "what is known is held");
     eventually_is(PATIENCE, Ok(5.0), other).await;
-    assert_eq!(service.log_with("connected to Redis").len(), 2);
+    service.logged("connected to Redis", 2).await;
     assert_eq!(events(&service, "refused").await, 1.0);
 }

@@ -140,7 +140,7 @@ async fn a_server_without_hello_is_polled(kind: Kind) {
     let group = trigger([("layout", "stream"), ("queue", "s"), ("group", "g")]);
     assert_eq!(keda.value(&group).await.unwrap(), 1.0, "RESP2 has another form of groups");
     let polled = "this Redis announces no changes; reads are polled instead";
-    assert_eq!(service.log_with(polled).len(), 1);
+    service.logged(polled, 1).await;
 }
 
 const AT_HELLO: &str = "a proxy ends connections at HELLO; it is asked without HELLO, reads are polled, and \
@@ -178,8 +178,7 @@ async fn a_proxy_that_ends_connections_at_hello_is_polled_and_says_what_it_lacks
         assert!(keda.value(&due).await.is_err());
     }
     assert_eq!(service.metric("penstock_redis_links_lost_total").await, lost);
-    let told = service.log_with(AT_HELLO);
-    assert_eq!(told.len(), 1, "{told:?}");
+    let told = service.logged(AT_HELLO, 1).await;
     assert_eq!(told[0]["without"], "TIME, XLEN, XINFO, XPENDING, XRANGE, SCAN, MULTI, EXEC");
     proxy.hang_up();
     eventually_is(RECOVERY, Ok(7.0), async || value(&keda, "q").await).await;

@@ -83,8 +83,9 @@ async fn a_killed_redis_is_held_then_unavailable_and_right_again_after_its_retur
     recovers(&keda, &queue("q"), 3.0).await;
     server.run("RPUSH q d");
     recovers(&keda, &queue("q"), 4.0).await;
-    let outages =
-        service.log_with("Redis cannot be read; known values are held for the stale budget");
+    let outage = "Redis cannot be read; known values are held for the stale budget";
+    service.says(outage).await;
+    let outages = service.log_with(outage);
     assert!((1..=6).contains(&outages.len()), "one outage makes {} lines", outages.len());
 }
 

@@ -108,7 +108,7 @@ async fn certificates_are_rotated_without_a_lost_link_or_a_failed_call() {
     // A key that is not the certificate's is told, and the last pair stays in use.
     files.write("key", &first.sign(&["penstock"]).key);
     let unusable = "the certificates cannot be used";
-    eventually_is(PATIENCE, 1, async || service.log_with(unusable).len()).await;
+    service.logged(unusable, 1).await;
     server.run("CLIENT KILL TYPE normal SKIPME yes\nRPUSH q d");
     eventually_is(RECOVERY, 4.0, async || value(&keda).await.unwrap()).await;
     assert_eq!(service.log_with(unusable).len(), 1, "it is told once");
@@ -190,13 +190,13 @@ async fn a_certificate_that_ends_is_told_once_for_its_connection() {
     let keda = service.keda().await;
     assert_eq!(value(&keda).await.unwrap(), 1.0);
     let soon = "the certificate that we show to Redis ends within seven days";
-    eventually_is(PATIENCE, 1, async || service.log_with(soon).len()).await;
+    service.logged(soon, 1).await;
     // What is connected stays so, and what is pushed is heard.
     let ended = authority.sign_until(&names, 2021);
     files.write("cert", &ended.cert);
     files.write("key", &ended.key);
     let over = "the certificate that we show to Redis has ended";
-    eventually_is(PATIENCE, 1, async || service.log_with(over).len()).await;
+    service.logged(over, 1).await;
     server.run("RPUSH q b");
     eventually_is(RECOVERY, 2.0, async || value(&keda).await.unwrap()).await;
     // A new connection has to wait for one that has not ended.
@@ -205,12 +205,11 @@ async fn a_certificate_that_ends_is_told_once_for_its_connection() {
     files.write("cert", &renewed.cert);
     files.write("key", &renewed.key);
     let connected = "connected to Redis";
-    eventually_is(PATIENCE, 2, async || service.log_with(connected).len()).await;
+    service.logged(connected, 2).await;
     server.run("RPUSH q c");
     eventually_is(RECOVERY, 3.0, async || value(&keda).await.unwrap()).await;
     for (told, not_after) in [(soon, None), (over, Some(1_609_459_200))] {
-        let lines = service.log_with(told);
-        assert_eq!(lines.len(), 1, "{lines:?}");
+        let lines = service.logged(told, 1).await;
         assert_eq!(lines[0]["connection"], "default");
         assert!(not_after.is_none_or(|at: u64| lines[0]["not_after"] == at), "{lines:?}");
     }

@@ -317,8 +317,7 @@ async fn an_activation_leaves_one_line_in_the_log_that_says_why() {
         assert!(keda.is_active(&asked).await.unwrap());
         sleep(millis(50)).await;
     }
-    let lines = service.log_with("became active");
-    let [line] = lines.as_slice() else { panic!("not one line: {lines:?}") };
+    let line = &service.logged("became active", 1).await[0];
     assert_eq!((&line["namespace"], &line["name"]), (&"jobs".into(), &"worker".into()));
     let counts = ["waiting", "due", "in_flight", "activation"].map(|key| line[key].as_f64());
     assert_eq!(counts, [Some(2.0), Some(1.0), Some(0.0), Some(2.0)]);
@@ -349,8 +348,7 @@ async fn a_queue_that_flaps_leaves_a_line_now_and_then_that_says_how_often() {
     };
     let began = Instant::now();
     flap().await;
-    let lines = service.log_with("became active");
-    let [line] = lines.as_slice() else { panic!("not one line: {lines:?}") };
+    let line = &service.logged("became active", 1).await[0];
     assert!(line.get("suppressed").is_none(), "{line}");
     let shown = line["trigger"].as_str().unwrap();
     assert!(shown.starts_with("backlog of size of `10xxx") && shown.chars().count() == 257);

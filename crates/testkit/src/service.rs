@@ -128,25 +128,41 @@ impl Service {
         Keda::connect(self.grpc()).await
     }
 
-    async fn address(&mut self, message: &str) -> String {
-        eventually(PATIENCE, async || {
-            let lines = self.log_with(message);
-            let address = lines.first().map(|line| line["address"].as_str().unwrap().to_owned());
-            address.ok_or_else(|| format!("no line `{message}` in {:?}", self.log()))
-        })
-        .await
+    async fn address(&self, message: &str) -> String {
+        self.logged(message, 1).await[0]["address"].as_str().unwrap().to_owned()
     }
 
-    /// Every line of the log so far.
+    /// Every line of the log that has come so far.
     pub fn log(&self) -> Vec<String> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The lines with this message.
+    /// The lines with this message that have come so far.
     pub fn log_with(&self, message: &str) -> Vec<Value> {
         let lines = self.log();
         let parsed = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         parsed.filter(|line| line["message"] == message).collect()
+    }
+
+    /// The lines with this message, once they have come: this many, no more. The log comes by a pipe, in
+    /// its own time: an answer may be here before the line that says why.
+    pub async fn logged(&self, message: &str, number: usize) -> Vec<Value> {
+        let lines = eventually(PATIENCE, async || {
+            let lines = self.log_with(message);
+            if lines.len() >= number { Ok(lines) } else { Err(self.log()) }
+        })
+        .await;
+        assert_eq!(lines.len(), number, "{lines:#?}");
+        lines
+    }
+
+    /// The log, once it says this.
+    pub async fn says(&self, part: &str) -> String {
+        eventually(PATIENCE, async || {
+            let log = self.log().join("\n");
+            if log.contains(part) { Ok(log) } else { Err(log) }
+        })
+        .await
     }
 
     /// GET on the admin address: the status and the body.

@@ -4,7 +4,7 @@
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    harness::{Kind, Mode, PATIENCE, Proxy, RECOVERY, Server, Setup, eventually_is, millis},
+    harness::{Kind, Mode, Proxy, RECOVERY, Server, Setup, eventually_is, millis},
     on_both_servers,
     streams::Pushes,
     wire::queue,
@@ -48,5 +48,5 @@ async fn job_is_pushed(kind: Kind, mode: Mode) {
     })
     .await;
     // A link that lived through it would tell that nothing happened to it.
-    eventually_is(PATIENCE, 2, async || service.log_with("connected to Redis").len()).await;
+    service.logged("connected to Redis", 2).await;
 }

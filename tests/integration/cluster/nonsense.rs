@@ -141,7 +141,7 @@ async fn a_node_that_stops_making_sense_is_polled_and_not_believed_for_ever() {
     // Nobody announces anything here; what was taken for unchanged is asked for again all the same.
     let polled =
         "a node of the cluster does not say which slots it gives away; its keys are polled instead";
-    eventually_is(PATIENCE, 1, async || service.log_with(polled).len()).await;
+    service.logged(polled, 1).await;
     node.says(Told { reads: Some(|_, _| ":4\r\n".to_owned()), ..said });
     settles(&keda, &queue(KEY), 4.0).await;
 }

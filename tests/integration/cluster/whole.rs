@@ -96,7 +96,7 @@ async fn a_rotated_password_is_taken_by_every_node(kind: Kind) {
     fs::write(&new, "s3cret-2").unwrap();
     fs::rename(new, &file).unwrap();
     let taken = "authenticated again with the new password";
-    eventually_is(PATIENCE, 3, async || service.log_with(taken).len()).await;
+    service.logged(taken, 3).await;
     on_all("ACL SETUSER app <s3cret-1");
     for key in &keys {
         cluster.run(&format!("RPUSH {key} b"));

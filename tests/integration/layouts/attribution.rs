@@ -143,8 +143,7 @@ async fn what_is_no_more_than_a_bound_is_told_in_the_log_by_probe_and_in_a_metri
     let text = probed().await;
     assert!(text.contains(unseen), "{text}");
     // It is told once until it has been over for a while.
-    let told = service.log_with("a count is not exact");
-    assert_eq!(told.len(), 1, "{told:?}");
+    let told = service.logged("a count is not exact", 1).await;
     assert!(told[0]["reason"].as_str().unwrap().contains("do not tell their queue"), "{told:?}");
     assert_eq!(told[0]["name"], "worker", "{told:?}");
 }

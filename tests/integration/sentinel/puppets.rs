@@ -160,17 +160,10 @@ async fn a_server_that_is_no_master_or_not_there_is_told_by_its_address() {
     eventually_is(RECOVERY, Ok(1.0), async || value(&keda, "q").await).await;
     // It is made a replica without the sentinels, and nobody closes our connection.
     replica.run(&format!("CONFIG SET repl-timeout 1\nREPLICAOF 127.0.0.1 {}", nowhere.port()));
-    let logged = async |part: &str| {
-        eventually(PATIENCE, async || {
-            let log = service.log().join("\n");
-            if log.contains(part) { Ok(()) } else { Err(log) }
-        })
-        .await;
-    };
-    logged("it says that it is a replica").await;
+    service.says("it says that it is a replica").await;
     assert_eq!(value(&keda, "q").await, Ok(1.0), "held");
     puppets.name(0, nowhere.port());
-    logged(&format!("{}, the master that the sentinels name: ", nowhere.address())).await;
+    service.says(&format!("{}, the master that the sentinels name: ", nowhere.address())).await;
     replica.run("REPLICAOF NO ONE\nRPUSH q b");
     puppets.name(0, replica.port());
     eventually_is(RECOVERY, Ok(2.0), async || value(&keda, "q").await).await;
@@ -192,7 +185,7 @@ async fn sentinels_may_name_the_master_by_its_host_name() {
     let service = Setup::default().config(config).start().await;
     let keda = service.keda().await;
     eventually_is(RECOVERY, Ok(3.0), async || value(&keda, "q").await).await;
-    let named = service.log_with("the sentinels name a master");
+    let named = service.logged("the sentinels name a master", 1).await;
     assert_eq!(named[0]["master"], format!("localhost:{port}"));
 }
 
