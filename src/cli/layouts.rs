@@ -11,10 +11,11 @@ use std::{
 
 use crate::{
     layouts::{
-        Argument, Arguments, Ask, Expression, Glob, KeyPattern, Layout, Name, ParameterKind, Part,
-        Pattern, Plan, Read, Registry, Term, Weight,
+        Argument, Arguments, Expression, Glob, GroupPart, KeyPattern, Layout, Name, ParameterKind,
+        Part, Pattern, Plan, Read, Registry, Term, Weight,
     },
     limits,
+    redis::{self, Cost},
 };
 
 /// The name of every layout with its sentence.
@@ -109,11 +110,13 @@ fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {
     let leaf = |term: &Term| {
         let read = plan.reads()[term.read].to_string();
         match term.part {
-            Part::Size | Part::Flag | Part::GroupIdle | Part::PerMember(_) | Part::Heartbeats => {
-                read
-            }
-            Part::GroupWaiting(_) => format!("undelivered of {read}"),
-            Part::GroupPending(_) => format!("pending of {read}"),
+            Part::Size(())
+            | Part::Flag(())
+            | Part::Idle(())
+            | Part::PerMember(_)
+            | Part::Heartbeats(()) => read,
+            Part::Group(GroupPart::Waiting(_)) => format!("undelivered of {read}"),
+            Part::Group(GroupPart::Pending(_)) => format!("pending of {read}"),
         }
     };
     summands.iter().map(|summand| summand.describe(&leaf)).collect::<Vec<_>>().join(" + ")
@@ -188,38 +191,9 @@ fn searched(layout: &Layout) -> Option<String> {
 
 /// What one refresh of one queue costs Redis. Nothing is read while nothing changes.
 fn cost(plan: &Plan) -> String {
-    let (mut commands, mut notes) = (0, BTreeSet::new());
-    for read in plan.reads() {
-        let each = match read {
-            Read::Size { .. } | Read::Flag { .. } => None,
-            // Whether an entry follows the last delivered one; further commands count those that do.
-            Read::Group { .. } => {
-                commands += 1;
-                notes.insert("up to seven more while entries wait");
-                None
-            }
-            // The entries themselves, if any are pending.
-            Read::Idle { .. } => {
-                commands += 1;
-                None
-            }
-            Read::PerMember(each) => Some(each),
-            // It is listened to, which costs a command once.
-            Read::Heartbeats(_) => continue,
-        };
-        commands += 1;
-        // The next score that will be due, beside the count of those that are.
-        commands += usize::from(read.depends_on_time());
-        if let Some(each) = each {
-            commands += 1;
-            notes.insert(match each.ask {
-                Ask::Field => "one for every 16 messages that are new",
-                Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => {
-                    "one for each member, every second while there are any"
-                }
-            });
-        }
-    }
+    let costs: Vec<Cost> = plan.reads().iter().filter_map(redis::cost).collect();
+    let mut commands: usize = costs.iter().map(|cost| cost.commands).sum();
+    let notes: BTreeSet<&str> = costs.iter().filter_map(|cost| cost.more).collect();
     let timed = plan.reads().iter().any(Read::depends_on_time);
     commands += usize::from(timed);
     let more: String = notes.into_iter().map(|note| format!(", and {note}")).collect();

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use crate::{
     config::Connection,
-    layouts::{Answer, Glob, KeyPattern, Name, Plan, Read, Test},
+    layouts::{Answer, Flag, Glob, KeyPattern, KeyRole, Name, Plan, Read, Test},
     limits,
     redis::{Credentials, RedisSource, SourceLink},
     sampling::{Changes, Fault, Link, Position, Reply, Source},
@@ -80,11 +80,10 @@ pub(super) async fn look(
 /// The keys whose jobs are counted, and the questions whether they exist. What is asked of each member of
 /// a collection is often of one key for all queues, as is what says that a queue is paused.
 fn own_keys(plan: &Plan) -> (Vec<Name>, Vec<Read>) {
-    let is_own =
-        |read: &&Read| matches!(read, Read::Size { .. } | Read::Group { .. } | Read::Idle { .. });
-    let keys = plan.reads().iter().filter(is_own).flat_map(|read| read.keys().map(Name::clone));
+    let is_own = |read: &&Read| read.role() == KeyRole::OfQueue;
+    let keys = plan.reads().iter().filter(is_own).map(|read| read.key().clone());
     let keys: BTreeSet<Name> = keys.collect();
-    let exists = |key: &Name| Read::Flag { key: key.clone(), test: Test::Exists };
+    let exists = |key: &Name| Read::Flag(Flag { key: key.clone(), test: Test::Exists });
     (keys.iter().cloned().collect(), keys.iter().map(exists).collect())
 }
 

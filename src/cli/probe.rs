@@ -13,7 +13,10 @@ use tokio::time::{sleep, timeout};
 use crate::{
     cli::nearby::{self, Nearby, ProbeTarget},
     config::Config,
-    layouts::{Answer, Count, Expression, Group, Inexact, Measure, Part, Plan, Term, Waiting},
+    layouts::{
+        Answer, Count, Expression, GroupAnswer, GroupPart, Inexact, Measure, Part, Plan, Term,
+        Waiting,
+    },
     limits,
     redis::{Credentials, Exchange, RedisSource, SourceLink},
     sampling::{Changes, Fault, Flow, FlowRead, Link, Reply, Source},
@@ -153,9 +156,9 @@ async fn read(
 /// Whether a number is no more than the most that there can be.
 fn is_bound(part: Part, answer: &Answer) -> bool {
     let is_bound = |answer: &Answer| {
-        matches!(answer, Answer::Group(Group { waiting: Waiting::AtMost(_), .. }))
+        matches!(answer, Answer::Group(GroupAnswer::State { waiting: Waiting::AtMost(_), .. }))
     };
-    matches!(part, Part::GroupWaiting(_)) && is_bound(answer)
+    matches!(part, Part::Group(GroupPart::Waiting(_))) && is_bound(answer)
 }
 
 impl Probe {
@@ -259,7 +262,7 @@ impl Probe {
         let term = |term: &Term| {
             let read = &plan.reads()[term.read];
             match plan.count(term, &answers) {
-                Ok(count) if term.part == Part::Flag => {
+                Ok(count) if term.part == Part::Flag(()) => {
                     format!("({read}: {})", if count.is_positive() { "yes" } else { "no" })
                 }
                 Ok(count) if is_bound(term.part, &self.answers[term.read]) => {

@@ -6,11 +6,11 @@ use std::fmt;
 use super::{
     count::Count,
     expression::Expression,
-    name::Name,
-    plan::{Overflow, Part, Plan, Term},
+    plan::{Plan, Term},
     read::{
-        Read,
-        answer::{Answer, LayoutMismatch, Waiting},
+        Answer,
+        doubt::{Bias, Doubt},
+        mismatch::LayoutMismatch,
     },
 };
 
@@ -23,85 +23,6 @@ pub struct Inexact {
     pub bias: Bias,
     /// Why.
     pub why: Doubt,
-}
-
-/// Which way a count may be off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Bias {
-    /// It is an upper bound.
-    High,
-    /// It is a lower bound.
-    Low,
-}
-
-/// Why a part of an answer is no more than a bound.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Doubt {
-    /// Members of a collection are not looked at, and each counts.
-    Unseen(Name, u64),
-    /// Members of a collection are not looked at, and none counts in this state.
-    LeftOut(Name, u64),
-    /// Values do not tell which queue they belong to, and count for every trigger that reads them.
-    Unsure(Name, u64),
-    /// What a group has still to be given is not counted any further.
-    Uncounted(Name),
-    /// Pending entries are not looked at, and none of them counts as idle.
-    NotIdle(Name, u64),
-    /// Workers are silent, and are taken to run something.
-    Silent(Name, u64),
-    /// Workers do not name their queues, and what they run counts for none.
-    Nameless(Name, u64),
-}
-
-impl Answer {
-    /// Whether all that it says is exact.
-    #[must_use]
-    pub fn is_exact(&self) -> bool {
-        match self {
-            Self::PerMember { overflow, unsure, .. } => *overflow == 0 && *unsure == 0,
-            Self::Idle { overflow, .. } => *overflow == 0,
-            Self::Heartbeats { nameless, silent, .. } => *nameless == 0 && *silent == 0,
-            Self::Group(group) => matches!(group.waiting, Waiting::Exact(_)),
-            Self::Missing
-            | Self::Size(_)
-            | Self::Number(_)
-            | Self::NotANumber
-            | Self::WrongType(_)
-            | Self::MissingGroup { .. }
-            | Self::Flag(_) => true,
-        }
-    }
-
-    /// Why this part of it is not exact.
-    fn doubts(&self, part: Part, key: &Name) -> Vec<(Bias, Doubt)> {
-        let key = || key.clone();
-        match (part, self) {
-            (Part::PerMember(rest), Self::PerMember { overflow, unsure, .. }) => {
-                let unseen = (*overflow > 0).then(|| match rest {
-                    Overflow::Skip => (Bias::Low, Doubt::LeftOut(key(), *overflow)),
-                    Overflow::Count | Overflow::Unknown => {
-                        (Bias::High, Doubt::Unseen(key(), *overflow))
-                    }
-                });
-                let unsure = (*unsure > 0).then(|| (Bias::High, Doubt::Unsure(key(), *unsure)));
-                unseen.into_iter().chain(unsure).collect()
-            }
-            (Part::GroupWaiting(_), Self::Group(group)) if !self.is_exact() => {
-                debug_assert!(matches!(group.waiting, Waiting::AtMost(_)));
-                vec![(Bias::High, Doubt::Uncounted(key()))]
-            }
-            (Part::GroupIdle, Self::Idle { overflow: overflow @ 1.., .. }) => {
-                vec![(Bias::Low, Doubt::NotIdle(key(), *overflow))]
-            }
-            (Part::Heartbeats, Self::Heartbeats { nameless, silent, .. }) => {
-                let silent = (*silent > 0).then(|| (Bias::High, Doubt::Silent(key(), *silent)));
-                let nameless =
-                    (*nameless > 0).then(|| (Bias::Low, Doubt::Nameless(key(), *nameless)));
-                silent.into_iter().chain(nameless).collect()
-            }
-            _ => vec![],
-        }
-    }
 }
 
 impl Plan {
@@ -131,8 +52,7 @@ impl Plan {
         Ok(match of {
             Expression::Leaf(term) => {
                 self.count(term, answers)?;
-                let read: &Read = &self.reads()[term.read];
-                answers[term.read].doubts(term.part, read.keys()[0])
+                self.reads()[term.read].doubts(term.part, answers[term.read])
             }
             Expression::Sum(all) => {
                 let all: Result<Vec<_>, _> =
@@ -178,16 +98,6 @@ impl Plan {
     }
 }
 
-impl Bias {
-    /// That of what this is taken off.
-    fn turned(self) -> Self {
-        match self {
-            Self::High => Self::Low,
-            Self::Low => Self::High,
-        }
-    }
-}
-
 impl fmt::Display for Inexact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bound = match self.bias {
@@ -198,43 +108,16 @@ impl fmt::Display for Inexact {
     }
 }
 
-impl fmt::Display for Doubt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unseen(key, members) => {
-                write!(f, "{members} members of `{key}` are not looked at, and each counts")
-            }
-            Self::LeftOut(key, members) => {
-                write!(f, "{members} members of `{key}` are not looked at, and none counts here")
-            }
-            Self::Unsure(key, values) => write!(
-                f,
-                "{values} values of `{key}` do not tell their queue, and count for every trigger that reads it"
-            ),
-            Self::Uncounted(key) => {
-                write!(f, "what the group of `{key}` has still to be given is not counted further")
-            }
-            Self::NotIdle(key, entries) => write!(
-                f,
-                "{entries} pending entries of `{key}` are not looked at, and none of them counts as idle"
-            ),
-            Self::Silent(key, workers) => {
-                write!(f, "{workers} workers on `{key}` are silent, and are taken to run something")
-            }
-            Self::Nameless(key, workers) => write!(
-                f,
-                "{workers} workers on `{key}` do not name their queues, and what they run counts for none"
-            ),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::layouts::{Ask, CollectionType, Group, Measure, Members, PerMember, Terms, Test};
+    use crate::layouts::{
+        Ask, CollectionType, Flag, Group, GroupAnswer, GroupPart, Idle, IdleAnswer, Measure,
+        Members, Overflow, Part, PerMember, PerMemberAnswer, Read, Size, SizeAnswer, Terms, Test,
+        Waiting,
+    };
 
     type Summand = Expression<(Read, Part)>;
 
@@ -249,12 +132,12 @@ mod tests {
     }
 
     fn size() -> Summand {
-        let read = Read::Size { key: "k".into(), members: Members::All };
-        Expression::Leaf((read, Part::Size))
+        let read = Read::Size(Size { key: "k".into(), members: Members::All });
+        Expression::Leaf((read, Part::Size(())))
     }
 
     fn group(part: Part) -> Summand {
-        Expression::Leaf((Read::Group { key: "s".into(), group: "g".into() }, part))
+        Expression::Leaf((Read::Group(Group { key: "s".into(), group: "g".into() }), part))
     }
 
     fn told(summand: Summand, answers: &[Answer]) -> Vec<String> {
@@ -264,7 +147,7 @@ mod tests {
     }
 
     fn found(counted: u64, overflow: u64, unsure: u64) -> Answer {
-        Answer::PerMember { counted, examined: 9, overflow, unsure }
+        Answer::PerMember(PerMemberAnswer { counted, examined: 9, overflow, unsure })
     }
 
     #[test]
@@ -287,29 +170,35 @@ mod tests {
     #[test]
     fn the_bound_of_a_group_is_one_of_what_it_is_to_be_given_and_of_nothing_else() {
         let missing = crate::layouts::MissingGroup::All;
-        let answer = Answer::Group(Group { waiting: Waiting::AtMost(7), pending: 2 });
+        let answer = Answer::Group(GroupAnswer::State { waiting: Waiting::AtMost(7), pending: 2 });
         let bound = "in flight is an upper bound: what the group of `s` has still to be given is \
                      not counted further";
         assert_eq!(
-            told(group(Part::GroupWaiting(missing)), std::slice::from_ref(&answer)),
+            told(group(Part::Group(GroupPart::Waiting(missing))), std::slice::from_ref(&answer)),
             [bound]
         );
-        assert_eq!(told(group(Part::GroupPending(missing)), &[answer]), [] as [String; 0]);
+        assert_eq!(
+            told(group(Part::Group(GroupPart::Pending(missing))), &[answer]),
+            [] as [String; 0]
+        );
     }
 
     #[test]
     fn what_is_taken_off_turns_the_bound() {
         let less = |whole, part| Expression::Difference(Box::new([whole, part]));
-        let answers = [Answer::Size(9), found(1, 5, 0)];
+        let answers = [Answer::Size(SizeAnswer::Members(9)), found(1, 5, 0)];
         let told_of = told(less(size(), each(Overflow::Count)), &answers);
         assert!(told_of[0].starts_with("in flight is a lower bound"), "{told_of:?}");
-        let idle = Read::Idle {
+        let idle = Read::Idle(Idle {
             key: "s".into(),
             group: "g".into(),
             after: std::time::Duration::from_secs(1),
-        };
-        let idle = Expression::Leaf((idle, Part::GroupIdle));
-        let answers = [Answer::Size(9), Answer::Idle { entries: 0, busy: true, overflow: 3_000 }];
+        });
+        let idle = Expression::Leaf((idle, Part::Idle(())));
+        let answers = [
+            Answer::Size(SizeAnswer::Members(9)),
+            Answer::Idle(IdleAnswer::Entries { entries: 0, busy: true, overflow: 3_000 }),
+        ];
         let told_of = told(less(size(), idle), &answers);
         assert!(told_of[0].starts_with("in flight is an upper bound: 3000 pending"), "{told_of:?}");
     }
@@ -317,10 +206,16 @@ mod tests {
     #[test]
     fn a_bound_that_does_not_decide_is_not_told() {
         let larger = || Expression::Max(Box::new([each(Overflow::Count), size()]));
-        assert_eq!(told(larger(), &[found(1, 5, 0), Answer::Size(6)]), [] as [String; 0]);
-        assert_eq!(told(larger(), &[found(1, 5, 0), Answer::Size(5)]).len(), 1);
-        let flag = Read::Flag { key: "f".into(), test: Test::Exists };
-        let paused = Expression::Unless((flag, Part::Flag), Box::new(each(Overflow::Count)));
+        assert_eq!(
+            told(larger(), &[found(1, 5, 0), Answer::Size(SizeAnswer::Members(6))]),
+            [] as [String; 0]
+        );
+        assert_eq!(
+            told(larger(), &[found(1, 5, 0), Answer::Size(SizeAnswer::Members(5))]).len(),
+            1
+        );
+        let flag = Read::Flag(Flag { key: "f".into(), test: Test::Exists });
+        let paused = Expression::Unless((flag, Part::Flag(())), Box::new(each(Overflow::Count)));
         let answers = |stands| [Answer::Flag(stands), found(1, 5, 0)];
         assert_eq!(told(paused.clone(), &answers(true)), [] as [String; 0]);
         assert_eq!(told(paused, &answers(false)).len(), 1);

@@ -10,53 +10,8 @@ use super::{
     count::{Count, Counts},
     expression::Expression,
     measure::Measures,
-    read::{
-        Members, Read, Test,
-        answer::{Answer, LayoutMismatch},
-    },
+    read::{Answer, Part, Read, mismatch::LayoutMismatch},
 };
-
-/// Which part of an answer counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Part {
-    /// The size or number of a key.
-    Size,
-    /// What a group has not been given yet.
-    GroupWaiting(MissingGroup),
-    /// What a group was given and has not acknowledged.
-    GroupPending(MissingGroup),
-    /// What a group was given and no worker has claimed or acknowledged for long.
-    GroupIdle,
-    /// Whether a flag stands: one or zero.
-    Flag,
-    /// What the members of a collection have.
-    PerMember(Overflow),
-    /// What workers say that they have begun.
-    Heartbeats,
-}
-
-/// What the members count that are too many to look at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Overflow {
-    /// One each: too many is safe.
-    Count,
-    /// Nothing, where they are counted elsewhere.
-    Skip,
-    /// Unknown.
-    Unknown,
-}
-
-/// What a stream without the group means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum MissingGroup {
-    /// The workers will create it at 0: every entry waits. KEDA 2.20 counts the same way for
-    /// `lagCount` (`pkg/scalers/redis_streams_scaler.go`).
-    All,
-    /// The workers will create it at `$`: nothing waits.
-    Nothing,
-    /// The trigger's value is unknown.
-    Unknown,
-}
 
 /// A leaf of the arithmetic: a part of the answer to one of the plan's reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -102,7 +57,7 @@ impl Plan {
     /// How many keys the reads name. One that several of them name counts for each.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.reads.iter().map(|read| read.keys().len()).sum()
+        self.reads.len()
     }
 
     /// The summands of each measure.
@@ -133,7 +88,7 @@ impl Plan {
     /// # Errors
     /// [`LayoutMismatch`] when what Redis holds is not what the term counts.
     pub fn count(&self, term: &Term, answers: &[&Answer]) -> Result<Count, LayoutMismatch> {
-        count_of(&self.reads[term.read], term.part, answers[term.read])
+        self.reads[term.read].count(term.part, answers[term.read])
     }
 }
 
@@ -144,114 +99,15 @@ fn index_of(reads: &mut Vec<Read>, places: &mut HashMap<Read, usize>, read: Read
     })
 }
 
-/// What one part of one answer counts. Every pair is decided here: nothing falls through to 0.
-fn count_of(read: &Read, part: Part, answer: &Answer) -> Result<Count, LayoutMismatch> {
-    let wrong_type = |found: &str, expected: &'static str| LayoutMismatch::WrongType {
-        key: read.keys()[0].clone(),
-        found: found.to_owned(),
-        expected,
-    };
-    match (part, answer) {
-        (_, Answer::Missing) => Ok(Count::ZERO),
-        (_, Answer::WrongType(found)) => Err(wrong_type(found, expected(read))),
-        (Part::Flag, Answer::Flag(stands)) => Ok(Count::from(u64::from(*stands))),
-        (Part::Size, Answer::Size(members)) => Ok(Count::from(*members)),
-        (Part::Size, Answer::Number(number)) => {
-            Count::new(*number).ok_or_else(|| not_a_number(read))
-        }
-        (_, Answer::NotANumber) => Err(not_a_number(read)),
-        (Part::GroupWaiting(_), Answer::Group(group)) => Ok(Count::from(group.waiting.entries())),
-        (Part::GroupPending(_), Answer::Group(group)) => Ok(Count::from(group.pending)),
-        (Part::GroupWaiting(MissingGroup::All), Answer::MissingGroup { entries }) => {
-            Ok(Count::from(*entries))
-        }
-        (
-            Part::GroupWaiting(MissingGroup::Nothing)
-            | Part::GroupPending(MissingGroup::All | MissingGroup::Nothing),
-            Answer::MissingGroup { .. },
-        ) => Ok(Count::ZERO),
-        (
-            Part::GroupWaiting(MissingGroup::Unknown) | Part::GroupPending(MissingGroup::Unknown),
-            Answer::MissingGroup { .. },
-        ) => Err(missing_group(read)),
-        (Part::PerMember(rest), Answer::PerMember { counted, examined, overflow, .. }) => {
-            let counted = Count::from(*counted);
-            match rest {
-                Overflow::Count => Ok(counted + Count::from(*overflow)),
-                Overflow::Skip => Ok(counted),
-                Overflow::Unknown if *overflow == 0 => Ok(counted),
-                Overflow::Unknown => Err(too_many(read, examined.saturating_add(*overflow))),
-            }
-        }
-        (Part::GroupIdle, Answer::Idle { entries, .. }) => Ok(Count::from(*entries)),
-        // A group that is not there was given nothing.
-        (Part::GroupIdle, Answer::MissingGroup { .. }) => Ok(Count::ZERO),
-        (Part::Heartbeats, Answer::Heartbeats { jobs, .. }) => Ok(Count::from(*jobs)),
-        // Answers to another read than the part's own, which nothing mixes up.
-        (
-            _,
-            Answer::Size(_)
-            | Answer::Number(_)
-            | Answer::Group(_)
-            | Answer::MissingGroup { .. }
-            | Answer::Idle { .. }
-            | Answer::Flag(_)
-            | Answer::PerMember { .. }
-            | Answer::Heartbeats { .. },
-        ) => Err(wrong_type("of another read", expected(read))),
-    }
-}
-
-fn expected(read: &Read) -> &'static str {
-    match read {
-        Read::Size { members: Members::AllOf(kind), .. } => kind.described(),
-        Read::Size { .. } => "a list, set, zset, hash, stream or string",
-        Read::Group { .. } | Read::Idle { .. } => "a stream",
-        Read::PerMember(each) => each.kind.type_name(),
-        Read::Flag { test: Test::Exists, .. } => "anything",
-        Read::Flag { test: Test::Field(_), .. } => "a hash",
-        Read::Flag { test: Test::Member(_), .. } => "a set",
-        Read::Flag { test: Test::Value(_), .. } => "a string",
-        Read::Heartbeats(_) => "what workers say",
-    }
-}
-
-fn too_many(read: &Read, members: u64) -> LayoutMismatch {
-    let most = match read {
-        Read::PerMember(each) => each.most(),
-        Read::Size { .. }
-        | Read::Group { .. }
-        | Read::Idle { .. }
-        | Read::Flag { .. }
-        | Read::Heartbeats(_) => 0,
-    };
-    LayoutMismatch::TooMany { key: read.keys()[0].clone(), members, most }
-}
-
-fn not_a_number(read: &Read) -> LayoutMismatch {
-    LayoutMismatch::NotANumber { key: read.keys()[0].clone() }
-}
-
-fn missing_group(read: &Read) -> LayoutMismatch {
-    match read {
-        Read::Group { key, group } => {
-            LayoutMismatch::MissingGroup { key: key.clone(), group: group.clone() }
-        }
-        Read::Size { .. }
-        | Read::Idle { .. }
-        | Read::Flag { .. }
-        | Read::PerMember(_)
-        | Read::Heartbeats(_) => not_a_number(read),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layouts::{Group, Measure, Waiting};
+    use crate::layouts::{
+        Group, GroupAnswer, GroupPart, Measure, Members, MissingGroup, Size, SizeAnswer, Waiting,
+    };
 
     fn size(key: &str) -> Read {
-        Read::Size { key: key.into(), members: Members::All }
+        Read::Size(Size { key: key.into(), members: Members::All })
     }
 
     fn leaf(read: Read, part: Part) -> Expression<(Read, Part)> {
@@ -259,26 +115,30 @@ mod tests {
     }
 
     fn group(key: &str) -> Read {
-        Read::Group { key: key.into(), group: "g".into() }
+        Read::Group(Group { key: key.into(), group: "g".into() })
     }
 
     fn stream_plan(missing: MissingGroup) -> Plan {
         let terms = Terms::default()
-            .with(Measure::Waiting, [leaf(group("s"), Part::GroupWaiting(missing))])
-            .with(Measure::InFlight, [leaf(group("s"), Part::GroupPending(missing))]);
+            .with(Measure::Waiting, [leaf(group("s"), Part::Group(GroupPart::Waiting(missing)))])
+            .with(Measure::InFlight, [leaf(group("s"), Part::Group(GroupPart::Pending(missing)))]);
         Plan::new(terms)
     }
 
     #[test]
     fn reads_follow_the_flow_and_equal_reads_are_one() {
-        let waiting = [leaf(size("now"), Part::Size), leaf(size("later"), Part::Size)];
+        let waiting = [leaf(size("now"), Part::Size(())), leaf(size("later"), Part::Size(()))];
         let terms = Terms::default()
-            .with(Measure::InFlight, [leaf(size("doing"), Part::Size)])
-            .with(Measure::Due, [leaf(size("later"), Part::Size)])
+            .with(Measure::InFlight, [leaf(size("doing"), Part::Size(()))])
+            .with(Measure::Due, [leaf(size("later"), Part::Size(()))])
             .with(Measure::Waiting, waiting);
         let plan = Plan::new(terms);
         assert_eq!(plan.reads(), [size("later"), size("now"), size("doing")]);
-        let answers = [&Answer::Size(2), &Answer::Size(3), &Answer::Missing];
+        let answers = [
+            &Answer::Size(SizeAnswer::Members(2)),
+            &Answer::Size(SizeAnswer::Members(3)),
+            &Answer::Missing,
+        ];
         let counts = plan.counts(&answers).unwrap();
         assert_eq!(counts.to_string(), "waiting 5, due 2, in flight 0");
     }
@@ -287,7 +147,7 @@ mod tests {
     fn a_group_gives_waiting_and_in_flight_from_one_read() {
         let plan = stream_plan(MissingGroup::All);
         assert_eq!(plan.reads().len(), 1);
-        let answer = Answer::Group(Group { waiting: Waiting::Exact(6), pending: 2 });
+        let answer = Answer::Group(GroupAnswer::State { waiting: Waiting::Exact(6), pending: 2 });
         let counts = plan.counts(&[&answer]).unwrap();
         assert_eq!(counts[Measure::Waiting], Count::from(6));
         assert_eq!(counts[Measure::InFlight], Count::from(2));
@@ -295,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_missing_group_is_what_the_trigger_says_it_is() {
-        let answer = Answer::MissingGroup { entries: 9 };
+        let answer = Answer::Group(GroupAnswer::Missing { entries: 9 });
         let waiting = |missing| {
             stream_plan(missing).counts(&[&answer]).map(|counts| counts[Measure::Waiting])
         };
@@ -314,8 +174,12 @@ mod tests {
     #[test]
     fn no_answer_that_counts_nothing_becomes_a_number() {
         let plan =
-            Plan::new(Terms::default().with(Measure::Waiting, [leaf(size("k"), Part::Size)]));
-        for answer in [Answer::NotANumber, Answer::Number(f64::NAN), Answer::Number(-1.0)] {
+            Plan::new(Terms::default().with(Measure::Waiting, [leaf(size("k"), Part::Size(()))]));
+        for answer in [
+            Answer::Size(SizeAnswer::NotANumber),
+            Answer::Size(SizeAnswer::Number(f64::NAN)),
+            Answer::Size(SizeAnswer::Number(-1.0)),
+        ] {
             assert!(plan.counts(&[&answer]).is_err(), "{answer:?}");
         }
     }

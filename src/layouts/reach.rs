@@ -48,25 +48,12 @@ impl RequiredAccess {
     /// Adds a read, in which this pattern may stand in the place of [`Search::STAND_IN`].
     fn add(&mut self, read: &Read, pattern: Option<&Glob>, database: u32) {
         let whole = |name: &Name| Name::new(with_pattern(name.as_bytes(), pattern));
-        match read {
-            Read::Heartbeats(heartbeats) => {
-                self.channels.extend(heartbeats.format.channels(database).map(|name| whole(&name)));
-                self.keys.extend(heartbeats.format.roll().map(|roll| whole(&roll.collection)));
-            }
-            Read::PerMember(each) => {
-                self.keys.insert(whole(&each.collection));
-                self.keys.extend(each.member_key().map(|around| {
-                    let [before, after] = [&around.before, &around.after].map(whole);
-                    Name::new([before.as_bytes(), after.as_bytes()].join(&b'*'))
-                }));
-            }
-            Read::Size { key, .. }
-            | Read::Group { key, .. }
-            | Read::Idle { key, .. }
-            | Read::Flag { key, .. } => {
-                self.keys.insert(whole(key));
-            }
-        }
+        self.channels.extend(read.channels(database).iter().map(whole));
+        self.keys.extend(read.touches(None).iter().map(whole));
+        self.keys.extend(read.member_key().map(|around| {
+            let [before, after] = [&around.before, &around.after].map(whole);
+            Name::new([before.as_bytes(), after.as_bytes()].join(&b'*'))
+        }));
         self.reads.insert(read.clone());
     }
 }

@@ -131,16 +131,9 @@ mod tests {
             arguments.set("inFlight", Argument::Names(vec![("leases".into(), Weight::ONE)]));
             arguments.set("orphans", Argument::Choice(orphans.to_owned()));
             arguments.set("unit", Argument::Choice("ms".to_owned()));
-            match &keys.plan(&arguments).reads()[0] {
-                Read::Size { members, .. } => *members,
-                Read::Group { .. }
-                | Read::Idle { .. }
-                | Read::Flag { .. }
-                | Read::PerMember(_)
-                | Read::Heartbeats(_) => {
-                    unreachable!("the layout `keys` asks for sizes")
-                }
-            }
+            let plan = keys.plan(&arguments);
+            let [Read::Size(read)] = plan.reads() else { panic!("it asks for a size: {plan:?}") };
+            read.members
         };
         assert_eq!(members("count"), Members::All);
         assert_eq!(members("ignore"), Members::Leased(Unit::Milliseconds.into()));

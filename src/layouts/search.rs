@@ -99,7 +99,7 @@ impl Search {
             return Err(Sprawl { parameter, searches, beside });
         }
         let named = definition.plan(arguments);
-        let named = named.reads().iter().flat_map(|read| read.keys().map(Name::clone)).collect();
+        let named = named.reads().iter().map(|read| read.key().clone()).collect();
         let (definition, arguments) = (Arc::clone(definition), arguments.clone());
         let (wilds, fixed) = (vec![], vec![]);
         let mut search = Self { definition, arguments, shapes, named, wilds, fixed };

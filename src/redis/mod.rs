@@ -22,6 +22,7 @@ mod transcript;
 mod wire;
 
 pub use credentials::Credentials;
+pub use reads::{asked::Cost, kinds::cost};
 pub use rights::{acl_line, acl_line_of, acl_line_on_sentinels, acl_line_with};
 pub use sentinel::sentinel_acl;
 pub use source::{RedisSource, SourceLink};

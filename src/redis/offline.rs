@@ -27,12 +27,8 @@ use super::{
     error::fault,
     invalidation,
     reads::{
-        answering::{depends_on_time, with_validity},
-        decode,
-        encode::KeyType,
-        fields::KnownFields,
-        follow_up::FollowUps,
-        known_tails::KnownTails,
+        answering::with_validity, encode::KeyType, fields::KnownFields, follow_up::FollowUps,
+        kinds::asked, known_tails::KnownTails,
     },
     scan,
     wire::Response,
@@ -48,19 +44,12 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
     let guess = KeyType::named(key_type).unwrap_or_default();
     let mut replies = Replies::of(said);
     let first = replies.next()?;
-    let lasts = if depends_on_time(read, guess) {
-        Some(decode::lasts(&replies.next()?, read, now))
-    } else {
-        None
+    let asked_as = asked(read);
+    let lasts = match asked_as.next_change(guess, now) {
+        Some(_) => Some(asked_as.lasts(&replies.next()?, now)),
+        None => None,
     };
-    let length = match read {
-        Read::Group { .. } => Some(replies.next()?),
-        Read::Size { .. }
-        | Read::Idle { .. }
-        | Read::Flag { .. }
-        | Read::PerMember(_)
-        | Read::Heartbeats(_) => None,
-    };
+    let length = asked_as.length_of().map(|_| replies.next()).transpose()?;
     let mut follow_ups = FollowUps::default();
     follow_ups.first(0, read, guess, &first, length.as_ref());
     let (fields, tails) = (KnownFields::default(), KnownTails::default());
@@ -127,16 +116,16 @@ impl<'b> Replies<'b> {
 mod tests {
     use super::*;
     use crate::{
-        layouts::{Answer, Members, Name},
+        layouts::{Answer, Members, Name, Size, SizeAnswer},
         sampling::Validity,
     };
 
     #[test]
     fn a_read_is_answered_by_as_many_replies_as_it_needs() {
-        let read = Read::Size { key: "q".into(), members: Members::All };
+        let read = Read::Size(Size { key: "q".into(), members: Members::All });
         let said = |key_type, bytes| answer(&read, key_type, Duration::ZERO, bytes);
         let of = |answer| Ok(Reply { answer, lasts: Validity::UntilAnnounced, moment: None });
-        assert_eq!(said("list", b":7\r\n"), of(Answer::Size(7)));
+        assert_eq!(said("list", b":7\r\n"), of(Answer::Size(SizeAnswer::Members(7))));
         assert_eq!(said("string", b"$0\r\n\r\n:0\r\n$0\r\n\r\n"), of(Answer::Missing));
         let wrong = b"-WRONGTYPE no\r\n>2\r\n+invalidate\r\n*1\r\n+q\r\n+none\r\n";
         assert_eq!(said("list", wrong), of(Answer::Missing));

@@ -7,10 +7,14 @@ use std::collections::BTreeSet;
 
 use crate::{
     config::{Connection, Endpoint},
-    layouts::{Ask, CollectionType, Kind, Members, Read, RequiredAccess, Test},
+    layouts::RequiredAccess,
 };
 
-use super::{cluster, reads::transaction, sentinel};
+use super::{
+    cluster,
+    reads::{kinds::asked, transaction},
+    sentinel,
+};
 
 /// The user that the line is for where the configuration names none.
 const USER: &str = "penstock";
@@ -70,7 +74,8 @@ pub fn acl_line_of(connection: &Connection, reach: &RequiredAccess) -> String {
     let RequiredAccess { keys, reads, searches, .. } = reach;
     let keys = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
     let together = transaction::COMMANDS.iter().filter(|_| reads.len() > 1).copied();
-    let asked: BTreeSet<&str> = reads.iter().flat_map(commands).chain(together).collect();
+    let asked: BTreeSet<&str> =
+        reads.iter().flat_map(|read| asked(read).rights()).chain(together).collect();
     line(connection, &Rights { keys, asked: Some(asked), scans: *searches }, reach)
 }
 
@@ -140,63 +145,6 @@ fn allowed<'p>(sign: char, patterns: impl Iterator<Item = &'p [u8]>) -> Vec<Stri
         .iter()
         .map(|pattern| quoted(&[sign.to_string().as_bytes(), pattern].concat()))
         .collect()
-}
-
-/// The commands that answer a read of a key that may have one type alone.
-fn of_kind(kind: Kind) -> Vec<&'static str> {
-    let command: &[&str] = match kind {
-        Kind::List => &["llen"],
-        Kind::Set => &["scard"],
-        Kind::SortedSet => &["zcard"],
-        Kind::Hash => &["hlen"],
-        Kind::Stream => &["xlen"],
-        Kind::String => &["getrange", "exists"],
-    };
-    [command, &["type"]].concat()
-}
-
-/// The commands that answer a read, whatever type its key turns out to have.
-fn commands(read: &Read) -> Vec<&'static str> {
-    match read {
-        Read::Size { members, .. } => {
-            let of_sorted_sets: &[&str] = match members {
-                Members::AllOf(kind) => return of_kind(*kind),
-                Members::All => &["zcard"],
-                Members::Due(_) | Members::Leased(_) => &["zcount", "zrangebyscore", "time"],
-            };
-            let others = ["llen", "hlen", "scard", "exists", "type", "getrange", "xlen"];
-            [&others[..], of_sorted_sets].concat()
-        }
-        Read::Group { .. } => vec!["xinfo|groups", "xlen", "xrange", "type"],
-        Read::Idle { .. } => vec!["xinfo|groups", "xlen", "xrange", "xpending", "type"],
-        Read::Flag { test, .. } => match test {
-            Test::Exists => vec!["exists"],
-            Test::Field(_) => vec!["hexists", "type"],
-            Test::Member(_) => vec!["sismember", "type"],
-            Test::Value(_) => vec!["getrange", "type"],
-        },
-        Read::PerMember(each) => {
-            let of_collection = match each.kind {
-                CollectionType::Set => ["scard", "smembers"],
-                CollectionType::List => ["llen", "lrange"],
-                CollectionType::SortedSet => ["zcard", "zrange"],
-                CollectionType::Hash => ["hlen", "hkeys"],
-            };
-            let of_member = match (&each.ask, each.filter.is_some()) {
-                (Ask::Exists(_), _) | (Ask::Text(_), false) => "exists",
-                (Ask::Length(_), _) => "llen",
-                (Ask::Values(_), true) => "hvals",
-                (Ask::Values(_), false) => "hlen",
-                (Ask::Text(_), true) => "getrange",
-                (Ask::Field, _) => "hmget",
-            };
-            [&of_collection[..], &[of_member, "type"]].concat()
-        }
-        Read::Heartbeats(heartbeats) => match heartbeats.format.roll() {
-            Some(_) => vec!["scard", "smembers"],
-            None => vec![],
-        },
-    }
 }
 
 /// The same for the user on the sentinels of a connection that has some.

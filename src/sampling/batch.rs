@@ -114,7 +114,7 @@ pub fn flows(batch: &[Due], cache: &Cache, subscriptions: &Subscriptions) -> Vec
     let along = |id: &ReadId| match places.get(id) {
         Some(place) => FlowRead::Sent(*place),
         None => {
-            let [key] = cache.slot(*id).read.keys();
+            let key = cache.slot(*id).read.key();
             FlowRead::Kept(key.clone())
         }
     };
@@ -202,7 +202,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        layouts::Registry,
+        layouts::{Registry, SizeAnswer},
         sampling::{Reply, Subject, Validity},
         trigger::Trigger,
     };
@@ -304,7 +304,7 @@ mod tests {
             .collect();
         let place = move || {
             let reads = along_the_flow(&members, &world.subscriptions);
-            let first = world.cache.slot(reads[0]).read.keys()[0].clone();
+            let first = world.cache.slot(reads[0]).read.key().clone();
             (reads.len(), first)
         };
         let thread = std::thread::Builder::new().stack_size(128 * 1024).spawn(place).unwrap();
@@ -319,7 +319,7 @@ mod tests {
         let id = world.subscribe("waiting", "doing");
         let reads = world.subscriptions.get(id).reads.clone();
         let waiting = world.cache.slot(reads[0]).read.clone();
-        let answer = crate::layouts::Answer::Size(1);
+        let answer = crate::layouts::Answer::Size(SizeAnswer::Members(1));
         let reply = Reply { answer, lasts: Validity::UntilAnnounced, moment: None };
         world.cache.begin(reads[0], world.now);
         world.cache.finish(reads[0], &waiting, Ok(reply), world.now);

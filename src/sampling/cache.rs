@@ -130,9 +130,7 @@ impl Cache {
         self.timed += usize::from(read.depends_on_time());
         let id = self.slots.insert(slot);
         self.ids.insert(read.clone(), id);
-        for key in read.keys() {
-            self.by_key.entry(key.clone()).or_default().insert(id);
-        }
+        self.by_key.entry(read.key().clone()).or_default().insert(id);
         id
     }
 
@@ -146,12 +144,11 @@ impl Cache {
         let slot = self.slots.remove(id);
         self.timed -= usize::from(slot.read.depends_on_time());
         self.ids.remove(&slot.read);
-        for key in slot.read.keys() {
-            if let Some(ids) = self.by_key.get_mut(key) {
-                ids.remove(id);
-                if ids.is_empty() {
-                    self.by_key.remove(key);
-                }
+        let key = slot.read.key();
+        if let Some(ids) = self.by_key.get_mut(key) {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.by_key.remove(key);
             }
         }
         true
@@ -272,15 +269,19 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::layouts::Answer;
     use crate::layouts::Members;
+    use crate::layouts::{Answer, Size, SizeAnswer};
 
     fn size(key: &str) -> Read {
-        Read::Size { key: key.into(), members: Members::All }
+        Read::Size(Size { key: key.into(), members: Members::All })
     }
 
     fn size_3() -> Reply {
-        Reply { answer: Answer::Size(3), lasts: Validity::UntilAnnounced, moment: None }
+        Reply {
+            answer: Answer::Size(SizeAnswer::Members(3)),
+            lasts: Validity::UntilAnnounced,
+            moment: None,
+        }
     }
 
     fn after(start: Instant, ms: u64) -> Instant {
@@ -313,7 +314,7 @@ mod tests {
         cache.finish(id, &size("q"), Err(Fault::Timeout), after(start, 9));
         let slot = cache.slot(id);
         assert!(slot.dirty && slot.fault.is_some());
-        assert_eq!(slot.known.as_ref().unwrap().answer, Answer::Size(3));
+        assert_eq!(slot.known.as_ref().unwrap().answer, Answer::Size(SizeAnswer::Members(3)));
     }
 
     #[test]

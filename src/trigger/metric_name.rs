@@ -15,8 +15,7 @@ const QUEUE_BYTES: usize = 64;
 /// and `.` only, whatever the keys are called.
 #[must_use]
 pub(super) fn metric_name(layout: &str, plan: &Plan, signal: Signal) -> String {
-    let keys: Vec<String> =
-        plan.reads().iter().flat_map(|read| read.keys().map(ToString::to_string)).collect();
+    let keys: Vec<String> = plan.reads().iter().map(|read| read.key().to_string()).collect();
     let mut queues = slug(&keys.join("-"));
     queues.truncate(QUEUE_BYTES);
     format!("penstock-{}-{}-{}", slug(layout), queues, signal.name())
@@ -31,14 +30,14 @@ fn slug(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::{
-        layouts::{Expression, Measure, Members, Part, Read, Terms},
+        layouts::{Expression, Measure, Members, Part, Read, Size, Terms},
         signals::Signal,
     };
     use proptest::prelude::*;
 
     fn name(key: &str) -> String {
-        let read = Read::Size { key: key.into(), members: Members::All };
-        let waiting = [Expression::Leaf((read, Part::Size))];
+        let read = Read::Size(Size { key: key.into(), members: Members::All });
+        let waiting = [Expression::Leaf((read, Part::Size(())))];
         let plan = Plan::new(Terms::default().with(Measure::Waiting, waiting));
         metric_name("keys", &plan, Signal::default())
     }

@@ -111,7 +111,7 @@ impl<'a> Parser<'a> {
         if in_words.reads().is_empty() {
             self.problems.add("layout", "these keys leave the layout nothing to read");
         }
-        if plan.reads().iter().flat_map(Read::keys).any(|key| key.as_bytes().is_empty()) {
+        if plan.reads().iter().map(Read::key).any(|key| key.as_bytes().is_empty()) {
             self.problems.add("layout", "reads a key without a name with these keys");
         }
         let most = limits::KEYS_PER_TRIGGER;

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    layouts::{Measure, Members, Read, Registry, Unit},
+    layouts::{Group, Measure, Members, Read, Registry, Size, Unit},
     limits,
 };
 
@@ -26,7 +26,7 @@ fn told(pairs: &[(&str, &str)]) -> String {
 }
 
 fn size(key: &str, members: Members) -> Read {
-    Read::Size { key: key.into(), members }
+    Read::Size(Size { key: key.into(), members })
 }
 
 #[test]
@@ -112,7 +112,7 @@ fn kedas_redis_trigger_is_understood_as_it_is() {
 #[test]
 fn kedas_streams_trigger_gives_the_number_that_keda_gives() {
     let group = [("stream", "s"), ("consumerGroup", "g")];
-    let group_read = Read::Group { key: "s".into(), group: "g".into() };
+    let group_read = Read::Group(Group { key: "s".into(), group: "g".into() });
     let pending = parse(&[&group[..], &[("pendingEntriesCount", "9")]].concat()).unwrap();
     assert_eq!(pending.plan.reads(), [group_read]);
     assert_eq!((pending.signal, pending.target.get()), (named("in-flight"), 9.0));

@@ -4,7 +4,8 @@
 
 use penstock::{
     layouts::{
-        Answer, Expression, Group, Measure, MissingGroup, Overflow, Part, Read, Term, Waiting,
+        Answer, Expression, GroupAnswer, GroupPart, HeartbeatsAnswer, IdleAnswer, Measure,
+        MissingGroup, Overflow, Part, PerMemberAnswer, Read, SizeAnswer, Term, Waiting,
     },
     limits,
     trigger::{Trigger, Verdict},
@@ -25,7 +26,7 @@ pub fn sound(trigger: &Trigger) -> Result<(), String> {
         trigger.plan.most_summands() <= limits::KEYS_PER_TRIGGER,
         "a measure has too many summands"
     );
-    for key in reads.iter().flat_map(Read::keys) {
+    for key in reads.iter().map(Read::key) {
         let bytes = key.as_bytes().len();
         hold!((1..=KEY_BYTES).contains(&bytes), "a key of {bytes} bytes");
     }
@@ -73,14 +74,23 @@ fn verdict(trigger: &Trigger, answers: &[Answer]) -> Result<Verdict, String> {
 /// An answer that a read can have.
 fn some(read: &Read, number: u64) -> Answer {
     match read {
-        Read::Size { .. } => Answer::Size(number),
-        Read::Group { .. } => Answer::Group(Group { waiting: Waiting::Exact(number), pending: 2 }),
-        Read::Flag { .. } => Answer::Flag(number == 7),
-        Read::PerMember(_) => {
-            Answer::PerMember { counted: number.min(3), examined: 3, overflow: 0, unsure: 0 }
+        Read::Size(_) => Answer::Size(SizeAnswer::Members(number)),
+        Read::Group(_) => {
+            Answer::Group(GroupAnswer::State { waiting: Waiting::Exact(number), pending: 2 })
         }
-        Read::Idle { .. } => Answer::Idle { entries: number.min(3), busy: true, overflow: 0 },
-        Read::Heartbeats(_) => Answer::Heartbeats { jobs: number, nameless: 0, silent: 0 },
+        Read::Flag(_) => Answer::Flag(number == 7),
+        Read::PerMember(_) => Answer::PerMember(PerMemberAnswer {
+            counted: number.min(3),
+            examined: 3,
+            overflow: 0,
+            unsure: 0,
+        }),
+        Read::Idle(_) => {
+            Answer::Idle(IdleAnswer::Entries { entries: number.min(3), busy: true, overflow: 0 })
+        }
+        Read::Heartbeats(_) => {
+            Answer::Heartbeats(HeartbeatsAnswer { jobs: number, nameless: 0, silent: 0 })
+        }
     }
 }
 
@@ -131,17 +141,25 @@ fn evaluate(expression: &Expression<Term>, answers: &[Answer]) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "larger numbers are cut to 1e12 anyway")]
 fn part(part: Part, answer: &Answer) -> f64 {
     let number = match (part, answer) {
-        (Part::Size, Answer::Size(number)) => *number,
-        (Part::GroupWaiting(_), Answer::Group(group)) => group.waiting.entries(),
-        (Part::GroupPending(_), Answer::Group(group)) => group.pending,
-        (Part::GroupWaiting(MissingGroup::All), Answer::MissingGroup { entries }) => *entries,
-        (Part::GroupIdle, Answer::Idle { entries, .. }) => *entries,
-        (Part::Heartbeats, Answer::Heartbeats { jobs, .. }) => *jobs,
-        (Part::Flag, Answer::Flag(stands)) => u64::from(*stands),
-        (Part::PerMember(Overflow::Count), Answer::PerMember { counted, overflow, .. }) => {
-            counted + overflow
+        (Part::Size(()), Answer::Size(SizeAnswer::Members(number))) => *number,
+        (Part::Group(GroupPart::Waiting(_)), Answer::Group(GroupAnswer::State { waiting, .. })) => {
+            waiting.entries()
         }
-        (Part::PerMember(_), Answer::PerMember { counted, .. }) => *counted,
+        (Part::Group(GroupPart::Pending(_)), Answer::Group(GroupAnswer::State { pending, .. })) => {
+            *pending
+        }
+        (
+            Part::Group(GroupPart::Waiting(MissingGroup::All)),
+            Answer::Group(GroupAnswer::Missing { entries }),
+        ) => *entries,
+        (Part::Idle(()), Answer::Idle(IdleAnswer::Entries { entries, .. })) => *entries,
+        (Part::Heartbeats(()), Answer::Heartbeats(HeartbeatsAnswer { jobs, .. })) => *jobs,
+        (Part::Flag(()), Answer::Flag(stands)) => u64::from(*stands),
+        (
+            Part::PerMember(Overflow::Count),
+            Answer::PerMember(PerMemberAnswer { counted, overflow, .. }),
+        ) => counted + overflow,
+        (Part::PerMember(_), Answer::PerMember(PerMemberAnswer { counted, .. })) => *counted,
         (part, answer) => panic!("{part:?} of {answer:?}"),
     };
     (number as f64).min(limits::QUANTITY_MAX)

@@ -9,7 +9,7 @@ use std::{
 };
 
 use penstock::{
-    layouts::{Members, Name, Read, Registry},
+    layouts::{Members, Name, Read, Registry, Size},
     sampling::Subject,
     trigger::Trigger,
 };
@@ -123,17 +123,17 @@ impl Catalog {
 
 /// The key that a read is about, by its place in [`KEYS`].
 pub fn key_of(read: &Read) -> usize {
-    let [name] = read.keys();
+    let name = read.key();
     KEYS.iter().position(|(key, _)| Name::from(*key) == *name).unwrap()
 }
 
 /// Which members of its key a read counts.
 pub fn members_of(read: &Read) -> Members {
     match read {
-        Read::Size { members, .. } => *members,
-        Read::Group { .. }
-        | Read::Idle { .. }
-        | Read::Flag { .. }
+        Read::Size(Size { members, .. }) => *members,
+        Read::Group(_)
+        | Read::Idle(_)
+        | Read::Flag(_)
         | Read::PerMember(_)
         | Read::Heartbeats(_) => Members::All,
     }

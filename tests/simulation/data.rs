@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use penstock::{
-    layouts::{Answer, Group, Members, Read, Waiting},
+    layouts::{Answer, GroupAnswer, Members, Read, SizeAnswer, Waiting},
     limits,
     sampling::Validity,
 };
@@ -121,19 +121,24 @@ pub fn grace() -> i64 {
 pub fn answer(content: &Content, read: &Read, clock: i64) -> Answer {
     match content {
         Content::Missing => Answer::Missing,
-        Content::List(jobs) => Answer::Size(*jobs),
-        Content::SortedSet(scores) => Answer::Size(match members_of(read) {
+        Content::List(jobs) => Answer::Size(SizeAnswer::Members(*jobs)),
+        Content::SortedSet(scores) => Answer::Size(SizeAnswer::Members(match members_of(read) {
             Members::All | Members::AllOf(_) => scores.len(),
             Members::Due(_) => scores.partition_point(|score| *score <= clock + grace()),
             Members::Leased(_) => {
                 scores.len() - scores.partition_point(|score| *score <= clock - grace())
             }
-        } as u64),
-        Content::Text(Some(number)) => Answer::Number(f64::from(*number)),
-        Content::Text(None) => Answer::NotANumber,
-        Content::Stream { entries, group: None } => Answer::MissingGroup { entries: *entries },
+        } as u64)),
+        Content::Text(Some(number)) => Answer::Size(SizeAnswer::Number(f64::from(*number))),
+        Content::Text(None) => Answer::Size(SizeAnswer::NotANumber),
+        Content::Stream { entries, group: None } => {
+            Answer::Group(GroupAnswer::Missing { entries: *entries })
+        }
         Content::Stream { group: Some((waiting, pending)), .. } => {
-            Answer::Group(Group { waiting: Waiting::Exact(*waiting), pending: *pending })
+            Answer::Group(GroupAnswer::State {
+                waiting: Waiting::Exact(*waiting),
+                pending: *pending,
+            })
         }
     }
 }

@@ -10,7 +10,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use penstock::{
-    layouts::{Answer, Counts, Expression, Part, Term},
+    layouts::{Answer, Counts, Expression, GroupAnswer, GroupPart, Part, SizeAnswer, Term},
     limits,
     sampling::Observation,
     trigger::Verdict,
@@ -81,8 +81,9 @@ pub fn at_rest(model: &Model, topic: &Topic, told: &Observation) -> Result<(), V
     let is_mismatch = |read: &usize| {
         let answers = model.data.answers_since(&CATALOG.reads[*read], since, model.now);
         answers.iter().any(|answer| {
-            matches!(answer, Answer::NotANumber)
-                || matches!(answer, Answer::MissingGroup { .. }) && topic.reads.len() == 2
+            matches!(answer, Answer::Size(SizeAnswer::NotANumber))
+                || matches!(answer, Answer::Group(GroupAnswer::Missing { .. }))
+                    && topic.reads.len() == 2
         })
     };
     let is_true = match told {
@@ -127,20 +128,16 @@ fn sums(
 fn number(part: Part, answer: &Answer) -> Option<u64> {
     match (part, answer) {
         (_, Answer::Missing) => Some(0),
-        (_, Answer::Size(size)) => Some(*size),
-        (_, Answer::Number(number)) => Some(to_whole(*number)),
-        (Part::GroupPending(_), Answer::Group(group)) => Some(group.pending),
-        (_, Answer::Group(group)) => Some(group.waiting.entries()),
-        (Part::GroupPending(_), Answer::MissingGroup { .. }) => Some(0),
-        (_, Answer::MissingGroup { entries }) => Some(*entries),
-        (_, Answer::NotANumber | Answer::WrongType(_)) => None,
-        (
-            _,
-            Answer::Flag(_)
-            | Answer::PerMember { .. }
-            | Answer::Idle { .. }
-            | Answer::Heartbeats { .. },
-        ) => {
+        (_, Answer::Size(SizeAnswer::Members(size))) => Some(*size),
+        (_, Answer::Size(SizeAnswer::Number(number))) => Some(to_whole(*number)),
+        (Part::Group(GroupPart::Pending(_)), Answer::Group(GroupAnswer::State { pending, .. })) => {
+            Some(*pending)
+        }
+        (_, Answer::Group(GroupAnswer::State { waiting, .. })) => Some(waiting.entries()),
+        (Part::Group(GroupPart::Pending(_)), Answer::Group(GroupAnswer::Missing { .. })) => Some(0),
+        (_, Answer::Group(GroupAnswer::Missing { entries })) => Some(*entries),
+        (_, Answer::Size(SizeAnswer::NotANumber) | Answer::WrongType(_)) => None,
+        (_, Answer::Flag(_) | Answer::PerMember(_) | Answer::Idle(_) | Answer::Heartbeats(_)) => {
             unreachable!("the model has none of these")
         }
     }

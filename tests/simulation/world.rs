@@ -350,7 +350,7 @@ impl World {
         let is_heard = model.conns[id].epoch + 1 == model.knocks.len();
         let Change::Key(name) = change else { return };
         for (story, topic) in self.stories.iter_mut().zip(&self.topics) {
-            let is_of = |read: &usize| CATALOG.reads[*read].keys() == [name];
+            let is_of = |read: &usize| CATALOG.reads[*read].key() == name;
             if is_heard && story.since.is_some() && topic.reads.iter().any(is_of) {
                 story.heard_ms = Some(model.now.ms);
             }

@@ -5,8 +5,16 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use super::{
-    super::{glob::Glob, name::Name},
+    super::{
+        bytes::{boxed, bytes_of_texts, list, of_names, of_strings},
+        count::Count,
+        glob::Glob,
+        name::Name,
+    },
+    contract::{AnswerKind, Counted, KeyRole, ReadKind},
+    doubt::{Bias, Doubt},
     member_key::MemberKey,
+    mismatch::LayoutMismatch,
 };
 
 /// How many jobs the workers of one pool, or of some queues, say that they have begun.
@@ -16,6 +24,17 @@ pub struct Heartbeats {
     pub format: Arc<HeartbeatFormat>,
     /// Whose jobs count.
     pub workers: WorkerFilter,
+}
+
+/// What workers say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HeartbeatsAnswer {
+    /// How many jobs they have begun.
+    pub jobs: u64,
+    /// How many workers do not name their queues, where those are what counts: theirs are not in it.
+    pub nameless: u64,
+    /// How many workers are silent and are taken to run something: that is in it.
+    pub silent: u64,
 }
 
 /// Which workers count.
@@ -126,6 +145,92 @@ impl HeartbeatFormat {
     /// The names of all its channels on this database.
     pub fn channels(&self, database: u32) -> impl Iterator<Item = Name> {
         self.alive.iter().chain(&self.gone).map(move |channel| channel.on(database))
+    }
+}
+
+impl ReadKind for Heartbeats {
+    fn key(&self) -> &Name {
+        &self.format.key
+    }
+
+    fn keys(&self) -> Vec<&Name> {
+        self.format.roll().map(|roll| &roll.collection).into_iter().collect()
+    }
+
+    fn channels(&self, database: u32) -> Vec<Name> {
+        self.format.channels(database).collect()
+    }
+
+    fn depends_on_time(&self) -> bool {
+        false
+    }
+
+    fn role(&self) -> KeyRole {
+        KeyRole::Shared
+    }
+
+    fn expected(&self) -> &'static str {
+        "what workers say"
+    }
+
+    fn footprint(&self) -> usize {
+        let workers = match &self.workers {
+            WorkerFilter::Pool(glob) => bytes_of_texts([glob.text()]),
+            WorkerFilter::Queues(queues) => of_names(queues),
+        };
+        boxed(self.format.as_ref(), HeartbeatFormat::footprint) + workers
+    }
+}
+
+impl HeartbeatFormat {
+    fn footprint(&self) -> usize {
+        let Self { key, alive, gone, body, worker, jobs, every, queues, interval: _, silence } =
+            self;
+        let of_channel = |Channel(pieces): &Channel| of_names(pieces);
+        let channels = bytes_of_texts([key]) + list(alive, of_channel) + list(gone, of_channel);
+        let pointers =
+            bytes_of_texts([worker, jobs, every].into_iter().chain(body)) + of_strings(queues);
+        let of_roll =
+            |Roll { collection, around }: &Roll| bytes_of_texts([collection]) + around.footprint();
+        let of_silence = |Silence { at_most: _, slots, roll }: &Silence| {
+            of_strings(slots) + roll.as_ref().map_or(0, of_roll)
+        };
+        channels + pointers + silence.as_ref().map_or(0, of_silence)
+    }
+}
+
+impl Counted for Heartbeats {
+    type Part = ();
+    type Answer = HeartbeatsAnswer;
+
+    fn count(&self, (): (), answer: &HeartbeatsAnswer) -> Result<Count, LayoutMismatch> {
+        Ok(Count::from(answer.jobs))
+    }
+
+    fn doubts(&self, (): (), answer: &HeartbeatsAnswer) -> Vec<(Bias, Doubt)> {
+        let HeartbeatsAnswer { nameless, silent, .. } = *answer;
+        let key = || self.format.key.clone();
+        let silent = (silent > 0).then(|| (Bias::High, Doubt::Silent(key(), silent)));
+        let nameless = (nameless > 0).then(|| (Bias::Low, Doubt::Nameless(key(), nameless)));
+        silent.into_iter().chain(nameless).collect()
+    }
+}
+
+impl AnswerKind for HeartbeatsAnswer {
+    fn counts_nothing(&self) -> bool {
+        self.jobs == 0
+    }
+
+    fn shows_a_key(&self) -> bool {
+        self.jobs > 0
+    }
+
+    fn changes_silently(&self) -> bool {
+        false
+    }
+
+    fn is_exact(&self) -> bool {
+        self.nameless == 0 && self.silent == 0
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::super::name::Name;
+use super::super::{bytes::bytes_of_texts, name::Name};
 
 /// The key of a member, or of a queue, whose name is left out: these bytes, the name, these bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,6 +18,11 @@ impl MemberKey {
     #[must_use]
     pub fn key(&self, member: &[u8]) -> Name {
         Name::new([self.before.as_bytes(), member, self.after.as_bytes()].concat())
+    }
+
+    /// About how many bytes it holds beside its own size.
+    pub(in crate::layouts) fn footprint(&self) -> usize {
+        bytes_of_texts([&self.before, &self.after])
     }
 }
 

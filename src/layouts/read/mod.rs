@@ -2,193 +2,216 @@
 //!
 //! It is the contract between layouts, the cache and the Redis side: a read is data, equal reads are one read,
 //! and a read names every key it touches.
+//!
+//! # Adding a read
+//! 1. Write `NAME.rs` here: the question, what is answered, what an answer counts and how exact it is. Add a
+//!    line to `reads!` below.
+//! 2. Write `redis/reads/kinds/NAME.rs`: its commands, their replies, the rights and what they cost. Add a line
+//!    to the `match` in `redis/reads/kinds/mod.rs`.
+//! 3. If layouts write it as TOML, its words are a file in `layouts/definition/question/` and a line there.
+//! 4. Describe it in `docs/own-layouts.md`, and let the fuzz target `replies` read it too.
 
-pub(in crate::layouts) mod answer;
+pub(in crate::layouts) mod contract;
+pub(in crate::layouts) mod doubt;
+pub(in crate::layouts) mod flag;
+pub(in crate::layouts) mod group;
 pub(in crate::layouts) mod heartbeats;
+pub(in crate::layouts) mod idle;
 pub(in crate::layouts) mod kind;
 pub(in crate::layouts) mod member_key;
+pub(in crate::layouts) mod mismatch;
 pub(in crate::layouts) mod per_member;
+pub(in crate::layouts) mod scores;
+pub(in crate::layouts) mod size;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, sync::Arc};
 
-use self::{heartbeats::Heartbeats, kind::Kind, member_key::MemberKey, per_member::PerMember};
-use super::name::Name;
+use self::{
+    contract::{AnswerKind, Counted, KeyRole, ReadKind},
+    doubt::{Bias, Doubt},
+    flag::Flag,
+    group::{Group, GroupAnswer, GroupPart},
+    heartbeats::{Heartbeats, HeartbeatsAnswer},
+    idle::{Idle, IdleAnswer},
+    member_key::MemberKey,
+    mismatch::LayoutMismatch,
+    per_member::{Overflow, PerMember, PerMemberAnswer},
+    size::{Size, SizeAnswer},
+};
+use super::{count::Count, name::Name};
 
-/// The unit of a sorted set's scores, since the Unix epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Unit {
-    /// Seconds.
-    Seconds,
-    /// Milliseconds.
-    Milliseconds,
-    /// Nanoseconds (Machinery).
-    Nanoseconds,
-    /// Milliseconds × 4096, and a sequence number below (BullMQ and Bull).
-    MillisecondsTimes4096,
+/// Three enums from one list: the questions, the parts of their answers, and the answers.
+macro_rules! reads {
+    ($($(#[$doc:meta])+ $name:ident { read: $read:ty, part: $part:ty, answer: $answer:ty })+) => {
+        /// One question to Redis.
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Read {
+            $($(#[$doc])+ $name($read),)+
+        }
+
+        /// Which part of an answer counts.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Part {
+            $($(#[$doc])+ $name($part),)+
+        }
+
+        /// What Redis said to one [`Read`]. Missing, wrong type and missing group are variants, never numbers,
+        /// so that they cannot be added up by accident.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Answer {
+            /// The key does not exist. Redis deletes a collection with its last member.
+            Missing,
+            /// The key holds another type than the read can count.
+            WrongType(String),
+            $($(#[$doc])+ $name($answer),)+
+        }
+
+        impl Read {
+            fn kind(&self) -> &dyn ReadKind {
+                match self { $(Self::$name(read) => read,)+ }
+            }
+
+            /// What one part of an answer counts. Every pair is decided: nothing falls through to 0.
+            ///
+            /// # Errors
+            /// [`LayoutMismatch`] when what Redis holds is not what is counted.
+            pub(in crate::layouts) fn count(
+                &self,
+                part: Part,
+                answer: &Answer,
+            ) -> Result<Count, LayoutMismatch> {
+                match (self, part, answer) {
+                    (_, _, Answer::Missing) => Ok(Count::ZERO),
+                    (_, _, Answer::WrongType(found)) => Err(self.wrong_type(found)),
+                    $((Self::$name(read), Part::$name(part), Answer::$name(answer)) => {
+                        read.count(part, answer)
+                    })+
+                    // The part or the answer of another read, which nothing mixes up.
+                    (_, _, $(Answer::$name(_))|+) => Err(self.wrong_type("of another read")),
+                }
+            }
+
+            /// Why this part of an answer is not exact.
+            pub(in crate::layouts) fn doubts(
+                &self,
+                part: Part,
+                answer: &Answer,
+            ) -> Vec<(Bias, Doubt)> {
+                match (self, part, answer) {
+                    $((Self::$name(read), Part::$name(part), Answer::$name(answer)) => {
+                        read.doubts(part, answer)
+                    })+
+                    (_, _, Answer::Missing | Answer::WrongType(_) $(| Answer::$name(_))+) => vec![],
+                }
+            }
+        }
+
+        impl Answer {
+            /// What was said of a key that is there and of a type that the read can count.
+            fn kind(&self) -> Option<&dyn AnswerKind> {
+                match self {
+                    Self::Missing | Self::WrongType(_) => None,
+                    $(Self::$name(answer) => Some(answer),)+
+                }
+            }
+        }
+    };
 }
 
-/// How the scores of a sorted set are compared with the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Scores {
-    /// What they are written in.
-    pub unit: Unit,
-    /// By how much time the count is wider: due so long ahead, or leased until so long ago.
-    pub slack: Duration,
-}
-
-impl From<Unit> for Scores {
-    fn from(unit: Unit) -> Self {
-        Self { unit, slack: Duration::ZERO }
-    }
-}
-
-/// Which members of a sorted set count. Every member of any other type always counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Members {
-    /// All of them.
-    All,
-    /// All of them, of a key that always has this type in its framework.
-    AllOf(Kind),
-    /// Those whose score has come: score ≤ now + slack.
-    Due(Scores),
-    /// Those whose score is still to come: score > now - slack.
-    Leased(Scores),
-}
-
-/// What makes a flag stand.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Test {
-    /// The key exists, whatever it holds.
-    Exists,
-    /// The hash has this field.
-    Field(Name),
-    /// The set has this member.
-    Member(Name),
-    /// The string is this one.
-    Value(Name),
-}
-
-/// One question to Redis.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Read {
-    /// How much a key holds: the length of a list, set, sorted set, hash or stream, or the number
-    /// in a string. The type is detected.
-    Size {
-        /// The key.
-        key: Name,
-        /// Which members of a sorted set count.
-        members: Members,
-    },
+reads! {
+    /// How much a key holds.
+    Size { read: Size, part: (), answer: SizeAnswer }
     /// What a consumer group of a stream has not been given yet, and what it has not acknowledged.
-    Group {
-        /// The stream.
-        key: Name,
-        /// The consumer group.
-        group: Name,
-    },
-    /// How many of the entries that a consumer group has not acknowledged were neither delivered nor
-    /// claimed for so long.
-    Idle {
-        /// The stream.
-        key: Name,
-        /// The consumer group.
-        group: Name,
-        /// For how long, to the millisecond.
-        after: Duration,
-    },
+    Group { read: Group, part: GroupPart, answer: GroupAnswer }
+    /// How many of the entries that a consumer group has not acknowledged are idle.
+    Idle { read: Idle, part: (), answer: IdleAnswer }
     /// Whether something is so.
-    Flag {
-        /// The key.
-        key: Name,
-        /// What is asked of it.
-        test: Test,
-    },
+    Flag { read: Flag, part: (), answer: bool }
     /// What each member of a collection has.
-    PerMember(Arc<PerMember>),
+    PerMember { read: Arc<PerMember>, part: Overflow, answer: PerMemberAnswer }
     /// What workers say on channels. No command asks for it: it is listened to.
-    Heartbeats(Heartbeats),
+    Heartbeats { read: Heartbeats, part: (), answer: HeartbeatsAnswer }
 }
 
 impl Read {
     /// The key whose changes are announced for it. (What the members of a collection have is read
-    /// again every second while there are members.) What is heard has its first channel's name for
-    /// one.
+    /// again every second while there are members.) What is listened to has its first channel's name for one.
     #[must_use]
-    pub fn keys(&self) -> [&Name; 1] {
-        match self {
-            Self::Size { key, .. }
-            | Self::Group { key, .. }
-            | Self::Idle { key, .. }
-            | Self::Flag { key, .. } => [key],
-            Self::PerMember(each) => [&each.collection],
-            Self::Heartbeats(heartbeats) => [&heartbeats.format.key],
-        }
+    pub fn key(&self) -> &Name {
+        self.kind().key()
     }
 
     /// The names of the keys that a caller must be allowed to read, and of the channels if the database is
     /// given.
     #[must_use]
     pub fn touches(&self, database: Option<u32>) -> Vec<Name> {
-        match self {
-            Self::Heartbeats(heartbeats) => {
-                let format = &heartbeats.format;
-                let channels = database.into_iter().flat_map(|number| format.channels(number));
-                channels.chain(format.roll().map(|roll| roll.collection.clone())).collect()
-            }
-            Self::Size { .. }
-            | Self::Group { .. }
-            | Self::Idle { .. }
-            | Self::Flag { .. }
-            | Self::PerMember(_) => self.keys().into_iter().cloned().collect(),
-        }
+        let keys = self.kind().keys().into_iter().cloned();
+        database.into_iter().flat_map(|number| self.kind().channels(number)).chain(keys).collect()
+    }
+
+    /// The channels that it listens to, on this database.
+    #[must_use]
+    pub fn channels(&self, database: u32) -> Vec<Name> {
+        self.kind().channels(database)
     }
 
     /// What stands around a member of its collection in the key that it reads for that too.
     #[must_use]
     pub fn member_key(&self) -> Option<&MemberKey> {
-        match self {
-            Self::PerMember(each) => each.member_key(),
-            Self::Size { .. }
-            | Self::Group { .. }
-            | Self::Idle { .. }
-            | Self::Flag { .. }
-            | Self::Heartbeats(_) => None,
-        }
+        self.kind().member_key()
     }
 
     /// Whether the answer changes by Redis's time passing alone.
     #[must_use]
     pub fn depends_on_time(&self) -> bool {
-        match self {
-            Self::Size { members, .. } => !matches!(members, Members::All | Members::AllOf(_)),
-            // How long an entry is idle is looked at every second, as all of a group that has any.
-            Self::Group { .. }
-            | Self::Idle { .. }
-            | Self::Flag { .. }
-            | Self::PerMember(_)
-            | Self::Heartbeats(_) => false,
-        }
+        self.kind().depends_on_time()
+    }
+
+    /// What its key is to the queue that is counted.
+    #[must_use]
+    pub fn role(&self) -> KeyRole {
+        self.kind().role()
+    }
+
+    /// About how many bytes it holds beside its own size.
+    pub(in crate::layouts) fn footprint(&self) -> usize {
+        self.kind().footprint()
+    }
+
+    fn wrong_type(&self, found: &str) -> LayoutMismatch {
+        let (key, expected) = (self.key().clone(), self.kind().expected());
+        LayoutMismatch::WrongType { key, found: found.to_owned(), expected }
     }
 }
 
 impl fmt::Display for Read {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Size { key, members: Members::All | Members::AllOf(_) } => {
-                write!(f, "size of `{key}`")
-            }
-            Self::Size { key, members: Members::Due(_) } => write!(f, "due in `{key}`"),
-            Self::Size { key, members: Members::Leased(_) } => write!(f, "leased in `{key}`"),
-            Self::Group { key, group } => write!(f, "group `{group}` of `{key}`"),
-            Self::Idle { key, group, after } => {
-                write!(f, "idle for {after:?} in group `{group}` of `{key}`")
-            }
-            Self::PerMember(each) => each.fmt(f),
-            Self::Heartbeats(heartbeats) => heartbeats.fmt(f),
-            Self::Flag { key, test: Test::Exists } => write!(f, "`{key}` exists"),
-            Self::Flag { key, test: Test::Field(field) } => write!(f, "`{key}` has `{field}`"),
-            Self::Flag { key, test: Test::Member(member) } => write!(f, "`{key}` has `{member}`"),
-            Self::Flag { key, test: Test::Value(value) } => write!(f, "`{key}` is `{value}`"),
-        }
+        self.kind().fmt(f)
+    }
+}
+
+impl Answer {
+    /// Whether it is sure that there is no job in it.
+    #[must_use]
+    pub fn counts_nothing(&self) -> bool {
+        self.kind().map_or(*self == Self::Missing, AnswerKind::counts_nothing)
+    }
+
+    /// Whether it says that there is a key of a queue.
+    #[must_use]
+    pub fn shows_a_key(&self) -> bool {
+        self.kind().map_or(*self != Self::Missing, AnswerKind::shows_a_key)
+    }
+
+    /// Whether the next change of it may come without an announcement by Redis.
+    #[must_use]
+    pub fn changes_silently(&self) -> bool {
+        self.kind().is_some_and(AnswerKind::changes_silently)
+    }
+
+    /// Whether all that it says is exact.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        self.kind().is_none_or(AnswerKind::is_exact)
     }
 }

@@ -3,13 +3,25 @@
 //!
 //! They take several round trips, and a bound on how many members are looked at.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
+
+use serde::Deserialize;
 
 use crate::limits;
 
 use super::{
-    super::{allowed::Allowed, glob::Glob, name::Name},
+    super::{
+        allowed::Allowed,
+        bytes::{boxed, bytes_of_texts, list, of_names},
+        count::Count,
+        glob::Glob,
+        name::Name,
+    },
+    contract::{AnswerKind, Counted, KeyRole, ReadKind},
+    doubt::{Bias, Doubt},
+    kind::Kind,
     member_key::MemberKey,
+    mismatch::LayoutMismatch,
 };
 
 /// One question for each member of a collection.
@@ -52,19 +64,11 @@ impl PerMember {
             }
         }
     }
-
-    /// The key that is read for each member; `None` if none is.
-    #[must_use]
-    pub(in crate::layouts) fn member_key(&self) -> Option<&MemberKey> {
-        match &self.ask {
-            Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => Some(key),
-            Ask::Field => None,
-        }
-    }
 }
 
 /// A collection whose members are looked at one by one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum CollectionType {
     /// The members of a set.
     Set,
@@ -79,14 +83,40 @@ pub enum CollectionType {
 impl CollectionType {
     /// The Redis type.
     #[must_use]
-    pub fn type_name(self) -> &'static str {
+    pub fn kind(self) -> Kind {
         match self {
-            Self::Set => "set",
-            Self::List => "list",
-            Self::SortedSet => "zset",
-            Self::Hash => "hash",
+            Self::Set => Kind::Set,
+            Self::List => Kind::List,
+            Self::SortedSet => Kind::SortedSet,
+            Self::Hash => Kind::Hash,
         }
     }
+}
+
+/// What the members count that are too many to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Overflow {
+    /// One each: too many is safe.
+    Count,
+    /// Nothing, where they are counted elsewhere.
+    Skip,
+    /// Unknown.
+    #[default]
+    Unknown,
+}
+
+/// What the members of a collection have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PerMemberAnswer {
+    /// What counts, of those that were looked at.
+    pub counted: u64,
+    /// How many members were looked at.
+    pub examined: u64,
+    /// How many more members there are.
+    pub overflow: u64,
+    /// How many of what counts do not tell their queue, so that they count for every trigger.
+    pub unsure: u64,
 }
 
 /// What is asked of each member.
@@ -173,6 +203,115 @@ impl fmt::Display for Wanted {
             Self::Name(name) => name.fmt(f),
             Self::Matching(matching) => matching.glob.fmt(f),
         }
+    }
+}
+
+impl ReadKind for Arc<PerMember> {
+    fn key(&self) -> &Name {
+        &self.collection
+    }
+
+    fn member_key(&self) -> Option<&MemberKey> {
+        match &self.ask {
+            Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => Some(key),
+            Ask::Field => None,
+        }
+    }
+
+    fn depends_on_time(&self) -> bool {
+        false
+    }
+
+    fn role(&self) -> KeyRole {
+        KeyRole::Shared
+    }
+
+    fn expected(&self) -> &'static str {
+        self.kind.kind().type_name()
+    }
+
+    fn footprint(&self) -> usize {
+        boxed(self.as_ref(), PerMember::footprint)
+    }
+}
+
+impl PerMember {
+    fn footprint(&self) -> usize {
+        let Self { collection, kind: _, ask, filter } = self;
+        let key = match ask {
+            Ask::Exists(key) | Ask::Length(key) | Ask::Values(key) | Ask::Text(key) => {
+                key.footprint()
+            }
+            Ask::Field => 0,
+        };
+        let of_filter = |Filter { pointer, is, only_if }: &Filter| {
+            let is = match is {
+                Wanted::Name(name) => bytes_of_texts([name]),
+                Wanted::Matching(matching) => boxed(matching.as_ref(), Matching::footprint),
+            };
+            let only_if = only_if.iter().flat_map(|(pointer, text)| [pointer, text]);
+            bytes_of_texts(only_if.chain([pointer])) + is
+        };
+        bytes_of_texts([collection]) + key + filter.as_ref().map_or(0, of_filter)
+    }
+}
+
+impl Matching {
+    fn footprint(&self) -> usize {
+        let Self { glob, but_names, but_globs, keys, allowed: _ } = self;
+        let but_globs = list(but_globs, |but| bytes_of_texts([but.text()]));
+        bytes_of_texts([glob.text()])
+            + of_names(but_names)
+            + but_globs
+            + list(keys, MemberKey::footprint)
+    }
+}
+
+impl Counted for Arc<PerMember> {
+    type Part = Overflow;
+    type Answer = PerMemberAnswer;
+
+    fn count(&self, rest: Overflow, answer: &PerMemberAnswer) -> Result<Count, LayoutMismatch> {
+        let PerMemberAnswer { counted, examined, overflow, .. } = *answer;
+        match rest {
+            Overflow::Count => Ok(Count::from(counted) + Count::from(overflow)),
+            Overflow::Unknown if overflow > 0 => {
+                let (key, members) = (self.collection.clone(), examined.saturating_add(overflow));
+                Err(LayoutMismatch::TooMany { key, members, most: self.most() })
+            }
+            Overflow::Skip | Overflow::Unknown => Ok(Count::from(counted)),
+        }
+    }
+
+    fn doubts(&self, rest: Overflow, answer: &PerMemberAnswer) -> Vec<(Bias, Doubt)> {
+        let PerMemberAnswer { overflow, unsure, .. } = *answer;
+        let key = || self.collection.clone();
+        let unseen = (overflow > 0).then(|| match rest {
+            Overflow::Skip => (Bias::Low, Doubt::LeftOut(key(), overflow)),
+            Overflow::Count | Overflow::Unknown => (Bias::High, Doubt::Unseen(key(), overflow)),
+        });
+        let unsure = (unsure > 0).then(|| (Bias::High, Doubt::Unsure(key(), unsure)));
+        unseen.into_iter().chain(unsure).collect()
+    }
+}
+
+impl AnswerKind for PerMemberAnswer {
+    fn counts_nothing(&self) -> bool {
+        self.counted == 0 && self.overflow == 0
+    }
+
+    /// Its collection is often one for all queues, so that only what counts says anything.
+    fn shows_a_key(&self) -> bool {
+        self.counted > 0
+    }
+
+    /// A member's own key is none whose changes are waited for.
+    fn changes_silently(&self) -> bool {
+        self.examined > 0
+    }
+
+    fn is_exact(&self) -> bool {
+        self.overflow == 0 && self.unsure == 0
     }
 }
 

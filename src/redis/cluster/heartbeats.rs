@@ -81,21 +81,16 @@ impl ClusterLink {
         }
         let mut all = Answers::with_capacity(reads.len());
         for read in reads {
-            all.push(match read {
-                Read::Heartbeats(heartbeats) => {
-                    match silent.iter().find(|(of, _)| *of == heartbeats.format) {
-                        Some((_, fault)) => Err(fault.clone()),
-                        None => {
-                            self.note_heartbeats(heartbeats, &tracker);
-                            tracker.answer(heartbeats, Instant::now())
-                        }
-                    }
+            let Read::Heartbeats(heartbeats) = read else {
+                all.push(answers.next().unwrap_or_else(|| Err(few())));
+                continue;
+            };
+            all.push(match silent.iter().find(|(of, _)| *of == heartbeats.format) {
+                Some((_, fault)) => Err(fault.clone()),
+                None => {
+                    self.note_heartbeats(heartbeats, &tracker);
+                    tracker.answer(heartbeats, Instant::now())
                 }
-                Read::Size { .. }
-                | Read::Group { .. }
-                | Read::Idle { .. }
-                | Read::Flag { .. }
-                | Read::PerMember(_) => answers.next().unwrap_or_else(|| Err(few())),
             });
         }
         Ok(all)

@@ -309,7 +309,7 @@ impl Link for ClusterLink {
 }
 
 fn key(read: &Read) -> &[u8] {
-    let [key] = read.keys();
+    let key = read.key();
     key.as_bytes()
 }
 

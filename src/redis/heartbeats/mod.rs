@@ -14,7 +14,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tracing::warn;
 
 use crate::{
-    layouts::{Answer, HeartbeatFormat, Heartbeats, Name},
+    layouts::{Answer, HeartbeatFormat, Heartbeats, HeartbeatsAnswer, Name},
     limits,
     sampling::{Change, Fault, Reply, Validity},
     time::Instant,
@@ -132,7 +132,7 @@ impl HeartbeatTracker {
             warn!(channel = %entry.format.key, "workers do not name their queues, so what they run is counted for none");
         }
         tally.map(|Tally { jobs, holds_for, nameless, silent }| Reply {
-            answer: Answer::Heartbeats { jobs, nameless, silent },
+            answer: Answer::Heartbeats(HeartbeatsAnswer { jobs, nameless, silent }),
             lasts: holds_for.map_or(Validity::UntilAnnounced, Validity::For),
             moment: None,
         })

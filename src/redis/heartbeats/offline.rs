@@ -35,7 +35,7 @@ pub fn heartbeats(
 #[cfg(test)]
 mod tests {
     use super::{super::tests::format, *};
-    use crate::layouts::{Answer, Glob, WorkerFilter};
+    use crate::layouts::{Answer, Glob, HeartbeatsAnswer, WorkerFilter};
 
     #[test]
     fn what_came_later_is_not_heard_yet() {
@@ -47,11 +47,11 @@ mod tests {
         let told = |asked| heartbeats(&all, &[(seconds(6), channel, message)], asked);
         assert_eq!(
             told(seconds(5)).unwrap().answer,
-            Answer::Heartbeats { jobs: 0, nameless: 0, silent: 0 }
+            Answer::Heartbeats(HeartbeatsAnswer { jobs: 0, nameless: 0, silent: 0 })
         );
         assert_eq!(
             told(seconds(6)).unwrap().answer,
-            Answer::Heartbeats { jobs: 2, nameless: 0, silent: 0 }
+            Answer::Heartbeats(HeartbeatsAnswer { jobs: 2, nameless: 0, silent: 0 })
         );
         assert!(told(seconds(4)).is_err());
     }

@@ -53,18 +53,12 @@ impl NodeLink {
         }
         let mut replies = self.ask(&asked, &flows).await?.into_iter();
         let mut next = || replies.next().unwrap_or_else(|| Err(few()));
-        let mut answer = |read: &Read| match read {
-            Read::Heartbeats(heartbeats) => {
-                match silent.iter().find(|(of, _)| *of == heartbeats.format) {
-                    Some((_, fault)) => Err(fault.clone()),
-                    None => self.answer_heartbeats(heartbeats),
-                }
+        let mut answer = |read: &Read| {
+            let Read::Heartbeats(heartbeats) = read else { return next() };
+            match silent.iter().find(|(of, _)| *of == heartbeats.format) {
+                Some((_, fault)) => Err(fault.clone()),
+                None => self.answer_heartbeats(heartbeats),
             }
-            Read::Size { .. }
-            | Read::Group { .. }
-            | Read::Idle { .. }
-            | Read::Flag { .. }
-            | Read::PerMember(_) => next(),
         };
         Ok(reads.iter().map(&mut answer).collect())
     }

@@ -10,19 +10,15 @@ use std::{collections::HashMap, time::Duration};
 use deadpool_redis::redis::Cmd;
 
 use crate::{
-    layouts::{Answer, Ask, Members, Name, Read},
+    layouts::{Answer, Name, Read},
     sampling::{Fault, Reply, Validity},
 };
 
 use super::{
-    super::{
-        error::{Refusal, refusal},
-        session::Session,
-        wire::{Response, Wire},
-    },
-    decode,
+    super::{session::Session, wire::Wire},
     encode::{self, KeyType},
     follow_up::FollowUps,
+    kinds::asked,
     transaction::{self, Questions, Replies},
 };
 
@@ -30,21 +26,6 @@ use super::{
 const ATTEMPTS: usize = 3;
 
 impl<W: Wire> Session<W> {
-    fn guess(&self, read: &Read) -> KeyType {
-        match read {
-            Read::Size { key, members } => {
-                let of_unknown = match members {
-                    Members::AllOf(kind) => return (*kind).into(),
-                    Members::All => KeyType::List,
-                    Members::Due(_) | Members::Leased(_) => KeyType::SortedSet,
-                };
-                self.types.of(key).unwrap_or(of_unknown)
-            }
-            Read::Group { .. } | Read::Idle { .. } => KeyType::Stream,
-            Read::Flag { .. } | Read::PerMember(_) | Read::Heartbeats(_) => KeyType::Other,
-        }
-    }
-
     /// Asks for the types of keys that were guessed wrongly.
     async fn learn_types(&mut self, keys: Vec<Name>) -> Result<(), Fault> {
         let questions: Vec<Cmd> = keys.iter().map(encode::type_of).collect();
@@ -62,23 +43,24 @@ impl<W: Wire> Session<W> {
     ) -> Result<Vec<Result<Reply, Fault>>, Fault> {
         let sets = self.sets(reads, flows);
         for attempt in 1..=ATTEMPTS {
-            let types: Vec<KeyType> = reads.iter().map(|read| self.guess(read)).collect();
+            let types: Vec<KeyType> =
+                reads.iter().map(|read| asked(read).guess(&self.types)).collect();
             let (mut questions, places) = transaction::compose(reads, &sets, |at| {
-                encode::question(&reads[at], types[at], nows[at])
+                asked(&reads[at]).question(types[at], nows[at])
             });
             let lengths = lengths(reads, &mut questions);
             // Where nothing is announced, everything is read again soon anyway.
-            let is_timed = |at: &usize| self.tracked && depends_on_time(&reads[*at], types[*at]);
             let timed: Vec<(usize, usize)> = (0..reads.len())
-                .filter(is_timed)
-                .map(|at| (at, questions.add(encode::next_score(&reads[at], nows[at]))))
+                .filter(|_| self.tracked)
+                .filter_map(|at| Some((at, asked(&reads[at]).next_change(types[at], nows[at])?)))
+                .map(|(at, next)| (at, questions.add(next)))
                 .collect();
             let replies = self.put(&questions, &lengths).await?;
             let rows =
                 || reads.iter().zip(&types).zip(places.iter().map(|place| replies.at(*place)));
             let mistaken: Vec<Name> = rows()
-                .filter(|((read, guess), reply)| is_mistaken(read, **guess, reply))
-                .map(|((read, _), _)| read.keys()[0].clone())
+                .filter(|((read, guess), reply)| asked(read).is_mistaken(**guess, reply))
+                .map(|((read, _), _)| read.key().clone())
                 .collect();
             if !mistaken.is_empty() && attempt < ATTEMPTS {
                 self.learn_types(mistaken).await?;
@@ -104,7 +86,7 @@ impl<W: Wire> Session<W> {
                 .collect();
             for (at, next) in timed {
                 if let Ok(reply) = &mut answers[at] {
-                    reply.lasts = decode::lasts(replies.at(next), &reads[at], nows[at]);
+                    reply.lasts = asked(&reads[at]).lasts(replies.at(next), nows[at]);
                 }
             }
             return Ok(answers);
@@ -131,7 +113,7 @@ impl<W: Wire> Session<W> {
             return vec![None; reads.len()];
         }
         let is_shared = |one: usize, other: usize| {
-            let ([one], [other]) = (reads[one].keys(), reads[other].keys());
+            let (one, other) = (reads[one].key(), reads[other].key());
             self.wire.is_shared(one.as_bytes(), other.as_bytes())
         };
         transaction::sets(reads, flows, is_shared)
@@ -167,55 +149,14 @@ impl<W: Wire> Session<W> {
 /// twice. Tells for each read the place of that question.
 fn lengths<'r>(reads: &'r [Read], questions: &mut Questions) -> Vec<Option<usize>> {
     let mut known = HashMap::new();
-    let length = |read: &'r Read| match read {
-        Read::Group { key, .. } => {
-            Some(*known.entry(key).or_insert_with(|| questions.add(encode::length(key))))
-        }
-        Read::Size { .. }
-        | Read::Idle { .. }
-        | Read::Flag { .. }
-        | Read::PerMember(_)
-        | Read::Heartbeats(_) => None,
-    };
-    reads.iter().map(length).collect()
-}
-
-/// Whether the answer to a read changes by time passing alone: only members of sorted sets have a
-/// time.
-pub(in crate::redis) fn depends_on_time(read: &Read, key_type: KeyType) -> bool {
-    key_type == KeyType::SortedSet && read.depends_on_time()
+    let mut place =
+        |key: &'r Name| *known.entry(key).or_insert_with(|| questions.add(encode::length(key)));
+    reads.iter().map(|read| asked(read).length_of().map(&mut place)).collect()
 }
 
 /// An answer with how long it lasts, where time alone does not change it.
 pub(in crate::redis) fn with_validity(read: &Read, answer: Answer) -> Reply {
-    // The fields of a hash are no keys of their own; but those that were left for want of time are
-    // looked at next time.
-    let of_fields = matches!(read, Read::PerMember(each) if each.ask == Ask::Field);
-    let is_partial = matches!(answer, Answer::PerMember { examined: 1.., overflow: 1.., .. });
-    let is_silent = answer.changes_silently() && (!of_fields || is_partial);
+    let is_silent = asked(read).changes_silently(&answer);
     let lasts = if is_silent { Validity::Unknown } else { Validity::UntilAnnounced };
     Reply { answer, lasts, moment: None }
-}
-
-/// Whether a reply says that the key's type was guessed wrongly.
-fn is_mistaken(read: &Read, guess: KeyType, reply: &Response) -> bool {
-    match (read, reply) {
-        (
-            Read::Group { .. }
-            | Read::Idle { .. }
-            | Read::Flag { .. }
-            | Read::PerMember(_)
-            | Read::Heartbeats(_),
-            _,
-        ) => false,
-        // Its type is for the answer to say.
-        (Read::Size { members: Members::AllOf(_), .. }, _) => false,
-        (Read::Size { .. }, Err(error)) => refusal(error) == Refusal::WrongType,
-        (Read::Size { .. }, Ok(value)) => {
-            let named = || decode::type_name(value).ok();
-            let other =
-                || named().is_some_and(|name| KeyType::named(&name) == Some(KeyType::Other));
-            guess == KeyType::Other && !other()
-        }
-    }
 }

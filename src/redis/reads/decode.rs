@@ -1,4 +1,4 @@
-//! Replies as answers. A reply that cannot be one is a fault, never a number. It must hold against whatever a
+//! What replies hold. A reply that cannot be what was asked is a fault, never a number. It must hold against whatever a
 //! server says, in RESP2 and RESP3, old and new.
 
 #![expect(
@@ -10,14 +10,9 @@ use std::time::Duration;
 
 use deadpool_redis::redis::Value;
 
-use crate::{
-    layouts::{Answer, Members, Read, Test, Unit},
-    limits,
-    sampling::{Fault, Validity},
-    time::parse_decimal,
-};
+use crate::{limits, sampling::Fault};
 
-use super::{super::wire::Response, encode::bound, stream_id::StreamId};
+use super::stream_id::StreamId;
 
 /// A number of members or entries.
 pub(in crate::redis) fn count(value: &Value) -> Result<u64, Fault> {
@@ -52,32 +47,22 @@ pub(in crate::redis) fn type_name(value: &Value) -> Result<String, Fault> {
     text(value).ok_or_else(|| unexpected("a type that is no text"))
 }
 
-/// What a string holds, by its first bytes; `None` if there is nothing in it or no string at all.
-pub(in crate::redis) fn number(value: &Value) -> Result<Option<Answer>, Fault> {
-    let bytes = string(value)?;
-    if bytes.is_empty() {
-        return Ok(None);
+/// Yes or no, which RESP2 says as a number.
+pub(in crate::redis) fn truth(value: &Value) -> Result<bool, Fault> {
+    match value {
+        Value::Boolean(truth) => Ok(*truth),
+        Value::Int(number @ (0 | 1)) => Ok(*number == 1),
+        _ => Err(unexpected("a flag that is neither 0 nor 1")),
     }
-    if bytes.len() > limits::NUMBER_BYTES {
-        return Ok(Some(Answer::NotANumber));
-    }
-    let number = std::str::from_utf8(bytes).ok().and_then(|text| parse_decimal(text.trim()));
-    Ok(Some(number.map_or(Answer::NotANumber, Answer::Number)))
 }
 
-/// Whether a flag stands, by the reply to its question.
-pub(in crate::redis) fn flag(value: &Value, test: &Test) -> Result<bool, Fault> {
-    match test {
-        Test::Exists | Test::Field(_) | Test::Member(_) => match value {
-            Value::Boolean(stands) => Ok(*stands),
-            Value::Int(number @ (0 | 1)) => Ok(*number == 1),
-            _ => Err(unexpected("a flag that is neither 0 nor 1")),
-        },
-        Test::Value(wanted) => {
-            let text = string(value)?;
-            Ok(text == wanted.as_bytes())
-        }
-    }
+/// A number with a fraction, which RESP2 says as a text.
+pub(in crate::redis) fn float(value: &Value) -> Option<f64> {
+    let number = match value {
+        Value::Double(number) => Some(*number),
+        other => text(other)?.parse().ok(),
+    };
+    number.filter(|number| !number.is_nan())
 }
 
 /// Redis's own time since the Unix epoch.
@@ -94,104 +79,6 @@ pub(in crate::redis) fn time(value: &Value) -> Result<Duration, Fault> {
         }
         _ => Err(unexpected("a time of another form")),
     }
-}
-
-/// How long the count of a sorted set's members lasts, by the reply that names the next score after
-/// the bound at Redis's time `now`.
-pub(in crate::redis) fn lasts(response: &Response, read: &Read, now: Duration) -> Validity {
-    let Read::Size { members, .. } = read else { return Validity::Unknown };
-    let per_second = match members {
-        Members::Due(scores) | Members::Leased(scores) => per_second(scores.unit),
-        Members::All | Members::AllOf(_) => return Validity::UntilAnnounced,
-    };
-    let Ok(value) = response else { return Validity::Unknown };
-    let score = match sequence(value) {
-        Some([]) => return Validity::UntilAnnounced,
-        // RESP3 pairs a member with its score, RESP2 lists both.
-        Some([pair] | [_, pair]) => number_of(sequence(pair).and_then(<[_]>::last).unwrap_or(pair)),
-        _ => None,
-    };
-    let Some(score) = score else { return Validity::Unknown };
-    let seconds = score / per_second - bound(*members, now).as_secs_f64();
-    // What lies beyond all time is as good as never.
-    Duration::try_from_secs_f64(seconds.max(0.0)).map_or(Validity::UntilAnnounced, Validity::For)
-}
-
-fn per_second(unit: Unit) -> f64 {
-    match unit {
-        Unit::Seconds => 1.0,
-        Unit::Milliseconds => 1e3,
-        Unit::Nanoseconds => 1e9,
-        Unit::MillisecondsTimes4096 => 4_096e3,
-    }
-}
-
-fn number_of(value: &Value) -> Option<f64> {
-    match value {
-        Value::Double(number) => Some(*number),
-        other => text(other)?.parse().ok(),
-    }
-    .filter(|number| !number.is_nan())
-}
-
-/// One consumer group as XINFO GROUPS describes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::redis) struct GroupRow {
-    pub(in crate::redis) pending: u64,
-    /// Absent before Redis 7, nil or less than none where Redis cannot tell, and else it may be wrong.
-    pub(in crate::redis) lag: Option<u64>,
-    pub(in crate::redis) last_delivered: StreamId,
-}
-
-/// The row of a group in the reply of XINFO GROUPS; `None` if the stream has no such group.
-pub(in crate::redis) fn group(value: &Value, name: &[u8]) -> Result<Option<GroupRow>, Fault> {
-    let rows = sequence(value).ok_or_else(|| unexpected("groups that are no list"))?;
-    for row in rows {
-        let fields = fields(row).ok_or_else(|| unexpected("a group without fields"))?;
-        let field = |wanted: &str| {
-            fields.iter().find(|(name, _)| bytes(name) == Some(wanted.as_bytes())).map(|(_, v)| *v)
-        };
-        if field("name").and_then(bytes) != Some(name) {
-            continue;
-        }
-        let pending = field("pending").ok_or_else(|| unexpected("a group without pending"))?;
-        let last = field("last-delivered-id").and_then(text);
-        let last_delivered = last
-            .and_then(|id| StreamId::parse(&id))
-            .ok_or_else(|| unexpected("a group without last-delivered-id"))?;
-        let lag = match field("lag") {
-            None | Some(Value::Nil | Value::Int(..0)) => None,
-            Some(lag) => Some(count(lag)?),
-        };
-        return Ok(Some(GroupRow { pending: count(pending)?, lag, last_delivered }));
-    }
-    Ok(None)
-}
-
-/// One page of XPENDING.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::redis) struct PendingPage {
-    pub(in crate::redis) entries: u64,
-    /// How many of them are idle for long enough.
-    pub(in crate::redis) idle: u64,
-    /// The id of the last entry; `None` for an empty page.
-    pub(in crate::redis) last: Option<StreamId>,
-}
-
-/// How many entries a page of XPENDING lists, and how many were idle for at least so long.
-pub(in crate::redis) fn pending_page(value: &Value, after: Duration) -> Result<PendingPage, Fault> {
-    let rows = sequence(value).ok_or_else(|| unexpected("pending entries that are no list"))?;
-    let mut page = PendingPage { entries: 0, idle: 0, last: None };
-    for row in rows {
-        let Some([id, _consumer, idle_ms, ..]) = sequence(row) else {
-            return Err(unexpected("a pending entry of another form"));
-        };
-        let id = text(id).and_then(|id| StreamId::parse(&id));
-        page.last = Some(id.ok_or_else(|| unexpected("a pending entry without an id"))?);
-        page.entries += 1;
-        page.idle += u64::from(Duration::from_millis(count(idle_ms)?) >= after);
-    }
-    Ok(page)
 }
 
 /// One page of XRANGE.
@@ -248,7 +135,7 @@ pub(in crate::redis) fn sequence(value: &Value) -> Option<&[Value]> {
     }
 }
 
-fn bytes(value: &Value) -> Option<&[u8]> {
+pub(in crate::redis) fn bytes(value: &Value) -> Option<&[u8]> {
     match value {
         Value::BulkString(bytes) => Some(bytes),
         Value::SimpleString(text) => Some(text.as_bytes()),
@@ -265,7 +152,7 @@ pub(in crate::redis) fn text(value: &Value) -> Option<String> {
     }
 }
 
-fn unexpected(what: &str) -> Fault {
+pub(in crate::redis) fn unexpected(what: &str) -> Fault {
     Fault::Unexpected(what.to_owned())
 }
 
@@ -275,58 +162,6 @@ mod tests {
 
     fn bulk(text: &str) -> Value {
         Value::BulkString(text.as_bytes().to_vec())
-    }
-
-    fn row(lag: Value) -> Vec<(Value, Value)> {
-        vec![
-            (bulk("name"), bulk("g")),
-            (bulk("pending"), Value::Int(2)),
-            (bulk("last-delivered-id"), bulk("5-1")),
-            (bulk("lag"), lag),
-        ]
-    }
-
-    fn flat(row: Vec<(Value, Value)>) -> Value {
-        Value::Array(row.into_iter().flat_map(|(name, value)| [name, value]).collect())
-    }
-
-    #[test]
-    fn lag_is_unknown_when_redis_answers_nil_or_nothing_or_less_than_none() {
-        for reply in [
-            Value::Map(row(Value::Nil)),
-            flat(row(Value::Nil)),
-            flat(row(Value::Nil)[..3].to_vec()),
-            Value::Map(row(Value::Int(-94))),
-        ] {
-            let found = group(&Value::Array(vec![reply]), b"g").unwrap().unwrap();
-            assert_eq!((found.lag, found.pending), (None, 2));
-        }
-    }
-
-    #[test]
-    fn a_group_is_found_by_its_whole_name() {
-        let reply = Value::Array(vec![Value::Map(row(Value::Int(6)))]);
-        assert_eq!(group(&reply, b"g").unwrap().unwrap().lag, Some(6));
-        assert_eq!(group(&reply, b"G").unwrap(), None);
-        assert_eq!(group(&Value::Array(vec![]), b"g").unwrap(), None);
-    }
-
-    #[test]
-    fn a_pending_entry_is_idle_from_its_bound_on() {
-        let row = |id: &str, idle| {
-            Value::Array(vec![bulk(id), bulk("c"), Value::Int(idle), Value::Int(1)])
-        };
-        let after = Duration::from_millis(500);
-        let reply = Value::Array(vec![row("1-0", 499), row("2-0", 500), row("3-1", 9_000)]);
-        let page = pending_page(&reply, after).unwrap();
-        assert_eq!((page.entries, page.idle, page.last), (3, 2, StreamId::parse("3-1")));
-        let none = pending_page(&Value::Array(vec![]), after).unwrap();
-        assert_eq!((none.entries, none.idle, none.last), (0, 0, None));
-        let short = Value::Array(vec![bulk("1-0"), bulk("c")]);
-        for odd in [row("x", 1), row("1-0", -1), short, Value::Nil] {
-            assert!(pending_page(&Value::Array(vec![odd]), after).is_err());
-        }
-        assert!(pending_page(&Value::Nil, after).is_err());
     }
 
     #[test]
@@ -350,20 +185,6 @@ mod tests {
     }
 
     #[test]
-    fn a_string_is_a_number_only_if_it_is_a_plain_decimal() {
-        assert_eq!(number(&bulk("42")), Ok(Some(Answer::Number(42.0))));
-        assert_eq!(number(&bulk(" 1.5\n")), Ok(Some(Answer::Number(1.5))));
-        for text in ["-1", "nan", "inf", "1e3", "12 jobs", "\u{661}"] {
-            assert_eq!(number(&bulk(text)), Ok(Some(Answer::NotANumber)), "{text}");
-        }
-        assert_eq!(number(&bulk("")), Ok(None));
-        let (longest, longer) = ("0".repeat(64), "0".repeat(65));
-        assert_eq!(number(&bulk(&longest)), Ok(Some(Answer::Number(0.0))));
-        assert_eq!(number(&bulk(&longer)), Ok(Some(Answer::NotANumber)), "more may follow");
-        assert!(number(&Value::Nil).is_err());
-    }
-
-    #[test]
     fn time_is_read_in_both_protocols() {
         let reply = Value::Array(vec![bulk("1700000000"), bulk("250000")]);
         assert_eq!(time(&reply), Ok(Duration::from_millis(1_700_000_000_250)));
@@ -371,23 +192,5 @@ mod tests {
         for (seconds, micros) in [("x", "1"), (&*most, "0"), ("1", &most), ("1", "1000000")] {
             assert!(time(&Value::Array(vec![bulk(seconds), bulk(micros)])).is_err(), "{seconds}");
         }
-    }
-
-    #[test]
-    fn a_count_of_due_jobs_lasts_until_the_next_one_falls_due() {
-        let now = Duration::from_secs(1_000);
-        let read = |members| Read::Size { key: "z".into(), members };
-        let due = Members::Due(Unit::Seconds.into());
-        let leased = Members::Leased(Unit::Milliseconds.into());
-        let resp3 = |score| Value::Array(vec![Value::Array(vec![bulk("m"), Value::Double(score)])]);
-        let lasts = |reply, members| super::lasts(&Ok(reply), &read(members), now);
-        assert_eq!(lasts(resp3(1_005.5), due), Validity::For(Duration::from_millis(4_500)));
-        assert_eq!(lasts(resp3(1_005_500.0), leased), Validity::For(Duration::from_millis(6_500)));
-        let resp2 = Value::Array(vec![bulk("m"), bulk("1005.5")]);
-        assert_eq!(lasts(resp2, due), Validity::For(Duration::from_millis(4_500)));
-        assert_eq!(lasts(resp3(f64::INFINITY), due), Validity::UntilAnnounced);
-        assert_eq!(lasts(Value::Array(vec![]), due), Validity::UntilAnnounced);
-        assert_eq!(lasts(Value::Nil, due), Validity::Unknown);
-        assert_eq!(lasts(Value::Array(vec![bulk("m"), bulk("x")]), due), Validity::Unknown);
     }
 }

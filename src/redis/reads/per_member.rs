@@ -9,7 +9,7 @@ use std::{ops::ControlFlow, sync::Arc};
 use deadpool_redis::redis::{Cmd, Value};
 
 use crate::{
-    layouts::{Answer, Ask, CollectionType, PerMember},
+    layouts::{Answer, Ask, CollectionType, PerMember, PerMemberAnswer},
     limits,
     sampling::Fault,
 };
@@ -63,7 +63,8 @@ impl Seen {
 
     fn answers(self) -> Vec<Answer> {
         let Self { counted, examined, overflow, unsure, .. } = self;
-        let answer = |counted| Answer::PerMember { counted, examined, overflow, unsure };
+        let answer =
+            |counted| Answer::PerMember(PerMemberAnswer { counted, examined, overflow, unsure });
         counted.into_iter().map(answer).collect()
     }
 
@@ -90,7 +91,12 @@ pub(in crate::redis) fn first(
     reply: &Value,
 ) -> Result<ControlFlow<Answer, Step>, Fault> {
     let none = |overflow| {
-        ControlFlow::Break(Answer::PerMember { counted: 0, examined: 0, overflow, unsure: 0 })
+        ControlFlow::Break(Answer::PerMember(PerMemberAnswer {
+            counted: 0,
+            examined: 0,
+            overflow,
+            unsure: 0,
+        }))
     };
     if is_by_key(each) {
         let members = decode::strings(reply)?;

@@ -20,8 +20,8 @@ use super::{
         wire::Response,
     },
     counted::Counted,
-    decode::{self, GroupRow},
-    encode,
+    decode, encode,
+    group_row::GroupRow,
     known_tails::{KnownTails, Seen},
     stream_id::StreamId,
 };

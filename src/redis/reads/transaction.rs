@@ -13,7 +13,8 @@ use crate::{layouts::Read, limits, sampling::Fault};
 
 use super::{
     super::{error::fault, wire::Response},
-    encode,
+    asked::Together,
+    kinds::asked,
 };
 
 /// What a user of Redis needs for it. Without them reads are not of one moment.
@@ -29,7 +30,7 @@ pub(in crate::redis) fn sets(
     let mut roots: Vec<usize> = (0..reads.len()).collect();
     let mut is_apart = vec![false; reads.len()];
     for flow in flows {
-        let mut questions = flow.iter().filter(|place| is_one_question(&reads[**place]));
+        let mut questions = flow.iter().filter(|place| is_whole(&reads[**place]));
         let Some(first) = questions.next() else { continue };
         for place in questions {
             let (one, other) = (root(&mut roots, *first), root(&mut roots, *place));
@@ -38,7 +39,7 @@ pub(in crate::redis) fn sets(
         }
     }
     let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
-    for place in (0..reads.len()).filter(|place| is_one_question(&reads[*place])) {
+    for place in (0..reads.len()).filter(|place| is_whole(&reads[*place])) {
         members.entry(root(&mut roots, place)).or_default().push(place);
     }
     for (place, root) in of_one_trigger(reads, flows, |place| root(&mut roots, place)) {
@@ -68,9 +69,11 @@ fn of_one_trigger(
 ) -> Vec<(usize, usize)> {
     let mut found: BTreeMap<usize, Option<usize>> = BTreeMap::new();
     for flow in flows {
-        let first = flow.iter().copied().find(|place| is_one_question(&reads[*place]));
+        let first = flow.iter().copied().find(|place| is_whole(&reads[*place]));
         let of = first.map(&mut root);
-        for place in flow.iter().filter(|place| matches!(reads[**place], Read::PerMember(_))) {
+        for place in
+            flow.iter().filter(|place| asked(&reads[**place]).together() == Together::Begins)
+        {
             found
                 .entry(*place)
                 .and_modify(|known| *known = known.filter(|_| *known == of))
@@ -89,13 +92,14 @@ fn root(roots: &mut [usize], place: usize) -> usize {
     at
 }
 
-/// Whether the first reply to a read is its answer, or the moment of its answer. No job moves through a flag,
-/// and many triggers share one.
-fn is_one_question(read: &Read) -> bool {
-    match read {
-        Read::Size { .. } | Read::Group { .. } => true,
-        Read::Idle { .. } | Read::Flag { .. } | Read::PerMember(_) | Read::Heartbeats(_) => false,
-    }
+fn is_whole(read: &Read) -> bool {
+    asked(read).together() == Together::Whole
+}
+
+/// Whether the questions of both begin with the groups of one stream.
+fn begin_alike(one: &Read, other: &Read) -> bool {
+    let groups = asked(one).groups_of();
+    groups.is_some() && groups == asked(other).groups_of()
 }
 
 /// The questions of a batch in the order in which they are sent, those of a set one after the other.
@@ -183,7 +187,7 @@ pub(in crate::redis) fn compose(
 ) -> (Questions, Vec<usize>) {
     let (mut questions, mut places) = (Questions::default(), vec![0; reads.len()]);
     let mut add = |questions: &mut Questions, before: Option<usize>, at: usize| {
-        let shared = before.filter(|before| encode::is_same(&reads[*before], &reads[at]));
+        let shared = before.filter(|before| begin_alike(&reads[*before], &reads[at]));
         places[at] = match shared {
             Some(before) => places[before],
             None => questions.add(question(at)),

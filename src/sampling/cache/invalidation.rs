@@ -18,7 +18,7 @@ impl Cache {
     pub fn invalidate(&mut self, keys: &KeySet, confirmed_at: Option<Instant>) -> Vec<ReadId> {
         let mut invalidated = Vec::new();
         for (id, slot) in &mut self.slots {
-            if slot.read.keys().into_iter().any(|key| keys.has(key)) {
+            if keys.has(slot.read.key()) {
                 slot.invalidate(confirmed_at);
                 invalidated.push(id);
             }

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::{layouts::Answer, limits, time::Instant};
+use crate::{
+    layouts::{Answer, PerMemberAnswer},
+    limits,
+    time::Instant,
+};
 
 use super::Slot;
 
@@ -12,7 +16,7 @@ impl Slot {
     #[must_use]
     pub fn pace(&self) -> Duration {
         let members = match self.known.as_ref().map(|known| &known.answer) {
-            Some(Answer::PerMember { examined, .. }) => *examined,
+            Some(Answer::PerMember(PerMemberAnswer { examined, .. })) => *examined,
             Some(_) | None => 0,
         };
         let times = members.div_ceil(limits::MEMBERS_EXAMINED as u64).max(1);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{layouts::Read, time::Instant};
+use crate::{layouts::KeyRole, time::Instant};
 
 use super::{
     super::{cache::Slot, ids::SubscriptionId, note::Note, source::Validity},
@@ -51,8 +51,7 @@ impl State {
 fn shows_a_key(slot: &Slot) -> bool {
     let Some(known) = &slot.known else { return false };
     let is_changed = slot.announced_at.is_some() || known.announced_at.is_some();
-    let is_of_a_queue =
-        matches!(slot.read, Read::Size { .. } | Read::Group { .. } | Read::Idle { .. });
+    let is_of_a_queue = slot.read.role() == KeyRole::OfQueue;
     // A member whose time is still to come is there, too.
     let comes = matches!(known.lasts, Validity::For(_));
     known.answer.shows_a_key() || is_of_a_queue && (is_changed || comes)

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use crate::{layouts::Read, time::Instant, trigger::Verdict};
+use crate::{layouts::KeyRole, time::Instant, trigger::Verdict};
 
 use super::{
     super::{cache::Slot, falls::Reading, ids::SubscriptionId, source::Validity},
@@ -45,7 +45,7 @@ impl State {
 
     /// The answers that count jobs: all but flags, which no job moves through.
     fn counting(&self, id: SubscriptionId) -> impl Iterator<Item = &Slot> {
-        self.slots(id).filter(|slot| !matches!(slot.read, Read::Flag { .. }))
+        self.slots(id).filter(|slot| slot.read.role() != KeyRole::Sign)
     }
 
     /// Whether all answers were true at one moment, so that no job that moved, in whatever direction, is

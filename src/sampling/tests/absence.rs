@@ -1,7 +1,7 @@
 //! Keys that were never there, against the model.
 
 use super::*;
-use crate::layouts::Answer;
+use crate::layouts::{Answer, PerMemberAnswer, SizeAnswer};
 
 const NEVER: &str = "penstock_triggers_never_seen";
 
@@ -50,7 +50,7 @@ async fn a_worker_that_takes_each_job_before_it_is_counted_shows_the_key() {
     let subject = subject(&[("queue", "q"), ("activityWindow", "1m")]);
     world.ask(&subject).await;
     world.redis.write(|keys| {
-        keys.set("q", Answer::Size(1));
+        keys.set("q", Answer::Size(SizeAnswer::Members(1)));
         keys.set("q", Answer::Missing);
     });
     for _ in 0..26 {
@@ -76,7 +76,8 @@ async fn what_nobody_could_read_is_not_called_absent() {
 async fn the_keys_of_other_queues_are_none_of_this_one() {
     let world = World::tracked().await;
     // Processes work on other queues.
-    let busy_elsewhere = Answer::PerMember { counted: 0, examined: 3, overflow: 0, unsure: 0 };
+    let busy_elsewhere =
+        Answer::PerMember(PerMemberAnswer { counted: 0, examined: 3, overflow: 0, unsure: 0 });
     world.redis.write(|keys| keys.set("processes", busy_elsewhere));
     let subject = subject(&[("layout", "sidekiq"), ("queue", "q")]);
     for _ in 0..24 {

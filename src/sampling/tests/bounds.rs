@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use super::*;
-use crate::layouts::Answer;
+use crate::layouts::{Answer, SizeAnswer};
 use crate::sampling::{
     TooMany,
     source::{Change, Fault, KeyPage, Reply, Validity},
@@ -29,7 +29,8 @@ fn reply(answer: Answer) -> Reply {
 
 fn answer_all(state: &mut State, now: Instant) {
     while let Step::Read(batch) = state.next(now) {
-        let replies = batch.iter().map(|_| Ok(reply(Answer::Size(1)))).collect();
+        let replies =
+            batch.iter().map(|_| Ok(reply(Answer::Size(SizeAnswer::Members(1))))).collect();
         state.finish(batch, replies, now);
     }
 }
@@ -118,7 +119,7 @@ fn at_the_limit_of_triggers_the_known_ones_are_read_and_their_streams_told() {
     let later = start + limits::REFRESH_FLOOR;
     assert!(state.changed(&Change::Key("watched".into()), later), "the worker has to look");
     let Step::Read(batch) = state.next(later) else { panic!("nothing is read") };
-    let replies = batch.iter().map(|_| Ok(reply(Answer::Size(2)))).collect();
+    let replies = batch.iter().map(|_| Ok(reply(Answer::Size(SizeAnswer::Members(2))))).collect();
     state.finish(batch, replies, later);
     assert_eq!(fresh(&news.look().observation), Some(2.0));
     let Ok(Ask::Ready(known)) = state.ask(&unique(7), later, later) else { panic!("it waits") };

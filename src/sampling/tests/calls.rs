@@ -1,7 +1,10 @@
 //! What a call is told, and what it costs Redis.
 
 use super::*;
-use crate::{layouts::Answer, sampling::source::Fault};
+use crate::{
+    layouts::{Answer, SizeAnswer},
+    sampling::source::Fault,
+};
 
 #[tokio::test(start_paused = true)]
 async fn a_call_is_answered_from_memory_while_nothing_changes() {
@@ -150,8 +153,8 @@ async fn calls_get_answers_while_many_triggers_share_a_busy_key() {
     for tracked in [true, false] {
         let world = World::connected(Redis::new(tracked)).await;
         world.redis.meanwhile(|keys, _| {
-            keys.set("shared", Answer::Size(1));
-            (0..20).for_each(|n| keys.set(&format!("q{n}"), Answer::Size(1)));
+            keys.set("shared", Answer::Size(SizeAnswer::Members(1)));
+            (0..20).for_each(|n| keys.set(&format!("q{n}"), Answer::Size(SizeAnswer::Members(1))));
         });
         let flows = [("q", "shared"), ("shared", "q")];
         let subjects: Vec<_> = (0..20)

@@ -2,14 +2,14 @@
 //! looked at all the time.
 
 use super::*;
-use crate::layouts::{Answer, Group, Waiting};
+use crate::layouts::{Answer, GroupAnswer, PerMemberAnswer, SizeAnswer, Waiting};
 
 fn celery(queue: &str) -> Arc<Subject> {
     subject(&[("layout", "celery"), ("queue", queue), ("acks", "late")])
 }
 
 fn found(counted: u64, overflow: u64, unsure: u64) -> Answer {
-    Answer::PerMember { counted, examined: counted, overflow, unsure }
+    Answer::PerMember(PerMemberAnswer { counted, examined: counted, overflow, unsure })
 }
 
 #[tokio::test(start_paused = true)]
@@ -24,7 +24,7 @@ async fn triggers_of_which_a_count_is_no_more_than_a_bound_are_counted() {
     world.redis.write(|keys| {
         keys.set("unacked", found(3, 0, 0));
         let waiting = Waiting::AtMost(9);
-        keys.set("s", Answer::Group(Group { waiting, pending: 0 }));
+        keys.set("s", Answer::Group(GroupAnswer::State { waiting, pending: 0 }));
     });
     assert_eq!(fresh(&world.ask(&emails).await), Some(3.0));
     assert_eq!(not_exact().await, 0.0);
@@ -54,7 +54,7 @@ async fn many_members_are_looked_at_less_often_and_a_small_collection_as_ever() 
         let subject = celery("q");
         let set = |turn: u32| {
             world.redis.write(|keys| {
-                keys.set("q", Answer::Size(turn.into()));
+                keys.set("q", Answer::Size(SizeAnswer::Members(turn.into())));
                 keys.set("unacked", found((members + turn).into(), 0, 0));
             });
         };

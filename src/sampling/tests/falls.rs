@@ -2,7 +2,7 @@
 //! work that nobody can see is said to be.
 
 use super::*;
-use crate::layouts::Answer;
+use crate::layouts::{Answer, PerMemberAnswer, SizeAnswer};
 
 fn sidekiq() -> Arc<Subject> {
     subject(&[("layout", "sidekiq"), ("queue", "mail")])
@@ -210,9 +210,11 @@ async fn a_job_that_moved_to_a_key_of_no_known_name_is_never_lost_between_two_an
     let mut trigger = (*subject(&[("layout", "resque"), ("queue", "q")]).trigger).clone();
     trigger.gap = Duration::ZERO;
     let subject = Subject::new("ns".to_owned(), "object".to_owned(), Arc::new(trigger));
-    let busy = |counted| Answer::PerMember { counted, examined: 1, overflow: 0, unsure: 0 };
+    let busy = |counted| {
+        Answer::PerMember(PerMemberAnswer { counted, examined: 1, overflow: 0, unsure: 0 })
+    };
     world.redis.write(|keys| {
-        keys.set("resque:queue:q", Answer::Size(1));
+        keys.set("resque:queue:q", Answer::Size(SizeAnswer::Members(1)));
         keys.set("resque:workers", busy(0));
     });
     let mut watch = world.watch(&subject);

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    layouts::{Answer, Group, Waiting},
+    layouts::{Answer, GroupAnswer, SizeAnswer, Waiting},
     sampling::Validity,
 };
 
@@ -14,7 +14,7 @@ async fn pass(time: Duration) {
 }
 
 fn group(waiting: u64, pending: u64) -> Answer {
-    Answer::Group(Group { waiting: Waiting::Exact(waiting), pending })
+    Answer::Group(GroupAnswer::State { waiting: Waiting::Exact(waiting), pending })
 }
 
 fn active(observation: &Observation) -> Option<bool> {
@@ -63,7 +63,7 @@ async fn a_job_that_falls_due_is_told_when_it_does() {
     assert_eq!(world.redis.reads("later").len(), 1, "not looked at before");
     // Nobody announces that time passes.
     world.redis.lasting("later", Validity::UntilAnnounced);
-    world.redis.write_silently("later", Answer::Size(1));
+    world.redis.write_silently("later", Answer::Size(SizeAnswer::Members(1)));
     told(&mut watch, 1020, |news| fresh(news) == Some(1.0)).await;
     assert_eq!(world.redis.reads("later").len(), 2);
 }
@@ -79,7 +79,7 @@ async fn a_clock_that_was_set_is_noticed_within_two_proofs() {
         told(&mut watch, 50, |news| fresh(news) == Some(1.0)).await;
         seconds(5).await;
         assert_eq!(world.redis.reads("later").len(), 1, "a clock that runs like ours is no news");
-        world.redis.write_silently("later", Answer::Size(1));
+        world.redis.write_silently("later", Answer::Size(SizeAnswer::Members(1)));
         world.redis.set_clock(HOUR);
         for round in 1..90 {
             // A link that is busy with reads is asked for its clock all the same.

@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use crate::{
-    layouts::{Answer, KeyPattern, Name, Read},
+    layouts::{Answer, KeyPattern, Name, Read, SizeAnswer},
     sampling::{Change, Changes, Fault, Flow, KeyPage, Link, Position, Reply, Source, Validity},
 };
 
@@ -115,7 +115,7 @@ impl Redis {
     }
 
     pub fn size(&self, key: &str, size: u64) {
-        self.write(|keys| keys.set(key, Answer::Size(size)));
+        self.write(|keys| keys.set(key, Answer::Size(SizeAnswer::Members(size))));
     }
 
     /// Delivers the oldest announcements.
@@ -245,7 +245,7 @@ impl Redis {
 
     /// When a key was read.
     pub fn reads(&self, key: &str) -> Vec<Instant> {
-        let is_of_key = |read: &Read| read.keys() == [&Name::from(key)];
+        let is_of_key = |read: &Read| *read.key() == Name::from(key);
         let server = self.server();
         server.reads.iter().filter(|(_, read)| is_of_key(read)).map(|(at, _)| *at).collect()
     }

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::layouts::Answer;
+use crate::layouts::{Answer, SizeAnswer};
 
 /// What moves: two queues that share what is in flight, and a chain whose middle is in flight to
 /// one trigger and waiting to the next. No job ever ends.
@@ -189,7 +189,9 @@ async fn a_trigger_that_comes_while_its_reads_are_under_way_takes_no_order_for_i
             }
         });
         world.redis.write(|keys| {
-            ["doing", "b"].iter().for_each(|key| keys.set(key, Answer::Size(keys.size(key))));
+            ["doing", "b"]
+                .iter()
+                .for_each(|key| keys.set(key, Answer::Size(SizeAnswer::Members(keys.size(key)))));
         });
         // At one of these moments both are on their way to Redis.
         ms(at).await;

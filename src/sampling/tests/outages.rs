@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::{
-    layouts::Answer,
+    layouts::{Answer, SizeAnswer},
     sampling::{Change, source::Fault},
 };
 
@@ -208,7 +208,7 @@ async fn a_link_that_answers_and_is_the_wrong_one_is_left_at_once_also_while_it_
     let subject = subject(&[("queue", "q")]);
     assert_eq!(fresh(&world.ask(&subject).await), Some(7.0));
     // Nothing is announced of it, and a read of another key is on its way.
-    world.redis.write_silently("q", Answer::Size(8));
+    world.redis.write_silently("q", Answer::Size(SizeAnswer::Members(8)));
     world.redis.latency(300);
     let other = self::subject(&[("queue", "other")]);
     let asked = world.ask(&other);

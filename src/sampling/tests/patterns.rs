@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::{
-    layouts::{Allowed, Answer, Glob, LayoutMismatch},
+    layouts::{Allowed, Answer, Glob, LayoutMismatch, SizeAnswer},
     sampling::Fault,
 };
 
@@ -288,6 +288,6 @@ async fn a_link_that_announces_nothing_is_searched_too() {
     world.redis.size("emails-a", 1);
     let mut watch = world.watch(&emails());
     told(&mut watch, 1_000, |news| fresh(news) == Some(1.0)).await;
-    world.redis.write_silently("emails-b", Answer::Size(4));
+    world.redis.write_silently("emails-b", Answer::Size(SizeAnswer::Members(4)));
     told(&mut watch, 8_000, |news| fresh(news) == Some(5.0)).await;
 }

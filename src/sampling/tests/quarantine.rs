@@ -2,7 +2,7 @@
 //! when it ends no link any more.
 
 use super::*;
-use crate::layouts::Answer;
+use crate::layouts::{Answer, SizeAnswer};
 
 /// A queue of the Sidekiq with this prefix; its processes are looked at one by one, in two reads.
 fn sidekiq(prefix: &str, queue: &str) -> Arc<Subject> {
@@ -126,7 +126,8 @@ async fn quarantined_reads_get_their_turn_however_much_else_is_due() {
     let keys = busy.clone();
     world.redis.meanwhile(move |held, place| {
         let changed = keys.iter().filter(|_| place == 0);
-        changed.for_each(|key| held.set(key, Answer::Size(held.size(key) + 1)));
+        changed
+            .for_each(|key| held.set(key, Answer::Size(SizeAnswer::Members(held.size(key) + 1))));
     });
     touch(&world.redis, "s:");
     ms(30).await;

@@ -1,7 +1,7 @@
 //! What an open stream is told, and when.
 
 use super::*;
-use crate::layouts::Answer;
+use crate::layouts::{Answer, SizeAnswer};
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_on_what_is_known_begins_with_it_inactive_or_active() {
@@ -69,7 +69,7 @@ async fn a_stream_on_keys_that_change_by_turns_is_told_all_the_time() {
     let mut size = 0;
     world.redis.meanwhile(move |keys, _| {
         size += 1;
-        ["w", "i"].iter().for_each(|key| keys.set(key, Answer::Size(size)));
+        ["w", "i"].iter().for_each(|key| keys.set(key, Answer::Size(SizeAnswer::Members(size))));
     });
     let mut watch = world.watch(&subject(&[("waiting", "w"), ("inFlight", "i")]));
     for _ in 0..100 {

@@ -1,7 +1,7 @@
 //! A held value is as old as the last moment at which it was known to be true, and not younger.
 
 use super::*;
-use crate::layouts::Answer;
+use crate::layouts::{Answer, SizeAnswer};
 
 #[tokio::test(start_paused = true)]
 async fn the_age_of_what_changed_long_ago_counts_from_the_change() {
@@ -101,7 +101,7 @@ async fn a_number_from_before_a_mismatch_is_not_held() {
     let subject = subject(&[("queue", "q")]);
     world.redis.size("q", 7);
     assert_eq!(fresh(&world.ask(&subject).await), Some(7.0));
-    world.redis.write(|keys| keys.set("q", Answer::NotANumber));
+    world.redis.write(|keys| keys.set("q", Answer::Size(SizeAnswer::NotANumber)));
     for _ in 0..100 {
         assert!(is_mismatch(&world.ask(&subject).await));
         seconds(1).await;

@@ -23,7 +23,7 @@ fn keys(layout: &Layout, name: &str, value: &str) -> Result<Vec<String>, String>
     pairs.insert("layout".to_owned(), layout.name().to_owned());
     pairs.insert(name.to_owned(), value.to_owned());
     let trigger = Trigger::parse(pairs, Registry::builtin()).map_err(|told| told.to_string())?;
-    let keys = trigger.plan.reads().iter().flat_map(Read::keys);
+    let keys = trigger.plan.reads().iter().map(Read::key);
     Ok(keys.map(ToString::to_string).collect())
 }
 
@@ -132,11 +132,9 @@ fn heartbeats_are_listened_to_where_kombu_publishes_them() {
         let trigger = parse(&[base.as_slice(), &more].concat()).unwrap();
         let formats = trigger.plan.reads().iter().filter_map(|read| match read {
             Read::Heartbeats(heartbeats) => Some(heartbeats.format.alive[0].on(3).to_string()),
-            Read::Size { .. }
-            | Read::Group { .. }
-            | Read::Idle { .. }
-            | Read::Flag { .. }
-            | Read::PerMember(_) => None,
+            Read::Size(_) | Read::Group(_) | Read::Idle(_) | Read::Flag(_) | Read::PerMember(_) => {
+                None
+            }
         });
         assert_eq!(formats.collect::<Vec<_>>(), [channel], "{more:?}");
     }

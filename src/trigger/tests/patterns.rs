@@ -127,10 +127,10 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
     let filters: Vec<&Filter> = (reads.iter())
         .filter_map(|read| match read {
             Read::PerMember(each) => each.filter.as_ref(),
-            Read::Size { .. }
-            | Read::Group { .. }
-            | Read::Flag { .. }
-            | Read::Idle { .. }
+            Read::Size(_)
+            | Read::Group(_)
+            | Read::Flag(_)
+            | Read::Idle(_)
             | Read::Heartbeats(_) => None,
         })
         .collect();
@@ -145,10 +145,10 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
     let is_met = |name: &[u8]| {
         plan.reads().iter().any(|read| match read {
             Read::PerMember(each) => each.filter.as_ref().is_some_and(|filter| filter.is_met(name)),
-            Read::Size { .. }
-            | Read::Group { .. }
-            | Read::Flag { .. }
-            | Read::Idle { .. }
+            Read::Size(_)
+            | Read::Group(_)
+            | Read::Flag(_)
+            | Read::Idle(_)
             | Read::Heartbeats(_) => false,
         })
     };
@@ -165,7 +165,7 @@ fn what_a_trigger_is_called_does_not_depend_on_what_is_found() {
 #[test]
 fn what_is_read_in_any_case_is_told_apart() {
     let search = search("layout=rq queue=a*,b");
-    let keys: Vec<String> = search.fixed().iter().map(|read| read.keys()[0].to_string()).collect();
+    let keys: Vec<String> = search.fixed().iter().map(|read| read.key().to_string()).collect();
     for key in ["rq:suspended", "rq:queue:b", "rq:wip:b"] {
         assert!(keys.iter().any(|own| own == key), "{key} is not in {keys:?}");
     }

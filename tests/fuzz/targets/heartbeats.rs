@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use penstock::{
-    layouts::{Answer, Read, Registry},
+    layouts::{Answer, HeartbeatsAnswer, Read, Registry},
     redis::offline,
     sampling::Validity,
     trigger::Trigger,
@@ -127,7 +127,7 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
         traits.note_message(&fault.to_string());
     }
     let got = got.ok().map(|reply| {
-        let Answer::Heartbeats { jobs, .. } = reply.answer else {
+        let Answer::Heartbeats(HeartbeatsAnswer { jobs, .. }) = reply.answer else {
             panic!("{:?} was heard", reply.answer)
         };
         let left = match reply.lasts {

@@ -2,7 +2,7 @@
 //! grammar that works by replacing text; and the same text as one literal name.
 
 use penstock::{
-    layouts::{Answer, Name, Read, Registry},
+    layouts::{Answer, Name, Read, Registry, SizeAnswer},
     limits,
     trigger::Trigger,
 };
@@ -54,12 +54,14 @@ fn listed(text: &str, traits: &mut Traits) -> Result<(), String> {
     let (sought, expected): (Vec<Listed>, Vec<Listed>) =
         expected.into_iter().partition(|(_, is_pattern, _)| *is_pattern);
     let reads = trigger.plan.reads();
-    let names: Vec<&Name> = reads.iter().flat_map(Read::keys).collect();
+    let names: Vec<&Name> = reads.iter().map(Read::key).collect();
     let wanted: Vec<Name> = expected.iter().map(|(name, ..)| Name::from(name.as_str())).collect();
     hold!(names == wanted.iter().collect::<Vec<_>>(), "{names:?}, not {wanted:?}");
     hold!(sought.len() == patterns, "{sought:?}, and {patterns} patterns");
     for (at, (name, _, thousandths)) in expected.iter().enumerate() {
-        let one = |place| if place == at { Answer::Size(1_000) } else { Answer::Missing };
+        let one = |place| {
+            if place == at { Answer::Size(SizeAnswer::Members(1_000)) } else { Answer::Missing }
+        };
         let answers: Vec<Answer> = (0..reads.len()).map(one).collect();
         let verdict = trigger.verdict(&answers.iter().collect::<Vec<_>>());
         let value = verdict.map_err(|mismatch| mismatch.to_string())?.value.get();
@@ -83,7 +85,7 @@ fn may_be_no_pattern(expected: &[Listed]) -> bool {
 fn literal(text: &str) -> Result<(), String> {
     let is_name =
         !text.is_empty() && text.len() <= limits::NAME_BYTES && !text.chars().any(char::is_control);
-    let read = parse("listName", text).map(|trigger| trigger.plan.reads()[0].keys()[0].clone());
+    let read = parse("listName", text).map(|trigger| trigger.plan.reads()[0].key().clone());
     let is_right = read.as_ref().ok() == is_name.then(|| Name::from(text)).as_ref();
     hold!(is_right, "as one name it is {read:?}");
     Ok(())

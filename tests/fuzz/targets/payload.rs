@@ -6,7 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use penstock::{
-    layouts::{Answer, Ask, CollectionType, Filter, Name, PerMember, Read},
+    layouts::{Answer, Ask, CollectionType, Filter, Name, PerMember, PerMemberAnswer, Read},
     limits,
     redis::offline,
 };
@@ -81,7 +81,7 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
         serde_json::from_slice::<Value>(payload).map_err(|e| e.classify() as u8).map(|v| kind(&v)),
     );
     let unsure = u64::from(expected.is_none());
-    let wanted = Answer::PerMember { counted, examined: 1, overflow: 0, unsure };
+    let wanted = Answer::PerMember(PerMemberAnswer { counted, examined: 1, overflow: 0, unsure });
     hold!(reply.answer == wanted, "{:?}, not {wanted:?} ({expected:?})", reply.answer);
     Ok(())
 }

@@ -8,8 +8,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use penstock::{
     layouts::{
-        Answer, Ask, CollectionType, Group, Kind, MemberKey, Members, PerMember, Read, Test, Unit,
-        Waiting,
+        Answer, Ask, CollectionType, Flag, Group, GroupAnswer, Idle, IdleAnswer, Kind, MemberKey,
+        Members, PerMember, PerMemberAnswer, Read, Size, SizeAnswer, Test, Unit, Waiting,
     },
     limits,
     redis::offline,
@@ -119,7 +119,10 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
     if let (true, "size", Some(members)) = (is_length, kind, replies.first().and_then(Resp::length))
     {
         let answer = got.as_ref().map(|reply| &reply.answer);
-        hold!(answer == Ok(&Answer::Size(members)), "{members} members are {answer:?}");
+        hold!(
+            answer == Ok(&Answer::Size(SizeAnswer::Members(members))),
+            "{members} members are {answer:?}"
+        );
     }
     let Ok(reply) = got else { return Ok(()) };
     let is_timed = key_type == "zset" && matches!(kind, "due" | "leased");
@@ -133,8 +136,8 @@ fn check(input: &[u8], traits: &mut Traits) -> Result<(), String> {
 
 fn read(kind: &str) -> Option<Read> {
     let key = || "k".into();
-    let size = |members| Read::Size { key: key(), members };
-    let flag = |test| Read::Flag { key: key(), test };
+    let size = |members| Read::Size(Size { key: key(), members });
+    let flag = |test| Read::Flag(Flag { key: key(), test });
     let each = |ask: fn(MemberKey) -> Ask| {
         let around = MemberKey { before: "m:".into(), after: "".into() };
         let kind = CollectionType::List;
@@ -150,8 +153,8 @@ fn read(kind: &str) -> Option<Read> {
         "typed" => size(Members::AllOf(Kind::List)),
         "due" => size(Members::Due(Unit::Seconds.into())),
         "leased" => size(Members::Leased(Unit::Seconds.into())),
-        "group" => Read::Group { key: key(), group: "g".into() },
-        "idle" => Read::Idle { key: key(), group: "g".into(), after: IDLE },
+        "group" => Read::Group(Group { key: key(), group: "g".into() }),
+        "idle" => Read::Idle(Idle { key: key(), group: "g".into(), after: IDLE }),
         "exists" => flag(Test::Exists),
         "field" => flag(Test::Field("g".into())),
         "member" => flag(Test::Member("g".into())),
@@ -180,8 +183,10 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
             "size" | "typed" | "due" | "leased" => text_is("none") || length_is(0),
             _ => text_is("none"),
         },
-        Answer::Size(members) => replies.first().and_then(Resp::length) == Some(*members),
-        Answer::Number(number) => {
+        Answer::Size(SizeAnswer::Members(members)) => {
+            replies.first().and_then(Resp::length) == Some(*members)
+        }
+        Answer::Size(SizeAnswer::Number(number)) => {
             let says = |reply: &Resp| {
                 let text = reply.text().and_then(|text| std::str::from_utf8(text).ok());
                 let text = text.map(str::trim).filter(|text| is_plain_decimal(text));
@@ -189,7 +194,7 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
             };
             number.is_finite() && *number >= 0.0 && replies.iter().any(says)
         }
-        Answer::NotANumber => replies.iter().any(|reply| reply.text().is_some()),
+        Answer::Size(SizeAnswer::NotANumber) => replies.iter().any(|reply| reply.text().is_some()),
         Answer::WrongType(name) => {
             let says = |reply: &Resp| match reply {
                 Resp::Int(number) => number.to_string() == *name,
@@ -203,18 +208,21 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
             (_, Resp::Int(number)) => *number == i64::from(*stands),
             _ => false,
         },
-        Answer::Group(group) => is_group(group, replies),
-        Answer::Idle { entries, busy, overflow } => {
+        Answer::Group(GroupAnswer::State { waiting, pending }) => {
+            is_group(*waiting, *pending, replies)
+        }
+        Answer::Idle(IdleAnswer::Entries { entries, busy, overflow }) => {
             is_idle((*entries, *busy), replies) && is_overflow(*overflow, replies)
         }
         // No key holds it.
-        Answer::Heartbeats { .. } => false,
-        Answer::MissingGroup { entries } => {
+        Answer::Heartbeats(_) => false,
+        Answer::Group(GroupAnswer::Missing { entries })
+        | Answer::Idle(IdleAnswer::MissingGroup { entries }) => {
             // How long the stream is was asked for with the groups of a group.
             let length = replies.get(if kind == "group" { 2 } else { 1 }).and_then(Resp::length);
             length == Some(*entries) && row(&replies[0]).is_none()
         }
-        Answer::PerMember { counted, examined, overflow, unsure } => {
+        Answer::PerMember(PerMemberAnswer { counted, examined, overflow, unsure }) => {
             let told = (*counted, *examined, *overflow);
             let is_so = if kind == "each-exists" { is_rest } else { is_sum };
             *unsure <= *counted && is_so(told, replies)
@@ -228,10 +236,10 @@ fn row(reply: &Resp) -> Option<&Resp> {
     reply.list()?.iter().find(is_it)
 }
 
-fn is_group(group: &Group, replies: &[Resp]) -> bool {
+fn is_group(waiting: Waiting, pending: u64, replies: &[Resp]) -> bool {
     let Some(row) = replies.first().and_then(row) else { return false };
-    let is_pending = row.field("pending").and_then(Resp::length) == Some(group.pending);
-    is_pending && is_waiting(group.waiting, row, &replies[1..])
+    let is_pending = row.field("pending").and_then(Resp::length) == Some(pending);
+    is_pending && is_waiting(waiting, row, &replies[1..])
 }
 
 /// Whether so many entries follow the last delivered one: how long is the stream, does any follow, is any kept

@@ -10,7 +10,7 @@ use deadpool_redis::redis::{self, Connection};
 use fastrand::Rng;
 use penstock::{
     config::Config,
-    layouts::{Answer, Read, Waiting},
+    layouts::{Answer, Group, GroupAnswer, Idle, IdleAnswer, Read, Waiting},
     redis::{RedisSource, SourceLink},
     sampling::{Changes, Fault, Link, Reply, Source},
 };
@@ -126,16 +126,17 @@ async fn read(link: &mut SourceLink, reads: &[Read]) -> Vec<Result<Reply, Fault>
 async fn look(link: &mut SourceLink, stream: &mut Stream<'_>, group: &str, tally: &mut Tally) {
     let (length, undelivered, pending, lag) = truth(stream.redis, &stream.key, group);
     let (key, group) = (stream.key.as_str().into(), group.into());
-    let reads = [Read::Group { key, group }];
-    let [Read::Group { key, group }] = &reads else { panic!("it is one") };
-    let idle = Read::Idle { key: key.clone(), group: group.clone(), after: seconds(3_600) };
+    let reads = [Read::Group(Group { key, group })];
+    let [Read::Group(Group { key, group })] = &reads else { panic!("it is one") };
+    let idle = Read::Idle(Idle { key: key.clone(), group: group.clone(), after: seconds(3_600) });
     let replies = read(link, &[reads[0].clone(), idle]).await;
     let state = format!("of {length}, {undelivered} undelivered, {pending} pending, lag {lag:?}");
-    let Ok(Answer::Group(seen)) = replies[0].as_ref().map(|reply| &reply.answer) else {
+    let told = replies[0].as_ref().map(|reply| &reply.answer);
+    let Ok(Answer::Group(GroupAnswer::State { waiting, pending: told })) = told else {
         panic!("{:?} {state}", replies[0]);
     };
-    assert_eq!(seen.pending, pending, "{state}");
-    match seen.waiting {
+    assert_eq!(*told, pending, "{state}");
+    match *waiting {
         Waiting::Exact(entries) => assert_eq!(entries, undelivered, "{state}"),
         Waiting::AtMost(entries) => {
             assert!(undelivered > EXACT, "at most {entries} {state}");
@@ -147,7 +148,11 @@ async fn look(link: &mut SourceLink, stream: &mut Stream<'_>, group: &str, tally
     }
     let is_busy = undelivered > 0 || pending > 0;
     let answer = replies[1].as_ref().map(|reply| &reply.answer);
-    assert_eq!(answer, Ok(&Answer::Idle { entries: 0, busy: is_busy, overflow: 0 }), "{state}");
+    assert_eq!(
+        answer,
+        Ok(&Answer::Idle(IdleAnswer::Entries { entries: 0, busy: is_busy, overflow: 0 })),
+        "{state}"
+    );
     tally.states += 1;
     tally.nothing_remained += usize::from(undelivered == 0);
     tally.many_remained += usize::from(undelivered > EXACT);
@@ -234,13 +239,16 @@ async fn a_busy_stream_is_not_fetched_again_by_every_read(kind: Kind) {
         // What the statistics themselves take.
         let idle = (sent(), sent());
         let before = sent();
-        let replies =
-            link.read(&[Read::Group { key: "s".into(), group: "g".into() }], &[]).await.unwrap();
+        let replies = link
+            .read(&[Read::Group(Group { key: "s".into(), group: "g".into() })], &[])
+            .await
+            .unwrap();
         let moved = sent() - before - (idle.1 - idle.0);
-        let Answer::Group(group) = replies[0].as_ref().unwrap().answer else {
+        let Answer::Group(GroupAnswer::State { waiting, .. }) = replies[0].as_ref().unwrap().answer
+        else {
             panic!("{replies:?}")
         };
-        (group.waiting, moved)
+        (waiting, moved)
     };
     let (waiting, moved) = read().await;
     assert_eq!(waiting, Waiting::AtMost(4_000));

@@ -7,12 +7,17 @@ use serde::Deserialize;
 use crate::layouts::{
     expression::Expression,
     parameter::Arguments,
-    plan::{MissingGroup, Part, Summand},
-    read::Read,
+    plan::Summand,
+    read::{
+        Part, Read,
+        group::{Group, GroupPart, MissingGroup},
+        idle::Idle,
+    },
 };
 
 use super::{
-    super::template::{Binding, EMPTY_KEY, Template},
+    super::template::{Binding, Template},
+    contract::Words,
     role::{Role, Use},
     when::When,
 };
@@ -21,12 +26,12 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct GroupQuestion {
-    pub(super) key: Template,
+    key: Template,
     group: Template,
     /// The choice parameter that says what a stream without the group means.
     missing_group: String,
     #[serde(default)]
-    pub(super) when: When,
+    when: When,
     /// Which of its entries do not belong to it.
     minus: Option<IdleQuestion>,
 }
@@ -35,13 +40,13 @@ pub(in crate::layouts) struct GroupQuestion {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct IdleQuestion {
-    pub(super) key: Template,
+    key: Template,
     group: Template,
     /// The duration parameters that say for how long, together. Without a value of each of them it is
     /// not asked.
     after: Durations,
     #[serde(default)]
-    pub(super) when: When,
+    when: When,
     /// Which of its entries do not belong to it.
     minus: Option<Box<Self>>,
 }
@@ -59,61 +64,73 @@ impl TryFrom<Vec<String>> for Durations {
     }
 }
 
+impl Words for GroupQuestion {
+    fn when(&self) -> &When {
+        &self.when
+    }
+
+    fn key(&self) -> Option<&Template> {
+        Some(&self.key)
+    }
+
+    fn parameters(&self) -> Vec<&str> {
+        self.key.parameters().chain(self.group.parameters()).collect()
+    }
+
+    fn uses(&self) -> Vec<Use> {
+        let missing_group = Use { parameter: self.missing_group.clone(), as_a: Role::Choice };
+        let of_minus = self.minus.iter().flat_map(Words::uses);
+        let own = self.parameters().into_iter().map(Use::text);
+        own.chain([missing_group]).chain(of_minus).collect()
+    }
+}
+
 impl GroupQuestion {
-    /// The first mistake in it, as a message to its author.
-    pub(super) fn flaw(&self) -> Option<&'static str> {
-        self.key.is_empty().then_some(EMPTY_KEY)
-    }
-
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.key.parameters().chain(self.group.parameters())
-    }
-
-    pub(super) fn uses(&self, uses: &mut Vec<Use>) {
-        uses.extend(self.parameters().map(Use::text));
-        uses.push(Use { parameter: self.missing_group.clone(), as_a: Role::Choice });
-        self.minus.iter().for_each(|minus| minus.uses(uses));
-    }
-
     pub(super) fn summand(
         &self,
         binding: &Binding<'_>,
         arguments: &Arguments,
-        part: fn(MissingGroup) -> Part,
+        part: fn(MissingGroup) -> GroupPart,
     ) -> Option<Summand> {
-        let read = Read::Group { key: self.key.fill(binding)?, group: self.group.fill(binding)? };
+        let read =
+            Read::Group(Group { key: self.key.fill(binding)?, group: self.group.fill(binding)? });
         let missing_group = policy(arguments.choice(&self.missing_group));
-        let of = Expression::Leaf((read, part(missing_group)));
+        let of = Expression::Leaf((read, Part::Group(part(missing_group))));
         Some(without(of, self.minus.as_ref(), (binding, arguments)))
     }
 }
 
-impl IdleQuestion {
-    /// The first mistake in it, as a message to its author.
-    pub(super) fn flaw(&self) -> Option<&'static str> {
-        self.key.is_empty().then_some(EMPTY_KEY)
+impl Words for IdleQuestion {
+    fn when(&self) -> &When {
+        &self.when
     }
 
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
-        self.key.parameters().chain(self.group.parameters())
+    fn key(&self) -> Option<&Template> {
+        Some(&self.key)
     }
 
-    pub(super) fn uses(&self, uses: &mut Vec<Use>) {
-        uses.extend(self.parameters().map(Use::text));
+    fn parameters(&self) -> Vec<&str> {
+        self.key.parameters().chain(self.group.parameters()).collect()
+    }
+
+    fn uses(&self) -> Vec<Use> {
         let duration =
             |parameter: &String| Use { parameter: parameter.clone(), as_a: Role::Duration };
-        uses.extend(self.after.0.iter().map(duration));
-        self.minus.iter().for_each(|minus| minus.uses(uses));
+        let of_minus = self.minus.iter().flat_map(|minus| minus.uses());
+        let own = self.parameters().into_iter().map(Use::text);
+        own.chain(self.after.0.iter().map(duration)).chain(of_minus).collect()
     }
+}
 
+impl IdleQuestion {
     pub(super) fn summand(&self, binding: &Binding<'_>, arguments: &Arguments) -> Option<Summand> {
         let after = self.after.0.iter().map(|parameter| arguments.duration(parameter));
-        let read = Read::Idle {
+        let read = Read::Idle(Idle {
             key: self.key.fill(binding)?,
             group: self.group.fill(binding)?,
             after: after.sum::<Option<Duration>>()?,
-        };
-        let of = Expression::Leaf((read, Part::GroupIdle));
+        });
+        let of = Expression::Leaf((read, Part::Idle(())));
         Some(without(of, self.minus.as_deref(), (binding, arguments)))
     }
 }

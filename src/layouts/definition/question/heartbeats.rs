@@ -13,9 +13,9 @@ use crate::layouts::{
     expression::Expression,
     name::Name,
     parameter::Arguments,
-    plan::{Part, Summand},
+    plan::Summand,
     read::{
-        Read,
+        Part, Read,
         heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
         member_key::MemberKey,
     },
@@ -24,6 +24,7 @@ use crate::layouts::{
 
 use super::{
     super::template::{Binding, Template},
+    contract::Words,
     per_member::MemberKeyTemplate,
     role::{Role, Use},
     when::{When, is_met},
@@ -60,7 +61,7 @@ pub(in crate::layouts) struct HeartbeatsQuestion<Q> {
     /// Where workers are listed that were not heard yet.
     roll: Option<RollQuestion>,
     #[serde(default)]
-    pub(super) when: When,
+    when: When,
     /// What counts in its place if all of it together is more.
     #[serde(default = "Vec::new")]
     pub(super) or: Vec<Q>,
@@ -127,9 +128,36 @@ impl ChannelTemplate {
     }
 }
 
-impl<Q> HeartbeatsQuestion<Q> {
-    /// The first mistake in it, as a message to its author.
-    pub(super) fn flaw(&self) -> Option<&'static str> {
+impl<Q> Words for HeartbeatsQuestion<Q> {
+    fn when(&self) -> &When {
+        &self.when
+    }
+
+    fn key(&self) -> Option<&Template> {
+        None
+    }
+
+    /// Those in the names of its channels and of the list of workers, each of which has one value.
+    fn parameters(&self) -> Vec<&str> {
+        let channels = self.alive.0.iter().chain(&self.gone);
+        let of_roll = self.roll.iter().flat_map(RollQuestion::templates);
+        let templates = channels.flat_map(|channel| &channel.0).chain(of_roll);
+        templates.flat_map(Template::parameters).collect()
+    }
+
+    fn uses(&self) -> Vec<Use> {
+        let named = |parameter: &str, as_a| Use { parameter: parameter.to_owned(), as_a };
+        let own = self.parameters().into_iter().map(|parameter| named(parameter, Role::Single));
+        let more = [
+            named(&self.queue, Role::Text),
+            named(&self.pool, Role::Pattern),
+            named(&self.interval, Role::Duration),
+        ];
+        let silence = self.silence.iter().map(|silence| named(silence, Role::Duration));
+        own.chain(more).chain(silence).collect()
+    }
+
+    fn flaw(&self) -> Option<&'static str> {
         let Self { base64, worker, jobs, every, queues, slots, .. } = self;
         let pointers = [worker, jobs, every].into_iter().chain(base64).chain(queues);
         if pointers.chain(slots).any(|pointer| !pointer.starts_with('/')) {
@@ -144,23 +172,9 @@ impl<Q> HeartbeatsQuestion<Q> {
             None
         }
     }
+}
 
-    /// The parameters in the names of its channels and of the list of workers, each of which has one value.
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
-        let channels = self.alive.0.iter().chain(&self.gone);
-        let of_roll = self.roll.iter().flat_map(RollQuestion::templates);
-        channels.flat_map(|channel| &channel.0).chain(of_roll).flat_map(Template::parameters)
-    }
-
-    pub(super) fn uses(&self, uses: &mut Vec<Use>) {
-        let named = |parameter: &str, as_a| Use { parameter: parameter.to_owned(), as_a };
-        uses.extend(self.parameters().map(|parameter| named(parameter, Role::Single)));
-        uses.push(named(&self.queue, Role::Text));
-        uses.push(named(&self.pool, Role::Pattern));
-        uses.push(named(&self.interval, Role::Duration));
-        uses.extend(self.silence.iter().map(|silence| named(silence, Role::Duration)));
-    }
-
+impl<Q> HeartbeatsQuestion<Q> {
     /// For how long a job may be counted nowhere because its worker has not spoken since it took it:
     /// one message may be late, and one lost.
     pub(in crate::layouts) fn gap(&self, arguments: &Arguments) -> Option<Duration> {
@@ -215,7 +229,7 @@ impl<Q> HeartbeatsQuestion<Q> {
         // A heartbeat does not say which queue a job is of, so each counts as much as any may.
         let weight = queues.iter().map(|(_, weight)| *weight).max().unwrap_or(Weight::ONE);
         let read = Read::Heartbeats(Heartbeats { format: Arc::new(format), workers });
-        let heard = Expression::Leaf((read, Part::Heartbeats)).times(weight);
+        let heard = Expression::Leaf((read, Part::Heartbeats(()))).times(weight);
         // What workers say is read last, after what it may have moved from.
         Some(if others.is_empty() {
             heard
@@ -228,7 +242,8 @@ impl<Q> HeartbeatsQuestion<Q> {
 #[cfg(test)]
 mod tests {
     use crate::layouts::{
-        Argument, Arguments, Layout, Measure, Plan, Read, Registry, Weight, WorkerFilter,
+        Argument, Arguments, HeartbeatsAnswer, Layout, Measure, Plan, Read, Registry, Weight,
+        WorkerFilter,
     };
 
     const LAYOUT: &str = r#"
@@ -284,7 +299,11 @@ mod tests {
         assert_eq!(heartbeats.format.alive[0].on(7), "x:7.up".into());
         assert_eq!(layout.gap(&arguments).as_secs(), 12);
         let counts = plan
-            .counts(&[&crate::layouts::Answer::Heartbeats { jobs: 2, nameless: 0, silent: 0 }])
+            .counts(&[&crate::layouts::Answer::Heartbeats(HeartbeatsAnswer {
+                jobs: 2,
+                nameless: 0,
+                silent: 0,
+            })])
             .unwrap();
         assert_eq!(counts[Measure::InFlight].get(), 6.0);
     }

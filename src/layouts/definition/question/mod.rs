@@ -1,5 +1,6 @@
 //! One summand of a state as a definition writes it, and what it asks for given arguments.
 
+mod contract;
 mod group;
 mod heartbeats;
 mod pause;
@@ -16,11 +17,18 @@ use super::{
     super::{
         expression::Expression,
         parameter::Arguments,
-        plan::{Part, Summand},
-        read::{Members, Read, Scores, kind::Kind},
+        plan::Summand,
+        read::{
+            Part, Read,
+            group::GroupPart,
+            kind::Kind,
+            scores::Scores,
+            size::{Members, Size},
+        },
     },
     template::{Binding, EMPTY_KEY, Template},
 };
+use contract::Words;
 use group::{GroupQuestion, IdleQuestion};
 use heartbeats::HeartbeatsQuestion;
 pub(in crate::layouts) use pause::Pause;
@@ -65,7 +73,7 @@ pub(in crate::layouts) struct SizeQuestion {
     /// The duration parameter by which the count is wider. Without a value `all` members count.
     slack: Option<String>,
     #[serde(default)]
-    pub(in crate::layouts) when: When,
+    when: When,
     /// What is counted in it and does not belong to it.
     minus: Option<Box<Question>>,
     /// What counts in its place if it is more.
@@ -83,45 +91,43 @@ enum MembersWord {
 }
 
 impl Question {
-    pub(in crate::layouts) fn when(&self) -> &When {
+    fn words(&self) -> &dyn Words {
         match self {
-            Self::Size(question) => &question.when,
-            Self::GroupWaiting(question) | Self::GroupPending(question) => &question.when,
-            Self::GroupIdle(question) => &question.when,
-            Self::PerMember(question) => &question.when,
-            Self::Heartbeats(question) => &question.when,
+            Self::Size(question) => question,
+            Self::GroupWaiting(question) | Self::GroupPending(question) => question,
+            Self::GroupIdle(question) => question,
+            Self::PerMember(question) => question,
+            Self::Heartbeats(question) => question.as_ref(),
         }
+    }
+
+    /// The questions that are a part of it.
+    fn others(&self) -> Vec<&Self> {
+        match self {
+            Self::Size(question) => question.others().collect(),
+            Self::Heartbeats(question) => question.or.iter().collect(),
+            Self::GroupWaiting(_)
+            | Self::GroupPending(_)
+            | Self::GroupIdle(_)
+            | Self::PerMember(_) => vec![],
+        }
+    }
+
+    pub(in crate::layouts) fn when(&self) -> &When {
+        self.words().when()
     }
 
     /// The first mistake in it, as a message to its author.
     pub(in crate::layouts) fn flaw(&self) -> Option<&'static str> {
-        match self {
-            Self::Size(SizeQuestion { key, .. }) if key.is_empty() => Some(EMPTY_KEY),
-            Self::Size(question) if question.types_some() => Some(TYPE_OF_SOME),
-            Self::Size(question) => question.others().find_map(Self::flaw),
-            Self::GroupWaiting(question) | Self::GroupPending(question) => question.flaw(),
-            Self::GroupIdle(question) => question.flaw(),
-            Self::PerMember(question) => question.flaw(),
-            Self::Heartbeats(question) => {
-                question.flaw().or_else(|| question.or.iter().find_map(Self::flaw))
-            }
-        }
+        let empty_key = self.words().key().filter(|key| key.is_empty()).map(|_| EMPTY_KEY);
+        let own = self.words().flaw().or(empty_key);
+        own.or_else(|| self.others().into_iter().find_map(Self::flaw))
     }
 
     /// The parameters that it names, and as what.
     pub(in crate::layouts) fn uses(&self) -> Vec<Use> {
-        let mut uses = uses_of_when(self.when());
-        match self {
-            Self::Size(question) => question.uses(&mut uses),
-            Self::GroupWaiting(question) | Self::GroupPending(question) => question.uses(&mut uses),
-            Self::GroupIdle(question) => question.uses(&mut uses),
-            Self::PerMember(question) => uses.extend(question.parameters().map(Use::text)),
-            Self::Heartbeats(question) => {
-                question.uses(&mut uses);
-                uses.extend(question.or.iter().flat_map(Self::uses));
-            }
-        }
-        uses
+        let of_others = self.others().into_iter().flat_map(Self::uses);
+        uses_of_when(self.when()).into_iter().chain(self.words().uses()).chain(of_others).collect()
     }
 
     /// The templates of the keys that it reads under a name of their own, if it is asked at all.
@@ -129,32 +135,14 @@ impl Question {
         if !is_met(self.when(), arguments) {
             return vec![];
         }
-        match self {
-            Self::Size(question) => {
-                let others = question.others().flat_map(|other| other.keys(arguments));
-                [&question.key].into_iter().chain(others).collect()
-            }
-            Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
-            Self::GroupIdle(question) => vec![&question.key],
-            Self::PerMember(question) => vec![&question.collection],
-            Self::Heartbeats(question) => {
-                question.or.iter().flat_map(|other| other.keys(arguments)).collect()
-            }
-        }
+        let of_others = self.others().into_iter().flat_map(|other| other.keys(arguments));
+        self.words().key().into_iter().chain(of_others).collect()
     }
 
     /// The templates of the keys that it reads under a name of their own, whatever is asked.
     pub(in crate::layouts) fn every_key(&self) -> Vec<&Template> {
-        match self {
-            Self::Size(question) => {
-                let others = question.others().flat_map(Self::every_key);
-                [&question.key].into_iter().chain(others).collect()
-            }
-            Self::GroupWaiting(question) | Self::GroupPending(question) => vec![&question.key],
-            Self::GroupIdle(question) => vec![&question.key],
-            Self::PerMember(question) => vec![&question.collection],
-            Self::Heartbeats(question) => question.or.iter().flat_map(Self::every_key).collect(),
-        }
+        let of_others = self.others().into_iter().flat_map(Self::every_key);
+        self.words().key().into_iter().chain(of_others).collect()
     }
 
     /// The parameters that each read of it has a value of, in its keys or beside them, if it is asked at
@@ -163,30 +151,8 @@ impl Question {
         if !is_met(self.when(), arguments) {
             return vec![];
         }
-        let others: Vec<&Self> = match self {
-            Self::Size(question) => question.others().collect(),
-            Self::Heartbeats(question) => question.or.iter().collect(),
-            Self::GroupWaiting(_)
-            | Self::GroupPending(_)
-            | Self::GroupIdle(_)
-            | Self::PerMember(_) => {
-                vec![]
-            }
-        };
-        let of_others = others.into_iter().flat_map(|other| other.bound(arguments));
-        [self.parameters()].into_iter().chain(of_others).collect()
-    }
-
-    fn parameters(&self) -> Vec<&str> {
-        match self {
-            Self::Size(question) => question.parameters(),
-            Self::GroupWaiting(question) | Self::GroupPending(question) => {
-                question.parameters().collect()
-            }
-            Self::GroupIdle(question) => question.parameters().collect(),
-            Self::PerMember(question) => question.parameters().collect(),
-            Self::Heartbeats(question) => question.parameters().collect(),
-        }
+        let of_others = self.others().into_iter().flat_map(|other| other.bound(arguments));
+        [self.words().parameters()].into_iter().chain(of_others).collect()
     }
 
     /// What it asks for with these arguments. It counts nothing while a pause stands, of those that
@@ -200,13 +166,10 @@ impl Question {
         if !is_met(self.when(), arguments) {
             return vec![];
         }
-        let matching = match self {
-            Self::PerMember(question) => question.matching(pauses, keys, arguments),
-            Self::Size(_)
-            | Self::GroupWaiting(_)
-            | Self::GroupPending(_)
-            | Self::GroupIdle(_)
-            | Self::Heartbeats(_) => vec![],
+        let matching = if let Self::PerMember(question) = self {
+            question.matching(pauses, keys, arguments)
+        } else {
+            vec![]
         };
         if matching.is_empty() {
             return self.of_values(pauses, keys, arguments);
@@ -222,12 +185,12 @@ impl Question {
         keys: &[&Template],
         arguments: &Arguments,
     ) -> Vec<Summand> {
-        let parameters = self.parameters();
+        let parameters = self.words().parameters();
         let one = |binding: &Binding<'_>| -> Option<Summand> {
             let summand = self.summand(binding, keys, arguments)?;
             let weighted = summand.times(binding.weight);
             let paused = pauses.iter().filter_map(|pause| pause.flag(binding));
-            let unless = |of, flag| Expression::Unless((flag, Part::Flag), Box::new(of));
+            let unless = |of, flag| Expression::Unless((flag, Part::Flag(())), Box::new(of));
             Some(paused.fold(weighted, unless))
         };
         let bindings = Binding::all(parameters.into_iter(), arguments);
@@ -243,10 +206,10 @@ impl Question {
         match self {
             Self::Size(question) => question.summand(binding, keys, arguments),
             Self::GroupWaiting(question) => {
-                question.summand(binding, arguments, Part::GroupWaiting)
+                question.summand(binding, arguments, GroupPart::Waiting)
             }
             Self::GroupPending(question) => {
-                question.summand(binding, arguments, Part::GroupPending)
+                question.summand(binding, arguments, GroupPart::Pending)
             }
             Self::GroupIdle(question) => question.summand(binding, arguments),
             Self::PerMember(question) => question.summand(binding),
@@ -260,46 +223,49 @@ impl Question {
 
     /// For how long what it counts may be told late, beyond the layout's own gap.
     pub(in crate::layouts) fn gap(&self, arguments: &Arguments) -> Option<Duration> {
-        match self {
-            Self::Heartbeats(question) => question.gap(arguments),
-            Self::Size(_)
-            | Self::GroupWaiting(_)
-            | Self::GroupPending(_)
-            | Self::GroupIdle(_)
-            | Self::PerMember(_) => None,
-        }
+        let Self::Heartbeats(question) = self else { return None };
+        question.gap(arguments)
     }
 }
 
-impl SizeQuestion {
-    /// Whether it has a type, and something that only sorted sets have.
-    fn types_some(&self) -> bool {
-        self.r#type.is_some() && (self.members != MembersWord::All || self.slack.is_some())
+impl Words for SizeQuestion {
+    fn when(&self) -> &When {
+        &self.when
     }
 
-    fn others(&self) -> impl Iterator<Item = &Question> {
-        self.minus.iter().chain(&self.or).map(Box::as_ref)
+    fn key(&self) -> Option<&Template> {
+        Some(&self.key)
     }
 
-    fn uses(&self, uses: &mut Vec<Use>) {
-        uses.extend(self.key.parameters().map(Use::text));
+    /// Those of its key. What others name has one value each, which is looked up when they are asked for.
+    fn parameters(&self) -> Vec<&str> {
+        self.key.parameters().collect()
+    }
+
+    fn uses(&self) -> Vec<Use> {
+        let mut uses: Vec<Use> = self.key.parameters().map(Use::text).collect();
         let slack = self.slack.iter().cloned();
         uses.extend(slack.map(|parameter| Use { parameter, as_a: Role::Duration }));
         if let UnitWord::Of(parameter) = &self.unit {
             uses.push(Use { parameter: parameter.clone(), as_a: Role::Unit });
         }
-        uses.extend(self.others().flat_map(Question::uses));
         // What is taken off or taken instead is one thing for each key.
         let own = self.parameters();
-        let others = self.others().flat_map(Question::parameters);
+        let others = self.others().flat_map(|other| other.words().parameters());
         let single = others.filter(|parameter| !own.contains(parameter));
         uses.extend(single.map(|name| Use { parameter: name.to_owned(), as_a: Role::Single }));
+        uses
     }
 
-    /// The parameters of its key: each of their values makes a summand. What others name has one
-    /// value each, which is looked up when they are asked for.
-    fn parameters(&self) -> Vec<&str> {
-        self.key.parameters().collect()
+    fn flaw(&self) -> Option<&'static str> {
+        let is_of_sorted_sets = self.members != MembersWord::All || self.slack.is_some();
+        (self.r#type.is_some() && is_of_sorted_sets).then_some(TYPE_OF_SOME)
+    }
+}
+
+impl SizeQuestion {
+    fn others(&self) -> impl Iterator<Item = &Question> {
+        self.minus.iter().chain(&self.or).map(Box::as_ref)
     }
 
     fn summand(
@@ -309,11 +275,13 @@ impl SizeQuestion {
         arguments: &Arguments,
     ) -> Option<Summand> {
         let key = self.key.fill(binding)?;
-        let mut summand =
-            Expression::Leaf((Read::Size { key, members: self.members(arguments) }, Part::Size));
+        let mut summand = Expression::Leaf((
+            Read::Size(Size { key, members: self.members(arguments) }),
+            Part::Size(()),
+        ));
         // A part that is not asked for, or that has no value, is left out.
         let other = |other: &Question| {
-            let binding = binding.with(other.parameters(), arguments)?;
+            let binding = binding.with(other.words().parameters(), arguments)?;
             let is_asked = is_met(other.when(), arguments);
             is_asked.then(|| other.summand(&binding, keys, arguments)).flatten()
         };

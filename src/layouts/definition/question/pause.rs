@@ -2,7 +2,10 @@
 
 use serde::Deserialize;
 
-use crate::layouts::read::{Read, Test};
+use crate::layouts::read::{
+    Read,
+    flag::{Flag, Test},
+};
 
 use super::{
     super::template::{Binding, EMPTY_KEY, Template},
@@ -66,6 +69,6 @@ impl Pause {
             Self::Member { key, member } => (key, Test::Member(member.fill(binding)?)),
             Self::Value { key, value } => (key, Test::Value(value.fill(binding)?)),
         };
-        Some(Read::Flag { key: key.fill(binding)?, test })
+        Some(Read::Flag(Flag { key: key.fill(binding)?, test }))
     }
 }

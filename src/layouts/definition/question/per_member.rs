@@ -8,17 +8,19 @@ use crate::layouts::{
     expression::Expression,
     name::Name,
     parameter::{Arguments, Pattern},
-    plan::{Overflow, Part, Summand},
+    plan::Summand,
     read::{
-        Read,
+        Part, Read,
         member_key::MemberKey,
-        per_member::{Ask, CollectionType, Filter, Matching, PerMember, Wanted},
+        per_member::{Ask, CollectionType, Filter, Matching, Overflow, PerMember, Wanted},
     },
 };
 
 use super::{
     super::template::{Binding, Template},
+    contract::Words,
     pause::Pause,
+    role::Use,
     when::When,
 };
 
@@ -26,14 +28,14 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct PerMemberQuestion {
-    pub(super) collection: Template,
-    r#type: CollectionWord,
+    collection: Template,
+    r#type: CollectionType,
     ask: AskQuestion,
     filter: Option<FilterQuestion>,
     #[serde(default)]
-    overflow: OverflowWord,
+    overflow: Overflow,
     #[serde(default)]
-    pub(super) when: When,
+    when: When,
 }
 
 /// Which JSON values count.
@@ -53,15 +55,6 @@ struct OnlyIf {
     is: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum CollectionWord {
-    Set,
-    List,
-    SortedSet,
-    Hash,
-}
-
 /// What is asked of a member, and of which key.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -71,15 +64,6 @@ enum AskQuestion {
     Values(MemberKeyTemplate),
     Text(MemberKeyTemplate),
     Field,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Default)]
-#[serde(rename_all = "kebab-case")]
-enum OverflowWord {
-    Count,
-    Skip,
-    #[default]
-    Unknown,
 }
 
 /// The key of a member: the templates before and after the one `{member}`.
@@ -106,9 +90,25 @@ impl TryFrom<String> for MemberKeyTemplate {
     }
 }
 
-impl PerMemberQuestion {
-    /// The first mistake in it, as a message to its author.
-    pub(in crate::layouts) fn flaw(&self) -> Option<&'static str> {
+impl Words for PerMemberQuestion {
+    fn when(&self) -> &When {
+        &self.when
+    }
+
+    fn key(&self) -> Option<&Template> {
+        Some(&self.collection)
+    }
+
+    fn parameters(&self) -> Vec<&str> {
+        let filters = self.filter.iter().map(|filter| &filter.is);
+        self.templates().chain(filters).flat_map(Template::parameters).collect()
+    }
+
+    fn uses(&self) -> Vec<Use> {
+        self.parameters().into_iter().map(Use::text).collect()
+    }
+
+    fn flaw(&self) -> Option<&'static str> {
         let has_values = match self.ask {
             AskQuestion::Values(_) | AskQuestion::Text(_) | AskQuestion::Field => true,
             AskQuestion::Exists(_) | AskQuestion::Length(_) => false,
@@ -123,7 +123,7 @@ impl PerMemberQuestion {
         } else if filter.is_some() && !has_values {
             Some("a `filter` needs values: an `ask` of values, text or \"field\"")
         } else if matches!(self.ask, AskQuestion::Field)
-            && !matches!(self.r#type, CollectionWord::Hash)
+            && !matches!(self.r#type, CollectionType::Hash)
         {
             Some("only a collection of type `hash` can `ask` for its \"field\"")
         } else if pointers.into_iter().any(|pointer| !pointer.starts_with('/')) {
@@ -132,12 +132,9 @@ impl PerMemberQuestion {
             None
         }
     }
+}
 
-    pub(super) fn parameters(&self) -> impl Iterator<Item = &str> {
-        let filters = self.filter.iter().map(|filter| &filter.is);
-        self.templates().chain(filters).flat_map(Template::parameters)
-    }
-
+impl PerMemberQuestion {
     /// One question for each pattern whose queues need not be found, since the filter alone tells
     /// which values are theirs. A queue of which nothing but such a value is left counts so, too.
     pub(super) fn matching(
@@ -217,12 +214,7 @@ impl PerMemberQuestion {
         };
         let each = PerMember {
             collection: self.collection.fill(binding)?,
-            kind: match self.r#type {
-                CollectionWord::Set => CollectionType::Set,
-                CollectionWord::List => CollectionType::List,
-                CollectionWord::SortedSet => CollectionType::SortedSet,
-                CollectionWord::Hash => CollectionType::Hash,
-            },
+            kind: self.r#type,
             ask: match &self.ask {
                 AskQuestion::Exists(key) => Ask::Exists(around(key)?),
                 AskQuestion::Length(key) => Ask::Length(around(key)?),
@@ -232,11 +224,6 @@ impl PerMemberQuestion {
             },
             filter,
         };
-        let overflow = match self.overflow {
-            OverflowWord::Count => Overflow::Count,
-            OverflowWord::Skip => Overflow::Skip,
-            OverflowWord::Unknown => Overflow::Unknown,
-        };
-        Some(Expression::Leaf((Read::PerMember(Arc::new(each)), Part::PerMember(overflow))))
+        Some(Expression::Leaf((Read::PerMember(Arc::new(each)), Part::PerMember(self.overflow))))
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::layouts::{parameter::Arguments, read::Unit};
+use crate::layouts::{parameter::Arguments, read::scores::Unit};
 
 /// The unit of scores: a word, or the choice parameter that has it.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

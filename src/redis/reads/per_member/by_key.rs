@@ -8,7 +8,7 @@ use std::{collections::HashMap, ops::ControlFlow};
 use deadpool_redis::redis::{Cmd, Value};
 
 use crate::{
-    layouts::{Answer, PerMember},
+    layouts::{Answer, PerMember, PerMemberAnswer},
     sampling::Fault,
 };
 
@@ -74,6 +74,11 @@ impl Listing {
         }
         let Self { examined, overflow, keyless, .. } = self;
         let (counted, overflow) = (examined.saturating_sub(keyless), overflow.ok_or_else(few)?);
-        Ok(ControlFlow::Break(Answer::PerMember { counted, examined, overflow, unsure: 0 }))
+        Ok(ControlFlow::Break(Answer::PerMember(PerMemberAnswer {
+            counted,
+            examined,
+            overflow,
+            unsure: 0,
+        })))
     }
 }

@@ -57,7 +57,7 @@ fn refresh(
 }
 
 fn count(counted: u64, examined: u64) -> Answer {
-    Answer::PerMember { counted, examined, overflow: 0, unsure: 0 }
+    Answer::PerMember(PerMemberAnswer { counted, examined, overflow: 0, unsure: 0 })
 }
 
 #[test]
@@ -83,7 +83,9 @@ fn a_value_that_cannot_be_read_counts_for_every_queue() {
     let mut fields: Vec<_> = ["a", "b", "c"].into_iter().zip(values.map(text)).collect();
     fields.push(("d", text(r#"[{}, "", "reports"]"#)));
     let known = KnownFields::default();
-    let unsure = |counted| Answer::PerMember { counted, examined: 4, overflow: 0, unsure: 3 };
+    let unsure = |counted| {
+        Answer::PerMember(PerMemberAnswer { counted, examined: 4, overflow: 0, unsure: 3 })
+    };
     let answers = vec![unsure(3), unsure(4)];
     assert_eq!(refresh((&reads, &known), &fields), (4, answers.clone()));
     assert_eq!(refresh((&reads, &known), &fields), (0, answers));
@@ -93,7 +95,12 @@ fn a_value_that_cannot_be_read_counts_for_every_queue() {
 fn a_large_hash_is_not_looked_at_and_says_how_large_it_is() {
     let members = limits::FIELDS_EXAMINED as u64 + 1;
     let first = |members: u64| first(&unacked("q"), &Value::Int(members.cast_signed())).unwrap();
-    let overflow = Answer::PerMember { counted: 0, examined: 0, overflow: members, unsure: 0 };
+    let overflow = Answer::PerMember(PerMemberAnswer {
+        counted: 0,
+        examined: 0,
+        overflow: members,
+        unsure: 0,
+    });
     assert!(matches!(first(members), ControlFlow::Break(answer) if answer == overflow));
     assert!(matches!(first(members - 1), ControlFlow::Continue(Step::Members(_))));
     assert!(matches!(first(0), ControlFlow::Break(answer) if answer == count(0, 0)));
@@ -165,7 +172,9 @@ fn members_beyond_those_that_are_looked_at_are_told_by_their_number() {
     let names: Vec<String> = (0..limits::MEMBERS_EXAMINED).map(|id| id.to_string()).collect();
     let members: Vec<(&str, bool)> =
         names.iter().map(|name| (name.as_str(), name != "7")).collect();
-    let of_all = |counted| Answer::PerMember { counted, examined: 1000, overflow: 7, unsure: 0 };
+    let of_all = |counted| {
+        Answer::PerMember(PerMemberAnswer { counted, examined: 1000, overflow: 7, unsure: 0 })
+    };
     assert_eq!(locked(&members, 1007, &["7", "8"]), [of_all(999)]);
     assert_eq!(locked(&members, 1007, &["8"]), [of_all(1000)]);
 }

@@ -3,18 +3,20 @@
 use deadpool_redis::redis::make_extension_error;
 
 use super::*;
-use crate::layouts::{Argument, Arguments, Members, Name, Registry, Test, Weight};
+use crate::layouts::{
+    Argument, Arguments, Flag, Group, Idle, Members, Name, Registry, Size, Test, Weight,
+};
 
 fn size(key: &str) -> Read {
-    Read::Size { key: key.into(), members: Members::All }
+    Read::Size(Size { key: key.into(), members: Members::All })
 }
 
 fn group(key: &str, group: &str) -> Read {
-    Read::Group { key: key.into(), group: group.into() }
+    Read::Group(Group { key: key.into(), group: group.into() })
 }
 
 fn flag(key: &str) -> Read {
-    Read::Flag { key: key.into(), test: Test::Exists }
+    Read::Flag(Flag { key: key.into(), test: Test::Exists })
 }
 
 fn together(reads: &[Read], flows: &[Vec<usize>]) -> Vec<Option<usize>> {
@@ -41,9 +43,8 @@ fn lines(questions: &Questions) -> Vec<String> {
 
 fn ask(reads: &[Read], flows: &[Vec<usize>]) -> (Questions, Vec<usize>) {
     let name = |read: &Read| {
-        let [key] = read.keys();
-        let mut command =
-            redis::cmd(if matches!(read, Read::Group { .. }) { "XINFO" } else { "LLEN" });
+        let key = read.key();
+        let mut command = redis::cmd(if matches!(read, Read::Group(_)) { "XINFO" } else { "LLEN" });
         command.arg(Name::as_bytes(key));
         command
     };
@@ -76,7 +77,8 @@ fn triggers_that_share_a_read_are_asked_together_but_for_flags() {
 
 #[test]
 fn what_takes_more_than_a_question_or_lies_elsewhere_is_in_no_set() {
-    let idle = Read::Idle { key: "s".into(), group: "g".into(), after: std::time::Duration::ZERO };
+    let idle =
+        Read::Idle(Idle { key: "s".into(), group: "g".into(), after: std::time::Duration::ZERO });
     assert_eq!(together(&[size("a"), idle], &[vec![0, 1]]), [None, None]);
     let reads = [size("a"), size("b"), size("c")];
     assert_eq!(sets(&reads, &[vec![0, 1, 2]], |_, place| place != 2), [None; 3]);

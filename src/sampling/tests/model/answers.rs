@@ -10,7 +10,7 @@ use crate::{
 
 impl Server {
     pub(super) fn is_poisoned_by(&mut self, reads: &[Read]) -> bool {
-        let is_poisoned = reads.iter().any(|read| self.poisonous.contains(read.keys()[0]));
+        let is_poisoned = reads.iter().any(|read| self.poisonous.contains(read.key()));
         if is_poisoned {
             self.poisonings.push((Instant::now(), questions(reads)));
         }
@@ -27,14 +27,14 @@ impl Server {
             }
             self.moments += u64::from(is_moment);
             self.reads.push((Instant::now(), read.clone()));
-            let failure = self.failing.get(read.keys()[0]).cloned();
+            let failure = self.failing.get(read.key()).cloned();
             let answer = self.keys.answer(read);
-            let lasts = match self.lasting.get(read.keys()[0]) {
+            let lasts = match self.lasting.get(read.key()) {
                 Some(lasts) => *lasts,
                 None if answer.changes_silently() => Validity::Unknown,
                 None => Validity::UntilAnnounced,
             };
-            let is_one_question = matches!(read, Read::Size { .. } | Read::Group { .. });
+            let is_one_question = matches!(read, Read::Size(_) | Read::Group(_));
             let moment = is_one_question.then_some(self.moments);
             replies.push(failure.map_or(Ok(Reply { answer, lasts, moment }), Err));
         }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::{
-    layouts::{Answer, Glob, KeyPattern, Name, Read},
+    layouts::{Answer, Glob, KeyPattern, Name, PerMemberAnswer, Read, SizeAnswer},
     limits,
     sampling::{KeyPage, Position},
 };
@@ -28,22 +28,24 @@ impl Keys {
     /// How many members a key has.
     pub fn size(&self, key: &str) -> u64 {
         let answer = self.answers.get(&Name::from(key));
-        if let Some(Answer::Size(size)) = answer { *size } else { 0 }
+        if let Some(Answer::Size(SizeAnswer::Members(size))) = answer { *size } else { 0 }
     }
 
     /// Moves one member, as LMOVE does; nothing happens without one.
     pub fn shift(&mut self, from: &str, to: &str) {
         let (source, target) = (self.size(from), self.size(to));
         if source > 0 {
-            self.set(from, Answer::Size(source - 1));
-            self.set(to, Answer::Size(target + 1));
+            self.set(from, Answer::Size(SizeAnswer::Members(source - 1)));
+            self.set(to, Answer::Size(SizeAnswer::Members(target + 1)));
         }
     }
 
     /// The keys that are there, one page in their order after this one. Of a pattern with many stars Redis
     /// is given the first two.
     pub(super) fn page(&self, wild: &KeyPattern, after: Option<&[u8]>, most: usize) -> KeyPage {
-        let is_there = |answer: &Answer| !matches!(answer, Answer::Missing | Answer::Size(0));
+        let is_there = |answer: &Answer| {
+            !matches!(answer, Answer::Missing | Answer::Size(SizeAnswer::Members(0)))
+        };
         let mut keys: Vec<&Name> = (self.answers.iter())
             .filter(|(key, answer)| is_there(answer) && after.is_none_or(|at| key.as_bytes() > at))
             .map(|(key, _)| key)
@@ -57,12 +59,17 @@ impl Keys {
     }
 
     pub(super) fn answer(&mut self, read: &Read) -> Answer {
-        let [key] = read.keys();
+        let key = read.key();
         self.armed.insert(key.clone());
         match (read, self.answers.get(key)) {
             (_, None) => Answer::Missing,
-            (Read::PerMember(_), Some(Answer::Size(size))) => {
-                Answer::PerMember { counted: *size, examined: *size, overflow: 0, unsure: 0 }
+            (Read::PerMember(_), Some(Answer::Size(SizeAnswer::Members(size)))) => {
+                Answer::PerMember(PerMemberAnswer {
+                    counted: *size,
+                    examined: *size,
+                    overflow: 0,
+                    unsure: 0,
+                })
             }
             (_, Some(answer)) => answer.clone(),
         }

@@ -1,0 +1,32 @@
+//! Each kind of read, one file each: its commands, what their replies are, and the rights that it takes.
+//!
+//! How to add one is said in `layouts/read/mod.rs`.
+
+pub(in crate::redis) mod flag;
+pub(in crate::redis) mod group;
+pub(in crate::redis) mod heartbeats;
+pub(in crate::redis) mod idle;
+pub(in crate::redis) mod per_member;
+pub(in crate::redis) mod size;
+
+use crate::layouts::Read;
+
+use super::asked::{Asked, Cost};
+
+/// How a read is asked.
+pub(in crate::redis) fn asked(read: &Read) -> &dyn Asked {
+    match read {
+        Read::Size(read) => read,
+        Read::Group(read) => read,
+        Read::Idle(read) => read,
+        Read::Flag(read) => read,
+        Read::PerMember(read) => read,
+        Read::Heartbeats(read) => read,
+    }
+}
+
+/// What one refresh of a read costs Redis; `None` if no command asks for it.
+#[must_use]
+pub fn cost(read: &Read) -> Option<Cost> {
+    asked(read).cost()
+}
