@@ -19,7 +19,7 @@ use crate::{
     sampling::{KeyShares, Sampler},
     scaler::{Route, Routes, Scaler, ServiceOptions},
     supervise::{Stage, Supervisor},
-    telemetry::{Link, Metrics},
+    telemetry::{LinkLabels, Metrics},
 };
 
 /// A service that is bound and not yet running.
@@ -129,7 +129,7 @@ fn route(
         Ok(())
     });
     let samplers = databases.iter().map(|database| {
-        let link = Link { connection: connection.name.clone(), database: *database };
+        let link = LinkLabels { connection: connection.name.clone(), database: *database };
         let name = if databases.len() == 1 {
             connection.name.clone()
         } else {

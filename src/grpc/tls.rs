@@ -28,7 +28,7 @@ use crate::{
     limits,
     telemetry::{Certificate, Edge, Reload},
     time,
-    tls::{self, Authorities, Ending, Expiry, Identity, TlsProblem, Watch},
+    tls::{self, Authorities, Ending, Expiry, FileWatch, Identity, TlsProblem},
 };
 
 /// The terms of a handshake that begins now.
@@ -39,7 +39,7 @@ pub(super) struct Terms(Arc<RwLock<Arc<ServerConfig>>>);
 #[derive(Debug)]
 pub struct Tls {
     settings: ServerTls,
-    watch: Watch,
+    watch: FileWatch,
     terms: Terms,
     expiry: Expiry,
     edge: Arc<Edge>,
@@ -69,7 +69,7 @@ impl Tls {
     /// [`TlsProblem`] with the file that cannot be used.
     pub fn load(settings: ServerTls, edge: Arc<Edge>) -> Result<Self, TlsProblem> {
         let files = [Some(&settings.cert), Some(&settings.key), settings.client_ca.as_ref()];
-        let mut watch = Watch::new(files.into_iter().flatten().cloned());
+        let mut watch = FileWatch::new(files.into_iter().flatten().cloned());
         let of_files = || Made::of(&settings);
         let made = watch.look(of_files).unwrap_or_else(of_files)?;
         made.note(&edge);

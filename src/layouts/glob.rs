@@ -14,7 +14,7 @@ use crate::limits;
 
 use super::name::Name;
 pub use step::GlobError;
-use step::{Step, Steps, is_match};
+use step::{GlobStep, Steps, is_match};
 
 /// One pattern. It holds its text and nothing else; clones share it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,8 +78,8 @@ impl Glob {
         let text = self.text.as_bytes();
         let (mut steps, mut stars) = (self.steps(), 0);
         while let Some(step) = steps.next() {
-            stars += usize::from(step == Step::Many);
-            if stars == most && steps.clone().any(|step| step == Step::Many) {
+            stars += usize::from(step == GlobStep::Many);
+            if stars == most && steps.clone().any(|step| step == GlobStep::Many) {
                 return Name::new(&text[..text.len() - steps.0.len()]);
             }
         }
@@ -89,13 +89,13 @@ impl Glob {
     /// The bytes with which every name begins that matches.
     #[must_use]
     pub fn prefix(&self) -> Vec<u8> {
-        self.steps().map_while(Step::byte).collect()
+        self.steps().map_while(GlobStep::byte).collect()
     }
 
     /// The bytes that it gives itself: of two patterns that match, the one that gives more is the
     /// narrower one.
     pub fn given(&self) -> impl Iterator<Item = u8> {
-        self.steps().filter_map(Step::byte)
+        self.steps().filter_map(GlobStep::byte)
     }
 
     /// Whether every name that matches the other is sure to match this one too. (`false` says
@@ -110,7 +110,7 @@ impl Glob {
         let (mut own, mut others) = (self.steps(), other.steps());
         while let Some(step) = own.next() {
             // What follows all that both have in common may be anything.
-            if step == Step::Many && own.0.is_empty() {
+            if step == GlobStep::Many && own.0.is_empty() {
                 return true;
             }
             if others.next() != Some(step) {
@@ -324,7 +324,7 @@ mod tests {
                     for stars in 1..3 {
                         let cut = glob.up_to_star(stars).to_string();
                         let more = Glob::parse(&cut).unwrap();
-                        let has = more.steps().filter(|step| *step == Step::Many).count();
+                        let has = more.steps().filter(|step| *step == GlobStep::Many).count();
                         prop_assert!(has <= stars, "{} of {}", cut, pattern);
                         prop_assert!(!theirs || more.matches(name.as_bytes()), "{} of {}", cut, pattern);
                     }

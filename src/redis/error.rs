@@ -15,7 +15,7 @@ const MESSAGE_CHARS: usize = 200;
 
 /// What an error reply says about the key, if it is about the key.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Refusal {
+pub(super) enum ErrorReply {
     /// The key holds another type than the command is for.
     WrongType,
     /// The command needs the key to exist.
@@ -25,12 +25,12 @@ pub(super) enum Refusal {
 }
 
 /// One command's error reply.
-pub(super) fn refusal(error: &RedisError) -> Refusal {
+pub(super) fn refusal(error: &RedisError) -> ErrorReply {
     let detail = error.detail().unwrap_or_default();
     match error.code() {
-        Some("WRONGTYPE") => Refusal::WrongType,
-        _ if detail.eq_ignore_ascii_case("no such key") => Refusal::NoSuchKey,
-        _ => Refusal::Fault(fault(error)),
+        Some("WRONGTYPE") => ErrorReply::WrongType,
+        _ if detail.eq_ignore_ascii_case("no such key") => ErrorReply::NoSuchKey,
+        _ => ErrorReply::Fault(fault(error)),
     }
 }
 
@@ -165,7 +165,7 @@ mod tests {
             [Fault::Timeout, Fault::NotReady("no".to_owned()), Fault::Refused("x".to_owned())]
         {
             assert_eq!(super::fault(&carried(fault.clone())), fault);
-            assert_eq!(refusal(&carried(fault.clone())), Refusal::Fault(fault));
+            assert_eq!(refusal(&carried(fault.clone())), ErrorReply::Fault(fault));
         }
     }
 
@@ -203,7 +203,7 @@ mod tests {
             ("", Fault::Unexpected),
         ];
         for (line, wanted) in table {
-            let Refusal::Fault(fault) = refusal(&reply(line)) else { panic!("{line}") };
+            let ErrorReply::Fault(fault) = refusal(&reply(line)) else { panic!("{line}") };
             let kind = std::mem::discriminant(&wanted(String::new()));
             assert_eq!(std::mem::discriminant(&fault), kind, "{line}: {fault}");
             let code = line.split(' ').next().unwrap();
@@ -214,8 +214,8 @@ mod tests {
     #[test]
     fn what_is_about_the_key_is_no_fault() {
         let wrong = "WRONGTYPE Operation against a key holding the wrong kind of value";
-        assert_eq!(refusal(&reply(wrong)), Refusal::WrongType);
-        assert_eq!(refusal(&reply("ERR no such key")), Refusal::NoSuchKey);
+        assert_eq!(refusal(&reply(wrong)), ErrorReply::WrongType);
+        assert_eq!(refusal(&reply("ERR no such key")), ErrorReply::NoSuchKey);
     }
 
     #[test]

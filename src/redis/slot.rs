@@ -14,9 +14,9 @@ const CRC: Crc<u16> = Crc::<u16>::new(&CRC_16_XMODEM);
 
 /// A slot, below [`SLOTS`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Slot(u16);
+pub(super) struct HashSlot(u16);
 
-impl Slot {
+impl HashSlot {
     /// The slot of this number, if there is one.
     pub(super) fn new(number: u64) -> Option<Self> {
         u16::try_from(number).ok().filter(|number| *number < SLOTS).map(Self)
@@ -40,10 +40,10 @@ impl Slot {
 
 /// Whether one node of a cluster serves both keys, and a transaction may have both.
 pub(super) fn is_shared(one: &[u8], other: &[u8]) -> bool {
-    Slot::of(one) == Slot::of(other)
+    HashSlot::of(one) == HashSlot::of(other)
 }
 
-impl fmt::Display for Slot {
+impl fmt::Display for HashSlot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
@@ -68,17 +68,17 @@ impl Default for SlotSet {
 
 impl SlotSet {
     /// Adds a slot.
-    pub(super) fn insert(&mut self, slot: Slot) {
+    pub(super) fn insert(&mut self, slot: HashSlot) {
         self.0[slot.index() / 64] |= 1 << (slot.index() % 64);
     }
 
     /// Takes a slot out.
-    pub(super) fn remove(&mut self, slot: Slot) {
+    pub(super) fn remove(&mut self, slot: HashSlot) {
         self.0[slot.index() / 64] &= !(1 << (slot.index() % 64));
     }
 
     /// Whether a slot is among them.
-    pub(super) fn contains(&self, slot: Slot) -> bool {
+    pub(super) fn contains(&self, slot: HashSlot) -> bool {
         self.0[slot.index() / 64] & (1 << (slot.index() % 64)) != 0
     }
 
@@ -93,13 +93,13 @@ impl SlotSet {
     }
 
     /// Each of them, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = Slot> {
-        Slot::all().filter(|slot| self.contains(*slot))
+    pub(super) fn iter(&self) -> impl Iterator<Item = HashSlot> {
+        HashSlot::all().filter(|slot| self.contains(*slot))
     }
 }
 
-impl FromIterator<Slot> for SlotSet {
-    fn from_iter<I: IntoIterator<Item = Slot>>(slots: I) -> Self {
+impl FromIterator<HashSlot> for SlotSet {
+    fn from_iter<I: IntoIterator<Item = HashSlot>>(slots: I) -> Self {
         let mut set = Self::default();
         slots.into_iter().for_each(|slot| set.insert(slot));
         set
@@ -118,7 +118,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn number(key: &str) -> u16 {
-        Slot::of(key.as_bytes()).0
+        HashSlot::of(key.as_bytes()).0
     }
 
     #[test]
@@ -143,9 +143,9 @@ mod tests {
 
     #[test]
     fn there_is_no_slot_after_the_last() {
-        assert_eq!(Slot::new(16_383).map(Slot::index), Some(16_383));
-        assert_eq!(Slot::new(16_384), None);
-        assert_eq!(Slot::new(u64::MAX), None);
+        assert_eq!(HashSlot::new(16_383).map(HashSlot::index), Some(16_383));
+        assert_eq!(HashSlot::new(16_384), None);
+        assert_eq!(HashSlot::new(u64::MAX), None);
     }
 
     proptest! {
@@ -153,7 +153,7 @@ mod tests {
         fn a_set_has_what_was_put_in_and_nothing_else(
             numbers in proptest::collection::btree_set(0..u64::from(SLOTS), 0..50)
         ) {
-            let set: SlotSet = numbers.iter().filter_map(|n| Slot::new(*n)).collect();
+            let set: SlotSet = numbers.iter().filter_map(|n| HashSlot::new(*n)).collect();
             let seen: Vec<u64> = set.iter().map(|slot| slot.index() as u64).collect();
             prop_assert_eq!(&seen, &numbers.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(set.count() as usize, seen.len());
@@ -162,7 +162,7 @@ mod tests {
 
         #[test]
         fn every_key_has_a_slot(key in proptest::collection::vec(any::<u8>(), 0..64)) {
-            prop_assert!(Slot::of(&key).0 < SLOTS);
+            prop_assert!(HashSlot::of(&key).0 < SLOTS);
         }
     }
 }

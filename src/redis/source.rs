@@ -26,10 +26,10 @@ use super::{
 
 /// One database of one configured Redis.
 #[derive(Debug, Clone)]
-pub struct RedisSource(Kind);
+pub struct RedisSource(SourceKind);
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum SourceKind {
     Standalone(Dialer, Node),
     Cluster(Dialer, Arc<[Node]>),
     Sentinel(SentinelSource),
@@ -62,13 +62,13 @@ impl RedisSource {
     ) -> Self {
         Self(match &connection.endpoint {
             Endpoint::Standalone(node) => {
-                Kind::Standalone(Dialer::new(credentials, database), node.clone())
+                SourceKind::Standalone(Dialer::new(credentials, database), node.clone())
             }
             Endpoint::Sentinel(sentinels) => {
-                Kind::Sentinel(SentinelSource::new(sentinels, metrics, credentials, database))
+                SourceKind::Sentinel(SentinelSource::new(sentinels, metrics, credentials, database))
             }
             Endpoint::Cluster(seeds) => {
-                Kind::Cluster(Dialer::new(credentials, database), seeds.as_slice().into())
+                SourceKind::Cluster(Dialer::new(credentials, database), seeds.as_slice().into())
             }
         })
     }
@@ -79,9 +79,11 @@ impl Source for RedisSource {
 
     async fn connect(&self, changes: Changes) -> Result<SourceLink, Fault> {
         Ok(SourceLink(match &self.0 {
-            Kind::Standalone(dialer, node) => LinkKind::Node(dialer.dial(node, &changes).await?),
-            Kind::Sentinel(source) => LinkKind::Node(source.connect(&changes).await?),
-            Kind::Cluster(dialer, seeds) => {
+            SourceKind::Standalone(dialer, node) => {
+                LinkKind::Node(dialer.dial(node, &changes).await?)
+            }
+            SourceKind::Sentinel(source) => LinkKind::Node(source.connect(&changes).await?),
+            SourceKind::Cluster(dialer, seeds) => {
                 LinkKind::Cluster(ClusterLink::connect(dialer, seeds, changes).await?)
             }
         }))
@@ -89,8 +91,8 @@ impl Source for RedisSource {
 
     async fn moved(&self) {
         match &self.0 {
-            Kind::Standalone(..) | Kind::Cluster(..) => pending().await,
-            Kind::Sentinel(source) => source.moved().await,
+            SourceKind::Standalone(..) | SourceKind::Cluster(..) => pending().await,
+            SourceKind::Sentinel(source) => source.moved().await,
         }
     }
 }

@@ -12,12 +12,12 @@ use crate::{limits, time::Instant};
 pub struct Clock {
     /// When it was last asked for, and the reading that later ones are held against.
     asked_at: Option<Instant>,
-    reference: Option<Reading>,
+    reference: Option<ClockReading>,
 }
 
 /// A reading: Redis said `time` at some moment between the two of ours.
 #[derive(Debug, Clone, Copy)]
-struct Reading {
+struct ClockReading {
     time: Duration,
     sent_at: Instant,
     heard_at: Instant,
@@ -35,7 +35,7 @@ impl Clock {
     pub fn was_set(&mut self, time: Option<Duration>, sent_at: Instant, heard_at: Instant) -> bool {
         self.asked_at = Some(sent_at);
         let Some(time) = time else { return false };
-        let reading = Reading { time, sent_at, heard_at };
+        let reading = ClockReading { time, sent_at, heard_at };
         let was_set = self.reference.is_some_and(|reference| !reading.agrees_with(reference));
         // Of two readings that agree, the one that took less time tells more.
         if was_set || self.reference.is_none_or(|reference| reading.took() < reference.took()) {
@@ -45,7 +45,7 @@ impl Clock {
     }
 }
 
-impl Reading {
+impl ClockReading {
     fn took(self) -> Duration {
         self.heard_at.saturating_duration_since(self.sent_at)
     }

@@ -44,7 +44,7 @@ pub struct Falls {
     /// When the last reading was asked for, believed or not.
     noted_at: Option<Instant>,
     /// A fall that is not confirmed yet.
-    doubt: Option<Doubt>,
+    doubt: Option<FallDoubt>,
     /// What the last reading is taken for, where it is not taken as it is.
     instead: Option<Verdict>,
     /// With a long gap: what was counted before each fall and until when it stands. Each is less than
@@ -53,7 +53,7 @@ pub struct Falls {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Doubt {
+struct FallDoubt {
     began_at: Instant,
     /// The reading since which nothing has changed.
     quiet_since: Instant,
@@ -137,7 +137,7 @@ impl Falls {
     /// What is believed if the doubt is over with this reading.
     fn confirm(&mut self, reading: &Reading, gap: Duration, now: Instant) -> Option<Verdict> {
         let Some(doubt) = &mut self.doubt else {
-            self.doubt = Some(Doubt {
+            self.doubt = Some(FallDoubt {
                 began_at: now,
                 quiet_since: reading.read_at,
                 highest: reading.verdict,

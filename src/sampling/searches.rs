@@ -56,7 +56,7 @@ pub struct Search {
     /// The number of its last step; zero before the first.
     last_step: u64,
     users: Ids,
-    round: Option<Round>,
+    round: Option<SearchRound>,
     due_at: Option<Instant>,
     known: Option<KnownKeys>,
     failing: Option<Failing>,
@@ -86,7 +86,7 @@ pub struct Failing {
 
 /// A search under way.
 #[derive(Debug)]
-struct Round {
+struct SearchRound {
     began_at: Instant,
     from: Option<Position>,
     keys: BTreeSet<Name>,
@@ -162,7 +162,8 @@ impl Search {
     }
 
     fn end(&mut self, now: Instant) {
-        let Some(Round { began_at, keys, left_out, is_crowded, .. }) = self.round.take() else {
+        let Some(SearchRound { began_at, keys, left_out, is_crowded, .. }) = self.round.take()
+        else {
             return;
         };
         let took = now.saturating_duration_since(began_at);
@@ -296,7 +297,7 @@ impl Searches {
         self.steps += 1;
         let search = self.all.get_mut(id)?;
         (search.due_at, search.last_step) = (None, self.steps);
-        let round = search.round.get_or_insert_with(|| Round {
+        let round = search.round.get_or_insert_with(|| SearchRound {
             began_at: now,
             from: None,
             keys: BTreeSet::new(),

@@ -64,7 +64,7 @@ impl Drop for Lease {
 
 /// One open stream: the state first, then what the pulse says, until the lease is over. It is polled by hand,
 /// since a fleet has ten thousand of them and an async block would hold all of it twice.
-pub struct Activity {
+pub struct ActivityStream {
     lease: Lease,
     watch: Watch,
     /// Whether the state was known for sure at the last look.
@@ -76,7 +76,7 @@ pub struct Activity {
     drained: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Stream for Activity {
+impl Stream for ActivityStream {
     type Item = bool;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -103,7 +103,7 @@ impl Stream for Activity {
     }
 }
 
-impl Activity {
+impl ActivityStream {
     pub(super) fn new(
         lease: Lease,
         watch: Watch,

@@ -21,7 +21,7 @@ use tokio_util::{
 };
 use tracing::warn;
 
-pub use activity::Activity;
+pub use activity::ActivityStream;
 pub use listing::Listing;
 pub use refusal::{Refusal, Refused};
 pub use request::Request;
@@ -127,12 +127,17 @@ impl Scaler {
     ///
     /// # Errors
     /// [`Refused`] when there is no such trigger, it may not be asked for, or too many streams are open.
-    pub fn watch(&self, request: Request) -> Result<Activity, Refused> {
+    pub fn watch(&self, request: Request) -> Result<ActivityStream, Refused> {
         let (subject, sampler) = self.admit(request, Method::StreamIsActive)?;
         // First, since a lease keeps what it counts, and a trigger that is not remembered counts no more.
         let watch = self.or_dismissed(&subject, sampler.watch(&subject))?;
         let lease = self.lease(&subject).map_err(|why| Refused::to(&subject, why))?;
-        Ok(Activity::new(lease, watch, self.0.options.push_inactive, Arc::clone(&self.0.budget)))
+        Ok(ActivityStream::new(
+            lease,
+            watch,
+            self.0.options.push_inactive,
+            Arc::clone(&self.0.budget),
+        ))
     }
 
     /// The trigger of a request, whose name and target make KEDA's metric spec. It is made of the metadata

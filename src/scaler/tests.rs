@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::{config::Config, layouts::Registry as Layouts, sampling::KeyShares, telemetry::Link};
+use crate::{
+    config::Config, layouts::Registry as Layouts, sampling::KeyShares, telemetry::LinkLabels,
+};
 
 /// A service that lets so many streams be open, and whose Redis is never there.
 fn scaler(max_streams: usize) -> Scaler {
@@ -11,7 +13,7 @@ fn scaler(max_streams: usize) -> Scaler {
     let mut config = Config::parse(toml, "test").unwrap();
     let access = config.connections.remove("default").unwrap().access;
     let metrics = Metrics::new();
-    let link = metrics.link(Link { connection: "default".to_owned(), database: 0 });
+    let link = metrics.link(LinkLabels { connection: "default".to_owned(), database: 0 });
     let sampler = Sampler::new("default".to_owned(), limits::HOLD_STALE, link);
     let route = Route { access, samplers: BTreeMap::from([(0, sampler)]) };
     let quota = Quota::default();

@@ -20,7 +20,7 @@ const STALE_SECONDS: [f64; 8] = [0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0];
 
 /// The link that a metric is about: a connection and one of its databases.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub struct Link {
+pub struct LinkLabels {
     /// The connection's name.
     pub connection: String,
     /// The database's number.
@@ -36,7 +36,7 @@ labels!(OfConnect { connection: String, database: u32, outcome: ConnectOutcome }
 macro_rules! of_link_alone {
     ($($field:ident: $kind:ident = $name:literal, $help:literal;)+) => {
         #[derive(Clone)]
-        struct Families { $($field: Family<Link, $kind>,)+ }
+        struct Families { $($field: Family<LinkLabels, $kind>,)+ }
 
         struct OfLinkAlone { $($field: $kind,)+ }
 
@@ -45,7 +45,7 @@ macro_rules! of_link_alone {
                 Self { $($field: registered(r, $name, $help),)+ }
             }
 
-            fn of(&self, link: &Link) -> OfLinkAlone {
+            fn of(&self, link: &LinkLabels) -> OfLinkAlone {
                 OfLinkAlone { $($field: self.$field.get_or_create_owned(link),)+ }
             }
         }
@@ -81,7 +81,7 @@ of_link_alone! {
 #[derive(Clone)]
 pub(super) struct PerLink {
     observations: Family<OfObservation, Counter>,
-    stale_seconds: Family<Link, Histogram, fn() -> Histogram>,
+    stale_seconds: Family<LinkLabels, Histogram, fn() -> Histogram>,
     reads: Family<OfRead, Counter>,
     connects: Family<OfConnect, Counter>,
     alone: Families,
@@ -106,8 +106,8 @@ impl PerLink {
     }
 
     /// Those of one link.
-    pub(super) fn of(&self, link: Link) -> LinkMetrics {
-        let Link { connection, database } = &link;
+    pub(super) fn of(&self, link: LinkLabels) -> LinkMetrics {
+        let LinkLabels { connection, database } = &link;
         let (connection, database) = (|| connection.clone(), *database);
         LinkMetrics(Arc::new(OfLink {
             observations: ObservationState::ALL.map(|state| {

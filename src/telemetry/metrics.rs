@@ -16,7 +16,7 @@ use super::{
     credentials::{CredentialMetrics, Credentials},
     edge::Edge,
     labels::{Code, Method, PushKind, labels, registered},
-    link::{Link, LinkMetrics, PerLink},
+    link::{LinkLabels, LinkMetrics, PerLink},
     sentinels::{SentinelMetrics, Sentinels},
 };
 use crate::time;
@@ -113,7 +113,7 @@ impl Metrics {
 
     /// The metrics of one link.
     #[must_use]
-    pub fn link(&self, link: Link) -> LinkMetrics {
+    pub fn link(&self, link: LinkLabels) -> LinkMetrics {
         self.per_link.of(link)
     }
 
@@ -125,7 +125,7 @@ impl Metrics {
 
     /// The metrics of the sentinels that name a link's server.
     #[must_use]
-    pub fn sentinels(&self, link: &Link) -> SentinelMetrics {
+    pub fn sentinels(&self, link: &LinkLabels) -> SentinelMetrics {
         self.sentinels.of(&link.connection, link.database)
     }
 
@@ -162,7 +162,7 @@ mod tests {
     fn every_metric_has_the_prefix_and_a_bounded_label() {
         let metrics = Metrics::new();
         metrics.rpc(Method::GetMetrics, Code::Ok);
-        let link = metrics.link(Link { connection: "default".to_owned(), database: 0 });
+        let link = metrics.link(LinkLabels { connection: "default".to_owned(), database: 0 });
         link.connect(ConnectOutcome::Ok, true);
         let text = metrics.encode().unwrap();
         let expected = r#"penstock_rpcs_total{method="GetMetrics",code="OK"} 1"#;

@@ -19,7 +19,7 @@ pub use labels::{
     PushKind, ReadCause, ReadResult, RedisCertificate, RedisPeer, Reload, SentinelWord, Turned,
     Unread,
 };
-pub use link::{Link, LinkMetrics};
+pub use link::{LinkLabels, LinkMetrics};
 pub use log_throttle::LogThrottle;
 pub use logging::{LogFormat, LoggingError, init_logging};
 pub use metrics::Metrics;

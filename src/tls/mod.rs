@@ -19,7 +19,7 @@ pub use expiry::{Ending, Expiry};
 pub use identity::{Authorities, Identity, TlsProblem};
 use rustls::crypto::CryptoProvider;
 pub use system::system_roots;
-pub use watch::Watch;
+pub use watch::FileWatch;
 
 /// The cryptography of every TLS connection: ring, and no other.
 ///

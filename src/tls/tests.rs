@@ -105,7 +105,7 @@ fn a_certificate_says_whose_it_is() {
 fn a_version_changes_with_any_content_and_with_nothing_else() {
     let folder = Folder::new();
     let paths = [folder.file("a", "1"), folder.file("b", "2")];
-    let watch = Watch::new(paths.clone());
+    let watch = FileWatch::new(paths.clone());
     let first = watch.version();
     fs::write(&paths[0], "1").unwrap();
     assert_eq!(watch.version(), first);
@@ -123,7 +123,7 @@ fn a_version_changes_with_any_content_and_with_nothing_else() {
 fn each_state_of_the_files_is_judged_once_and_never_while_they_are_written() {
     let folder = Folder::new();
     let path = folder.file("a", "1");
-    let mut watch = Watch::new([path.clone()]);
+    let mut watch = FileWatch::new([path.clone()]);
     let read = || fs::read_to_string(&path).unwrap();
     assert_eq!((watch.look(read), watch.look(read)), (Some("1".to_owned()), None));
     let half = || {
@@ -151,7 +151,7 @@ fn a_moved_symlink_of_a_folder_above_is_seen() {
     };
     link("v1");
     std::os::unix::fs::symlink("..data/tls.crt", root.join("tls.crt")).unwrap();
-    let watch = Watch::new([root.join("tls.crt")]);
+    let watch = FileWatch::new([root.join("tls.crt")]);
     let first = watch.version();
     link("v2");
     assert_ne!(watch.version(), first);

@@ -13,7 +13,7 @@ use super::pem;
 
 /// Some files. It has no thread and no timer: who wants news asks, every [`limits::TLS_LOOK`](crate::limits::TLS_LOOK).
 #[derive(Debug, Default)]
-pub struct Watch {
+pub struct FileWatch {
     paths: Vec<PathBuf>,
     keyed: RandomState,
     /// What they held when something was last made of them.
@@ -25,7 +25,7 @@ pub struct Watch {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Version(u64);
 
-impl Watch {
+impl FileWatch {
     /// A watch on these files.
     pub fn new(paths: impl IntoIterator<Item = PathBuf>) -> Self {
         Self { paths: paths.into_iter().collect(), ..Self::default() }

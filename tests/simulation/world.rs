@@ -98,7 +98,7 @@ impl World {
         let hold_stale = Duration::from_secs(if model.random.bool() { 5 } else { 30 });
         let redis = Redis::new(model);
         let metrics = telemetry::Metrics::new();
-        let link = telemetry::Link { connection: "default".to_owned(), database: 0 };
+        let link = telemetry::LinkLabels { connection: "default".to_owned(), database: 0 };
         let started = Instant::now();
         let sampler = Sampler::new("default".to_owned(), hold_stale, metrics.link(link));
         let worker = sampler.run(redis.clone(), CancellationToken::new());

@@ -12,7 +12,7 @@ const NODES: usize = 250_000;
 
 /// The kinds of object that have triggers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ObjectKind {
     ScaledObject,
     ScaledJob,
 }
@@ -20,7 +20,7 @@ pub(super) enum Kind {
 /// One object with triggers.
 #[derive(Debug)]
 pub(super) struct Object<'v> {
-    pub(super) kind: Kind,
+    pub(super) kind: ObjectKind,
     /// Kind, namespace if it says one, and name.
     pub(super) title: String,
     pub(super) namespace: Option<&'v str>,
@@ -81,8 +81,8 @@ pub(super) fn objects(document: &Value) -> Vec<Object<'_>> {
         return items.iter().flat_map(objects).collect();
     }
     let kind = match (text("apiVersion"), text("kind")) {
-        ("keda.sh/v1alpha1", "ScaledObject") => Kind::ScaledObject,
-        ("keda.sh/v1alpha1", "ScaledJob") => Kind::ScaledJob,
+        ("keda.sh/v1alpha1", "ScaledObject") => ObjectKind::ScaledObject,
+        ("keda.sh/v1alpha1", "ScaledJob") => ObjectKind::ScaledJob,
         _ => return vec![],
     };
     let of_metadata = |key: &str| document.get("metadata")?.get(key)?.as_str();

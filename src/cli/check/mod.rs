@@ -30,7 +30,7 @@ const WITHOUT_CONFIG: &str = "whether the connections exist, what they allow (na
 
 /// What a file is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
+enum ManifestFormat {
     Manifest,
     Config,
 }
@@ -70,29 +70,34 @@ pub fn check_manifest_text(text: &str, config: Option<&Config>) -> Report {
 /// Whether any of these files is read as a manifest.
 #[must_use]
 pub fn has_manifest(files: &[PathBuf]) -> bool {
-    files.iter().any(|path| format_of(path) == Some(Format::Manifest))
+    files.iter().any(|path| format_of(path) == Some(ManifestFormat::Manifest))
 }
 
 fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-fn format_of(path: &Path) -> Option<Format> {
+fn format_of(path: &Path) -> Option<ManifestFormat> {
     if is_stdin(path) {
-        return Some(Format::Manifest);
+        return Some(ManifestFormat::Manifest);
     }
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     match extension.as_str() {
-        "yaml" | "yml" | "json" => Some(Format::Manifest),
-        "toml" => Some(Format::Config),
+        "yaml" | "yml" | "json" => Some(ManifestFormat::Manifest),
+        "toml" => Some(ManifestFormat::Config),
         _ => None,
     }
 }
 
-fn check_text(text: &str, format: Format, config: Option<&Config>, reporter: &mut Reporter<'_>) {
+fn check_text(
+    text: &str,
+    format: ManifestFormat,
+    config: Option<&Config>,
+    reporter: &mut Reporter<'_>,
+) {
     match format {
-        Format::Manifest => check_manifest(text, config, reporter),
-        Format::Config => check_config(text, reporter),
+        ManifestFormat::Manifest => check_manifest(text, config, reporter),
+        ManifestFormat::Config => check_config(text, reporter),
     }
 }
 

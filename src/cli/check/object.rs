@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::{config::Config, trigger::shown};
 
 use super::{
-    manifest::{Kind, Object},
+    manifest::{Object, ObjectKind},
     metadata,
     report::Reporter,
     trigger::TriggerCheck,
@@ -54,29 +54,29 @@ pub(super) fn check(
 }
 
 /// What stands beside a trigger's metadata, and what KEDA makes of it.
-fn around(kind: Kind, name: &str, trigger: &Value, path: &str, reporter: &mut Reporter<'_>) {
+fn around(kind: ObjectKind, name: &str, trigger: &Value, path: &str, reporter: &mut Reporter<'_>) {
     let at = |key: &str| format!("{path}.{key}");
     match (kind, name) {
-        (Kind::ScaledObject, "external") => reporter.note(
+        (ObjectKind::ScaledObject, "external") => reporter.note(
             &at("type"),
             "external-push starts the first replica at once instead of at the next poll",
         ),
-        (Kind::ScaledJob, "external-push") => reporter.note(
+        (ObjectKind::ScaledJob, "external-push") => reporter.note(
             &at("type"),
             "KEDA takes no push for a ScaledJob; external is the same, and pollingInterval is how \
              long a job waits",
         ),
-        (Kind::ScaledObject | Kind::ScaledJob, _) => {}
+        (ObjectKind::ScaledObject | ObjectKind::ScaledJob, _) => {}
     }
     match (kind, trigger.get("metricType").and_then(Value::as_str)) {
-        (Kind::ScaledJob, Some("Value")) => reporter.problem(
+        (ObjectKind::ScaledJob, Some("Value")) => reporter.problem(
             &at("metricType"),
             "with Value KEDA creates no Job at all and says nothing; remove it",
         ),
-        (Kind::ScaledObject | Kind::ScaledJob, Some("Utilization")) => {
+        (ObjectKind::ScaledObject | ObjectKind::ScaledJob, Some("Utilization")) => {
             reporter.problem(&at("metricType"), "KEDA takes Utilization for CPU and memory alone");
         }
-        (Kind::ScaledObject | Kind::ScaledJob, _) => {}
+        (ObjectKind::ScaledObject | ObjectKind::ScaledJob, _) => {}
     }
     if trigger.get("authenticationRef").is_some() {
         reporter.note(

@@ -11,7 +11,7 @@ use crate::{
 };
 
 use super::{
-    manifest::{Kind, Object},
+    manifest::{Object, ObjectKind},
     metadata::Metadata,
     report::Reporter,
     tls,
@@ -95,7 +95,7 @@ impl TriggerCheck<'_, '_> {
     /// Whether the number is the one that is meant.
     fn counting(&mut self, trigger: &Trigger, metadata: &Metadata<'_>) {
         let sees_in_flight = !trigger.in_words().terms()[Measure::InFlight].is_empty();
-        let job = self.object.kind == Kind::ScaledJob;
+        let job = self.object.kind == ObjectKind::ScaledJob;
         match trigger.family {
             Family::Redis => self.reporter.note(
                 &self.at("listName"),

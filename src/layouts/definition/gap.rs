@@ -8,7 +8,7 @@ use crate::time;
 
 use super::{
     super::parameter::Arguments,
-    question::{Role, Use, When, is_met, uses_of_when},
+    question::{ParameterRole, Use, When, is_met, uses_of_when},
 };
 
 /// How long a job may be in no key while the framework moves it.
@@ -56,7 +56,7 @@ impl Gap {
     pub(in crate::layouts) fn uses(&self) -> Vec<Use> {
         let mut uses = uses_of_when(&self.when);
         if let Length::Of(parameter) = &self.lasts {
-            uses.push(Use { parameter: parameter.clone(), as_a: Role::Duration });
+            uses.push(Use { parameter: parameter.clone(), as_a: ParameterRole::Duration });
         }
         uses
     }

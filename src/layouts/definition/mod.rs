@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use self::{
     gap::Gap,
-    question::{Pause, Question, Role, Use, When, is_met, uses_of_when},
+    question::{ParameterRole, Pause, Question, Use, When, is_met, uses_of_when},
     shape::Shape,
     template::Template,
 };
@@ -177,10 +177,10 @@ impl Definition {
         let pauses = self.paused.iter().flat_map(Pause::uses);
         let whens = self.invisible.iter().flat_map(|invisible| uses_of_when(&invisible.when));
         let unless = self.invisible.iter().filter_map(|invisible| invisible.unless.clone());
-        let unless = unless.map(|parameter| Use { parameter, as_a: Role::Any });
+        let unless = unless.map(|parameter| Use { parameter, as_a: ParameterRole::Any });
         let requires = self.requires.iter().flat_map(|requirement| {
             let named = requirement.with.iter().chain([&requirement.parameter]).cloned();
-            let named = named.map(|parameter| Use { parameter, as_a: Role::Any });
+            let named = named.map(|parameter| Use { parameter, as_a: ParameterRole::Any });
             uses_of_when(&requirement.when).into_iter().chain(named)
         });
         let found_by = self.found_by.iter().flat_map(|found| {

@@ -5,7 +5,7 @@
 use super::{
     super::read::member_key::MemberKey,
     Glob,
-    step::{Step, is_match},
+    step::{GlobStep, is_match},
 };
 
 impl Glob {
@@ -18,7 +18,7 @@ impl Glob {
         let mut taking_over = None;
         while let Some(step) = steps.next() {
             let behind = text.len() - steps.0.len();
-            if step == Step::Many && is_match(&text[..behind], before.as_bytes()) {
+            if step == GlobStep::Many && is_match(&text[..behind], before.as_bytes()) {
                 taking_over = Some(behind);
             }
         }

@@ -27,7 +27,7 @@ pub enum GlobError {
 
 /// One sign of a pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Step<'t> {
+pub(super) enum GlobStep<'t> {
     /// `*`, or several: any bytes, also none.
     Many,
     /// `?`: any one byte.
@@ -50,9 +50,9 @@ pub(super) struct Class<'t> {
 pub(super) struct Steps<'t>(pub(super) &'t [u8]);
 
 impl<'t> Iterator for Steps<'t> {
-    type Item = Step<'t>;
+    type Item = GlobStep<'t>;
 
-    fn next(&mut self) -> Option<Step<'t>> {
+    fn next(&mut self) -> Option<GlobStep<'t>> {
         let (step, rest) = first(self.0)?;
         self.0 = rest;
         Some(step)
@@ -60,7 +60,7 @@ impl<'t> Iterator for Steps<'t> {
 }
 
 /// The first sign of a text that is a pattern, and what follows it; `None` at its end.
-pub(super) fn first(text: &[u8]) -> Option<(Step<'_>, &[u8])> {
+pub(super) fn first(text: &[u8]) -> Option<(GlobStep<'_>, &[u8])> {
     if text.is_empty() { None } else { read(text).ok() }
 }
 
@@ -71,7 +71,7 @@ pub(super) fn is_match(pattern: &[u8], name: &[u8]) -> bool {
     let mut last_star: Option<(&[u8], usize)> = None;
     while at < name.len() {
         match (first(rest), last_star) {
-            (Some((Step::Many, after)), _) => {
+            (Some((GlobStep::Many, after)), _) => {
                 rest = after;
                 last_star = Some((after, at));
             }
@@ -86,30 +86,30 @@ pub(super) fn is_match(pattern: &[u8], name: &[u8]) -> bool {
             (_, None) => return false,
         }
     }
-    Steps(rest).all(|step| step == Step::Many)
+    Steps(rest).all(|step| step == GlobStep::Many)
 }
 
 /// Reads the first sign of a text that has one.
 ///
 /// # Errors
 /// [`GlobError`] when it is none.
-pub(super) fn read(text: &[u8]) -> Result<(Step<'_>, &[u8]), GlobError> {
+pub(super) fn read(text: &[u8]) -> Result<(GlobStep<'_>, &[u8]), GlobError> {
     match text {
         [] => Err(GlobError::Empty),
         [b'*', rest @ ..] => {
             let stars = rest.iter().take_while(|byte| **byte == b'*').count();
-            Ok((Step::Many, &rest[stars..]))
+            Ok((GlobStep::Many, &rest[stars..]))
         }
-        [b'?', rest @ ..] => Ok((Step::One, rest)),
+        [b'?', rest @ ..] => Ok((GlobStep::One, rest)),
         [b'\\'] => Err(GlobError::Backslash),
-        [b'\\', byte, rest @ ..] => Ok((Step::Byte(*byte), rest)),
+        [b'\\', byte, rest @ ..] => Ok((GlobStep::Byte(*byte), rest)),
         [b'[', rest @ ..] => read_class(rest),
-        [byte, rest @ ..] => Ok((Step::Byte(*byte), rest)),
+        [byte, rest @ ..] => Ok((GlobStep::Byte(*byte), rest)),
     }
 }
 
 /// What follows a `[`, to its `]`, which closes also as the first member.
-fn read_class(text: &[u8]) -> Result<(Step<'_>, &[u8]), GlobError> {
+fn read_class(text: &[u8]) -> Result<(GlobStep<'_>, &[u8]), GlobError> {
     let (inverted, text) = match text {
         [b'^', rest @ ..] => (true, rest),
         [..] => (false, text),
@@ -122,7 +122,7 @@ fn read_class(text: &[u8]) -> Result<(Step<'_>, &[u8]), GlobError> {
         [] => Err(GlobError::Unclosed),
         [_, rest @ ..] => {
             let members = &text[..text.len() - ranges.0.len()];
-            Ok((Step::Class(Class { inverted, members }), rest))
+            Ok((GlobStep::Class(Class { inverted, members }), rest))
         }
     }
 }
@@ -146,7 +146,7 @@ impl Iterator for Ranges<'_> {
     }
 }
 
-impl Step<'_> {
+impl GlobStep<'_> {
     /// The byte that it is, if it is one.
     pub(super) fn byte(self) -> Option<u8> {
         match self {

@@ -54,7 +54,7 @@ pub enum KeyRole {
 }
 
 /// How a read counts its answers.
-pub(in crate::layouts) trait Counted: ReadKind {
+pub(in crate::layouts) trait CountedRead: ReadKind {
     /// The parts of an answer that can count.
     type Part: Copy;
     /// What Redis says of a key that is there and of a type that the read can count.

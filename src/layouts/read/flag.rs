@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     super::{bytes::bytes_of_texts, count::Count, name::Name},
-    contract::{AnswerKind, Counted, KeyRole, ReadKind},
+    contract::{AnswerKind, CountedRead, KeyRole, ReadKind},
     doubt::{Bias, Doubt},
     mismatch::LayoutMismatch,
 };
@@ -62,7 +62,7 @@ impl ReadKind for Flag {
     }
 }
 
-impl Counted for Flag {
+impl CountedRead for Flag {
     type Part = ();
     type Answer = bool;
 

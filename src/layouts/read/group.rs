@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{
     super::{bytes::bytes_of_texts, count::Count, name::Name},
-    contract::{AnswerKind, Counted, KeyRole, ReadKind},
+    contract::{AnswerKind, CountedRead, KeyRole, ReadKind},
     doubt::{Bias, Doubt},
     mismatch::LayoutMismatch,
 };
@@ -99,7 +99,7 @@ impl ReadKind for Group {
     }
 }
 
-impl Counted for Group {
+impl CountedRead for Group {
     type Part = GroupPart;
     type Answer = GroupAnswer;
 

@@ -11,7 +11,7 @@ use super::{
         glob::Glob,
         name::Name,
     },
-    contract::{AnswerKind, Counted, KeyRole, ReadKind},
+    contract::{AnswerKind, CountedRead, KeyRole, ReadKind},
     doubt::{Bias, Doubt},
     member_key::MemberKey,
     mismatch::LayoutMismatch,
@@ -199,7 +199,7 @@ impl HeartbeatFormat {
     }
 }
 
-impl Counted for Heartbeats {
+impl CountedRead for Heartbeats {
     type Part = ();
     type Answer = HeartbeatsAnswer;
 

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 
 use super::{
     super::{bytes::bytes_of_texts, count::Count, name::Name},
-    contract::{AnswerKind, Counted, KeyRole, ReadKind},
+    contract::{AnswerKind, CountedRead, KeyRole, ReadKind},
     doubt::{Bias, Doubt},
     mismatch::LayoutMismatch,
 };
@@ -63,7 +63,7 @@ impl ReadKind for Idle {
     }
 }
 
-impl Counted for Idle {
+impl CountedRead for Idle {
     type Part = ();
     type Answer = IdleAnswer;
 

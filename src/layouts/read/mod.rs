@@ -27,7 +27,7 @@ pub(in crate::layouts) mod size;
 use std::{fmt, sync::Arc};
 
 use self::{
-    contract::{AnswerKind, Counted, KeyRole, ReadKind},
+    contract::{AnswerKind, CountedRead, KeyRole, ReadKind},
     doubt::{Bias, Doubt},
     flag::Flag,
     group::{Group, GroupAnswer, GroupPart},

@@ -17,7 +17,7 @@ use super::{
         glob::Glob,
         name::Name,
     },
-    contract::{AnswerKind, Counted, KeyRole, ReadKind},
+    contract::{AnswerKind, CountedRead, KeyRole, ReadKind},
     doubt::{Bias, Doubt},
     kind::Kind,
     member_key::MemberKey,
@@ -267,7 +267,7 @@ impl Matching {
     }
 }
 
-impl Counted for Arc<PerMember> {
+impl CountedRead for Arc<PerMember> {
     type Part = Overflow;
     type Answer = PerMemberAnswer;
 

@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::{
     super::{bytes::bytes_of_texts, count::Count, name::Name},
-    contract::{AnswerKind, Counted, KeyRole, ReadKind},
+    contract::{AnswerKind, CountedRead, KeyRole, ReadKind},
     doubt::{Bias, Doubt},
     kind::Kind,
     mismatch::LayoutMismatch,
@@ -75,7 +75,7 @@ impl ReadKind for Size {
     }
 }
 
-impl Counted for Size {
+impl CountedRead for Size {
     type Part = ();
     type Answer = SizeAnswer;
 

@@ -24,10 +24,10 @@ use crate::{
 use super::{
     super::{
         node::NodeLink,
-        slot::{Slot, SlotSet},
+        slot::{HashSlot, SlotSet},
     },
     guard,
-    member::{Member, Standing, Up, keys, of_node},
+    member::{Member, NodeStanding, Up, keys, of_node},
     members::Cluster,
     said::{Own, View},
 };
@@ -46,7 +46,7 @@ impl Cluster {
             let mut state = self.state();
             let Some(member) = state.members.get_mut(node) else { return };
             let slots = Arc::clone(&member.slots);
-            let Standing::Up(up) = &mut member.standing else { return };
+            let NodeStanding::Up(up) = &mut member.standing else { return };
             let last_heard_at = up.heard_at;
             up.clock.was_set(time, sent_at, heard_at).then(|| keys(slots, Some(last_heard_at)))
         };
@@ -78,7 +78,7 @@ impl Cluster {
             let standing = std::mem::replace(&mut member.standing, put_off);
             member.failures = member.failures.saturating_add(1);
             state.outdated = true;
-            let Standing::Up(up) = standing else { return };
+            let NodeStanding::Up(up) = standing else { return };
             (keys(slots, Some(up.heard_at)), up.link)
         };
         drop(link);
@@ -96,7 +96,7 @@ impl Cluster {
     }
 
     /// Notes that a node serves a slot that another one was asked for.
-    pub(super) fn moved(&self, slot: Slot, to: &Node) {
+    pub(super) fn moved(&self, slot: HashSlot, to: &Node) {
         let invalidated = {
             let mut state = self.state();
             state.outdated = true;
@@ -212,7 +212,7 @@ impl Cluster {
                         info!(connection = self.dialer.name(), %node, "a node of the cluster can be read again");
                     }
                     let (tells, clock) = (false, Clock::default());
-                    member.standing = Standing::Up(Box::new(Up {
+                    member.standing = NodeStanding::Up(Box::new(Up {
                         link,
                         since: now,
                         heard_at: begun_at,

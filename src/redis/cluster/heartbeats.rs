@@ -22,12 +22,12 @@ use super::{
     super::{
         error::{fault, few},
         heartbeats::{HeartbeatTracker, no_pushes},
-        slot::Slot,
+        slot::HashSlot,
         transcript::Exchange,
         wire::send,
     },
     link::{Answers, ClusterLink},
-    member::{Member, Standing, Up, of_node},
+    member::{Member, NodeStanding, Up, of_node},
     members::Cluster,
     wire::unproved,
 };
@@ -216,7 +216,7 @@ impl Cluster {
     fn asides<T>(&self, what: impl Fn(&mut Up) -> Option<T>) -> Vec<Aside<T>> {
         let mut state = self.state();
         let aside = |(node, member): (&Node, &mut Member)| {
-            let Standing::Up(up) = &mut member.standing else { return None };
+            let NodeStanding::Up(up) = &mut member.standing else { return None };
             let what = what(up)?;
             let (opening, connection) = (member.opening, up.link.multiplexed());
             Some(Aside { node: node.clone(), opening, connection, what })
@@ -225,6 +225,6 @@ impl Cluster {
     }
 }
 
-fn format_slot(format: &HeartbeatFormat) -> Slot {
-    Slot::of(format.key.as_bytes())
+fn format_slot(format: &HeartbeatFormat) -> HashSlot {
+    HashSlot::of(format.key.as_bytes())
 }

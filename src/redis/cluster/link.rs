@@ -25,7 +25,7 @@ use super::{
         node::Dialer,
         reads::{decode, encode},
         session::Session,
-        slot::Slot,
+        slot::HashSlot,
         transcript::Exchange,
         wire::Response,
     },
@@ -229,7 +229,7 @@ impl ClusterLink {
 
     /// A reply whose changes may come about without being announced lasts for no known time.
     fn lasting(&self, read: &Read, reply: Reply) -> Reply {
-        let vouched = self.cluster.vouches(Slot::of(key(read)));
+        let vouched = self.cluster.vouches(HashSlot::of(key(read)));
         Reply { lasts: if vouched { reply.lasts } else { Validity::Unknown }, ..reply }
     }
 

@@ -10,7 +10,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use crate::config::Node;
 
 use super::{
-    super::slot::{SLOTS, Slot, SlotSet},
+    super::slot::{HashSlot, SLOTS, SlotSet},
     said::{Own, View},
 };
 
@@ -18,7 +18,7 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SlotMap {
     owners: Box<[Option<Arc<Node>>]>,
-    leaving: BTreeMap<Slot, String>,
+    leaving: BTreeMap<HashSlot, String>,
 }
 
 impl SlotMap {
@@ -28,12 +28,12 @@ impl SlotMap {
     }
 
     /// Who serves a slot.
-    pub(super) fn owner(&self, slot: Slot) -> Option<&Node> {
+    pub(super) fn owner(&self, slot: HashSlot) -> Option<&Node> {
         self.owners[slot.index()].as_deref()
     }
 
     /// Notes what a node said that was asked for a slot which it does not serve.
-    pub(super) fn moved(&mut self, slot: Slot, to: Node) {
+    pub(super) fn moved(&mut self, slot: HashSlot, to: Node) {
         self.owners[slot.index()] = Some(Arc::new(to));
         self.leaving.remove(&slot);
     }
@@ -41,7 +41,7 @@ impl SlotMap {
     /// Each master, and what it serves.
     pub(super) fn masters(&self) -> BTreeMap<Node, SlotSet> {
         let mut masters = BTreeMap::<Node, SlotSet>::new();
-        for slot in Slot::all() {
+        for slot in HashSlot::all() {
             if let Some(owner) = self.owner(slot) {
                 match masters.get_mut(owner) {
                     Some(slots) => slots.insert(slot),
@@ -90,7 +90,7 @@ impl SlotMap {
         // The epoch from which on a claim takes a slot from its owner.
         let unasked = |owner: &Node| (!owns.contains_key(owner)).then(|| epoch(owner)).flatten();
         let of_owner = |slot| map.owner(slot).and_then(unasked).unwrap_or(0);
-        let mut claims: Vec<u64> = Slot::all().map(of_owner).collect();
+        let mut claims: Vec<u64> = HashSlot::all().map(of_owner).collect();
         for (node, own) in
             owns.iter().filter(|(node, own)| asked.get(own.id.as_str()) == Some(node))
         {
@@ -146,11 +146,11 @@ impl SlotMap {
     /// Redis announces of a key that does not exist is not to be relied on for these: it was asked for
     /// at another node than the one where it will be written.
     pub(super) fn changed_since(&self, before: &Self) -> SlotSet {
-        let differs = |slot: &Slot| {
+        let differs = |slot: &HashSlot| {
             self.owner(*slot) != before.owner(*slot)
                 || self.leaving.get(slot) != before.leaving.get(slot)
         };
-        Slot::all().filter(differs).collect()
+        HashSlot::all().filter(differs).collect()
     }
 }
 
@@ -168,8 +168,8 @@ mod tests {
         Value::BulkString(text.into())
     }
 
-    fn slot(number: u64) -> Slot {
-        Slot::new(number).unwrap()
+    fn slot(number: u64) -> HashSlot {
+        HashSlot::new(number).unwrap()
     }
 
     fn row(slots: [i64; 2], endpoint: Value, port: i64, id: &str) -> Value {
@@ -283,7 +283,7 @@ mod tests {
         let owner = |epoch: Option<u64>| {
             let joined = map.joined(&node(1), &own(line), |of| epoch.filter(|_| *of == node(2)));
             let owners = [3, 11, 13, 20].map(|n| joined.owner(slot(n)).map(|node| node.port));
-            let changed: Vec<_> = joined.changed_since(&map).iter().map(Slot::index).collect();
+            let changed: Vec<_> = joined.changed_since(&map).iter().map(HashSlot::index).collect();
             (owners, joined.arriving("b").count(), changed)
         };
         let later = ([Some(1), Some(1), Some(2), None], 2, vec![3, 10, 11, 12]);
@@ -317,7 +317,7 @@ mod tests {
             owns(&[(1, "a x myself,master - 0 0 1 c 0-4"), (2, "b x myself,master - 0 0 3 c 5-9")]);
         let after = |map: &SlotMap, said| {
             let next = map.merged(None, said, |_| None).0;
-            let changed = next.changed_since(map).iter().map(Slot::index).collect::<Vec<_>>();
+            let changed = next.changed_since(map).iter().map(HashSlot::index).collect::<Vec<_>>();
             (next, changed)
         };
         let (first, all) = after(&SlotMap::empty(), &at_rest);

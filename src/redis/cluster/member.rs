@@ -15,12 +15,12 @@ use crate::{
 use super::super::{
     error,
     node::NodeLink,
-    slot::{Slot, SlotSet},
+    slot::{HashSlot, SlotSet},
 };
 
 pub(super) struct Member {
     pub(super) slots: Arc<SlotSet>,
-    pub(super) standing: Standing,
+    pub(super) standing: NodeStanding,
     /// Its id and its configuration epoch, as it last said.
     pub(super) said: Option<(String, u64)>,
     /// The number of the attempt to open it that its standing is due to.
@@ -31,7 +31,7 @@ pub(super) struct Member {
     pub(super) needed_at: Instant,
 }
 
-pub(super) enum Standing {
+pub(super) enum NodeStanding {
     /// To be opened when its time has come.
     Waiting(Option<Fault>, Instant),
     /// Being opened; commands wait for the first attempt until then.
@@ -65,7 +65,7 @@ impl Member {
     pub(super) fn new(now: Instant) -> Self {
         Self {
             slots: Arc::default(),
-            standing: Standing::Waiting(None, now),
+            standing: NodeStanding::Waiting(None, now),
             said: None,
             opening: 0,
             failures: 0,
@@ -76,16 +76,16 @@ impl Member {
     /// It, if it answers.
     pub(super) fn up(&self) -> Option<&Up> {
         match &self.standing {
-            Standing::Up(up) => Some(up),
-            Standing::Waiting(..) | Standing::Opening(_) => None,
+            NodeStanding::Up(up) => Some(up),
+            NodeStanding::Waiting(..) | NodeStanding::Opening(_) => None,
         }
     }
 
     /// The next attempt after one more failure.
-    pub(super) fn put_off(&self, fault: Fault, now: Instant) -> Standing {
+    pub(super) fn put_off(&self, fault: Fault, now: Instant) -> NodeStanding {
         let failures = self.failures.saturating_add(1);
         let pause = limits::RECONNECT_PAUSES.spread_after(failures);
-        Standing::Waiting(Some(fault), now + pause)
+        NodeStanding::Waiting(Some(fault), now + pause)
     }
 }
 
@@ -98,7 +98,7 @@ impl Up {
 
 /// The keys in these slots.
 pub(super) fn keys(slots: Arc<SlotSet>, valid_until: Option<Instant>) -> KeySet {
-    KeySet::new(move |key: &Name| slots.contains(Slot::of(key.as_bytes())), valid_until)
+    KeySet::new(move |key: &Name| slots.contains(HashSlot::of(key.as_bytes())), valid_until)
 }
 
 /// A fault that says which node it is about.

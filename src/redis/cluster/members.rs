@@ -17,10 +17,10 @@ use crate::{
 use super::{
     super::{
         node::Dialer,
-        slot::{Slot, SlotSet},
+        slot::{HashSlot, SlotSet},
     },
     map::SlotMap,
-    member::{Lookup, Member, Standing, Up, keys},
+    member::{Lookup, Member, NodeStanding, Up, keys},
     said::{Own, View},
     turns::{Survey, Turns},
 };
@@ -29,7 +29,7 @@ use super::{
 pub(super) struct Cluster {
     pub(super) dialer: Dialer,
     pub(super) changes: Changes,
-    state: Mutex<State>,
+    state: Mutex<MemberState>,
     /// Rung when a node is to be opened, or asked who serves what.
     pub(super) bell: Notify,
     /// Rung when a node was opened, or could not be, and when the map was made anew.
@@ -39,7 +39,7 @@ pub(super) struct Cluster {
 }
 
 /// What is known of them.
-pub(super) struct State {
+pub(super) struct MemberState {
     pub(super) map: SlotMap,
     pub(super) members: BTreeMap<Node, Member>,
     /// What was said in the last survey.
@@ -59,7 +59,7 @@ impl Cluster {
     /// A cluster of which nothing is known.
     pub(super) fn new(dialer: Dialer, changes: Changes) -> Arc<Self> {
         let now = Instant::now();
-        let state = State {
+        let state = MemberState {
             map: SlotMap::empty(),
             members: BTreeMap::new(),
             said: (None, BTreeMap::new()),
@@ -74,17 +74,17 @@ impl Cluster {
         Arc::new(Self { dialer, changes, state: Mutex::new(state), bell, settled, outdated })
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+    pub(super) fn state(&self) -> MutexGuard<'_, MemberState> {
         self.state.lock()
     }
 
     /// Who serves a slot.
-    pub(super) fn owner(&self, slot: Slot) -> Option<Node> {
+    pub(super) fn owner(&self, slot: HashSlot) -> Option<Node> {
         self.state().map.owner(slot).cloned()
     }
 
     /// Whether every change of a key in this slot is announced.
-    pub(super) fn vouches(&self, slot: Slot) -> bool {
+    pub(super) fn vouches(&self, slot: HashSlot) -> bool {
         let state = self.state();
         let up = state.map.owner(slot).and_then(|owner| state.members.get(owner)?.up());
         up.is_some_and(Up::vouches)
@@ -104,7 +104,7 @@ impl Cluster {
             let mut state = self.state();
             let until = state.surveyed_at;
             let invalidated = state.members.get_mut(node).and_then(|member| {
-                let Standing::Up(up) = &mut member.standing else { return None };
+                let NodeStanding::Up(up) = &mut member.standing else { return None };
                 let told = std::mem::take(&mut up.tells);
                 told.then(|| keys(Arc::clone(&member.slots), Some(until)))
             });
@@ -141,10 +141,10 @@ impl Cluster {
             member.needed_at = now;
         }
         match &member.standing {
-            Standing::Up(up) => Lookup::Up(up.link.multiplexed(), member.opening),
-            Standing::Waiting(None, _) => Lookup::Wait(now + limits::NODE_DEADLINE),
-            Standing::Opening(Ok(until)) => Lookup::Wait(*until),
-            Standing::Waiting(Some(fault), _) | Standing::Opening(Err(fault)) => {
+            NodeStanding::Up(up) => Lookup::Up(up.link.multiplexed(), member.opening),
+            NodeStanding::Waiting(None, _) => Lookup::Wait(now + limits::NODE_DEADLINE),
+            NodeStanding::Opening(Ok(until)) => Lookup::Wait(*until),
+            NodeStanding::Waiting(Some(fault), _) | NodeStanding::Opening(Err(fault)) => {
                 Lookup::Fault(fault.clone())
             }
         }
@@ -160,8 +160,10 @@ impl Cluster {
     /// Whether the first attempt at some node is not over.
     pub(super) fn is_settling(&self) -> bool {
         self.state().members.values().any(|member| match &member.standing {
-            Standing::Waiting(None, _) | Standing::Opening(Ok(_)) => true,
-            Standing::Waiting(Some(_), _) | Standing::Opening(Err(_)) | Standing::Up(_) => false,
+            NodeStanding::Waiting(None, _) | NodeStanding::Opening(Ok(_)) => true,
+            NodeStanding::Waiting(Some(_), _)
+            | NodeStanding::Opening(Err(_))
+            | NodeStanding::Up(_) => false,
         })
     }
 
@@ -171,10 +173,12 @@ impl Cluster {
         let mut last = unserved();
         for member in state.members.values() {
             match &member.standing {
-                Standing::Up(_) | Standing::Waiting(None, _) | Standing::Opening(Ok(_)) => {
+                NodeStanding::Up(_)
+                | NodeStanding::Waiting(None, _)
+                | NodeStanding::Opening(Ok(_)) => {
                     return None;
                 }
-                Standing::Waiting(Some(fault), _) | Standing::Opening(Err(fault)) => {
+                NodeStanding::Waiting(Some(fault), _) | NodeStanding::Opening(Err(fault)) => {
                     last = fault.clone()
                 }
             }
@@ -227,14 +231,14 @@ impl Cluster {
         let now = Instant::now();
         let mut state = self.state();
         let (mut due, mut next) = (Vec::new(), None::<Instant>);
-        let State { members, openings, .. } = &mut *state;
+        let MemberState { members, openings, .. } = &mut *state;
         for (node, member) in members {
-            let Standing::Waiting(fault, at) = &member.standing else { continue };
+            let NodeStanding::Waiting(fault, at) = &member.standing else { continue };
             if *at > now {
                 next = Some(next.map_or(*at, |next| next.min(*at)));
                 continue;
             }
-            member.standing = Standing::Opening(match fault {
+            member.standing = NodeStanding::Opening(match fault {
                 None => Ok(now + limits::NODE_DEADLINE),
                 Some(fault) => Err(fault.clone()),
             });
@@ -251,13 +255,13 @@ pub(super) fn unserved() -> Fault {
     Fault::NotReady("no node of the cluster serves any slot".to_owned())
 }
 
-impl State {
+impl MemberState {
     /// A node that is still up by the same connection.
     pub(super) fn up_since(&mut self, node: &Node, opening: u64) -> Option<&mut Up> {
         let member = self.members.get_mut(node).filter(|member| member.opening == opening)?;
         match &mut member.standing {
-            Standing::Up(up) => Some(up),
-            Standing::Waiting(..) | Standing::Opening(_) => None,
+            NodeStanding::Up(up) => Some(up),
+            NodeStanding::Waiting(..) | NodeStanding::Opening(_) => None,
         }
     }
 
@@ -284,7 +288,7 @@ impl State {
         self.turns.more(own.known.saturating_sub(known), Instant::now());
         if let Some(member) = self.members.get_mut(node) {
             member.said = Some((own.id.clone(), own.epoch));
-            if let Standing::Up(up) = &mut member.standing {
+            if let NodeStanding::Up(up) = &mut member.standing {
                 up.tells = true;
             }
         }

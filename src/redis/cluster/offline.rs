@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::Node;
 
 use super::{
-    super::{offline::Replies, slot::Slot},
+    super::{offline::SaidReplies, slot::HashSlot},
     map::SlotMap,
     said::{Own, View},
 };
@@ -27,7 +27,7 @@ pub struct ClusterTold {
 /// `asked:1`, `asked:2` and so on, `nodes` of them at most, each to CLUSTER NODES.
 #[must_use]
 pub fn cluster_told(said: &[u8], nodes: u16) -> ClusterTold {
-    let mut replies = Replies::of(said);
+    let mut replies = SaidReplies::of(said);
     let asked = |port| Node { host: "asked".to_owned(), port };
     let view = replies.next().ok().and_then(|reply| View::parse(&reply.ok()?, &asked(1)).ok());
     let (mut understood, mut owns) = (vec![view.is_some()], BTreeMap::new());
@@ -39,7 +39,7 @@ pub fn cluster_told(said: &[u8], nodes: u16) -> ClusterTold {
     }
     let (map, unasked) = SlotMap::empty().merged(view.as_ref(), &owns, |_| None);
     let mut serves: Vec<(u16, u16, String)> = Vec::new();
-    for (number, slot) in (0..).zip(Slot::all()) {
+    for (number, slot) in (0..).zip(HashSlot::all()) {
         let Some(owner) = map.owner(slot).map(Node::to_string) else { continue };
         match serves.last_mut() {
             Some((_, last, known)) if *last + 1 == number && *known == owner => *last = number,
@@ -49,7 +49,7 @@ pub fn cluster_told(said: &[u8], nodes: u16) -> ClusterTold {
     let receivers = owns.values().flat_map(|own| own.leaving.values());
     let arriving = receivers.map(|id| {
         let slots = map.arriving(id);
-        let numbers = (0..).zip(Slot::all()).filter(|(_, slot)| slots.contains(*slot));
+        let numbers = (0..).zip(HashSlot::all()).filter(|(_, slot)| slots.contains(*slot));
         (id.clone(), numbers.map(|(number, _)| number).collect())
     });
     ClusterTold {

@@ -14,7 +14,7 @@ use crate::{config::Node, limits, sampling::Fault};
 
 use super::super::{
     reads::decode,
-    slot::{SLOTS, Slot, SlotSet},
+    slot::{HashSlot, SLOTS, SlotSet},
 };
 
 /// What one node says of all of them (`CLUSTER SLOTS`): who is the master of which slots.
@@ -24,8 +24,8 @@ pub(super) struct View(pub(super) Vec<Range>);
 /// Slots that one master serves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Range {
-    pub(super) first: Slot,
-    pub(super) last: Slot,
+    pub(super) first: HashSlot,
+    pub(super) last: HashSlot,
     pub(super) id: String,
     /// Where it is; `None` if that is not told.
     pub(super) node: Option<Node>,
@@ -40,7 +40,7 @@ pub(super) struct Own {
     pub(super) slots: SlotSet,
     /// Slots that it is about to give to another node: a key of these that does not exist here may
     /// exist there.
-    pub(super) leaving: BTreeMap<Slot, String>,
+    pub(super) leaving: BTreeMap<HashSlot, String>,
     /// How many nodes it knows.
     pub(super) known: usize,
 }
@@ -83,7 +83,7 @@ impl Range {
         let [first, last, master, ..] = decode::sequence(row).ok_or_else(wrong)? else {
             return Err(wrong());
         };
-        let slot = |value| decode::count(value).ok().and_then(Slot::new).ok_or_else(wrong);
+        let slot = |value| decode::count(value).ok().and_then(HashSlot::new).ok_or_else(wrong);
         let (first, last) = (slot(first)?, slot(last)?);
         let [endpoint, port, rest @ ..] = decode::sequence(master).ok_or_else(wrong)? else {
             return Err(wrong());
@@ -114,9 +114,9 @@ impl Range {
     }
 
     /// Each of its slots.
-    pub(super) fn slots(&self) -> impl Iterator<Item = Slot> {
+    pub(super) fn slots(&self) -> impl Iterator<Item = HashSlot> {
         let (first, last) = (self.first.index() as u64, self.last.index() as u64);
-        (first..=last).filter_map(Slot::new)
+        (first..=last).filter_map(HashSlot::new)
     }
 }
 
@@ -162,7 +162,7 @@ impl Own {
             leaving: BTreeMap::new(),
             known: text.lines().count(),
         };
-        let slot = |text: &str| text.parse().ok().and_then(Slot::new).ok_or_else(wrong);
+        let slot = |text: &str| text.parse().ok().and_then(HashSlot::new).ok_or_else(wrong);
         let mut named = 0;
         for word in words {
             if let Some(moving) = word.strip_prefix('[').and_then(|word| word.strip_suffix(']')) {
@@ -178,7 +178,7 @@ impl Own {
             if named > u64::from(SLOTS) {
                 return Err(unexpected("more slots than there are"));
             }
-            (first..=last).filter_map(Slot::new).for_each(|slot| own.slots.insert(slot));
+            (first..=last).filter_map(HashSlot::new).for_each(|slot| own.slots.insert(slot));
         }
         Ok(own)
     }
@@ -210,8 +210,8 @@ mod tests {
         Value::Array(vec![Value::Int(slots[0]), Value::Int(slots[1]), Value::Array(master)])
     }
 
-    fn slot(number: u64) -> Slot {
-        Slot::new(number).unwrap()
+    fn slot(number: u64) -> HashSlot {
+        HashSlot::new(number).unwrap()
     }
 
     #[test]
@@ -290,7 +290,7 @@ mod tests {
         let text: String = (0..1_000).map(line).chain(replicas).collect();
         let own = Own::parse(&bulk(&text)).unwrap();
         assert_eq!((own.id, own.epoch, own.known), (id(700), 700, 3_000));
-        let slots: Vec<usize> = own.slots.iter().map(Slot::index).collect();
+        let slots: Vec<usize> = own.slots.iter().map(HashSlot::index).collect();
         assert_eq!(slots, (11_200..11_216).collect::<Vec<_>>());
         assert!(own.leaving.is_empty());
     }
@@ -303,7 +303,7 @@ mod tests {
         ))
         .unwrap();
         assert_eq!((own.id.as_str(), own.epoch, own.is_master, own.known), ("a1", 12, true, 2));
-        assert_eq!(own.slots.iter().map(Slot::index).collect::<Vec<_>>(), [0, 1, 2, 5]);
+        assert_eq!(own.slots.iter().map(HashSlot::index).collect::<Vec<_>>(), [0, 1, 2, 5]);
         assert_eq!(own.leaving, BTreeMap::from([(slot(5), "b2".to_owned())]));
     }
 }

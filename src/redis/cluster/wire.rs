@@ -15,7 +15,7 @@ use crate::{config::Node, limits, sampling::Fault, time::Instant};
 use super::{
     super::{
         error::{brief, carried, fault},
-        slot::{self, Slot},
+        slot::{self, HashSlot},
         wire::{Response, Round, Wire, first_word, send, unauthenticated},
     },
     member::{Lookup, of_node},
@@ -36,7 +36,7 @@ pub(in crate::redis) struct ClusterWire {
 
 /// Where a command goes.
 #[derive(Debug, Clone)]
-enum Target {
+enum CommandTarget {
     /// To whoever serves this key.
     Key(Vec<u8>),
     /// To a node, and whether ASKING precedes the command.
@@ -46,7 +46,7 @@ enum Target {
 /// A node that a command is sent on to.
 #[derive(Debug, PartialEq, Eq)]
 struct Redirect {
-    slot: Slot,
+    slot: HashSlot,
     to: Node,
     /// Whether only this command goes there, since the slot is not the node's yet.
     only_now: bool,
@@ -66,7 +66,7 @@ impl ClusterWire {
 
     /// The node that would be asked for a key.
     pub(super) fn node_of(&self, key: &[u8]) -> Option<Node> {
-        self.asks.get(key).cloned().or_else(|| self.cluster.owner(Slot::of(key)))
+        self.asks.get(key).cloned().or_else(|| self.cluster.owner(HashSlot::of(key)))
     }
 
     /// The keys whose commands were sent on since the last call.
@@ -81,7 +81,7 @@ impl ClusterWire {
         commands: &[Cmd],
     ) -> Vec<Vec<Response>> {
         let all: Vec<Cmd> = nodes.iter().flat_map(|_| commands.iter().cloned()).collect();
-        let to = |node: &Node| Target::Node(node.clone(), false);
+        let to = |node: &Node| CommandTarget::Node(node.clone(), false);
         let targets = nodes.iter().flat_map(|node| commands.iter().map(move |_| to(node)));
         let replies = self.exchange(&all, targets.collect()).await;
         let mut replies = replies.into_iter().map(|(reply, _)| reply);
@@ -91,7 +91,7 @@ impl ClusterWire {
     async fn exchange(
         &mut self,
         commands: &[Cmd],
-        mut targets: Vec<Target>,
+        mut targets: Vec<CommandTarget>,
     ) -> Vec<(Response, Option<Node>)> {
         let mut done: Vec<Option<(Response, Option<Node>)>> =
             commands.iter().map(|_| None).collect();
@@ -138,13 +138,13 @@ impl ClusterWire {
         done.into_iter().map(|reply| reply.unwrap_or_else(unsettled)).collect()
     }
 
-    fn destination(&self, target: &Target) -> Result<(Node, bool), Fault> {
+    fn destination(&self, target: &CommandTarget) -> Result<(Node, bool), Fault> {
         match target {
-            Target::Node(node, asking) => Ok((node.clone(), *asking)),
-            Target::Key(key) => match self.asks.get(key) {
+            CommandTarget::Node(node, asking) => Ok((node.clone(), *asking)),
+            CommandTarget::Key(key) => match self.asks.get(key) {
                 Some(node) => Ok((node.clone(), true)),
                 None => {
-                    let slot = Slot::of(key);
+                    let slot = HashSlot::of(key);
                     let owner = self.cluster.owner(slot).map(|node| (node, false));
                     owner.ok_or_else(|| Fault::NotReady(format!("no node serves slot {slot}")))
                 }
@@ -153,22 +153,27 @@ impl ClusterWire {
     }
 
     /// Where a command goes on to, by the reply of the node that was asked.
-    fn redirect(&mut self, reply: &Response, target: &Target, asked: &Node) -> Option<Target> {
+    fn redirect(
+        &mut self,
+        reply: &Response,
+        target: &CommandTarget,
+        asked: &Node,
+    ) -> Option<CommandTarget> {
         let Err(error) = reply else { return None };
         let Redirect { slot, to, only_now } = Redirect::parse(error, asked)?;
         if !only_now {
             self.cluster.moved(slot, &to);
         }
-        if let Target::Key(key) = target {
+        if let CommandTarget::Key(key) = target {
             self.redirected.insert(key.clone());
             if only_now {
                 self.asks.insert(key.clone(), to);
             } else {
                 self.asks.remove(key);
             }
-            return Some(Target::Key(key.clone()));
+            return Some(CommandTarget::Key(key.clone()));
         }
-        Some(Target::Node(to, only_now))
+        Some(CommandTarget::Node(to, only_now))
     }
 }
 
@@ -176,7 +181,7 @@ impl Wire for ClusterWire {
     /// Each command goes to the node that serves its key. What a node does not answer is a fault of its own
     /// commands.
     async fn round(&mut self, commands: &[Cmd]) -> Result<Round, Fault> {
-        let targets = keys_of(commands).into_iter().map(Target::Key).collect();
+        let targets = keys_of(commands).into_iter().map(CommandTarget::Key).collect();
         let replies = self.exchange(commands, targets).await;
         let (replies, nodes) = replies
             .into_iter()
@@ -202,7 +207,7 @@ impl Redirect {
         let (host, port) = address.rsplit_once(':')?;
         let host = if host.is_empty() || host == "?" { &asked.host } else { host };
         let port = port.parse().ok()?;
-        let slot = Slot::new(slot.parse().ok()?)?;
+        let slot = HashSlot::new(slot.parse().ok()?)?;
         let to = Node::named(host.trim_start_matches('[').trim_end_matches(']'), port)?;
         Some(Self { slot, to, only_now })
     }

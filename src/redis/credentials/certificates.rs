@@ -16,7 +16,7 @@ use crate::{
     config::RedisTls,
     limits,
     time::Instant,
-    tls::{self, Authorities, Ending, Expiry, TlsProblem, Watch},
+    tls::{self, Authorities, Ending, Expiry, FileWatch, TlsProblem},
 };
 
 /// Those of one connection.
@@ -27,7 +27,7 @@ pub(in crate::redis) struct Certificates {
 
 #[derive(Default)]
 struct KnownCertificates {
-    watch: Watch,
+    watch: FileWatch,
     /// The last that could be used.
     usable: Option<Usable>,
     /// The terms that were made of it, and when.
@@ -41,7 +41,7 @@ struct KnownCertificates {
 }
 
 /// What the files hold.
-struct Read {
+struct CertificateFiles {
     usable: Usable,
     own_ends: Option<Duration>,
     authorities_end: Option<Duration>,
@@ -73,7 +73,7 @@ impl Usable {
 
 /// What a look at the files showed.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::redis) enum News {
+pub(in crate::redis) enum CertificateNews {
     /// Nothing that was not known.
     None,
     /// Other certificates are in use from now on.
@@ -87,7 +87,8 @@ impl Certificates {
     pub(in crate::redis) fn new(files: RedisTls) -> Self {
         let pair = files.pair.iter().flat_map(|(cert, key)| [cert, key]);
         let paths: Vec<PathBuf> = files.ca.iter().chain(pair).cloned().collect();
-        let known = KnownCertificates { watch: Watch::new(paths), ..KnownCertificates::default() };
+        let known =
+            KnownCertificates { watch: FileWatch::new(paths), ..KnownCertificates::default() };
         Self { files, known: Mutex::new(known) }
     }
 
@@ -97,11 +98,11 @@ impl Certificates {
     }
 
     /// Reads the files if they changed.
-    pub(in crate::redis) fn look(&self) -> News {
+    pub(in crate::redis) fn look(&self) -> CertificateNews {
         let mut known = self.known();
-        let Some(read) = known.watch.look(|| self.read()) else { return News::None };
+        let Some(read) = known.watch.look(|| self.read()) else { return CertificateNews::None };
         let reason = match read {
-            Ok(Read { usable, own_ends, authorities_end }) => {
+            Ok(CertificateFiles { usable, own_ends, authorities_end }) => {
                 known.authorities_end = authorities_end;
                 match (&mut known.expiry, own_ends) {
                     (Some(expiry), Some(end)) => expiry.renew(end),
@@ -110,12 +111,12 @@ impl Certificates {
                 let is_first = known.usable.replace(usable).is_none();
                 known.terms = None;
                 known.trouble = None;
-                return if is_first { News::None } else { News::Renewed };
+                return if is_first { CertificateNews::None } else { CertificateNews::Renewed };
             }
             Err(problem) => problem.to_string(),
         };
         let is_told = known.trouble.replace(reason.clone()).as_ref() == Some(&reason);
-        if is_told { News::None } else { News::Unusable(reason) }
+        if is_told { CertificateNews::None } else { CertificateNews::Unusable(reason) }
     }
 
     /// Whether any could be used.
@@ -161,13 +162,13 @@ impl Certificates {
     }
 
     /// What the files hold, if all of it can be used.
-    fn read(&self) -> Result<Read, TlsProblem> {
+    fn read(&self) -> Result<CertificateFiles, TlsProblem> {
         let authorities = self.files.ca.as_deref().map(Authorities::read).transpose()?;
         let own = match &self.files.pair {
             Some((cert, key)) => Some(tls::Identity::read(cert, key)?),
             None => None,
         };
-        Ok(Read {
+        Ok(CertificateFiles {
             own_ends: own.as_ref().map(tls::Identity::not_after),
             authorities_end: authorities.as_ref().map(Authorities::not_after),
             usable: Usable {
@@ -213,23 +214,25 @@ mod tests {
         let (ca, pair) = (Some(path("ca")), Some((path("cert"), path("key"))));
         let certificates = Certificates::new(RedisTls { ca, pair, server_name: None });
         assert!(!certificates.is_usable() && certificates.terms().is_err());
-        assert_eq!(certificates.look(), News::None);
+        assert_eq!(certificates.look(), CertificateNews::None);
         let shown = || {
             let known = certificates.known();
             known.usable.as_ref().unwrap().own.as_ref().unwrap().cert[0].clone()
         };
         assert_eq!(shown(), der(&first.0));
         fs::write(path("cert"), &second.0).unwrap();
-        let News::Unusable(reason) = certificates.look() else { panic!("it does not fit") };
+        let CertificateNews::Unusable(reason) = certificates.look() else {
+            panic!("it does not fit")
+        };
         assert!(reason.contains("is not the key of the certificate"), "{reason}");
-        assert_eq!(certificates.look(), News::None, "it is told once");
+        assert_eq!(certificates.look(), CertificateNews::None, "it is told once");
         assert_eq!(shown(), der(&first.0));
         fs::write(path("key"), &second.1).unwrap();
-        assert_eq!(certificates.look(), News::Renewed);
+        assert_eq!(certificates.look(), CertificateNews::Renewed);
         assert_eq!(shown(), der(&second.0));
-        assert_eq!(certificates.look(), News::None);
+        assert_eq!(certificates.look(), CertificateNews::None);
         fs::remove_file(path("ca")).unwrap();
-        assert!(matches!(certificates.look(), News::Unusable(_)));
+        assert!(matches!(certificates.look(), CertificateNews::Unusable(_)));
         assert_eq!(shown(), der(&second.0));
     }
 }

@@ -26,7 +26,7 @@ use crate::{
     tls::Ending,
 };
 
-use certificates::{Certificates, News};
+use certificates::{CertificateNews, Certificates};
 
 /// What is known of one configured connection's credentials. Cheap to clone; clones share it.
 #[derive(Clone)]
@@ -204,15 +204,15 @@ impl Credentials {
     pub(super) fn certificates(&self) -> Option<&Certificates> {
         let certificates = self.0.certificates.as_ref()?;
         match certificates.look() {
-            News::None => {}
-            News::Renewed => {
+            CertificateNews::None => {}
+            CertificateNews::Renewed => {
                 self.0.metrics.count(CredentialEvent::CertificatesRenewed);
                 info!(
                     connection = self.0.connection,
                     "the certificates changed; new connections use them"
                 );
             }
-            News::Unusable(reason) => {
+            CertificateNews::Unusable(reason) => {
                 self.0.metrics.count(CredentialEvent::CertificatesUnusable);
                 let is_kept = certificates.is_usable();
                 warn!(

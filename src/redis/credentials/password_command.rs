@@ -24,11 +24,11 @@ use crate::{
 #[error("password command {program} {why}")]
 pub(in crate::redis) struct CommandError {
     program: String,
-    why: Why,
+    why: CommandFailure,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Why {
+enum CommandFailure {
     #[error("cannot be run: {0}")]
     Run(#[from] io::Error),
     #[error("did not end within {:?}", limits::PASSWORD_COMMAND_DEADLINE)]
@@ -47,9 +47,9 @@ enum Why {
 
 /// A process group of which nothing is left when this is dropped: the program, which leads it, and what
 /// it started in turn, unless that went into a group of its own.
-struct Group(Option<Pid>);
+struct ProcessGroup(Option<Pid>);
 
-impl Group {
+impl ProcessGroup {
     /// The program has ended by itself. What it leaves behind then is its own matter, and its number
     /// may soon be another's.
     fn ended(&mut self) {
@@ -57,7 +57,7 @@ impl Group {
     }
 }
 
-impl Drop for Group {
+impl Drop for ProcessGroup {
     fn drop(&mut self) {
         if let Some(leader) = self.0 {
             // An error says that all of it is gone already.
@@ -70,11 +70,11 @@ impl Drop for Group {
 /// started.
 pub(in crate::redis) async fn run(command: &PasswordCommand) -> Result<Secret, CommandError> {
     let secret = timeout(limits::PASSWORD_COMMAND_DEADLINE, output(command)).await;
-    let secret = secret.map_err(Why::from).and_then(|output| output);
+    let secret = secret.map_err(CommandFailure::from).and_then(|output| output);
     secret.map_err(|why| CommandError { program: command.program.clone(), why })
 }
 
-async fn output(command: &PasswordCommand) -> Result<Secret, Why> {
+async fn output(command: &PasswordCommand) -> Result<Secret, CommandFailure> {
     let mut child = Command::new(&command.program)
         .args(&command.arguments)
         .stdin(Stdio::null())
@@ -86,27 +86,27 @@ async fn output(command: &PasswordCommand) -> Result<Secret, Why> {
         .spawn()?;
     // Dropped before the program itself is, whose number is nobody else's until then.
     let number = child.id().and_then(|id| i32::try_from(id).ok());
-    let mut group = Group(number.and_then(Pid::from_raw));
+    let mut group = ProcessGroup(number.and_then(Pid::from_raw));
     let mut bytes = Vec::new();
     if let Some(pipe) = child.stdout.take() {
         let most = u64::try_from(limits::PASSWORD_BYTES).unwrap_or(u64::MAX);
         pipe.take(most.saturating_add(1)).read_to_end(&mut bytes).await?;
     }
     if bytes.len() > limits::PASSWORD_BYTES {
-        return Err(Why::Long);
+        return Err(CommandFailure::Long);
     }
     let status = child.wait().await?;
     group.ended();
     if !status.success() {
-        return Err(Why::Status(status));
+        return Err(CommandFailure::Status(status));
     }
-    let text = String::from_utf8(bytes).map_err(|_| Why::NotText)?;
+    let text = String::from_utf8(bytes).map_err(|_| CommandFailure::NotText)?;
     let line = without_line_end(&text);
     if line.is_empty() {
-        return Err(Why::Empty);
+        return Err(CommandFailure::Empty);
     }
     if line.chars().any(char::is_control) {
-        return Err(Why::Lines);
+        return Err(CommandFailure::Lines);
     }
     Ok(Secret::new(line))
 }

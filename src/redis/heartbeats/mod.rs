@@ -21,7 +21,7 @@ use crate::{
 };
 
 use message::{Heartbeat, farewell};
-use workers::{Tally, Workers};
+use workers::{HeartbeatTally, Workers};
 
 /// The heartbeats on one database of one Redis. Clones share it.
 #[derive(Debug, Clone)]
@@ -126,12 +126,12 @@ impl HeartbeatTracker {
         };
         entry.read_at = now;
         let tally = entry.workers.tally(&heartbeats.workers, now);
-        if let Ok(Tally { nameless: 1.., .. }) = tally
+        if let Ok(HeartbeatTally { nameless: 1.., .. }) = tally
             && !std::mem::replace(&mut entry.told, true)
         {
             warn!(channel = %entry.format.key, "workers do not name their queues, so what they run is counted for none");
         }
-        tally.map(|Tally { jobs, holds_for, nameless, silent }| Reply {
+        tally.map(|HeartbeatTally { jobs, holds_for, nameless, silent }| Reply {
             answer: Answer::Heartbeats(HeartbeatsAnswer { jobs, nameless, silent }),
             lasts: holds_for.map_or(Validity::UntilAnnounced, Validity::For),
             moment: None,

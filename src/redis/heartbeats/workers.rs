@@ -49,7 +49,7 @@ struct Worker {
 
 /// What the workers that count say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Tally {
+pub(super) struct HeartbeatTally {
     /// Jobs that they have begun.
     pub(super) jobs: u64,
     /// For how long that is true without another heartbeat; `None` for ever.
@@ -158,7 +158,11 @@ impl Workers {
     ///
     /// # Errors
     /// [`Fault`] while it is unknown.
-    pub(super) fn tally(&mut self, filter: &WorkerFilter, now: Instant) -> Result<Tally, Fault> {
+    pub(super) fn tally(
+        &mut self,
+        filter: &WorkerFilter,
+        now: Instant,
+    ) -> Result<HeartbeatTally, Fault> {
         self.forget(now);
         let listening = self.listening();
         if now < self.since + listening {
@@ -171,7 +175,7 @@ impl Workers {
             return Err(Fault::Unexpected(why.clone()));
         }
         self.doubt = None;
-        let mut tally = Tally { jobs: 0, holds_for: None, nameless: 0, silent: 0 };
+        let mut tally = HeartbeatTally { jobs: 0, holds_for: None, nameless: 0, silent: 0 };
         for (name, worker) in &self.known {
             let is_silent = self.silence.is_some() && worker.is_overdue(now);
             let jobs = if is_silent { worker.most_jobs() } else { worker.jobs };

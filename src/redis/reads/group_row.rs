@@ -9,12 +9,13 @@ use crate::{
 
 use super::{
     super::{
-        error::{Refusal, refusal},
+        error::{ErrorReply, refusal},
         wire::Response,
     },
     decode::{bytes, count, fields, sequence, text, unexpected},
-    encode::of_key,
-    progress::{Progress, TypeName},
+    encode::{length, of_key},
+    known_tails::KnownTails,
+    progress::{FollowUp, Progress, TypeName, reply},
     stream_id::StreamId,
 };
 
@@ -32,26 +33,41 @@ pub(in crate::redis) fn groups(key: &Name) -> Cmd {
     of_key("XINFO", &["GROUPS"], key)
 }
 
-/// Where the row of a group may be, by the reply to [`groups`].
-pub(in crate::redis) enum Row {
-    Found(GroupRow),
-    /// The stream has no such group.
-    Missing,
-    /// There is no stream.
-    Otherwise(Progress),
+/// The stream has no such group: how many entries has it?
+#[derive(Debug)]
+struct EntriesWithoutGroup {
+    key: Name,
+    answer: fn(u64) -> Answer,
 }
 
-/// The row of a group in a reply.
-pub(in crate::redis) fn row(key: &Name, group: &Name, reply: &Response) -> Result<Row, Fault> {
-    match reply {
-        Ok(value) => Ok(self::group(value, group.as_bytes())?.map_or(Row::Missing, Row::Found)),
+impl FollowUp for EntriesWithoutGroup {
+    fn commands(&self) -> Vec<Cmd> {
+        vec![length(&self.key)]
+    }
+
+    fn proceed(self: Box<Self>, replies: &[Response], _: &KnownTails) -> Result<Progress, Fault> {
+        Ok(Progress::done((self.answer)(count(reply(replies, 0)?)?)))
+    }
+}
+
+/// The row of a group in the reply to [`groups`], or the way on without one. `answer` is what is said of a
+/// stream without the group, by its entries.
+pub(in crate::redis) fn row(
+    key: &Name,
+    group: &Name,
+    replied: &Response,
+    answer: fn(u64) -> Answer,
+) -> Result<Result<GroupRow, Progress>, Fault> {
+    match replied {
+        Ok(value) => Ok(self::group(value, group.as_bytes())?
+            .ok_or_else(|| Progress::open(EntriesWithoutGroup { key: key.clone(), answer }))),
         Err(error) => match refusal(error) {
-            Refusal::WrongType => {
+            ErrorReply::WrongType => {
                 let question = TypeName { key: key.clone(), types: &["stream"] };
-                Ok(Row::Otherwise(Progress::open(question)))
+                Ok(Err(Progress::open(question)))
             }
-            Refusal::NoSuchKey => Ok(Row::Otherwise(Progress::done(Answer::Missing))),
-            Refusal::Fault(fault) => Err(fault),
+            ErrorReply::NoSuchKey => Ok(Err(Progress::done(Answer::Missing))),
+            ErrorReply::Fault(fault) => Err(fault),
         },
     }
 }

@@ -15,7 +15,7 @@ use super::{decode::Page, stream_id::StreamId};
 
 /// Entries that follow one another, and the bytes of their bodies.
 #[derive(Debug, Clone)]
-pub(in crate::redis) struct Seen {
+pub(in crate::redis) struct SeenEntries {
     ids: Vec<StreamId>,
     bytes: u64,
     /// When the first of them that were not remembered came.
@@ -23,7 +23,7 @@ pub(in crate::redis) struct Seen {
     recalled: bool,
 }
 
-impl Seen {
+impl SeenEntries {
     /// Those of a page.
     pub(in crate::redis) fn of(page: Page) -> Self {
         Self { ids: page.ids, bytes: page.bytes, at: Instant::now(), recalled: false }
@@ -67,10 +67,10 @@ impl Seen {
 
 /// What was counted, by stream and group. Clones share it.
 #[derive(Debug, Clone, Default)]
-pub(in crate::redis) struct KnownTails(Arc<Mutex<HashMap<(Name, Name), Seen>>>);
+pub(in crate::redis) struct KnownTails(Arc<Mutex<HashMap<(Name, Name), SeenEntries>>>);
 
 impl KnownTails {
-    fn known(&self) -> MutexGuard<'_, HashMap<(Name, Name), Seen>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<(Name, Name), SeenEntries>> {
         self.0.lock()
     }
 
@@ -80,14 +80,14 @@ impl KnownTails {
         key: &Name,
         group: &Name,
         first: StreamId,
-    ) -> Option<Seen> {
+    ) -> Option<SeenEntries> {
         let known = self.known();
         let seen = known.get(&(key.clone(), group.clone()))?;
         (seen.at.elapsed() < limits::COUNTED_FOR).then(|| seen.from(first))?
     }
 
     /// Remembers what was counted. Of the tails that are remembered the oldest makes room.
-    pub(in crate::redis) fn learn(&self, key: &Name, group: &Name, seen: Seen) {
+    pub(in crate::redis) fn learn(&self, key: &Name, group: &Name, seen: SeenEntries) {
         let mut known = self.known();
         known.insert((key.clone(), group.clone()), seen);
         if known.len() > limits::COUNTED_TAILS {
@@ -112,9 +112,9 @@ mod tests {
         StreamId::parse(&format!("{number}-0")).unwrap()
     }
 
-    fn seen(numbers: std::ops::RangeInclusive<usize>) -> Seen {
+    fn seen(numbers: std::ops::RangeInclusive<usize>) -> SeenEntries {
         let bytes = 10 * u64::try_from(numbers.clone().count()).unwrap();
-        Seen::of(Page { ids: numbers.map(id).collect(), bytes })
+        SeenEntries::of(Page { ids: numbers.map(id).collect(), bytes })
     }
 
     #[test]

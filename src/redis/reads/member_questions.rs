@@ -16,7 +16,7 @@ use crate::{
 use super::{
     super::{error::few, wire::Response},
     fields::KnownFields,
-    per_member::{Next, Step},
+    per_member::{MemberStep, Next},
 };
 
 /// Where the answer of one read will be.
@@ -29,7 +29,7 @@ pub(in crate::redis) struct AnswerPlace {
 /// The questions about members of one batch.
 #[derive(Debug, Default)]
 pub(in crate::redis) struct MemberQuestions {
-    questions: Vec<Question>,
+    questions: Vec<MemberQuestion>,
     /// Which of them are about this collection.
     of: HashMap<Name, Vec<usize>>,
     /// The question that the next round begins with, where one round has no room for all.
@@ -38,37 +38,42 @@ pub(in crate::redis) struct MemberQuestions {
 
 /// One question, and the reads that it answers.
 #[derive(Debug)]
-struct Question {
+struct MemberQuestion {
     /// They [look alike](PerMember::looks_alike).
     reads: Vec<Arc<PerMember>>,
-    progress: Progress,
+    progress: MemberProgress,
 }
 
 #[derive(Debug)]
-enum Progress {
-    Open(Step),
+enum MemberProgress {
+    Open(MemberStep),
     Done(Result<Vec<Answer>, Fault>),
 }
 
 impl MemberQuestions {
     /// Takes in a read, with what its first reply made of it.
-    pub(in crate::redis) fn take_in(&mut self, each: &Arc<PerMember>, step: Step) -> AnswerPlace {
+    pub(in crate::redis) fn take_in(
+        &mut self,
+        each: &Arc<PerMember>,
+        step: MemberStep,
+    ) -> AnswerPlace {
         let known = self.of.entry(each.collection.clone()).or_default();
         let alike = |place: &&usize| {
-            let question: &Question = &self.questions[**place];
+            let question: &MemberQuestion = &self.questions[**place];
             question.reads.first().is_some_and(|first| first.looks_alike(each))
         };
         let (place, step) = match known.iter().find(alike) {
             Some(place) => (*place, step),
             None => {
                 known.push(self.questions.len());
-                self.questions.push(Question { reads: vec![], progress: Progress::Open(step) });
-                (self.questions.len() - 1, Step::Members(0))
+                self.questions
+                    .push(MemberQuestion { reads: vec![], progress: MemberProgress::Open(step) });
+                (self.questions.len() - 1, MemberStep::Members(0))
             }
         };
         let question = &mut self.questions[place];
         question.reads.push(Arc::clone(each));
-        if let (Progress::Open(Step::Members(most)), Step::Members(members)) =
+        if let (MemberProgress::Open(MemberStep::Members(most)), MemberStep::Members(members)) =
             (&mut question.progress, step)
         {
             // The members are asked after all of the sizes, so that they answer for the last of them too.
@@ -79,7 +84,7 @@ impl MemberQuestions {
 
     /// Whether anything is to be asked.
     pub(in crate::redis) fn is_open(&self) -> bool {
-        self.questions.iter().any(|question| matches!(question.progress, Progress::Open(_)))
+        self.questions.iter().any(|question| matches!(question.progress, MemberProgress::Open(_)))
     }
 
     /// What is to be asked next for each question.
@@ -94,7 +99,7 @@ impl MemberQuestions {
     /// The bytes that each question may bring in this round: an equal share for all that bring any, as
     /// long as there is room for one member of each. Tells also which is the first that has to wait.
     fn shares(&self) -> (Vec<u64>, Option<usize>) {
-        let weight = |question: &Question| {
+        let weight = |question: &MemberQuestion| {
             let (each, step) = question.open()?;
             step.weight(each)
         };
@@ -133,34 +138,34 @@ impl MemberQuestions {
 
     /// The answers to all questions. What is still open had no more time.
     pub(in crate::redis) fn into_answers(self, fields: &KnownFields) -> Answers {
-        let answers = self.questions.into_iter().map(|Question { reads, progress }| {
+        let answers = self.questions.into_iter().map(|MemberQuestion { reads, progress }| {
             let each = reads.first().ok_or_else(few)?;
             match progress {
-                Progress::Done(answers) => answers,
-                Progress::Open(step) => step.part(each, fields),
+                MemberProgress::Done(answers) => answers,
+                MemberProgress::Open(step) => step.part(each, fields),
             }
         });
         Answers(answers.collect())
     }
 }
 
-impl Question {
-    fn open(&self) -> Option<(&PerMember, &Step)> {
+impl MemberQuestion {
+    fn open(&self) -> Option<(&PerMember, &MemberStep)> {
         match &self.progress {
-            Progress::Open(step) => Some((self.reads.first()?, step)),
-            Progress::Done(_) => None,
+            MemberProgress::Open(step) => Some((self.reads.first()?, step)),
+            MemberProgress::Done(_) => None,
         }
     }
 
     fn proceed(&mut self, replies: (&[Response], u64), fields: &KnownFields) {
-        let nothing = Progress::Done(Err(Fault::Timeout));
+        let nothing = MemberProgress::Done(Err(Fault::Timeout));
         self.progress = match std::mem::replace(&mut self.progress, nothing) {
-            Progress::Open(step) => match step.proceed(&self.reads, replies, fields) {
-                Ok(Next::Step(step)) => Progress::Open(step),
-                Ok(Next::Done(answers)) => Progress::Done(Ok(answers)),
-                Err(fault) => Progress::Done(Err(fault)),
+            MemberProgress::Open(step) => match step.proceed(&self.reads, replies, fields) {
+                Ok(Next::MemberStep(step)) => MemberProgress::Open(step),
+                Ok(Next::Done(answers)) => MemberProgress::Done(Ok(answers)),
+                Err(fault) => MemberProgress::Done(Err(fault)),
             },
-            done @ Progress::Done(_) => done,
+            done @ MemberProgress::Done(_) => done,
         };
     }
 }

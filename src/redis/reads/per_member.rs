@@ -21,27 +21,27 @@ use super::{
     },
     decode,
     fields::KnownFields,
-    values::Tally,
+    values::MemberTally,
 };
-use by_key::Listing;
+use by_key::MemberListing;
 use commands::{KEYS, fields_of, is_by_key, members, of_member};
 
 /// How far one question is.
 #[derive(Debug)]
-pub(in crate::redis) enum Step {
+pub(in crate::redis) enum MemberStep {
     /// There are so many members: which?
     Members(u64),
     Ask {
         members: Vec<Vec<u8>>,
-        seen: Seen,
+        seen: SeenMembers,
     },
     /// Which of those that are listed have a key?
-    Keys(Listing),
+    Keys(MemberListing),
 }
 
 /// What is known of a collection before all of its members are asked.
 #[derive(Debug, Clone, Default)]
-pub(in crate::redis) struct Seen {
+pub(in crate::redis) struct SeenMembers {
     /// Members that count, of those that need not be asked any more: for each read.
     counted: Vec<u64>,
     /// Those of them that count for every read, since they do not tell their queue.
@@ -56,7 +56,7 @@ pub(in crate::redis) struct Seen {
     bytes: u64,
 }
 
-impl Seen {
+impl SeenMembers {
     fn average(&self) -> u64 {
         self.bytes.checked_div(self.asked).unwrap_or(limits::MEMBER_UNSEEN_BYTES).max(1)
     }
@@ -78,7 +78,7 @@ impl Seen {
 
 /// What comes after a step.
 pub(in crate::redis) enum Next {
-    Step(Step),
+    MemberStep(MemberStep),
     /// An answer for each read.
     Done(Vec<Answer>),
 }
@@ -89,7 +89,7 @@ pub(in crate::redis) enum Next {
 pub(in crate::redis) fn first(
     each: &PerMember,
     reply: &Value,
-) -> Result<ControlFlow<Answer, Step>, Fault> {
+) -> Result<ControlFlow<Answer, MemberStep>, Fault> {
     let none = |overflow| {
         ControlFlow::Break(Answer::PerMember(PerMemberAnswer {
             counted: 0,
@@ -100,7 +100,8 @@ pub(in crate::redis) fn first(
     };
     if is_by_key(each) {
         let members = decode::strings(reply)?;
-        let step = |members| ControlFlow::Continue(Step::Keys(Listing::of(each, members)));
+        let step =
+            |members| ControlFlow::Continue(MemberStep::Keys(MemberListing::of(each, members)));
         return Ok(if members.is_empty() { none(0) } else { step(members) });
     }
     let members = decode::count(reply)?;
@@ -111,11 +112,11 @@ pub(in crate::redis) fn first(
         CollectionType::Set
         | CollectionType::Hash
         | CollectionType::List
-        | CollectionType::SortedSet => ControlFlow::Continue(Step::Members(members)),
+        | CollectionType::SortedSet => ControlFlow::Continue(MemberStep::Members(members)),
     })
 }
 
-impl Step {
+impl MemberStep {
     /// The bytes that one member is likely to bring, if it fetches values.
     pub(in crate::redis) fn weight(&self, each: &PerMember) -> Option<u64> {
         match (self, &each.ask) {
@@ -143,7 +144,7 @@ impl Step {
         }
     }
 
-    /// What the replies to [`Step::commands`] make of it, for reads that look at the same members.
+    /// What the replies to [`MemberStep::commands`] make of it, for reads that look at the same members.
     pub(in crate::redis) fn proceed(
         self,
         reads: &[Arc<PerMember>],
@@ -175,24 +176,24 @@ impl Step {
                 let (mut counted, mut unsure) = (vec![0; reads.len()], 0);
                 let members = match each.ask {
                     Ask::Field => {
-                        let mut tally = Tally::of(reads, &mut counted, &mut unsure);
+                        let mut tally = MemberTally::of(reads, &mut counted, &mut unsure);
                         known.look_up(each, members, |text| tally.text(text))
                     }
                     Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => members,
                 };
-                Ok(Next::Step(Self::Ask {
+                Ok(Next::MemberStep(Self::Ask {
                     members,
-                    seen: Seen { counted, unsure, examined, overflow, asked: 0, bytes: 0 },
+                    seen: SeenMembers { counted, unsure, examined, overflow, asked: 0, bytes: 0 },
                 }))
             }
             (Self::Keys(listing), _) => Ok(match listing.proceed(each, &mut values)? {
-                ControlFlow::Continue(listing) => Next::Step(Self::Keys(listing)),
+                ControlFlow::Continue(listing) => Next::MemberStep(Self::Keys(listing)),
                 ControlFlow::Break(answer) => Next::Done(vec![answer; reads.len()]),
             }),
             (Self::Ask { mut members, mut seen }, ask) => {
                 let rest = members.split_off(members.len().min(round(ask, &seen, bytes)));
                 seen.asked += members.len() as u64;
-                let mut tally = Tally::of(reads, &mut seen.counted, &mut seen.unsure);
+                let mut tally = MemberTally::of(reads, &mut seen.counted, &mut seen.unsure);
                 for (asked, reply) in members.chunks(per_command(ask)).zip(values) {
                     let value = reply?;
                     seen.bytes = seen.bytes.saturating_add(decode::size(value) as u64);
@@ -210,7 +211,7 @@ impl Step {
                 if seen.bytes > limits::MEMBER_BYTES {
                     return Self::Ask { members: rest, seen }.part(each, known).map(Next::Done);
                 }
-                Ok(Next::Step(Self::Ask { members: rest, seen }))
+                Ok(Next::MemberStep(Self::Ask { members: rest, seen }))
             }
         }
     }
@@ -251,7 +252,7 @@ impl Step {
 
 /// How many members are asked in one round, so that neither Redis nor the link is held up by one read:
 /// a few at first, then as many as are likely to stay within its bytes of the round.
-fn round(ask: &Ask, seen: &Seen, bytes: u64) -> usize {
+fn round(ask: &Ask, seen: &SeenMembers, bytes: u64) -> usize {
     let most: u64 = match ask {
         Ask::Exists(_) | Ask::Length(_) => return KEYS,
         Ask::Text(_) | Ask::Field | Ask::Values(_) if bytes == 0 => return 0,

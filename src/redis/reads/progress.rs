@@ -11,7 +11,7 @@ use crate::{
 
 use super::{
     super::{
-        error::{Refusal, fault, few, refusal},
+        error::{ErrorReply, fault, few, refusal},
         wire::Response,
     },
     decode, encode,
@@ -88,9 +88,9 @@ pub(in crate::redis) fn of_type<'r>(
     match reply {
         Ok(value) => Ok(Ok(value)),
         Err(error) => match refusal(error) {
-            Refusal::WrongType => Ok(Err(Progress::open(TypeName { key: key.clone(), types }))),
-            Refusal::NoSuchKey => Err(fault(error)),
-            Refusal::Fault(fault) => Err(fault),
+            ErrorReply::WrongType => Ok(Err(Progress::open(TypeName { key: key.clone(), types }))),
+            ErrorReply::NoSuchKey => Err(fault(error)),
+            ErrorReply::Fault(fault) => Err(fault),
         },
     }
 }

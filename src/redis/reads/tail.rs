@@ -19,10 +19,10 @@ use super::{
         error::{fault, few},
         wire::Response,
     },
-    counted::Counted,
+    counted::CountedEntries,
     decode, encode,
     group_row::GroupRow,
-    known_tails::{KnownTails, Seen},
+    known_tails::{KnownTails, SeenEntries},
     stream_id::StreamId,
 };
 
@@ -35,25 +35,25 @@ pub(in crate::redis) struct Tail {
     /// The entries of the stream when the group was asked for.
     length: u64,
     lag: Option<u64>,
-    step: Step,
+    step: TailStep,
 }
 
 /// What is asked next.
 #[derive(Debug)]
-enum Step {
+enum TailStep {
     /// Does any entry follow? In most groups none does, and nothing more is asked.
     Follows,
     /// Is any entry kept that was delivered? Otherwise the length of the stream is that of the tail.
-    Kept(Seen),
+    Kept(SeenEntries),
     /// The entries that follow these.
-    Count(Seen),
+    Count(SeenEntries),
     /// There are more than are counted: how many are there at most?
-    Bound(Seen),
+    Bound(SeenEntries),
 }
 
 /// What the replies made of a tail.
 #[derive(Debug)]
-pub(in crate::redis) enum Outcome {
+pub(in crate::redis) enum TailOutcome {
     /// Something more is to be asked.
     Open(Tail),
     /// How many entries it has.
@@ -62,13 +62,13 @@ pub(in crate::redis) enum Outcome {
 
 impl Tail {
     /// The tail of a group as XINFO GROUPS describes it, in a stream of so many entries.
-    pub(in crate::redis) fn of(group: Name, row: &GroupRow, length: u64) -> Outcome {
+    pub(in crate::redis) fn of(group: Name, row: &GroupRow, length: u64) -> TailOutcome {
         // Nothing can follow the last id that there can be.
         if length == 0 || row.last_delivered.next().is_none() {
-            return Outcome::Known(Waiting::Exact(0));
+            return TailOutcome::Known(Waiting::Exact(0));
         }
         let (delivered, lag) = (row.last_delivered, row.lag);
-        Outcome::Open(Self { group, delivered, length, lag, step: Step::Follows })
+        TailOutcome::Open(Self { group, delivered, length, lag, step: TailStep::Follows })
     }
 
     /// The commands that are to be sent together.
@@ -78,16 +78,16 @@ impl Tail {
             encode::entries_from(key, from, count)
         };
         match &self.step {
-            Step::Follows => vec![after(self.delivered, 1)],
-            Step::Kept(_) => {
+            TailStep::Follows => vec![after(self.delivered, 1)],
+            TailStep::Kept(_) => {
                 vec![encode::first_entry_until(key, self.delivered), encode::length(key)]
             }
             // The length first: what is added after it counts, and is not taken off.
-            Step::Count(seen) => vec![
+            TailStep::Count(seen) => vec![
                 encode::length(key),
                 after(seen.last().unwrap_or(self.delivered), seen.counted().next_page()),
             ],
-            Step::Bound(_) => vec![encode::length(key)],
+            TailStep::Bound(_) => vec![encode::length(key)],
         }
     }
 
@@ -97,26 +97,26 @@ impl Tail {
         key: &Name,
         replies: &[Response],
         known: &KnownTails,
-    ) -> Result<Outcome, Fault> {
+    ) -> Result<TailOutcome, Fault> {
         let value = |place: usize| replies.get(place).ok_or_else(few)?.as_ref().map_err(fault);
-        let exactly = |entries| Ok(Outcome::Known(Waiting::Exact(entries)));
+        let exactly = |entries| Ok(TailOutcome::Known(Waiting::Exact(entries)));
         self.step = match self.step {
-            Step::Follows => {
+            TailStep::Follows => {
                 let page = decode::page(value(0)?)?;
                 let Some(first) = page.ids.first() else { return exactly(0) };
                 match known.recall(key, &self.group, *first).filter(|_| self.lag.is_some()) {
                     Some(seen) => Self::count_on(seen),
-                    None => Step::Kept(Seen::of(page)),
+                    None => TailStep::Kept(SeenEntries::of(page)),
                 }
             }
-            Step::Kept(seen) => {
+            TailStep::Kept(seen) => {
                 let (kept, length) = (decode::page(value(0)?)?, decode::count(value(1)?)?);
                 if kept.ids.is_empty() {
                     return exactly(length.min(self.length));
                 }
                 Self::count_on(seen)
             }
-            Step::Count(mut seen) => {
+            TailStep::Count(mut seen) => {
                 let (length, page) = (decode::count(value(0)?)?, decode::page(value(1)?)?);
                 let is_last = page.entries() < seen.counted().next_page();
                 seen.extend(page);
@@ -125,32 +125,32 @@ impl Tail {
                 }
                 Self::count_on(seen)
             }
-            Step::Bound(seen) => {
+            TailStep::Bound(seen) => {
                 let length = decode::count(value(0)?)?;
                 let counted = seen.counted().entries;
                 if seen.is_recalled() && length < counted {
                     // What is remembered is of another stream by that name.
                     known.forget(key, &self.group);
-                    Step::Follows
+                    TailStep::Follows
                 } else {
                     known.learn(key, &self.group, seen);
                     let waiting = Waiting::AtMost(bound(self.lag, length, counted));
-                    return Ok(Outcome::Known(waiting));
+                    return Ok(TailOutcome::Known(waiting));
                 }
             }
         };
-        Ok(Outcome::Open(self))
+        Ok(TailOutcome::Open(self))
     }
 
     /// As long as it costs little.
-    fn count_on(seen: Seen) -> Step {
-        if seen.counted().is_enough() { Step::Bound(seen) } else { Step::Count(seen) }
+    fn count_on(seen: SeenEntries) -> TailStep {
+        if seen.counted().is_enough() { TailStep::Bound(seen) } else { TailStep::Count(seen) }
     }
 }
 
-impl Seen {
-    fn counted(&self) -> Counted {
-        Counted { entries: self.entries(), bytes: self.bytes() }
+impl SeenEntries {
+    fn counted(&self) -> CountedEntries {
+        CountedEntries { entries: self.entries(), bytes: self.bytes() }
     }
 }
 
@@ -205,8 +205,8 @@ mod tests {
             let (mut outcome, mut asked, mut moved) = (Tail::of(group, &row, length), 0, 0);
             loop {
                 let tail = match outcome {
-                    Outcome::Known(waiting) => return (waiting, asked, moved),
-                    Outcome::Open(tail) => tail,
+                    TailOutcome::Known(waiting) => return (waiting, asked, moved),
+                    TailOutcome::Open(tail) => tail,
                 };
                 let commands = tail.commands(&key);
                 asked += commands.len();
@@ -376,7 +376,7 @@ mod tests {
         let row = GroupRow { pending: 0, lag: Some(3), last_delivered: Model::id(5) };
         for value in [Value::Nil, Value::Int(0), Value::Array(vec![Value::Nil])] {
             let outcome = Tail::of("g".into(), &row, 1);
-            let Outcome::Open(tail) = outcome else { panic!("it is asked") };
+            let TailOutcome::Open(tail) = outcome else { panic!("it is asked") };
             let known = KnownTails::default();
             assert!(tail.proceed(&"s".into(), &[Ok(value)], &known).is_err());
         }

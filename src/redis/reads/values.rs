@@ -16,14 +16,14 @@ use crate::{
 use super::{decode, fields::KnownFields};
 
 /// What each of some reads counts. All of them [look alike](PerMember::looks_alike).
-pub(in crate::redis) struct Tally<'r> {
+pub(in crate::redis) struct MemberTally<'r> {
     reads: &'r [Arc<PerMember>],
     counted: &'r mut [u64],
     /// Those that count for every read, since they do not tell their queue.
     unsure: &'r mut u64,
 }
 
-impl<'r> Tally<'r> {
+impl<'r> MemberTally<'r> {
     /// Adds to what was counted so far, one number for each read, and to how many of that nobody can say
     /// whose it is.
     pub(in crate::redis) fn of(

@@ -28,7 +28,7 @@ use super::{
 
 pub(super) use line::rules;
 pub use line::sentinel_acl;
-use watch::Watch;
+use watch::MasterWatch;
 
 /// What is left of the time to connect when a master has not answered, to say which it was.
 const TO_SAY_SO: Duration = Duration::from_millis(50);
@@ -37,7 +37,7 @@ const TO_SAY_SO: Duration = Duration::from_millis(50);
 #[derive(Clone)]
 pub(super) struct SentinelSource {
     dialer: Dialer,
-    watch: Arc<Watch>,
+    watch: Arc<MasterWatch>,
 }
 
 impl SentinelSource {
@@ -49,7 +49,7 @@ impl SentinelSource {
         database: u32,
     ) -> Self {
         let to_sentinels = Dialer::to_sentinels(credentials.to_sentinels(sentinels));
-        let watch = Watch::new(sentinels, to_sentinels, metrics);
+        let watch = MasterWatch::new(sentinels, to_sentinels, metrics);
         Self { dialer: Dialer::new(credentials, database), watch: Arc::new(watch) }
     }
 
@@ -89,7 +89,7 @@ impl fmt::Debug for SentinelSource {
 }
 
 /// Comes when this server says that it is no master any more, or the sentinels name another.
-async fn replaced(node: Node, mut asker: Asker, watch: Arc<Watch>) -> Fault {
+async fn replaced(node: Node, mut asker: Asker, watch: Arc<MasterWatch>) -> Fault {
     let demoted = async {
         loop {
             sleep(limits::SENTINEL_INTERVAL).await;

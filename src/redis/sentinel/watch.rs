@@ -32,7 +32,7 @@ use super::{
 };
 
 /// The sentinels of one source.
-pub(super) struct Watch {
+pub(super) struct MasterWatch {
     master: String,
     dialer: Dialer,
     sentinels: Vec<Sentinel>,
@@ -61,7 +61,7 @@ struct Memory {
     asked_at: Instant,
 }
 
-impl Watch {
+impl MasterWatch {
     /// `dialer` has the credentials for the sentinels.
     pub(super) fn new(sentinels: &Sentinels, dialer: Dialer, metrics: SentinelMetrics) -> Self {
         let sentinel = |node: &Node| Sentinel { node: node.clone(), state: Mutex::default() };

@@ -68,7 +68,7 @@ impl World {
 
     fn of(redis: Redis, with: impl FnOnce(Sampler) -> Sampler) -> Self {
         let metrics = telemetry::Metrics::new();
-        let link = telemetry::Link { connection: "default".to_owned(), database: 0 };
+        let link = telemetry::LinkLabels { connection: "default".to_owned(), database: 0 };
         let sampler = Sampler::new("default".to_owned(), limits::HOLD_STALE, metrics.link(link));
         let sampler = with(sampler);
         let stop = CancellationToken::new();

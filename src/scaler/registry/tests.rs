@@ -4,7 +4,7 @@ use std::collections::HashMap as Metadata;
 
 use super::*;
 use crate::{
-    telemetry::{Link, Metrics},
+    telemetry::{LinkLabels, Metrics},
     trigger::Trigger,
 };
 
@@ -30,7 +30,7 @@ fn registry(quota: Quota, now: Instant) -> Arc<Registry> {
 
 /// The sampler of a link of this name, which reads nothing.
 fn sampler(link: &str) -> Sampler {
-    let labels = Link { connection: link.to_owned(), database: 0 };
+    let labels = LinkLabels { connection: link.to_owned(), database: 0 };
     Sampler::new(link.to_owned(), limits::HOLD_STALE, Metrics::new().link(labels))
 }
 

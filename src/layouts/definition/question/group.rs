@@ -18,7 +18,7 @@ use crate::layouts::{
 use super::{
     super::template::{Binding, Template},
     contract::Words,
-    role::{Role, Use},
+    role::{ParameterRole, Use},
     when::When,
 };
 
@@ -78,7 +78,8 @@ impl Words for GroupQuestion {
     }
 
     fn uses(&self) -> Vec<Use> {
-        let missing_group = Use { parameter: self.missing_group.clone(), as_a: Role::Choice };
+        let missing_group =
+            Use { parameter: self.missing_group.clone(), as_a: ParameterRole::Choice };
         let of_minus = self.minus.iter().flat_map(Words::uses);
         let own = self.parameters().into_iter().map(Use::text);
         own.chain([missing_group]).chain(of_minus).collect()
@@ -114,8 +115,10 @@ impl Words for IdleQuestion {
     }
 
     fn uses(&self) -> Vec<Use> {
-        let duration =
-            |parameter: &String| Use { parameter: parameter.clone(), as_a: Role::Duration };
+        let duration = |parameter: &String| Use {
+            parameter: parameter.clone(),
+            as_a: ParameterRole::Duration,
+        };
         let of_minus = self.minus.iter().flat_map(|minus| minus.uses());
         let own = self.parameters().into_iter().map(Use::text);
         own.chain(self.after.0.iter().map(duration)).chain(of_minus).collect()

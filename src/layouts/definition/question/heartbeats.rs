@@ -26,7 +26,7 @@ use super::{
     super::template::{Binding, Template},
     contract::Words,
     per_member::MemberKeyTemplate,
-    role::{Role, Use},
+    role::{ParameterRole, Use},
     when::{When, is_met},
 };
 
@@ -147,13 +147,14 @@ impl<Q> Words for HeartbeatsQuestion<Q> {
 
     fn uses(&self) -> Vec<Use> {
         let named = |parameter: &str, as_a| Use { parameter: parameter.to_owned(), as_a };
-        let own = self.parameters().into_iter().map(|parameter| named(parameter, Role::Single));
+        let own =
+            self.parameters().into_iter().map(|parameter| named(parameter, ParameterRole::Single));
         let more = [
-            named(&self.queue, Role::Text),
-            named(&self.pool, Role::Pattern),
-            named(&self.interval, Role::Duration),
+            named(&self.queue, ParameterRole::Text),
+            named(&self.pool, ParameterRole::Pattern),
+            named(&self.interval, ParameterRole::Duration),
         ];
-        let silence = self.silence.iter().map(|silence| named(silence, Role::Duration));
+        let silence = self.silence.iter().map(|silence| named(silence, ParameterRole::Duration));
         own.chain(more).chain(silence).collect()
     }
 

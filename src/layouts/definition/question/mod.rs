@@ -33,7 +33,7 @@ use group::{GroupQuestion, IdleQuestion};
 use heartbeats::HeartbeatsQuestion;
 pub(in crate::layouts) use pause::Pause;
 use per_member::PerMemberQuestion;
-pub(in crate::layouts) use role::{Role, Use};
+pub(in crate::layouts) use role::{ParameterRole, Use};
 use unit::UnitWord;
 pub(in crate::layouts) use when::{When, is_met, uses_of_when};
 
@@ -245,15 +245,17 @@ impl Words for SizeQuestion {
     fn uses(&self) -> Vec<Use> {
         let mut uses: Vec<Use> = self.key.parameters().map(Use::text).collect();
         let slack = self.slack.iter().cloned();
-        uses.extend(slack.map(|parameter| Use { parameter, as_a: Role::Duration }));
+        uses.extend(slack.map(|parameter| Use { parameter, as_a: ParameterRole::Duration }));
         if let UnitWord::Of(parameter) = &self.unit {
-            uses.push(Use { parameter: parameter.clone(), as_a: Role::Unit });
+            uses.push(Use { parameter: parameter.clone(), as_a: ParameterRole::Unit });
         }
         // What is taken off or taken instead is one thing for each key.
         let own = self.parameters();
         let others = self.others().flat_map(|other| other.words().parameters());
         let single = others.filter(|parameter| !own.contains(parameter));
-        uses.extend(single.map(|name| Use { parameter: name.to_owned(), as_a: Role::Single }));
+        uses.extend(
+            single.map(|name| Use { parameter: name.to_owned(), as_a: ParameterRole::Single }),
+        );
         uses
     }
 

@@ -10,12 +10,12 @@ use super::unit::unit;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::layouts) struct Use {
     pub(in crate::layouts) parameter: String,
-    pub(in crate::layouts) as_a: Role,
+    pub(in crate::layouts) as_a: ParameterRole,
 }
 
 /// What a parameter must be where it is named.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::layouts) enum Role {
+pub(in crate::layouts) enum ParameterRole {
     /// Anything.
     Any,
     /// Anything that has text.
@@ -36,11 +36,11 @@ pub(in crate::layouts) enum Role {
 
 impl Use {
     pub(in crate::layouts) fn text(parameter: &str) -> Self {
-        Self { parameter: parameter.to_owned(), as_a: Role::Text }
+        Self { parameter: parameter.to_owned(), as_a: ParameterRole::Text }
     }
 }
 
-impl Role {
+impl ParameterRole {
     /// Whether a parameter of this kind can be it.
     pub(in crate::layouts) fn fits(&self, kind: &ParameterKind) -> bool {
         match (self, kind) {
@@ -61,7 +61,7 @@ impl Role {
     }
 }
 
-impl fmt::Display for Role {
+impl fmt::Display for ParameterRole {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any => f.write_str("anything"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::layouts::parameter::Arguments;
 
-use super::role::{Role, Use};
+use super::role::{ParameterRole, Use};
 
 /// Conditions: these parameters, choices all, have these values.
 pub(in crate::layouts) type When = BTreeMap<String, String>;
@@ -17,7 +17,7 @@ pub(in crate::layouts) fn is_met(when: &When, arguments: &Arguments) -> bool {
 pub(in crate::layouts) fn uses_of_when(when: &When) -> Vec<Use> {
     let of = |(parameter, word): (&String, &String)| Use {
         parameter: parameter.clone(),
-        as_a: Role::Word(word.clone()),
+        as_a: ParameterRole::Word(word.clone()),
     };
     when.iter().map(of).collect()
 }

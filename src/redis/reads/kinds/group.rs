@@ -17,11 +17,11 @@ use super::super::{
     },
     asked::{Asked, Cost, First, Together},
     decode,
-    encode::{self, KeyType},
-    group_row::{self, Row},
+    encode::KeyType,
+    group_row,
     known_tails::KnownTails,
-    progress::{FollowUp, Progress, reply},
-    tail::{Outcome, Tail},
+    progress::{FollowUp, Progress},
+    tail::{Tail, TailOutcome},
 };
 
 impl Asked for Group {
@@ -30,10 +30,10 @@ impl Asked for Group {
     }
 
     fn first(&self, First { reply, length, .. }: First<'_>) -> Result<Progress, Fault> {
-        let row = match group_row::row(&self.key, &self.group, reply)? {
-            Row::Found(row) => row,
-            Row::Missing => return Ok(Progress::open(Length { key: self.key.clone() })),
-            Row::Otherwise(progress) => return Ok(progress),
+        let missing = |entries| Answer::Group(GroupAnswer::Missing { entries });
+        let row = match group_row::row(&self.key, &self.group, reply, missing)? {
+            Ok(row) => row,
+            Err(progress) => return Ok(progress),
         };
         let length = decode::count(length.ok_or_else(few)?.as_ref().map_err(fault)?)?;
         let outcome = Tail::of(self.group.clone(), &row, length);
@@ -61,23 +61,6 @@ impl Asked for Group {
     /// After its groups, so that no growth is taken off twice.
     fn length_of(&self) -> Option<&Name> {
         Some(&self.key)
-    }
-}
-
-/// The stream has no such group: how many entries has it?
-#[derive(Debug)]
-struct Length {
-    key: Name,
-}
-
-impl FollowUp for Length {
-    fn commands(&self) -> Vec<Cmd> {
-        vec![encode::length(&self.key)]
-    }
-
-    fn proceed(self: Box<Self>, replies: &[Response], _: &KnownTails) -> Result<Progress, Fault> {
-        let entries = decode::count(reply(replies, 0)?)?;
-        Ok(Progress::done(Answer::Group(GroupAnswer::Missing { entries })))
     }
 }
 
@@ -109,10 +92,10 @@ impl FollowUp for Following {
     }
 }
 
-fn counted(key: Name, pending: u64, outcome: Outcome) -> Progress {
+fn counted(key: Name, pending: u64, outcome: TailOutcome) -> Progress {
     match outcome {
-        Outcome::Open(tail) => Progress::open(Following { key, pending, tail }),
-        Outcome::Known(waiting) => {
+        TailOutcome::Open(tail) => Progress::open(Following { key, pending, tail }),
+        TailOutcome::Known(waiting) => {
             Progress::done(Answer::Group(GroupAnswer::State { waiting, pending }))
         }
     }

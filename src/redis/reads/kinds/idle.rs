@@ -15,7 +15,7 @@ use super::super::{
     asked::{Asked, Cost, First, Together},
     decode::{self, count, sequence, text, unexpected},
     encode::{self, KeyType, of_key},
-    group_row::{self, Row},
+    group_row,
     known_tails::KnownTails,
     progress::{FollowUp, Progress, reply},
     stream_id::StreamId,
@@ -30,10 +30,10 @@ impl Asked for Idle {
     /// not looked at is not idle, which counts too many and never too few.
     fn first(&self, First { reply, .. }: First<'_>) -> Result<Progress, Fault> {
         let key = || self.key.clone();
-        let row = match group_row::row(&self.key, &self.group, reply)? {
-            Row::Found(row) => row,
-            Row::Missing => return Ok(Progress::open(Length { key: key() })),
-            Row::Otherwise(progress) => return Ok(progress),
+        let missing = |entries| Answer::Idle(IdleAnswer::MissingGroup { entries });
+        let row = match group_row::row(&self.key, &self.group, reply, missing)? {
+            Ok(row) => row,
+            Err(progress) => return Ok(progress),
         };
         Ok(match (row.pending, row.last_delivered.next()) {
             (0, Some(from)) => Progress::open(Follows { key: key(), from }),
@@ -70,23 +70,6 @@ fn answered(answer: IdleAnswer) -> Progress {
 
 fn none(busy: bool) -> Progress {
     answered(IdleAnswer::Entries { entries: 0, busy, overflow: 0 })
-}
-
-/// The stream has no such group: how many entries has it?
-#[derive(Debug)]
-struct Length {
-    key: Name,
-}
-
-impl FollowUp for Length {
-    fn commands(&self) -> Vec<Cmd> {
-        vec![encode::length(&self.key)]
-    }
-
-    fn proceed(self: Box<Self>, replies: &[Response], _: &KnownTails) -> Result<Progress, Fault> {
-        let entries = count(reply(replies, 0)?)?;
-        Ok(answered(IdleAnswer::MissingGroup { entries }))
-    }
 }
 
 /// No entry is pending: does any follow the last delivered one?

@@ -13,7 +13,7 @@ use crate::{
 
 use super::super::{
     super::{
-        error::{Refusal, refusal},
+        error::{ErrorReply, refusal},
         wire::Response,
     },
     asked::{Asked, Cost, First, Together},
@@ -104,7 +104,7 @@ impl Asked for Size {
         match (self.members, reply) {
             // Its type is for the answer to say.
             (Members::AllOf(_), _) => false,
-            (_, Err(error)) => refusal(error) == Refusal::WrongType,
+            (_, Err(error)) => refusal(error) == ErrorReply::WrongType,
             (_, Ok(value)) => {
                 let named = || decode::type_name(value).ok();
                 let other =

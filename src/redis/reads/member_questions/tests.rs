@@ -52,7 +52,7 @@ fn forty_queues_of_one_sidekiq_fetch_its_jobs_once_and_each_counts_its_own() {
     // Another Sidekiq between them.
     let place = |number: usize, shared: &mut MemberQuestions| {
         let prefix = if number.is_multiple_of(2) { "" } else { "other:" };
-        shared.take_in(&work(prefix, &format!("q{number}")), Step::Members(3))
+        shared.take_in(&work(prefix, &format!("q{number}")), MemberStep::Members(3))
     };
     let places: Vec<AnswerPlace> = (0..80).map(|number| place(number, &mut shared)).collect();
     let values = [job("q0", 10), job("q2", 10), job("q2", 10), "no JSON".to_owned()];
@@ -76,8 +76,9 @@ fn the_largest_of_the_sizes_says_how_many_are_beyond() {
         filter: None,
     };
     let most = limits::MEMBERS_EXAMINED;
-    let places = [5, 3]
-        .map(|more| shared.take_in(&Arc::new(ids.clone()), Step::Members(most as u64 + more)));
+    let places = [5, 3].map(|more| {
+        shared.take_in(&Arc::new(ids.clone()), MemberStep::Members(most as u64 + more))
+    });
     let ids = Value::Array((0..most).map(|id| bulk(&id.to_string())).collect());
     while shared.is_open() {
         let asked: Vec<Vec<Cmd>> = shared.commands().collect();
@@ -103,7 +104,7 @@ fn a_fault_of_a_question_is_one_of_each_of_its_reads_and_of_no_other() {
     let mut shared = MemberQuestions::default();
     let places = [("", "a"), ("", "b"), ("other:", "a")];
     let places =
-        places.map(|(prefix, queue)| shared.take_in(&work(prefix, queue), Step::Members(1)));
+        places.map(|(prefix, queue)| shared.take_in(&work(prefix, queue), MemberStep::Members(1)));
     let asked: Vec<Vec<Cmd>> = shared.commands().collect();
     let replies = [Ok(Value::Int(7)), Ok(Value::Array(vec![]))];
     shared.proceed(asked.iter(), &replies, &KnownFields::default()).unwrap();
@@ -121,7 +122,7 @@ fn all_collections_of_a_batch_share_the_bytes_of_a_round() {
     let rounds = |collections: usize| {
         let mut shared = MemberQuestions::default();
         for number in 0..collections {
-            shared.take_in(&work(&format!("{number}:"), "q"), Step::Members(60));
+            shared.take_in(&work(&format!("{number}:"), "q"), MemberStep::Members(60));
         }
         finish(&mut shared, 60, &value)
     };
@@ -138,7 +139,7 @@ fn all_collections_of_a_batch_share_the_bytes_of_a_round() {
 fn collections_of_large_values_take_turns() {
     let mut shared = MemberQuestions::default();
     let places: Vec<AnswerPlace> = (0..100)
-        .map(|number| shared.take_in(&work(&format!("{number}:"), "q"), Step::Members(2)))
+        .map(|number| shared.take_in(&work(&format!("{number}:"), "q"), MemberStep::Members(2)))
         .collect();
     let rounds = finish(&mut shared, 2, &[job("q", 300_000)]);
     let fitting = |bytes: u64| usize::try_from(limits::MEMBER_ROUND_MOST_BYTES / bytes).unwrap();
@@ -170,7 +171,8 @@ async fn a_hash_that_takes_several_looks_is_unknown_until_all_of_it_was_seen_or_
     // Each look has time for so many rounds.
     let look = |fields: u64, rounds: usize| {
         let mut shared = MemberQuestions::default();
-        let places = ["a", "b"].map(|queue| shared.take_in(&unacked(queue), Step::Members(fields)));
+        let places =
+            ["a", "b"].map(|queue| shared.take_in(&unacked(queue), MemberStep::Members(fields)));
         for _ in 0..rounds {
             let asked: Vec<Vec<Cmd>> = shared.commands().collect();
             let reply = |command: &Cmd| {
@@ -211,6 +213,6 @@ async fn a_hash_that_takes_several_looks_is_unknown_until_all_of_it_was_seen_or_
 #[test]
 fn what_is_still_open_when_the_time_is_over_is_unknown() {
     let mut shared = MemberQuestions::default();
-    let place = shared.take_in(&work("", "q"), Step::Members(3));
+    let place = shared.take_in(&work("", "q"), MemberStep::Members(3));
     assert_eq!(shared.into_answers(&KnownFields::default()).at(place), Err(Fault::Timeout));
 }

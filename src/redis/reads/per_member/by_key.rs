@@ -19,7 +19,7 @@ use super::{
 
 /// The members that were listed, and how far their keys were asked for.
 #[derive(Debug)]
-pub(in crate::redis) struct Listing {
+pub(in crate::redis) struct MemberListing {
     /// Those that were not asked yet.
     open: Vec<Vec<u8>>,
     examined: u64,
@@ -29,7 +29,7 @@ pub(in crate::redis) struct Listing {
     keyless: u64,
 }
 
-impl Listing {
+impl MemberListing {
     pub(super) fn of(each: &PerMember, mut members: Vec<Vec<u8>>) -> Self {
         members.truncate(each.most());
         let examined = members.len() as u64;

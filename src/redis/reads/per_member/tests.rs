@@ -23,13 +23,13 @@ fn text(text: &str) -> Value {
 fn answer(next: Next) -> Vec<Answer> {
     match next {
         Next::Done(answers) => answers,
-        Next::Step(step) => panic!("not done: {step:?}"),
+        Next::MemberStep(step) => panic!("not done: {step:?}"),
     }
 }
 
-fn ask(members: &[&str]) -> Step {
+fn ask(members: &[&str]) -> MemberStep {
     let members = members.iter().map(|member| member.as_bytes().to_vec()).collect();
-    Step::Ask { members, seen: Seen { counted: vec![0], ..Seen::default() } }
+    MemberStep::Ask { members, seen: SeenMembers { counted: vec![0], ..SeenMembers::default() } }
 }
 
 const BYTES: u64 = limits::MEMBER_ROUND_BYTES;
@@ -40,10 +40,10 @@ fn refresh(
     fields: &[(&str, Value)],
 ) -> (usize, Vec<Answer>) {
     let keys = fields.iter().map(|(field, _)| text(field)).collect();
-    let step = Step::Members(fields.len() as u64);
+    let step = MemberStep::Members(fields.len() as u64);
     let next = step.proceed(reads, (&[Ok(Value::Array(keys))], BYTES), known).unwrap();
-    let Next::Step(step) = next else { panic!("there are fields to ask for") };
-    let Step::Ask { members, .. } = &step else { panic!("the fields are known") };
+    let Next::MemberStep(step) = next else { panic!("there are fields to ask for") };
+    let MemberStep::Ask { members, .. } = &step else { panic!("the fields are known") };
     let value = |field: &Vec<u8>| {
         fields.iter().find(|(name, _)| name.as_bytes() == field).unwrap().1.clone()
     };
@@ -102,7 +102,7 @@ fn a_large_hash_is_not_looked_at_and_says_how_large_it_is() {
         unsure: 0,
     });
     assert!(matches!(first(members), ControlFlow::Break(answer) if answer == overflow));
-    assert!(matches!(first(members - 1), ControlFlow::Continue(Step::Members(_))));
+    assert!(matches!(first(members - 1), ControlFlow::Continue(MemberStep::Members(_))));
     assert!(matches!(first(0), ControlFlow::Break(answer) if answer == count(0, 0)));
 }
 
@@ -144,7 +144,7 @@ fn locked(members: &[(&str, bool)], size: i64, left: &[&str]) -> Vec<Answer> {
         let replies: Vec<Response> = of_size.into_iter().chain(locks).chain(listed).collect();
         assert_eq!(asked.len(), replies.len());
         match step.proceed(&each, (&replies, BYTES), &known).unwrap() {
-            Next::Step(next) => step = next,
+            Next::MemberStep(next) => step = next,
             Next::Done(answers) => return answers,
         }
     }
