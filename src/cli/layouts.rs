@@ -11,8 +11,8 @@ use std::{
 
 use crate::{
     layouts::{
-        Argument, Arguments, Expression, Glob, GroupPart, KeyPattern, Layout, Name, ParameterKind,
-        Part, Pattern, Plan, Read, Registry, Term, Weight,
+        Argument, Arguments, Expression, Glob, KeyPattern, Layout, Name, ParameterKind, Part,
+        Pattern, Plan, Read, Registry, Term, Weight,
     },
     limits,
     redis::{self, Cost},
@@ -107,18 +107,7 @@ fn states(layout: &Layout) -> Vec<(&'static str, String)> {
 }
 
 fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {
-    let leaf = |term: &Term| {
-        let read = plan.reads()[term.read].to_string();
-        match term.part {
-            Part::Size(())
-            | Part::Flag(())
-            | Part::Idle(())
-            | Part::PerMember(_)
-            | Part::Heartbeats(()) => read,
-            Part::Group(GroupPart::Waiting(_)) => format!("undelivered of {read}"),
-            Part::Group(GroupPart::Pending(_)) => format!("pending of {read}"),
-        }
-    };
+    let leaf = |term: &Term| plan.reads()[term.read].describe(term.part);
     summands.iter().map(|summand| summand.describe(&leaf)).collect::<Vec<_>>().join(" + ")
 }
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     super::parameter::ParameterKind,
     Definition,
-    question::{Pause, Question},
+    question::{Pause, Question, Words},
 };
 
 impl Definition {

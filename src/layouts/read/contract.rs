@@ -66,6 +66,11 @@ pub(in crate::layouts) trait CountedRead: ReadKind {
     /// [`LayoutMismatch`] when what Redis holds is not what is counted.
     fn count(&self, part: Self::Part, answer: &Self::Answer) -> Result<Count, LayoutMismatch>;
 
+    /// A part of what it asks for, for people.
+    fn describe(&self, _: Self::Part) -> String {
+        self.to_string()
+    }
+
     /// Why this part of an answer is not exact.
     fn doubts(&self, part: Self::Part, answer: &Self::Answer) -> Vec<(Bias, Doubt)>;
 }

@@ -124,6 +124,13 @@ impl CountedRead for Group {
         Ok(Count::from(entries))
     }
 
+    fn describe(&self, part: GroupPart) -> String {
+        match part {
+            GroupPart::Waiting(_) => format!("undelivered of {self}"),
+            GroupPart::Pending(_) => format!("pending of {self}"),
+        }
+    }
+
     fn doubts(&self, part: GroupPart, answer: &GroupAnswer) -> Vec<(Bias, Doubt)> {
         match part {
             GroupPart::Waiting(_) if !answer.is_exact() => {

@@ -91,6 +91,15 @@ macro_rules! reads {
                 }
             }
 
+            /// A part of what it asks for, for people.
+            #[must_use]
+            pub fn describe(&self, part: Part) -> String {
+                match (self, part) {
+                    $((Self::$name(read), Part::$name(part)) => read.describe(part),)+
+                    (_, $(Part::$name(_))|+) => self.to_string(),
+                }
+            }
+
             /// Why this part of an answer is not exact.
             pub(in crate::layouts) fn doubts(
                 &self,

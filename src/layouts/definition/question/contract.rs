@@ -3,7 +3,7 @@
 use super::{super::template::Template, role::Use, when::When};
 
 /// A question as a definition writes it.
-pub(super) trait Words {
+pub(in crate::layouts) trait Words {
     /// When it is asked at all.
     fn when(&self) -> &When;
 
