@@ -11,8 +11,8 @@ use std::{
 
 use crate::{
     layouts::{
-        Argument, Arguments, Expression, Glob, KeyPattern, Layout, Name, ParameterKind, Part,
-        Pattern, Plan, Read, Registry, Term, Weight,
+        Argument, Arguments, Expression, Glob, KeyPattern, Layout, Name, ParameterKind, Pattern,
+        Plan, Read, Registry, Term, Weight,
     },
     limits,
     redis::{self, Cost},

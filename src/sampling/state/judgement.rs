@@ -104,12 +104,16 @@ impl State {
         judged: impl FnOnce() -> Option<Result<Verdict, LayoutMismatch>>,
         now: Instant,
     ) -> Observation {
-        if let Some(why) = self.why_not(id).or_else(|| self.why_not_found(id, now)) {
+        if let Some(why) = self.why_not(id) {
             return self.held(id, why, now);
         }
-        let queues = self.subscriptions.get(id).queues.as_ref();
-        if let Some(mismatch) = queues.and_then(|queues| queues.mismatch.clone()) {
-            return Observation::LayoutMismatch(mismatch);
+        if let Some(queues) = &self.subscriptions.get(id).queues {
+            if let Some(why) = self.why_not_found(id, now) {
+                return self.held(id, why, now);
+            }
+            if let Some(mismatch) = &queues.mismatch {
+                return Observation::LayoutMismatch(mismatch.clone());
+            }
         }
         match judged() {
             Some(Ok(verdict)) => {
@@ -216,8 +220,12 @@ impl State {
             return;
         };
         let subscription = self.subscriptions.get_mut(id);
-        let was_active = subscription.held.is_some_and(|held| held.verdict.active);
+        let before = subscription.held;
         subscription.held = Some(HeldVerdict { verdict: *verdict, read_at, valid_until });
+        if before.is_some_and(|held| held.read_at == read_at && held.verdict == *verdict) {
+            return;
+        }
+        let was_active = before.is_some_and(|held| held.verdict.active);
         if verdict.active && !was_active {
             let suppressed = subscription.log.tell(read_at, limits::ACTIVATION_LOG_PAUSE);
             let subject = subscription.subject.clone();

@@ -17,14 +17,15 @@ use super::{
 const SWEEP_PAUSE: Duration = Duration::from_secs(1);
 
 impl State {
+    /// Begins to remember a subject that is not remembered.
+    ///
+    /// # Errors
+    /// [`TooMany`] when the limit is reached.
     pub(in crate::sampling) fn subscribe(
         &mut self,
         subject: &Arc<Subject>,
         now: Instant,
     ) -> Result<SubscriptionId, TooMany> {
-        if let Some(id) = self.subscriptions.find(subject) {
-            return Ok(id);
-        }
         if self.subscriptions.is_full() && now >= self.sweep_at - SWEEP_INTERVAL + SWEEP_PAUSE {
             self.forget(now);
         }

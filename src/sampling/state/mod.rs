@@ -146,7 +146,7 @@ impl State {
         asked_at: Instant,
         now: Instant,
     ) -> Result<Ask, TooMany> {
-        let id = self.subscribe(subject, now)?;
+        let id = self.found_or_subscribed(subject, now)?;
         self.subscriptions.get_mut(id).last_asked = now;
         if self.is_settled(id, asked_at, now)
             && let Some(observation) = self.conclude(id, now)
@@ -161,6 +161,14 @@ impl State {
         Ok(Ask::Wait { answer, coalesced })
     }
 
+    fn found_or_subscribed(
+        &mut self,
+        subject: &Arc<Subject>,
+        now: Instant,
+    ) -> Result<SubscriptionId, TooMany> {
+        self.subscriptions.find(subject).map_or_else(|| self.subscribe(subject, now), Ok)
+    }
+
     /// Opens a stream on a subject.
     ///
     /// # Errors
@@ -170,7 +178,7 @@ impl State {
         subject: &Arc<Subject>,
         now: Instant,
     ) -> Result<(SubscriptionId, Reader), TooMany> {
-        let id = self.subscribe(subject, now)?;
+        let id = self.found_or_subscribed(subject, now)?;
         let is_settled = self.is_settled(id, now, now);
         let current = if is_settled { self.conclude(id, now) } else { None };
         current.iter().for_each(|current| self.remember(id, current));
