@@ -18,7 +18,7 @@ pub(crate) mod supervise;
 pub mod telemetry;
 pub(crate) mod tls;
 
-// L2: the two extension folders. Pure.
+// L2: where jobs are, and the numbers made of them. Pure.
 pub mod layouts;
 pub mod signals;
 

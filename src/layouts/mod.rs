@@ -1,7 +1,7 @@
 //! Where job frameworks keep their jobs in Redis, by state: waiting, scheduled, in flight.
 //!
-//! This is one of the two extension folders. A layout is data; nothing here reads Redis, waits,
-//! logs or looks at a clock.
+//! `builtin/` (one TOML file a layout) and `read/` (one file a read) are extension folders. A layout is data; nothing
+//! here reads Redis, waits, logs or looks at a clock.
 //!
 //! # Adding a layout
 //! 1. Write `builtin/NAME.toml`: a `doc`, its `[params.…]` each with `type`, `doc` and `example`,

@@ -28,7 +28,7 @@ use super::{
     invalidation,
     reads::{
         answering::with_validity, encode::KeyType, fields::KnownFields, follow_up::FollowUps,
-        kinds::asked, known_tails::KnownTails,
+        kinds, known_tails::KnownTails,
     },
     scan,
     wire::Response,
@@ -44,7 +44,7 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
     let guess = KeyType::named(key_type).unwrap_or_default();
     let mut replies = SaidReplies::of(said);
     let first = replies.next()?;
-    let asked_as = asked(read);
+    let asked_as = kinds::of(read);
     let lasts = match asked_as.next_change(guess, now) {
         Some(_) => Some(asked_as.lasts(&replies.next()?, now)),
         None => None,

@@ -12,7 +12,7 @@ use crate::{
 
 use super::{
     cluster,
-    reads::{kinds::asked, transaction},
+    reads::{kinds, transaction},
     sentinel,
 };
 
@@ -75,7 +75,7 @@ pub fn acl_line_of(connection: &Connection, reach: &RequiredAccess) -> String {
     let keys = keys.iter().map(|key| key.as_bytes().to_vec()).collect();
     let together = transaction::COMMANDS.iter().filter(|_| reads.len() > 1).copied();
     let asked: BTreeSet<&str> =
-        reads.iter().flat_map(|read| asked(read).rights()).chain(together).collect();
+        reads.iter().flat_map(|read| kinds::of(read).rights()).chain(together).collect();
     line(connection, &Rights { keys, asked: Some(asked), scans: *searches }, reach)
 }
 

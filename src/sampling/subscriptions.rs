@@ -46,6 +46,8 @@ pub struct Subscription {
     pub falls: Falls,
     /// What the last reading came to, and when its newest answer was asked for.
     pub judged: Option<(Instant, Verdict)>,
+    /// Whether that was taken note of when it was told.
+    pub noted: bool,
     /// The last value that was known.
     pub held: Option<HeldVerdict>,
     /// Whether any key of it was ever there.
@@ -163,6 +165,7 @@ impl Subscriptions {
             last_change: None,
             falls: Falls::default(),
             judged: None,
+            noted: false,
             held: None,
             absence: Absence::default(),
             log: LogThrottle::default(),

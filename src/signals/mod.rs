@@ -1,6 +1,6 @@
 //! The number that a trigger makes of its measures, and whether its workload is active.
 //!
-//! This is the other extension folder. A signal is a pure function of what was counted; whether a workload
+//! `kinds/` (one file a signal) is an extension folder. A signal is a pure function of what was counted; whether a workload
 //! is active is one rule for all of them ([`Activity`]).
 //!
 //! # Adding a signal

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     super::parameter::ParameterKind,
     Definition,
-    question::{Pause, Question, Words},
+    question::{Pause, Question},
 };
 
 impl Definition {

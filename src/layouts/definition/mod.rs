@@ -18,7 +18,7 @@ use serde::{Deserialize, Deserializer, de::IgnoredAny};
 
 use self::{
     gap::Gap,
-    question::{ParameterRole, Pause, Question, Use, When, Words, is_met, uses_of_when},
+    question::{ParameterRole, Pause, Question, Use, When, is_met, uses_of_when},
     shape::Shape,
     template::Template,
 };

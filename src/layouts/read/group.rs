@@ -179,6 +179,7 @@ impl fmt::Display for Group {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layouts::{Answer, SizeAnswer};
 
     #[test]
     fn only_an_idle_group_is_announced() {
@@ -188,5 +189,6 @@ mod tests {
         assert!(!silent(0, 0));
         assert!(silent(1, 0) && silent(0, 1));
         assert!(GroupAnswer::Missing { entries: 0 }.changes_silently());
+        assert!(!SizeAnswer::Members(7).changes_silently() && !Answer::Missing.changes_silently());
     }
 }

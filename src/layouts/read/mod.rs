@@ -159,8 +159,7 @@ impl Read {
     }
 
     /// The channels that it listens to, on this database.
-    #[must_use]
-    pub fn channels(&self, database: u32) -> Vec<Name> {
+    pub(in crate::layouts) fn channels(&self, database: u32) -> Vec<Name> {
         self.kind().channels(database)
     }
 

@@ -18,7 +18,7 @@ use super::{
     super::{session::Session, wire::Wire},
     encode::{self, KeyType},
     follow_up::FollowUps,
-    kinds::asked,
+    kinds,
     transaction::{self, Questions, Replies},
 };
 
@@ -44,22 +44,24 @@ impl<W: Wire> Session<W> {
         let sets = self.sets(reads, flows);
         for attempt in 1..=ATTEMPTS {
             let types: Vec<KeyType> =
-                reads.iter().map(|read| asked(read).guess(&self.types)).collect();
+                reads.iter().map(|read| kinds::of(read).guess(&self.types)).collect();
             let (mut questions, places) = transaction::compose(reads, &sets, |at| {
-                asked(&reads[at]).question(types[at], nows[at])
+                kinds::of(&reads[at]).question(types[at], nows[at])
             });
             let lengths = lengths(reads, &mut questions);
             // Where nothing is announced, everything is read again soon anyway.
             let timed: Vec<(usize, usize)> = (0..reads.len())
                 .filter(|_| self.tracked)
-                .filter_map(|at| Some((at, asked(&reads[at]).next_change(types[at], nows[at])?)))
+                .filter_map(|at| {
+                    Some((at, kinds::of(&reads[at]).next_change(types[at], nows[at])?))
+                })
                 .map(|(at, next)| (at, questions.add(next)))
                 .collect();
             let replies = self.put(&questions, &lengths).await?;
             let rows =
                 || reads.iter().zip(&types).zip(places.iter().map(|place| replies.at(*place)));
             let mistaken: Vec<Name> = rows()
-                .filter(|((read, guess), reply)| asked(read).is_mistaken(**guess, reply))
+                .filter(|((read, guess), reply)| kinds::of(read).is_mistaken(**guess, reply))
                 .map(|((read, _), _)| read.key().clone())
                 .collect();
             if !mistaken.is_empty() && attempt < ATTEMPTS {
@@ -86,7 +88,7 @@ impl<W: Wire> Session<W> {
                 .collect();
             for (at, next) in timed {
                 if let Ok(reply) = &mut answers[at] {
-                    reply.lasts = asked(&reads[at]).lasts(replies.at(next), nows[at]);
+                    reply.lasts = kinds::of(&reads[at]).lasts(replies.at(next), nows[at]);
                 }
             }
             return Ok(answers);
@@ -151,12 +153,12 @@ fn lengths<'r>(reads: &'r [Read], questions: &mut Questions) -> Vec<Option<usize
     let mut known = HashMap::new();
     let mut place =
         |key: &'r Name| *known.entry(key).or_insert_with(|| questions.add(encode::length(key)));
-    reads.iter().map(|read| asked(read).length_of().map(&mut place)).collect()
+    reads.iter().map(|read| kinds::of(read).length_of().map(&mut place)).collect()
 }
 
 /// An answer with how long it lasts, where time alone does not change it.
 pub(in crate::redis) fn with_validity(read: &Read, answer: Answer) -> Reply {
-    let is_silent = asked(read).changes_silently(&answer);
+    let is_silent = kinds::of(read).changes_silently(&answer);
     let lasts = if is_silent { Validity::Unknown } else { Validity::UntilAnnounced };
     Reply { answer, lasts, moment: None }
 }

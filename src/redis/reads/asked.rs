@@ -87,7 +87,7 @@ pub(in crate::redis) struct First<'a> {
 pub(in crate::redis) enum Together {
     /// The first reply is the answer, or the moment of the answer.
     Whole,
-    /// The first reply is a part of the answer, which it is asked for where no other trigger takes part.
+    /// The first reply is only a part of the answer. It is in the transaction if no other trigger asks it.
     Begins,
     /// No job moves through it, or more replies are needed than one.
     Apart,

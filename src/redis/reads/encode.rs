@@ -1,5 +1,5 @@
-//! The commands that several reads send. All of them only read, and all are tracked by Redis. Their replies are
-//! small, except for pages of stream entries, which are bounded by their bytes.
+//! Commands that are no read's own. All of them only read, and all are tracked by Redis. Their replies are small,
+//! except for pages of stream entries, which are bounded by their bytes.
 
 use deadpool_redis::redis::{self, Cmd};
 

@@ -13,7 +13,7 @@ use super::{
     asked::First,
     encode::KeyType,
     fields::KnownFields,
-    kinds::asked,
+    kinds,
     known_tails::KnownTails,
     member_questions::MemberQuestions,
     progress::Progress,
@@ -38,7 +38,8 @@ impl FollowUps {
         length: Option<&Response>,
     ) {
         debug_assert_eq!(index, self.reads.len(), "replies come in the order of the reads");
-        let progress = asked(read).first(First { reply, guess, length, members: &mut self.shared });
+        let progress =
+            kinds::of(read).first(First { reply, guess, length, members: &mut self.shared });
         self.reads.push(progress.unwrap_or_else(|fault| Progress::Done(Err(fault))));
     }
 

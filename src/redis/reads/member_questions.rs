@@ -161,7 +161,7 @@ impl MemberQuestion {
         let nothing = MemberProgress::Done(Err(Fault::Timeout));
         self.progress = match std::mem::replace(&mut self.progress, nothing) {
             MemberProgress::Open(step) => match step.proceed(&self.reads, replies, fields) {
-                Ok(Next::MemberStep(step)) => MemberProgress::Open(step),
+                Ok(Next::Step(step)) => MemberProgress::Open(step),
                 Ok(Next::Done(answers)) => MemberProgress::Done(Ok(answers)),
                 Err(fault) => MemberProgress::Done(Err(fault)),
             },

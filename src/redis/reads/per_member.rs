@@ -78,7 +78,7 @@ impl SeenMembers {
 
 /// What comes after a step.
 pub(in crate::redis) enum Next {
-    MemberStep(MemberStep),
+    Step(MemberStep),
     /// An answer for each read.
     Done(Vec<Answer>),
 }
@@ -181,13 +181,13 @@ impl MemberStep {
                     }
                     Ask::Exists(_) | Ask::Length(_) | Ask::Values(_) | Ask::Text(_) => members,
                 };
-                Ok(Next::MemberStep(Self::Ask {
+                Ok(Next::Step(Self::Ask {
                     members,
                     seen: SeenMembers { counted, unsure, examined, overflow, asked: 0, bytes: 0 },
                 }))
             }
             (Self::Keys(listing), _) => Ok(match listing.proceed(each, &mut values)? {
-                ControlFlow::Continue(listing) => Next::MemberStep(Self::Keys(listing)),
+                ControlFlow::Continue(listing) => Next::Step(Self::Keys(listing)),
                 ControlFlow::Break(answer) => Next::Done(vec![answer; reads.len()]),
             }),
             (Self::Ask { mut members, mut seen }, ask) => {
@@ -211,7 +211,7 @@ impl MemberStep {
                 if seen.bytes > limits::MEMBER_BYTES {
                     return Self::Ask { members: rest, seen }.part(each, known).map(Next::Done);
                 }
-                Ok(Next::MemberStep(Self::Ask { members: rest, seen }))
+                Ok(Next::Step(Self::Ask { members: rest, seen }))
             }
         }
     }

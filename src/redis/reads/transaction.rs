@@ -14,7 +14,7 @@ use crate::{layouts::Read, limits, sampling::Fault};
 use super::{
     super::{error::fault, wire::Response},
     asked::Together,
-    kinds::asked,
+    kinds,
 };
 
 /// What a user of Redis needs for it. Without them reads are not of one moment.
@@ -72,7 +72,7 @@ fn of_one_trigger(
         let first = flow.iter().copied().find(|place| is_whole(&reads[*place]));
         let of = first.map(&mut root);
         for place in
-            flow.iter().filter(|place| asked(&reads[**place]).together() == Together::Begins)
+            flow.iter().filter(|place| kinds::of(&reads[**place]).together() == Together::Begins)
         {
             found
                 .entry(*place)
@@ -93,13 +93,13 @@ fn root(roots: &mut [usize], place: usize) -> usize {
 }
 
 fn is_whole(read: &Read) -> bool {
-    asked(read).together() == Together::Whole
+    kinds::of(read).together() == Together::Whole
 }
 
 /// Whether the questions of both begin with the groups of one stream.
 fn begin_alike(one: &Read, other: &Read) -> bool {
-    let groups = asked(one).groups_of();
-    groups.is_some() && groups == asked(other).groups_of()
+    let groups = kinds::of(one).groups_of();
+    groups.is_some() && groups == kinds::of(other).groups_of()
 }
 
 /// The questions of a batch in the order in which they are sent, those of a set one after the other.

@@ -93,7 +93,10 @@ impl State {
     ) -> Option<Result<Verdict, LayoutMismatch>> {
         let judged = self.judge(id);
         let verdict = judged.as_ref().and_then(|judged| judged.as_ref().ok());
-        self.subscriptions.get_mut(id).judged = self.newest(id).zip(verdict.copied());
+        let newest = self.newest(id);
+        let subscription = self.subscriptions.get_mut(id);
+        subscription.judged = newest.zip(verdict.copied());
+        subscription.noted = false;
         self.note_reading(id, verdict, now);
         judged
     }
@@ -222,7 +225,9 @@ impl State {
         let subscription = self.subscriptions.get_mut(id);
         let before = subscription.held;
         subscription.held = Some(HeldVerdict { verdict: *verdict, read_at, valid_until });
-        if before.is_some_and(|held| held.read_at == read_at && held.verdict == *verdict) {
+        // The reading that was judged last, told once more.
+        let is_noted = std::mem::replace(&mut subscription.noted, true);
+        if is_noted && before.is_some_and(|held| held.verdict == *verdict) {
             return;
         }
         let was_active = before.is_some_and(|held| held.verdict.active);

@@ -2,7 +2,7 @@
 //! looked at all the time.
 
 use super::*;
-use crate::layouts::{Answer, GroupAnswer, PerMemberAnswer, SizeAnswer, Waiting};
+use crate::layouts::{Answer, GroupAnswer, Layout, PerMemberAnswer, SizeAnswer, Waiting};
 
 fn celery(queue: &str) -> Arc<Subject> {
     subject(&[("layout", "celery"), ("queue", queue), ("acks", "late")])
@@ -45,6 +45,53 @@ async fn triggers_of_which_a_count_is_no_more_than_a_bound_are_counted() {
     // Who is forgotten is counted no more.
     seconds(limits::TRIGGER_MEMORY.as_secs() + 120).await;
     assert_eq!(not_exact().await, 0.0);
+}
+
+/// A trigger of a layout whose busy members are no more than a bound where there are many.
+fn acme(queue: &str) -> Arc<Subject> {
+    let layout = r#"
+        doc = "Acme."
+        params.queue = { type = "keys", required = true, doc = "Q.", example = "q" }
+        [[waiting]]
+        read = "size"
+        key = "{queue}"
+        [[in_flight]]
+        read = "each"
+        collection = "busy:{queue}"
+        type = "set"
+        ask = { length = "jobs:{member}" }
+        overflow = "skip"
+    "#;
+    let mut layouts = Registry::builtin().clone();
+    layouts.add(Layout::parse("acme", layout).unwrap());
+    let pairs = [("layout", "acme"), ("queue", queue)];
+    let pairs: Vec<_> = pairs.iter().map(|(key, value)| ((*key).into(), (*value).into())).collect();
+    let trigger = Trigger::parse(pairs, &layouts).unwrap();
+    Subject::new("ns".to_owned(), queue.to_owned(), Arc::new(trigger))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bound_that_comes_with_a_queue_that_is_found_is_noted_where_the_count_stays() {
+    let world = World::tracked().await;
+    let (pattern, one) = (acme("emails-*"), acme("emails-b"));
+    world.redis.size("emails-a", 2);
+    let mut watch = world.watch(&pattern);
+    told(&mut watch, 1_000, |seen| fresh(seen) == Some(2.0)).await;
+    let many = PerMemberAnswer { counted: 0, examined: 0, overflow: 1_001, unsure: 0 };
+    world.redis.write(|keys| keys.set("busy:emails-b", Answer::PerMember(many)));
+    assert_eq!(fresh(&world.ask(&one).await), Some(0.0));
+    // What the pattern is told is newer than what was read of the queue that it finds next.
+    ms(100).await;
+    world.redis.size("emails-a", 3);
+    told(&mut watch, 100, |seen| fresh(seen) == Some(3.0)).await;
+    seconds(1).await;
+    assert_eq!(world.metric("penstock_queues_found"), 1.0);
+    assert_eq!(world.metric("penstock_triggers_not_exact"), 1.0);
+    seconds(12).await;
+    assert_eq!(world.metric("penstock_queues_found"), 2.0);
+    assert_eq!(fresh(&world.ask(&pattern).await), Some(3.0));
+    seconds(1).await;
+    assert_eq!(world.metric("penstock_triggers_not_exact"), 2.0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,9 +1,9 @@
-//! What every question says of itself.
+//! What every kind of question says of itself, without its parts and its condition.
 
 use super::{super::template::Template, role::Use, when::When};
 
-/// A question as a definition writes it.
-pub(in crate::layouts) trait Words {
+/// A kind of question as a definition writes it.
+pub(super) trait Words {
     /// When it is asked at all.
     fn when(&self) -> &When;
 
@@ -16,8 +16,6 @@ pub(in crate::layouts) trait Words {
     /// The parameters that it names, and as what.
     fn uses(&self) -> Vec<Use>;
 
-    /// The first mistake in it but an empty key, as a message to its author.
-    fn flaw(&self) -> Option<&'static str> {
-        None
-    }
+    /// The first mistake in it, as a message to its author.
+    fn flaw(&self) -> Option<&'static str>;
 }

@@ -21,9 +21,9 @@ use super::{
         plan::Summand,
         read::{Part, group::GroupPart},
     },
-    template::{Binding, EMPTY_KEY, Template},
+    template::{Binding, Template},
 };
-pub(in crate::layouts) use contract::Words;
+use contract::Words;
 use group::{GroupQuestion, IdleQuestion};
 use heartbeats::HeartbeatsQuestion;
 pub(in crate::layouts) use pause::Pause;
@@ -51,31 +51,6 @@ pub(in crate::layouts) enum Question {
     Heartbeats(Box<HeartbeatsQuestion<Self>>),
 }
 
-impl Words for Question {
-    fn when(&self) -> &When {
-        self.words().when()
-    }
-
-    fn key(&self) -> Option<&Template> {
-        self.words().key()
-    }
-
-    fn parameters(&self) -> Vec<&str> {
-        self.words().parameters()
-    }
-
-    fn uses(&self) -> Vec<Use> {
-        let of_others = self.others().into_iter().flat_map(Self::uses);
-        uses_of_when(self.when()).into_iter().chain(self.words().uses()).chain(of_others).collect()
-    }
-
-    fn flaw(&self) -> Option<&'static str> {
-        let empty_key = self.key().filter(|key| key.is_empty()).map(|_| EMPTY_KEY);
-        let own = self.words().flaw().or(empty_key);
-        own.or_else(|| self.others().into_iter().find_map(Self::flaw))
-    }
-}
-
 impl Question {
     fn words(&self) -> &dyn Words {
         match self {
@@ -99,19 +74,40 @@ impl Question {
         }
     }
 
+    pub(in crate::layouts) fn when(&self) -> &When {
+        self.words().when()
+    }
+
+    /// The first mistake in it, as a message to its author.
+    pub(in crate::layouts) fn flaw(&self) -> Option<&'static str> {
+        self.words().flaw().or_else(|| self.others().into_iter().find_map(Self::flaw))
+    }
+
+    /// The parameters that it names, and as what.
+    pub(in crate::layouts) fn uses(&self) -> Vec<Use> {
+        let mut uses = uses_of_when(self.when());
+        uses.extend(self.words().uses());
+        uses.extend(self.others().into_iter().flat_map(Self::uses));
+        if let Self::Size(question) = self {
+            let of_parts = question.others().flat_map(|other| other.words().parameters());
+            uses.extend(question.singles(of_parts));
+        }
+        uses
+    }
+
     /// The templates of the keys that it reads under a name of their own, if it is asked at all.
     pub(in crate::layouts) fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
         if !is_met(self.when(), arguments) {
             return vec![];
         }
         let of_others = self.others().into_iter().flat_map(|other| other.keys(arguments));
-        self.key().into_iter().chain(of_others).collect()
+        self.words().key().into_iter().chain(of_others).collect()
     }
 
     /// The templates of the keys that it reads under a name of their own, whatever is asked.
     pub(in crate::layouts) fn every_key(&self) -> Vec<&Template> {
         let of_others = self.others().into_iter().flat_map(Self::every_key);
-        self.key().into_iter().chain(of_others).collect()
+        self.words().key().into_iter().chain(of_others).collect()
     }
 
     /// The parameters that each read of it has a value of, in its keys or beside them, if it is asked at
@@ -121,7 +117,7 @@ impl Question {
             return vec![];
         }
         let of_others = self.others().into_iter().flat_map(|other| other.bound(arguments));
-        [self.parameters()].into_iter().chain(of_others).collect()
+        [self.words().parameters()].into_iter().chain(of_others).collect()
     }
 
     /// What it asks for with these arguments. It counts nothing while a pause stands, of those that
@@ -154,7 +150,7 @@ impl Question {
         keys: &[&Template],
         arguments: &Arguments,
     ) -> Vec<Summand> {
-        let parameters = self.parameters();
+        let parameters = self.words().parameters();
         let one = |binding: &Binding<'_>| -> Option<Summand> {
             let summand = self.summand(binding, keys, arguments)?;
             let weighted = summand.times(binding.weight);
@@ -173,11 +169,11 @@ impl Question {
         arguments: &Arguments,
     ) -> Option<Summand> {
         match self {
-            Self::Size(question) => {
-                let summand =
-                    |other: &Self, bound: &Binding<'_>| other.summand(bound, keys, arguments);
-                question.summand(binding, arguments, summand)
-            }
+            Self::Size(question) => question.summand(binding, arguments, |other| {
+                let bound = binding.with(other.words().parameters(), arguments)?;
+                let is_asked = is_met(other.when(), arguments);
+                is_asked.then(|| other.summand(&bound, keys, arguments)).flatten()
+            }),
             Self::GroupWaiting(question) => {
                 question.summand(binding, arguments, GroupPart::Waiting)
             }

@@ -15,11 +15,11 @@ use crate::layouts::{
 };
 
 use super::{
-    super::template::{Binding, Template},
+    super::template::{Binding, EMPTY_KEY, Template},
     contract::Words,
     role::{ParameterRole, Use},
     unit::UnitWord,
-    when::{When, is_met},
+    when::When,
 };
 
 const TYPE_OF_SOME: &str =
@@ -56,7 +56,7 @@ enum MembersWord {
     Leased,
 }
 
-impl<Q: Words> Words for SizeQuestion<Q> {
+impl<Q> Words for SizeQuestion<Q> {
     fn when(&self) -> &When {
         &self.when
     }
@@ -77,47 +77,48 @@ impl<Q: Words> Words for SizeQuestion<Q> {
         if let UnitWord::Of(parameter) = &self.unit {
             uses.push(Use { parameter: parameter.clone(), as_a: ParameterRole::Unit });
         }
-        // What is taken off or taken instead is one thing for each key.
-        let own = self.parameters();
-        let others = self.others().flat_map(|other| other.parameters());
-        let single = others.filter(|parameter| !own.contains(parameter));
-        uses.extend(
-            single.map(|name| Use { parameter: name.to_owned(), as_a: ParameterRole::Single }),
-        );
         uses
     }
 
     fn flaw(&self) -> Option<&'static str> {
         let is_of_sorted_sets = self.members != MembersWord::All || self.slack.is_some();
-        (self.r#type.is_some() && is_of_sorted_sets).then_some(TYPE_OF_SOME)
+        if self.key.is_empty() {
+            Some(EMPTY_KEY)
+        } else {
+            (self.r#type.is_some() && is_of_sorted_sets).then_some(TYPE_OF_SOME)
+        }
     }
 }
 
-impl<Q: Words> SizeQuestion<Q> {
+impl<Q> SizeQuestion<Q> {
     pub(super) fn others(&self) -> impl Iterator<Item = &Q> {
         self.minus.iter().chain(&self.or).map(Box::as_ref)
     }
 
-    /// What it asks for; `summand` is what another question does with a binding.
+    /// What these parameters of its parts have to be: what is taken off or taken instead is one thing for
+    /// each key.
+    pub(super) fn singles<'a>(&self, of_parts: impl Iterator<Item = &'a str>) -> Vec<Use> {
+        let own = self.parameters();
+        let others = of_parts.filter(|parameter| !own.contains(parameter));
+        let single = |name: &str| Use { parameter: name.to_owned(), as_a: ParameterRole::Single };
+        others.map(single).collect()
+    }
+
+    /// What it asks for; `of_part` is what a part of it asks for. One that is not asked for, or that has no
+    /// value, is left out.
     pub(super) fn summand(
         &self,
         binding: &Binding<'_>,
         arguments: &Arguments,
-        summand: impl Fn(&Q, &Binding<'_>) -> Option<Summand>,
+        of_part: impl Fn(&Q) -> Option<Summand>,
     ) -> Option<Summand> {
         let key = self.key.fill(binding)?;
         let read = Read::Size(Size { key, members: self.members(arguments) });
         let mut all = Expression::Leaf((read, Part::Size(())));
-        // A part that is not asked for, or that has no value, is left out.
-        let other = |other: &Q| {
-            let binding = binding.with(other.parameters(), arguments)?;
-            let is_asked = is_met(other.when(), arguments);
-            is_asked.then(|| summand(other, &binding)).flatten()
-        };
-        if let Some(part) = self.minus.as_deref().and_then(other) {
+        if let Some(part) = self.minus.as_deref().and_then(&of_part) {
             all = Expression::Difference(Box::new([all, part]));
         }
-        if let Some(more) = self.or.as_deref().and_then(other) {
+        if let Some(more) = self.or.as_deref().and_then(of_part) {
             all = Expression::Max(Box::new([all, more]));
         }
         Some(all)

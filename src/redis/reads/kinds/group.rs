@@ -49,9 +49,10 @@ impl Asked for Group {
         vec!["xinfo|groups", "xlen", "xrange", "type"]
     }
 
-    /// Whether an entry follows the last delivered one; further commands count those that do.
+    /// The groups, the length, and whether an entry follows the last delivered one; further commands count
+    /// those that do.
     fn cost(&self) -> Option<Cost> {
-        Some(Cost { commands: 2, more: Some("up to seven more while entries wait") })
+        Some(Cost { commands: 3, more: Some("up to seven more while entries wait") })
     }
 
     fn groups_of(&self) -> Option<&Name> {

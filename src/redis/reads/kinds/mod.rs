@@ -2,19 +2,19 @@
 //!
 //! How to add one is said in `layouts/read/mod.rs`.
 
-pub(in crate::redis) mod flag;
-pub(in crate::redis) mod group;
-pub(in crate::redis) mod heartbeats;
-pub(in crate::redis) mod idle;
-pub(in crate::redis) mod per_member;
-pub(in crate::redis) mod size;
+mod flag;
+mod group;
+mod heartbeats;
+mod idle;
+mod per_member;
+mod size;
 
 use crate::layouts::Read;
 
 use super::asked::{Asked, Cost};
 
 /// How a read is asked.
-pub(in crate::redis) fn asked(read: &Read) -> &dyn Asked {
+pub(in crate::redis) fn of(read: &Read) -> &dyn Asked {
     match read {
         Read::Size(read) => read,
         Read::Group(read) => read,
@@ -28,5 +28,5 @@ pub(in crate::redis) fn asked(read: &Read) -> &dyn Asked {
 /// What one refresh of a read costs Redis; `None` if no command asks for it.
 #[must_use]
 pub fn cost(read: &Read) -> Option<Cost> {
-    asked(read).cost()
+    of(read).cost()
 }

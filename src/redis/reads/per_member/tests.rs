@@ -23,7 +23,7 @@ fn text(text: &str) -> Value {
 fn answer(next: Next) -> Vec<Answer> {
     match next {
         Next::Done(answers) => answers,
-        Next::MemberStep(step) => panic!("not done: {step:?}"),
+        Next::Step(step) => panic!("not done: {step:?}"),
     }
 }
 
@@ -42,7 +42,7 @@ fn refresh(
     let keys = fields.iter().map(|(field, _)| text(field)).collect();
     let step = MemberStep::Members(fields.len() as u64);
     let next = step.proceed(reads, (&[Ok(Value::Array(keys))], BYTES), known).unwrap();
-    let Next::MemberStep(step) = next else { panic!("there are fields to ask for") };
+    let Next::Step(step) = next else { panic!("there are fields to ask for") };
     let MemberStep::Ask { members, .. } = &step else { panic!("the fields are known") };
     let value = |field: &Vec<u8>| {
         fields.iter().find(|(name, _)| name.as_bytes() == field).unwrap().1.clone()
@@ -144,7 +144,7 @@ fn locked(members: &[(&str, bool)], size: i64, left: &[&str]) -> Vec<Answer> {
         let replies: Vec<Response> = of_size.into_iter().chain(locks).chain(listed).collect();
         assert_eq!(asked.len(), replies.len());
         match step.proceed(&each, (&replies, BYTES), &known).unwrap() {
-            Next::MemberStep(next) => step = next,
+            Next::Step(next) => step = next,
             Next::Done(answers) => return answers,
         }
     }
