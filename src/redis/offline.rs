@@ -42,7 +42,7 @@ use super::{
 /// [`Fault`] when the bytes are no replies, too few, or none that this read can have.
 pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result<Reply, Fault> {
     let guess = KeyType::named(key_type).unwrap_or_default();
-    let mut replies = SaidReplies::of(said);
+    let mut replies = ReplyReader::of(said);
     let first = replies.next()?;
     let asked_as = kinds::of(read);
     let lasts = match asked_as.next_change(guess, now) {
@@ -70,7 +70,7 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
 /// # Errors
 /// [`Fault`] when they are none.
 pub fn keys(said: &[u8]) -> Result<KeyPage, Fault> {
-    let reply = SaidReplies::of(said).next()?;
+    let reply = ReplyReader::of(said).next()?;
     scan::page(&[reply])
 }
 
@@ -84,12 +84,12 @@ pub fn announced(said: &[u8]) -> Option<Vec<Change>> {
 }
 
 /// The replies in a run of bytes.
-pub(super) struct SaidReplies<'b> {
+pub(super) struct ReplyReader<'b> {
     parser: Parser,
     said: &'b [u8],
 }
 
-impl<'b> SaidReplies<'b> {
+impl<'b> ReplyReader<'b> {
     pub(super) fn of(said: &'b [u8]) -> Self {
         Self { parser: Parser::new(), said }
     }

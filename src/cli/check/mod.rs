@@ -30,7 +30,7 @@ const WITHOUT_CONFIG: &str = "whether the connections exist, what they allow (na
 
 /// What a file is read as.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum ManifestFormat {
+enum FileFormat {
     Manifest,
     Config,
 }
@@ -70,34 +70,34 @@ pub fn check_manifest_text(text: &str, config: Option<&Config>) -> Report {
 /// Whether any of these files is read as a manifest.
 #[must_use]
 pub fn has_manifest(files: &[PathBuf]) -> bool {
-    files.iter().any(|path| format_of(path) == Some(ManifestFormat::Manifest))
+    files.iter().any(|path| format_of(path) == Some(FileFormat::Manifest))
 }
 
 fn is_stdin(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
 
-fn format_of(path: &Path) -> Option<ManifestFormat> {
+fn format_of(path: &Path) -> Option<FileFormat> {
     if is_stdin(path) {
-        return Some(ManifestFormat::Manifest);
+        return Some(FileFormat::Manifest);
     }
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     match extension.as_str() {
-        "yaml" | "yml" | "json" => Some(ManifestFormat::Manifest),
-        "toml" => Some(ManifestFormat::Config),
+        "yaml" | "yml" | "json" => Some(FileFormat::Manifest),
+        "toml" => Some(FileFormat::Config),
         _ => None,
     }
 }
 
 fn check_text(
     text: &str,
-    format: ManifestFormat,
+    format: FileFormat,
     config: Option<&Config>,
     reporter: &mut Reporter<'_>,
 ) {
     match format {
-        ManifestFormat::Manifest => check_manifest(text, config, reporter),
-        ManifestFormat::Config => check_config(text, reporter),
+        FileFormat::Manifest => check_manifest(text, config, reporter),
+        FileFormat::Config => check_config(text, reporter),
     }
 }
 

@@ -8,7 +8,7 @@ use super::*;
 fn report(yaml: &str, toml: Option<&str>) -> Report {
     let config = toml.map(|toml| Config::parse(toml, "penstock.toml").unwrap());
     let mut report = Report::default();
-    check_text(yaml, ManifestFormat::Manifest, config.as_ref(), &mut report.file("m.yaml"));
+    check_text(yaml, FileFormat::Manifest, config.as_ref(), &mut report.file("m.yaml"));
     report
 }
 

@@ -29,7 +29,7 @@ use super::{
 pub(super) struct Cluster {
     pub(super) dialer: Dialer,
     pub(super) changes: Changes,
-    state: Mutex<MemberState>,
+    state: Mutex<MembersState>,
     /// Rung when a node is to be opened, or asked who serves what.
     pub(super) bell: Notify,
     /// Rung when a node was opened, or could not be, and when the map was made anew.
@@ -39,7 +39,7 @@ pub(super) struct Cluster {
 }
 
 /// What is known of them.
-pub(super) struct MemberState {
+pub(super) struct MembersState {
     pub(super) map: SlotMap,
     pub(super) members: BTreeMap<Node, Member>,
     /// What was said in the last survey.
@@ -59,7 +59,7 @@ impl Cluster {
     /// A cluster of which nothing is known.
     pub(super) fn new(dialer: Dialer, changes: Changes) -> Arc<Self> {
         let now = Instant::now();
-        let state = MemberState {
+        let state = MembersState {
             map: SlotMap::empty(),
             members: BTreeMap::new(),
             said: (None, BTreeMap::new()),
@@ -74,7 +74,7 @@ impl Cluster {
         Arc::new(Self { dialer, changes, state: Mutex::new(state), bell, settled, outdated })
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, MemberState> {
+    pub(super) fn state(&self) -> MutexGuard<'_, MembersState> {
         self.state.lock()
     }
 
@@ -231,7 +231,7 @@ impl Cluster {
         let now = Instant::now();
         let mut state = self.state();
         let (mut due, mut next) = (Vec::new(), None::<Instant>);
-        let MemberState { members, openings, .. } = &mut *state;
+        let MembersState { members, openings, .. } = &mut *state;
         for (node, member) in members {
             let NodeStanding::Waiting(fault, at) = &member.standing else { continue };
             if *at > now {
@@ -255,7 +255,7 @@ pub(super) fn unserved() -> Fault {
     Fault::NotReady("no node of the cluster serves any slot".to_owned())
 }
 
-impl MemberState {
+impl MembersState {
     /// A node that is still up by the same connection.
     pub(super) fn up_since(&mut self, node: &Node, opening: u64) -> Option<&mut Up> {
         let member = self.members.get_mut(node).filter(|member| member.opening == opening)?;

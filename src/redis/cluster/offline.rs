@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::config::Node;
 
 use super::{
-    super::{offline::SaidReplies, slot::HashSlot},
+    super::{offline::ReplyReader, slot::HashSlot},
     map::SlotMap,
     said::{Own, View},
 };
@@ -27,7 +27,7 @@ pub struct ClusterTold {
 /// `asked:1`, `asked:2` and so on, `nodes` of them at most, each to CLUSTER NODES.
 #[must_use]
 pub fn cluster_told(said: &[u8], nodes: u16) -> ClusterTold {
-    let mut replies = SaidReplies::of(said);
+    let mut replies = ReplyReader::of(said);
     let asked = |port| Node { host: "asked".to_owned(), port };
     let view = replies.next().ok().and_then(|reply| View::parse(&reply.ok()?, &asked(1)).ok());
     let (mut understood, mut owns) = (vec![view.is_some()], BTreeMap::new());

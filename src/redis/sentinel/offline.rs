@@ -3,7 +3,7 @@
 use crate::config::Node;
 
 use super::{
-    super::{error, offline::SaidReplies},
+    super::{error, offline::ReplyReader},
     line::word,
     votes::{Votes, Word},
 };
@@ -23,7 +23,7 @@ pub struct SentinelsTold {
 /// GET-MASTER-ADDR-BY-NAME and to MASTER, one sentinel after the other.
 #[must_use]
 pub fn sentinels_told(said: &[u8], configured: usize) -> SentinelsTold {
-    let mut replies = SaidReplies::of(said);
+    let mut replies = ReplyReader::of(said);
     let (mut votes, mut named) = (Votes::of(configured), Vec::new());
     for _ in 0..configured {
         let both = replies.next().and_then(|address| Ok((address, replies.next()?)));

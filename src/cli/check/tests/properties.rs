@@ -9,7 +9,7 @@ proptest! {
     fn no_bytes_make_the_check_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         let text = String::from_utf8_lossy(&bytes);
         report(&text, Some(RULES));
-        check_text(&text, ManifestFormat::Config, None, &mut Report::default().file("f"));
+        check_text(&text, FileFormat::Config, None, &mut Report::default().file("f"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{super::template::Template, role::Use, when::When};
 
 /// A kind of question as a definition writes it.
-pub(super) trait Words {
+pub(super) trait QuestionKind {
     /// When it is asked at all.
     fn when(&self) -> &When;
 

@@ -17,7 +17,7 @@ use crate::layouts::{
 
 use super::{
     super::template::{Binding, EMPTY_KEY, Template},
-    contract::Words,
+    contract::QuestionKind,
     role::{ParameterRole, Use},
     when::{When, is_met, uses_of_when},
 };
@@ -64,7 +64,7 @@ impl TryFrom<Vec<String>> for Durations {
     }
 }
 
-impl Words for GroupQuestion {
+impl QuestionKind for GroupQuestion {
     fn when(&self) -> &When {
         &self.when
     }
@@ -86,7 +86,7 @@ impl Words for GroupQuestion {
     }
 
     fn flaw(&self) -> Option<&'static str> {
-        let of_minus = || self.minus.as_ref().and_then(Words::flaw);
+        let of_minus = || self.minus.as_ref().and_then(QuestionKind::flaw);
         self.key.is_empty().then_some(EMPTY_KEY).or_else(of_minus)
     }
 }
@@ -106,7 +106,7 @@ impl GroupQuestion {
     }
 }
 
-impl Words for IdleQuestion {
+impl QuestionKind for IdleQuestion {
     fn when(&self) -> &When {
         &self.when
     }

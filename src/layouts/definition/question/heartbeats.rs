@@ -24,7 +24,7 @@ use crate::layouts::{
 
 use super::{
     super::template::{Binding, Template},
-    contract::Words,
+    contract::QuestionKind,
     per_member::MemberKeyTemplate,
     role::{ParameterRole, Use},
     when::{When, is_met},
@@ -128,7 +128,7 @@ impl ChannelTemplate {
     }
 }
 
-impl<Q> Words for HeartbeatsQuestion<Q> {
+impl<Q> QuestionKind for HeartbeatsQuestion<Q> {
     fn when(&self) -> &When {
         &self.when
     }

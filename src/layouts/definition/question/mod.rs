@@ -23,7 +23,7 @@ use super::{
     },
     template::{Binding, Template},
 };
-use contract::Words;
+use contract::QuestionKind;
 use group::{GroupQuestion, IdleQuestion};
 use heartbeats::HeartbeatsQuestion;
 pub(in crate::layouts) use pause::Pause;
@@ -52,7 +52,7 @@ pub(in crate::layouts) enum Question {
 }
 
 impl Question {
-    fn words(&self) -> &dyn Words {
+    fn kind(&self) -> &dyn QuestionKind {
         match self {
             Self::Size(question) => question.as_ref(),
             Self::GroupWaiting(question) | Self::GroupPending(question) => question,
@@ -75,21 +75,21 @@ impl Question {
     }
 
     pub(in crate::layouts) fn when(&self) -> &When {
-        self.words().when()
+        self.kind().when()
     }
 
     /// The first mistake in it, as a message to its author.
     pub(in crate::layouts) fn flaw(&self) -> Option<&'static str> {
-        self.words().flaw().or_else(|| self.others().into_iter().find_map(Self::flaw))
+        self.kind().flaw().or_else(|| self.others().into_iter().find_map(Self::flaw))
     }
 
     /// The parameters that it names, and as what.
     pub(in crate::layouts) fn uses(&self) -> Vec<Use> {
         let mut uses = uses_of_when(self.when());
-        uses.extend(self.words().uses());
+        uses.extend(self.kind().uses());
         uses.extend(self.others().into_iter().flat_map(Self::uses));
         if let Self::Size(question) = self {
-            let of_parts = question.others().flat_map(|other| other.words().parameters());
+            let of_parts = question.others().flat_map(|other| other.kind().parameters());
             uses.extend(question.singles(of_parts));
         }
         uses
@@ -101,13 +101,13 @@ impl Question {
             return vec![];
         }
         let of_others = self.others().into_iter().flat_map(|other| other.keys(arguments));
-        self.words().key().into_iter().chain(of_others).collect()
+        self.kind().key().into_iter().chain(of_others).collect()
     }
 
     /// The templates of the keys that it reads under a name of their own, whatever is asked.
     pub(in crate::layouts) fn every_key(&self) -> Vec<&Template> {
         let of_others = self.others().into_iter().flat_map(Self::every_key);
-        self.words().key().into_iter().chain(of_others).collect()
+        self.kind().key().into_iter().chain(of_others).collect()
     }
 
     /// The parameters that each read of it has a value of, in its keys or beside them, if it is asked at
@@ -117,7 +117,7 @@ impl Question {
             return vec![];
         }
         let of_others = self.others().into_iter().flat_map(|other| other.bound(arguments));
-        [self.words().parameters()].into_iter().chain(of_others).collect()
+        [self.kind().parameters()].into_iter().chain(of_others).collect()
     }
 
     /// What it asks for with these arguments. It counts nothing while a pause stands, of those that
@@ -150,7 +150,7 @@ impl Question {
         keys: &[&Template],
         arguments: &Arguments,
     ) -> Vec<Summand> {
-        let parameters = self.words().parameters();
+        let parameters = self.kind().parameters();
         let one = |binding: &Binding<'_>| -> Option<Summand> {
             let summand = self.summand(binding, keys, arguments)?;
             let weighted = summand.times(binding.weight);
@@ -170,7 +170,7 @@ impl Question {
     ) -> Option<Summand> {
         match self {
             Self::Size(question) => question.summand(binding, arguments, |other| {
-                let bound = binding.with(other.words().parameters(), arguments)?;
+                let bound = binding.with(other.kind().parameters(), arguments)?;
                 let is_asked = is_met(other.when(), arguments);
                 is_asked.then(|| other.summand(&bound, keys, arguments)).flatten()
             }),

@@ -18,7 +18,7 @@ use crate::layouts::{
 
 use super::{
     super::template::{Binding, Template},
-    contract::Words,
+    contract::QuestionKind,
     pause::Pause,
     role::Use,
     when::When,
@@ -90,7 +90,7 @@ impl TryFrom<String> for MemberKeyTemplate {
     }
 }
 
-impl Words for PerMemberQuestion {
+impl QuestionKind for PerMemberQuestion {
     fn when(&self) -> &When {
         &self.when
     }

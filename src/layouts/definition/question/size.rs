@@ -16,7 +16,7 @@ use crate::layouts::{
 
 use super::{
     super::template::{Binding, EMPTY_KEY, Template},
-    contract::Words,
+    contract::QuestionKind,
     role::{ParameterRole, Use},
     unit::UnitWord,
     when::When,
@@ -56,7 +56,7 @@ enum MembersWord {
     Leased,
 }
 
-impl<Q> Words for SizeQuestion<Q> {
+impl<Q> QuestionKind for SizeQuestion<Q> {
     fn when(&self) -> &When {
         &self.when
     }
