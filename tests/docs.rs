@@ -5,8 +5,6 @@
 
 #[path = "docs/log_lines.rs"]
 mod log_lines;
-#[path = "docs/wrong_triggers.rs"]
-mod wrong_triggers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -24,7 +22,7 @@ use penstock::{
 };
 
 use log_lines::log_lines;
-use wrong_triggers::{WrongTrigger, wrong_triggers};
+use penstock_testkit::{WrongTrigger, wrong_triggers};
 
 fn read(path: &str) -> String {
     fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()

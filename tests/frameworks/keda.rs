@@ -7,10 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::{
-    stage::Stage,
-    wrong_triggers::{WrongTrigger, wrong_triggers},
-};
+use crate::stage::Stage;
 
 /// What carries a refusal to who wrote the trigger, or at least to the operator's log.
 const CARRIERS: [&str; 3] = ["GetMetrics", "IsActive", "StreamIsActive"];

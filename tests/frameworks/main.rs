@@ -26,9 +26,6 @@ mod sidekiq;
 mod stage;
 mod taskiq;
 
-#[path = "../docs/wrong_triggers.rs"]
-mod wrong_triggers;
-
 /// Makes two tests of each function: one that gets a Redis, one that gets a Valkey.
 macro_rules! on_both_servers {
     ($($test:ident),+ $(,)?) => {

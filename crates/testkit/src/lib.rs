@@ -16,6 +16,7 @@ mod count;
 mod direct;
 pub mod programs;
 mod proxy;
+mod recording;
 mod scripted;
 mod seed;
 mod sentinels;
@@ -23,6 +24,7 @@ mod server;
 mod service;
 mod twem;
 pub mod wire;
+mod wrong_triggers;
 
 use std::time::Duration;
 
@@ -34,12 +36,14 @@ pub use count::{How, Part, count};
 pub use direct::{Direct, line, pipeline};
 pub use programs::{penstock, python};
 pub use proxy::{Mode, Proxy};
+pub use recording::{Phase, Recording};
 pub use scripted::Scripted;
 pub use seed::seed;
 pub use sentinels::{MASTER, Sentinel, Trio};
-pub use server::{Kind, Pair, Server, Silent};
+pub use server::{Kind, Pair, Port, Server, Silent};
 pub use service::{Service, Setup};
 pub use twem::Twem;
+pub use wrong_triggers::{WrongTrigger, wrong_triggers};
 
 /// How long "in the end" may take on a slow, shared machine.
 pub const PATIENCE: Duration = Duration::from_secs(10);

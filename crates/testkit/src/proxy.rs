@@ -65,21 +65,33 @@ impl Mode {
     }
 }
 
-/// A proxy to one server. It ends when it is dropped.
+/// A proxy to one server, or to several in turns. It ends when it is dropped.
 pub struct Proxy {
     mode: watch::Sender<Mode>,
+    servers: watch::Sender<Vec<u16>>,
     port: u16,
     _tasks: JoinSet<()>,
 }
 
 impl Proxy {
     pub async fn to(server: u16) -> Self {
+        Self::among(&[server]).await
+    }
+
+    /// A new connection goes to the next of these servers that takes it.
+    pub async fn among(servers: &[u16]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (mode, seen) = watch::channel(Mode::Pass);
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(listener, SocketAddr::from(([127, 0, 0, 1], server)), seen));
-        Self { mode, port, _tasks: tasks }
+        let (servers, ports) = watch::channel(servers.to_vec());
+        tasks.spawn(accept(listener, ports, seen));
+        Self { mode, servers, port, _tasks: tasks }
+    }
+
+    /// Has new connections go to these; those that are there stay.
+    pub fn use_servers(&self, servers: &[u16]) {
+        self.servers.send_replace(servers.to_vec());
     }
 
     pub fn set(&self, mode: Mode) {
@@ -96,17 +108,24 @@ impl Proxy {
     }
 }
 
-async fn accept(listener: TcpListener, server: SocketAddr, mode: watch::Receiver<Mode>) {
+async fn accept(
+    listener: TcpListener,
+    servers: watch::Receiver<Vec<u16>>,
+    mode: watch::Receiver<Mode>,
+) {
     let mut connections = JoinSet::new();
-    loop {
+    for turn in 0.. {
         let (client, _) = listener.accept().await.unwrap();
-        connections.spawn(carry(client, server, mode.clone()));
+        let mut servers = servers.borrow().clone();
+        let first = turn % servers.len();
+        servers.rotate_left(first);
+        connections.spawn(carry(client, servers, mode.clone()));
     }
 }
 
 /// Carries one connection until either side closes, it is cut, or its server vanishes.
-async fn carry(mut client: TcpStream, server: SocketAddr, mut mode: watch::Receiver<Mode>) {
-    let carried = both(&mut client, server, mode.clone());
+async fn carry(mut client: TcpStream, servers: Vec<u16>, mut mode: watch::Receiver<Mode>) {
+    let carried = both(&mut client, servers, mode.clone());
     let ends = mode.wait_for(|mode| matches!(mode, Mode::Cut | Mode::Vanish));
     let has_vanished = tokio::select! {
         () = carried => false,
@@ -116,8 +135,10 @@ async fn carry(mut client: TcpStream, server: SocketAddr, mut mode: watch::Recei
     while has_vanished && client.read(&mut bytes).await.is_ok_and(|length| length > 0) {}
 }
 
-async fn both(client: &mut TcpStream, server: SocketAddr, mode: watch::Receiver<Mode>) {
-    let Ok(mut server) = TcpStream::connect(server).await else { return };
+async fn both(client: &mut TcpStream, servers: Vec<u16>, mode: watch::Receiver<Mode>) {
+    let addresses: Vec<_> =
+        servers.into_iter().map(|port| SocketAddr::from(([127, 0, 0, 1], port))).collect();
+    let Ok(mut server) = TcpStream::connect(&addresses[..]).await else { return };
     let (client_read, client_write) = client.split();
     let (server_read, server_write) = server.split();
     tokio::select! {

@@ -47,13 +47,13 @@ pub struct Pair {
 
 /// A port that is taken and on which nobody listens: a connection to it is refused, and a server
 /// may come and go on it (both sides set SO_REUSEADDR).
-pub(crate) struct Port {
+pub struct Port {
     _socket: TcpSocket,
     pub(crate) number: u16,
 }
 
 impl Port {
-    pub(crate) fn take() -> Self {
+    pub fn take() -> Self {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_reuseaddr(true).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -61,7 +61,7 @@ impl Port {
         Self { _socket: socket, number }
     }
 
-    pub(crate) fn number(&self) -> u16 {
+    pub fn number(&self) -> u16 {
         self.number
     }
 }
@@ -139,6 +139,12 @@ impl Server {
         server.tls_port = Some(port);
         server.run_again();
         server
+    }
+
+    /// Has its default user ask for a password from now on.
+    pub fn require_password(&mut self, password: &str) {
+        self.ask_words::<()>(&["CONFIG", "SET", "requirepass", password]);
+        self.password = Some(password.to_owned());
     }
 
     /// Has it use other certificates from now on.

@@ -10,7 +10,7 @@ pub struct WrongTrigger {
 
 /// Every row.
 pub fn wrong_triggers() -> Vec<WrongTrigger> {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/triggers.md");
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/triggers.md");
     let text = fs::read_to_string(page).unwrap();
     let table = text.split("| metadata | answer |").nth(1).unwrap();
     let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));

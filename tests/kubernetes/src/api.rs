@@ -1,0 +1,236 @@
+//! The API of Kubernetes as the tests use it: objects of any kind as JSON, manifests as YAML.
+
+use std::{path::Path, time::Duration};
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use futures_util::{Stream, StreamExt};
+use http::Request;
+use kube::{
+    Api, Client, Config,
+    api::{
+        ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, WatchEvent,
+        WatchParams,
+    },
+    config::{KubeConfigOptions, Kubeconfig},
+    core::GroupVersionKind,
+};
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+/// Who writes, for server-side apply.
+const MANAGER: &str = "penstock-tests";
+/// How long one request may take on a machine that does much else.
+const REQUEST: Duration = Duration::from_secs(60);
+
+/// A client of one control plane.
+#[derive(Clone)]
+pub struct Kubernetes(Client);
+
+impl Kubernetes {
+    /// Connects as the kubeconfig says. The control plane need not be there yet.
+    pub async fn connect(kubeconfig: &Path) -> Self {
+        let file = Kubeconfig::read_from(kubeconfig).unwrap();
+        let options = KubeConfigOptions::default();
+        let mut config = Config::from_custom_kubeconfig(file, &options).await.unwrap();
+        config.read_timeout = Some(REQUEST);
+        Self(Client::try_from(config).unwrap())
+    }
+
+    /// The body of GET, as text.
+    pub async fn get_text(&self, path: &str) -> Result<String, kube::Error> {
+        self.0.request_text(Request::get(path).body(vec![]).unwrap()).await
+    }
+
+    /// Creates or changes what these manifests say, in this namespace where they name none.
+    pub async fn apply(&self, namespace: &str, manifests: &str) {
+        for manifest in documents(manifests) {
+            self.apply_one(namespace, manifest).await.unwrap();
+        }
+    }
+
+    /// The same for one object, as JSON; gives what the API server refuses it for.
+    pub async fn apply_one(
+        &self,
+        namespace: &str,
+        mut manifest: Value,
+    ) -> Result<Value, kube::Error> {
+        let kind = Kind::of(&manifest);
+        let namespace = manifest["metadata"]["namespace"].as_str().unwrap_or(namespace).to_owned();
+        if kind.namespaced {
+            manifest["metadata"]["namespace"] = namespace.clone().into();
+        }
+        let name = manifest["metadata"]["name"].as_str().unwrap().to_owned();
+        let parameters = PatchParams::apply(MANAGER).force();
+        let api = self.api(kind, &namespace);
+        let applied = api.patch(&name, &parameters, &Patch::Apply(&manifest)).await?;
+        Ok(serde_json::to_value(applied).unwrap())
+    }
+
+    /// An object, if there is one.
+    pub async fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
+        let found = self.api(Kind::named(kind), namespace).get_opt(name).await.unwrap();
+        found.map(|object| serde_json::to_value(object).unwrap())
+    }
+
+    /// The value of a key of a Secret.
+    pub async fn secret(&self, namespace: &str, name: &str, key: &str) -> String {
+        let secret = self.get("Secret", namespace, name).await.unwrap();
+        let coded = secret["data"][key].as_str().unwrap();
+        String::from_utf8(BASE64_STANDARD.decode(coded).unwrap()).unwrap()
+    }
+
+    /// All objects of a kind that have these labels, in one namespace or in all (`""`).
+    pub async fn list(&self, kind: &str, namespace: &str, labels: &str) -> Vec<Value> {
+        let parameters = ListParams::default().labels(labels);
+        let found = self.api(Kind::named(kind), namespace).list(&parameters).await.unwrap();
+        found.items.into_iter().map(|object| serde_json::to_value(object).unwrap()).collect()
+    }
+
+    /// Objects of a kind, in one namespace or in all (`""`): those that are there, then each that changes. It ends after
+    /// some minutes, as the API server has it.
+    pub async fn watch(&self, kind: &str, namespace: &str) -> impl Stream<Item = Change> + use<> {
+        let api = self.api(Kind::named(kind), namespace);
+        let events = api.watch(&WatchParams::default(), "0").await.unwrap();
+        let json = |object| serde_json::to_value::<DynamicObject>(object).unwrap();
+        events.map(move |event| match event.unwrap() {
+            WatchEvent::Added(object) | WatchEvent::Modified(object) => Change::Is(json(object)),
+            WatchEvent::Deleted(object) => Change::Was(json(object)),
+            WatchEvent::Bookmark(_) => Change::Nothing,
+            WatchEvent::Error(error) => panic!("{error:?}"),
+        })
+    }
+
+    /// Merges this into an object.
+    pub async fn merge(&self, kind: &str, namespace: &str, name: &str, change: Value) {
+        let api = self.api(Kind::named(kind), namespace);
+        api.patch(name, &PatchParams::default(), &Patch::Merge(&change)).await.unwrap();
+    }
+
+    /// Merges this into an object's status. What is gone by now has none.
+    pub async fn merge_status(&self, kind: &str, namespace: &str, name: &str, status: Value) {
+        let api = self.api(Kind::named(kind), namespace);
+        let change = serde_json::json!({ "status": status });
+        gone_is_fine(api.patch_status(name, &PatchParams::default(), &Patch::Merge(&change)).await);
+    }
+
+    /// Creates an object below another, such as a Pod's binding. What is gone by now has none.
+    pub async fn bind(&self, namespace: &str, pod: &str, node: &str) {
+        let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/binding");
+        let body = serde_json::json!({
+            "apiVersion": "v1", "kind": "Binding",
+            "metadata": { "name": pod, "namespace": namespace },
+            "target": { "apiVersion": "v1", "kind": "Node", "name": node },
+        });
+        let request = Request::post(path).header("content-type", "application/json");
+        let request = request.body(serde_json::to_vec(&body).unwrap()).unwrap();
+        gone_is_fine(self.0.request::<Value>(request).await);
+    }
+
+    /// Deletes an object, if there is one; `grace` is that of a Pod, in seconds.
+    pub async fn delete(&self, kind: &str, namespace: &str, name: &str, grace: Option<u32>) {
+        let parameters = DeleteParams { grace_period_seconds: grace, ..DeleteParams::default() };
+        gone_is_fine(self.api(Kind::named(kind), namespace).delete(name, &parameters).await);
+    }
+
+    fn api(&self, kind: &Kind, namespace: &str) -> Api<DynamicObject> {
+        let (group, version) = kind.version.rsplit_once('/').unwrap_or(("", kind.version));
+        let gvk = GroupVersionKind::gvk(group, version, kind.name);
+        let resource = ApiResource::from_gvk_with_plural(&gvk, kind.plural);
+        match namespace {
+            namespace if kind.namespaced && !namespace.is_empty() => {
+                Api::namespaced_with(self.0.clone(), namespace, &resource)
+            }
+            _ => Api::all_with(self.0.clone(), &resource),
+        }
+    }
+}
+
+/// What a watch tells.
+pub enum Change {
+    /// An object that is there, as it is now.
+    Is(Value),
+    /// One that is no longer there, as it was at the end.
+    Was(Value),
+    Nothing,
+}
+
+/// Another one may have deleted it in the meantime, or its namespace, or bound it.
+fn gone_is_fine<T>(outcome: Result<T, kube::Error>) {
+    let is_fine = |refusal: &kube::core::Status| {
+        let ending = refusal.details.iter().flat_map(|details| &details.causes);
+        let is_ending = ending.into_iter().any(|cause| cause.reason == "NamespaceTerminating");
+        matches!(refusal.code, 404 | 409) || is_ending
+    };
+    match outcome {
+        Err(kube::Error::Api(refusal)) if is_fine(&refusal) => {}
+        other => drop(other.unwrap()),
+    }
+}
+
+/// The documents of a file of manifests.
+pub fn documents(manifests: &str) -> Vec<Value> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(manifests).unwrap();
+    documents.into_iter().filter(|document| !document.is_null()).collect()
+}
+
+/// Looks until `look` finds something, and gives it. Fails with what was seen last.
+pub async fn eventually<T>(
+    within: Duration,
+    what: &str,
+    mut look: impl AsyncFnMut() -> Result<T, String>,
+) -> T {
+    let start = Instant::now();
+    loop {
+        match look().await {
+            Ok(found) => return found,
+            Err(seen) if start.elapsed() > within => {
+                panic!("{what}: not within {within:?}; seen last: {seen}")
+            }
+            Err(_) => sleep(Duration::from_millis(250)).await,
+        }
+    }
+}
+
+/// A kind of object that the tests use.
+struct Kind {
+    name: &'static str,
+    plural: &'static str,
+    version: &'static str,
+    namespaced: bool,
+}
+
+impl Kind {
+    fn named(name: &str) -> &'static Self {
+        KINDS.iter().find(|kind| kind.name == name).unwrap_or_else(|| panic!("no kind {name}"))
+    }
+
+    fn of(manifest: &Value) -> &'static Self {
+        Self::named(manifest["kind"].as_str().unwrap())
+    }
+}
+
+const KINDS: &[Kind] = &[
+    cluster("Namespace", "namespaces", "v1"),
+    cluster("Node", "nodes", "v1"),
+    cluster("APIService", "apiservices", "apiregistration.k8s.io/v1"),
+    cluster("ClusterTriggerAuthentication", "clustertriggerauthentications", "keda.sh/v1alpha1"),
+    inside("Pod", "pods", "v1"),
+    inside("Secret", "secrets", "v1"),
+    inside("Service", "services", "v1"),
+    inside("Event", "events", "v1"),
+    inside("Deployment", "deployments", "apps/v1"),
+    inside("Job", "jobs", "batch/v1"),
+    inside("HorizontalPodAutoscaler", "horizontalpodautoscalers", "autoscaling/v2"),
+    inside("Lease", "leases", "coordination.k8s.io/v1"),
+    inside("ScaledObject", "scaledobjects", "keda.sh/v1alpha1"),
+    inside("ScaledJob", "scaledjobs", "keda.sh/v1alpha1"),
+    inside("TriggerAuthentication", "triggerauthentications", "keda.sh/v1alpha1"),
+];
+
+const fn cluster(name: &'static str, plural: &'static str, version: &'static str) -> Kind {
+    Kind { name, plural, version, namespaced: false }
+}
+
+const fn inside(name: &'static str, plural: &'static str, version: &'static str) -> Kind {
+    Kind { name, plural, version, namespaced: true }
+}

@@ -1,0 +1,119 @@
+//! A program of the control plane: its log in a file, its end with the value that holds it.
+
+use std::{
+    fs::{self, File},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use penstock_testkit::programs;
+
+/// How many lines of a log are shown where a test fails.
+const SHOWN_LINES: usize = 25;
+
+/// A running program with all that it started.
+pub struct Process {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts it in this folder, which is its home and keeps its log, with no more environment than these.
+    pub fn start(name: &str, folder: &Path, mut command: Command) -> Self {
+        let log = folder.join(format!("{name}.log"));
+        let out = File::options().create(true).append(true).open(&log).unwrap();
+        command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).process_group(0);
+        let child = command.spawn().unwrap_or_else(|error| {
+            let program = command.get_program().display();
+            panic!("{program}: {error}; `make test-kubernetes` installs what is missing")
+        });
+        Self { name: name.to_owned(), child, log }
+    }
+
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Sends a signal to the program, as a kubelet sends TERM to the first process of a container.
+    pub fn signal(&self, signal: Signal) {
+        // What has ended in this moment needs no signal.
+        rustix::process::kill_process(self.pid(), signal).ok();
+    }
+
+    /// Ends it and all that it started, at once.
+    pub fn kill(&mut self) {
+        kill_process_group(self.pid(), Signal::KILL).ok();
+        self.child.wait().unwrap();
+    }
+
+    /// The last lines that it wrote.
+    pub fn last_lines(&self) -> String {
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
+        format!("-- {}\n{}", self.name, shown.join("\n"))
+    }
+
+    /// Kilobytes of memory that it has, or nothing when it has ended.
+    pub fn memory(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
+    fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Looks every quarter of a second until there is something, for at most this long.
+pub fn wait_for<T>(within: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let start = tokio::time::Instant::now();
+    while start.elapsed() < within {
+        if let found @ Some(_) = look() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    None
+}
+
+/// A program of a framework, in the folder and with the surroundings that the tests of the frameworks give it.
+pub fn framework(words: &[&str]) -> Command {
+    let tools = root().join(".tools");
+    let (program, folder) = match words[0] {
+        "node" => (PathBuf::from("node"), "node"),
+        python => (tools.join("frameworks-venv/bin").join(python), "python"),
+    };
+    let mut command = programs::bare(program);
+    command
+        .args(&words[1..])
+        .current_dir(root().join("tests/frameworks").join(folder))
+        .env("NODE_PATH", tools.join("frameworks-node/node_modules"))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env("PYTHONPATH", ".");
+    command
+}
+
+/// A program that `make test-kubernetes` puts into `.tools`.
+pub fn tool(name: &str) -> Command {
+    programs::bare(root().join(".tools").join(name))
+}
+
+/// The top of the repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().unwrap()
+}

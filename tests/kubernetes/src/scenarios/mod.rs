@@ -1,0 +1,57 @@
+//! What must come out, one file for each kind of question.
+
+mod graflow;
+mod hpa;
+mod many;
+mod messages;
+mod options;
+mod outages;
+mod restarts;
+mod scaled_job;
+mod transport;
+mod workers;
+
+use crate::cluster::Cluster;
+
+/// Its name, and what runs it.
+pub type Scenario = (&'static str, fn(&Cluster, &str));
+
+/// A list of scenarios: functions of these modules that take a stage.
+macro_rules! scenarios {
+    ($($module:ident :: $scenario:ident),+ $(,)?) => {
+        &[$((
+            stringify!($scenario),
+            |cluster: &Cluster, name: &str| cluster.run(name, $module::$scenario),
+        )),+]
+    };
+}
+
+/// Those that run at the same time: they wait for clocks of KEDA and the HPA.
+pub const TOGETHER: &[Scenario] = scenarios![
+    outages::no_fault_of_redis_changes_a_replica_of_two_hundred_objects,
+    graflow::ceil_of_depth_over_ten_from_one_to_twenty,
+    hpa::the_highest_of_two_triggers_wins_and_a_missing_one_never_scales_in,
+    hpa::what_it_did_is_what_the_model_says,
+    messages::each_answer_to_a_wrong_trigger_is_seen_in_an_event_or_a_condition,
+    options::an_idle_count_holds_until_there_is_a_job,
+    options::a_fallback_comes_when_redis_is_unknown_and_goes_when_it_is_known,
+    options::a_service_that_is_gone_scales_nothing_not_even_by_fallback,
+    options::a_paused_object_keeps_its_replicas_and_follows_again_afterwards,
+    options::a_formula_takes_two_triggers_as_one,
+    restarts::an_object_that_comes_before_penstock_works_once_it_is_there,
+    restarts::a_rolling_update_loses_no_activation_and_scales_nothing_in,
+    scaled_job::as_many_jobs_are_created_as_there_are_jobs,
+    transport::mutual_tls_by_an_authentication_of_the_namespace_and_of_the_cluster,
+    transport::a_target_comes_by_the_metadata_and_no_stream_of_it_is_kept,
+    workers::celery_goes_from_zero_to_twenty_and_back_and_cuts_no_task,
+    workers::rq_goes_from_zero_up_and_back,
+    workers::bullmq_goes_from_zero_up_and_back,
+    workers::a_streams_group_goes_from_zero_up_and_back,
+    workers::two_queues_of_one_celery_broker_with_tls_and_a_password_from_a_secret,
+];
+
+/// Those that need the machine, or break something that others use.
+pub const ALONE: &[Scenario] = scenarios![
+    many::a_thousand_objects_wake_by_push,
+    restarts::streams_are_back_after_a_restart_of_keda_and_with_two_operators,
+];
