@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 
+use penstock_testkit::{WrongTrigger, wrong_triggers};
 use serde_json::{Value, json};
 
 use crate::stage::Stage;

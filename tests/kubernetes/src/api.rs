@@ -3,7 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use futures_util::{Stream, StreamExt};
+use futures_util::{Stream, StreamExt, stream};
 use http::Request;
 use kube::{
     Api, Client, Config,
@@ -86,17 +86,26 @@ impl Kubernetes {
         found.items.into_iter().map(|object| serde_json::to_value(object).unwrap()).collect()
     }
 
-    /// Objects of a kind, in one namespace or in all (`""`): those that are there, then each that changes. It ends after
-    /// some minutes, as the API server has it.
-    pub async fn watch(&self, kind: &str, namespace: &str) -> impl Stream<Item = Change> + use<> {
-        let api = self.api(Kind::named(kind), namespace);
-        let events = api.watch(&WatchParams::default(), "0").await.unwrap();
-        let json = |object| serde_json::to_value::<DynamicObject>(object).unwrap();
-        events.map(move |event| match event.unwrap() {
-            WatchEvent::Added(object) | WatchEvent::Modified(object) => Change::Is(json(object)),
-            WatchEvent::Deleted(object) => Change::Was(json(object)),
-            WatchEvent::Bookmark(_) => Change::Nothing,
-            WatchEvent::Error(error) => panic!("{error:?}"),
+    /// Objects of a kind, in one namespace or in all (`""`): those that are there, then each change, without end: the API
+    /// server ends a watch after minutes, and one that it is too busy for, and the next goes on where that was.
+    pub fn watch(&self, kind: &str, namespace: &str) -> impl Stream<Item = Change> + use<> {
+        let start = (self.api(Kind::named(kind), namespace), "0".to_owned(), None);
+        stream::unfold(start, async |(api, mut version, mut events)| {
+            loop {
+                let mut told = match events.take() {
+                    Some(events) => events,
+                    None => api.watch(&WatchParams::default(), &version).await.unwrap().boxed(),
+                };
+                let change = match told.next().await {
+                    Some(Ok(event)) => Change::of(event, &mut version),
+                    Some(Err(kube::Error::Api(refusal))) => panic!("{refusal:?}"),
+                    Some(Err(_)) | None => continue,
+                };
+                if let Some(change) = change {
+                    return Some((change, (api, version, Some(told))));
+                }
+                events = Some(told);
+            }
         })
     }
 
@@ -151,7 +160,24 @@ pub enum Change {
     Is(Value),
     /// One that is no longer there, as it was at the end.
     Was(Value),
-    Nothing,
+}
+
+impl Change {
+    /// What an event says of an object, if it does. It moves on where a watch would begin again.
+    fn of(event: WatchEvent<DynamicObject>, version: &mut String) -> Option<Self> {
+        let (object, is_there) = match event {
+            WatchEvent::Added(object) | WatchEvent::Modified(object) => (object, true),
+            WatchEvent::Deleted(object) => (object, false),
+            WatchEvent::Bookmark(bookmark) => {
+                *version = bookmark.metadata.resource_version;
+                return None;
+            }
+            WatchEvent::Error(error) => panic!("{error:?}"),
+        };
+        version.clone_from(object.metadata.resource_version.as_ref().unwrap());
+        let json = serde_json::to_value(object).unwrap();
+        Some(if is_there { Self::Is(json) } else { Self::Was(json) })
+    }
 }
 
 /// Another one may have deleted it in the meantime, or its namespace, or bound it.

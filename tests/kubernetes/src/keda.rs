@@ -191,12 +191,14 @@ fn start_adapter(version: Version, plane: &ControlPlane, ports: &Ports) -> Proce
     Process::start("keda-adapter", &plane.path(""), command)
 }
 
-/// What a Pod of KEDA's manifests has in its environment.
+/// What a Pod of KEDA's manifests has in its environment, and what docs/operations.md advises for many objects.
 fn in_keda(command: &mut std::process::Command) -> &mut std::process::Command {
     command
         .env("POD_NAMESPACE", "keda")
         .env("KEDA_CLUSTER_OBJECT_NAMESPACE", "keda")
         .env("WATCH_NAMESPACE", "")
+        // Five by default, of which each waits for what its triggers answer.
+        .env("KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES", "20")
 }
 
 /// The condition of this type, as `STATUS REASON: MESSAGE`.

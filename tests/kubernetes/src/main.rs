@@ -24,14 +24,14 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+use libtest_mimic::{Arguments, Failed, Trial};
 
 use cluster::Cluster;
 use keda::Version;
-use scenarios::{ALONE, Scenario, TOGETHER};
+use scenarios::{ALONE, IN_PAIRS, Scenario, TOGETHER};
 
 /// Scenarios wait for something most of the time, but workers that start keep a core busy.
-const AT_ONCE: usize = 10;
+const AT_ONCE: usize = 12;
 
 /// The cluster of a KEDA, started by the first scenario that wants it; if it does not start, all fail.
 struct Lazy {
@@ -50,18 +50,18 @@ impl Lazy {
 fn main() {
     let mut arguments = Arguments::from_args();
     let clusters = Version::ALL.map(|version| Arc::new(Lazy { version, cluster: OnceLock::new() }));
-    let trials = |scenarios: &'static [Scenario]| {
+    let mut run = |clusters: &[Arc<Lazy>], scenarios: &'static [Scenario], at_once| {
         let on_all = |scenario| clusters.iter().map(move |lazy| trial(lazy, scenario));
-        scenarios.iter().flat_map(on_all).collect::<Vec<_>>()
+        arguments.test_threads = Some(at_once);
+        libtest_mimic::run(&arguments, scenarios.iter().flat_map(on_all).collect()).has_failed()
     };
-    arguments.test_threads.get_or_insert(AT_ONCE);
-    let together = libtest_mimic::run(&arguments, trials(TOGETHER));
-    arguments.test_threads = Some(1);
-    let alone = libtest_mimic::run(&arguments, trials(ALONE));
-    // The control planes end here: `exit` drops nothing.
-    drop(clusters);
-    let failed = [&together, &alone].into_iter().find(|outcome| outcome.has_failed());
-    failed.map_or_else(|| (), Conclusion::exit_if_failed);
+    let mut has_failed = run(&clusters, TOGETHER, AT_ONCE);
+    has_failed |= run(&clusters, IN_PAIRS, clusters.len());
+    for cluster in clusters {
+        has_failed |= run(&[cluster], ALONE, 1);
+        // The control plane ends here, and leaves the machine to the next.
+    }
+    assert!(!has_failed, "a scenario failed");
 }
 
 fn trial(lazy: &Arc<Lazy>, (name, scenario): &'static Scenario) -> Trial {

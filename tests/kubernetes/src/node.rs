@@ -48,9 +48,7 @@ impl Node {
                 let kubernetes = Kubernetes::connect(&kubeconfig).await;
                 register(&kubernetes).await;
                 let mut kubelet = Kubelet::new(kubernetes);
-                while !over.load(Ordering::Relaxed) {
-                    kubelet.run_while_watching(&over).await;
-                }
+                kubelet.run(&over).await;
             });
         });
         Self { is_over, thread: Some(thread) }
@@ -98,25 +96,24 @@ struct Pod {
 
 impl Kubelet {
     fn new(kubernetes: Kubernetes) -> Self {
-        Self { kubernetes, pods: HashMap::new(), done: HashSet::new(), logs: TempDir::new().unwrap() }
+        Self {
+            kubernetes,
+            pods: HashMap::new(),
+            done: HashSet::new(),
+            logs: TempDir::new().unwrap(),
+        }
     }
 
-    /// Runs what the Pods say, until the watch of them ends.
-    async fn run_while_watching(&mut self, over: &AtomicBool) {
-        let changes = self.kubernetes.watch("Pod", "").await;
-        let mut changes = std::pin::pin!(changes);
-        // What went while nobody watched is not told.
-        let listed = self.kubernetes.list("Pod", "", "").await;
-        let mut seen: HashMap<String, Value> =
-            listed.into_iter().map(|pod| (uid_of(&pod), pod)).collect();
+    /// Runs what the Pods say, until it is over.
+    async fn run(&mut self, over: &AtomicBool) {
+        let mut changes = std::pin::pin!(self.kubernetes.watch("Pod", ""));
+        let mut seen = HashMap::new();
         while !over.load(Ordering::Relaxed) {
             let next_look = Instant::now() + LOOK;
-            while let Ok(change) = timeout_at(next_look, changes.next()).await {
+            while let Ok(Some(change)) = timeout_at(next_look, changes.next()).await {
                 match change {
-                    Some(Change::Is(pod)) => drop(seen.insert(uid_of(&pod), pod)),
-                    Some(Change::Was(pod)) => drop(seen.remove(&uid_of(&pod))),
-                    Some(Change::Nothing) => {}
-                    None => return,
+                    Change::Is(pod) => drop(seen.insert(uid_of(&pod), pod)),
+                    Change::Was(pod) => drop(seen.remove(&uid_of(&pod))),
                 }
             }
             self.look(&seen).await;

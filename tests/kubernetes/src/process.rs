@@ -5,6 +5,10 @@ use std::{
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
+    sync::{
+        LazyLock,
+        mpsc::{SyncSender, sync_channel},
+    },
     time::Duration,
 };
 
@@ -23,13 +27,16 @@ pub struct Process {
 }
 
 impl Process {
-    /// Starts it in this folder, which is its home and keeps its log, with no more environment than these.
-    pub fn start(name: &str, folder: &Path, mut command: Command) -> Self {
+    /// Starts it with its log in this folder. It ends with this process, however that ends.
+    pub fn start(name: &str, folder: &Path, command: Command) -> Self {
         let log = folder.join(format!("{name}.log"));
         let out = File::options().create(true).append(true).open(&log).unwrap();
-        command.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).process_group(0);
-        let child = command.spawn().unwrap_or_else(|error| {
-            let program = command.get_program().display();
+        let program = command.get_program().display().to_string();
+        let mut tied = tied(&command);
+        tied.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).process_group(0);
+        let (reply, child) = sync_channel(1);
+        SPAWNER.send((tied, reply)).unwrap();
+        let child = child.recv().unwrap().unwrap_or_else(|error| {
             panic!("{program}: {error}; `make test-kubernetes` installs what is missing")
         });
         Self { name: name.to_owned(), child, log }
@@ -77,6 +84,32 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// The kernel ends a process that is tied to its parent when the *thread* ends that started it, and threads of tests end
+/// early. This one does not.
+static SPAWNER: LazyLock<SyncSender<Order>> = LazyLock::new(|| {
+    let (orders, received) = sync_channel::<Order>(1);
+    std::thread::spawn(move || {
+        while let Ok((mut command, reply)) = received.recv() {
+            reply.send(command.spawn()).unwrap();
+        }
+    });
+    orders
+});
+
+/// What is to be started, and where it goes.
+type Order = (Command, SyncSender<std::io::Result<Child>>);
+
+/// The same command as a process that is killed when its parent is gone, also by Ctrl-C or KILL.
+fn tied(command: &Command) -> Command {
+    let mut tied = programs::bare("setpriv");
+    tied.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        tied.env(name, value.unwrap());
+    }
+    tied.current_dir(command.get_current_dir().unwrap());
+    tied
 }
 
 /// Looks every quarter of a second until there is something, for at most this long.

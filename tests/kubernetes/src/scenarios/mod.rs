@@ -28,7 +28,6 @@ macro_rules! scenarios {
 
 /// Those that run at the same time: they wait for clocks of KEDA and the HPA.
 pub const TOGETHER: &[Scenario] = scenarios![
-    outages::no_fault_of_redis_changes_a_replica_of_two_hundred_objects,
     graflow::ceil_of_depth_over_ten_from_one_to_twenty,
     hpa::the_highest_of_two_triggers_wins_and_a_missing_one_never_scales_in,
     hpa::what_it_did_is_what_the_model_says,
@@ -50,8 +49,11 @@ pub const TOGETHER: &[Scenario] = scenarios![
     workers::two_queues_of_one_celery_broker_with_tls_and_a_password_from_a_secret,
 ];
 
-/// Those that need the machine, or break something that others use.
-pub const ALONE: &[Scenario] = scenarios![
-    many::a_thousand_objects_wake_by_push,
+/// Those that run on both KEDAs at once and with nothing beside: they break what others use, or have KEDA write much.
+pub const IN_PAIRS: &[Scenario] = scenarios![
+    outages::no_fault_of_redis_changes_a_replica_of_two_hundred_objects,
     restarts::streams_are_back_after_a_restart_of_keda_and_with_two_operators,
 ];
+
+/// Those that need the whole machine.
+pub const ALONE: &[Scenario] = scenarios![many::a_thousand_objects_wake_by_push];

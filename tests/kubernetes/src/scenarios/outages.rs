@@ -20,9 +20,9 @@ use super::hpa::set;
 /// As many ScaledObjects of each Redis, half of which have work.
 const EACH: usize = 100;
 /// How long a fault lasts: longer than values are held, and than the cooldown from then on.
-const FAULT: Duration = Duration::from_secs(40);
+const FAULT: Duration = Duration::from_secs(35);
 /// Until all that a fault could do has been done.
-const AFTERWARDS: Duration = Duration::from_secs(20);
+const AFTERWARDS: Duration = Duration::from_secs(12);
 const SETTLED: Duration = Duration::from_secs(180);
 /// Requests to the API server at a time.
 const AT_A_TIME: usize = 16;
@@ -32,7 +32,7 @@ pub async fn no_fault_of_redis_changes_a_replica_of_two_hundred_objects(stage: &
     let trio = Trio::start(Kind::Redis);
     let sentinels = format!("{:?}", trio.addresses());
     let config = format!(
-        "[redis.plain]\nurl = \"{}\"\nhold_stale = \"15s\"\n[redis.watched]\nhold_stale = \"15s\"\n\
+        "[redis.plain]\nurl = \"{}\"\nhold_stale = \"10s\"\n[redis.watched]\nhold_stale = \"10s\"\n\
          sentinel = {{ master = \"{}\", nodes = {sentinels} }}\n",
         plain.url(),
         MASTER
@@ -86,11 +86,11 @@ async fn apply_all(stage: &Stage<'_>, manifests: &[String]) {
 /// Sees each change of a Deployment for this long, and none of its replicas.
 async fn unchanged(stage: &Stage<'_>, when: &str, wanted: &BTreeMap<String, u64>, time: Duration) {
     let start = Instant::now();
-    let changes = stage.cluster.kubernetes.watch("Deployment", &stage.namespace).await;
-    let mut changes = std::pin::pin!(changes);
+    let watch = stage.cluster.kubernetes.watch("Deployment", &stage.namespace);
+    let mut changes = std::pin::pin!(watch);
     let mut seen = BTreeSet::new();
     while let Ok(change) = timeout_at(start + time, changes.next()).await {
-        let Some(Change::Is(found)) = change else { panic!("Redis {when}: the watch ended") };
+        let Some(Change::Is(found)) = change else { panic!("a Deployment is gone") };
         let name = found["metadata"]["name"].as_str().unwrap();
         let replicas = found["spec"]["replicas"].as_u64().unwrap();
         let after = start.elapsed();
