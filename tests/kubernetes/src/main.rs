@@ -15,6 +15,7 @@ mod cluster;
 mod control_plane;
 mod keda;
 mod node;
+mod pod;
 mod process;
 mod scenarios;
 mod stage;

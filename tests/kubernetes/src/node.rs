@@ -15,22 +15,20 @@ use std::{
     time::Duration,
 };
 
-use futures_util::StreamExt;
-use rustix::process::Signal;
+use futures_util::{StreamExt, future::join_all};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     api::{Change, Kubernetes},
-    process::{Process, framework},
+    pod::{self, Pod, Step},
+    process::framework,
 };
 
 const NAME: &str = "node";
 /// Between two looks at the Pods.
 const LOOK: Duration = Duration::from_millis(250);
-/// Seconds from a Pod's start until it is ready, that its manifest may ask for.
-pub const COLD_START: &str = "penstock.test/cold-start";
 
 /// A running node; its Pods end with it.
 pub struct Node {
@@ -83,17 +81,6 @@ struct Kubelet {
     logs: TempDir,
 }
 
-/// A Pod that was bound here.
-struct Pod {
-    namespace: String,
-    name: String,
-    process: Option<Process>,
-    ready_at: Instant,
-    is_ready: bool,
-    kill_at: Option<Instant>,
-    has_ended: bool,
-}
-
 impl Kubelet {
     fn new(kubernetes: Kubernetes) -> Self {
         Self {
@@ -120,48 +107,51 @@ impl Kubelet {
         }
     }
 
+    /// Starts what is new and goes on with what runs. The API server is told of all Pods at once: one after the other
+    /// a hundred of them would take seconds.
     async fn look(&mut self, seen: &HashMap<String, Value>) {
-        for (uid, pod) in seen {
+        let is_new = |uid: &String, pod: &Value| {
             let is_known = self.pods.contains_key(uid) || self.done.contains(uid);
-            let is_new = !is_known && !has_ended(pod);
-            if is_new && pod["metadata"]["deletionTimestamp"].is_null() {
-                self.start(uid, pod).await;
-            }
+            !is_known && !pod::is_over(pod)
+        };
+        let new: Vec<&Value> =
+            seen.iter().filter(|(uid, pod)| is_new(uid, pod)).map(|(_, pod)| pod).collect();
+        let commands = join_all(new.iter().map(|pod| self.bound(pod))).await;
+        for (pod, command) in new.into_iter().zip(commands) {
+            self.pods.insert(uid_of(pod), Pod::start(pod, command, self.logs.path()));
         }
-        let uids: Vec<String> = self.pods.keys().cloned().collect();
-        for uid in uids {
-            if self.step(&uid, seen.get(&uid)).await {
+        let steps = self.pods.iter_mut().map(|(uid, pod)| (uid, pod.step(seen.get(uid))));
+        let steps: Vec<(String, Option<Step>)> =
+            steps.map(|(uid, step)| (uid.clone(), step)).collect();
+        join_all(steps.iter().map(async |(uid, step)| {
+            let Pod { namespace, name, .. } = &self.pods[uid];
+            match step {
+                Some(Step::Tell(status)) => {
+                    self.kubernetes.merge_status("Pod", namespace, name, status.clone()).await;
+                }
+                Some(Step::IsGone) if seen.contains_key(uid) => {
+                    self.kubernetes.delete("Pod", namespace, name, Some(0)).await;
+                }
+                Some(Step::IsGone) | None => {}
+            }
+        }))
+        .await;
+        for (uid, step) in steps {
+            if matches!(step, Some(Step::IsGone)) {
                 self.pods.remove(&uid);
                 self.done.insert(uid);
             }
         }
     }
 
-    async fn start(&mut self, uid: &str, pod: &Value) {
-        let word = |at: &str| pod["metadata"][at].as_str().unwrap().to_owned();
-        let (namespace, name) = (word("namespace"), word("name"));
+    /// Takes a Pod to this node, and gives its command.
+    async fn bound(&self, pod: &Value) -> Option<Command> {
+        let [namespace, name] =
+            ["namespace", "name"].map(|at| pod["metadata"][at].as_str().unwrap());
         if pod["spec"]["nodeName"].is_null() {
-            self.kubernetes.bind(&namespace, &name, NAME).await;
+            self.kubernetes.bind(namespace, name, NAME).await;
         }
-        let cold = pod["metadata"]["annotations"][COLD_START].as_str().unwrap_or("0");
-        let ready_at = Instant::now() + Duration::from_secs_f64(cold.parse().unwrap());
-        let process = match self.command(&namespace, pod).await {
-            Some(command) => {
-                let log = format!("{namespace}-{name}");
-                Some(Process::start(&log, self.logs.path(), command))
-            }
-            None => None,
-        };
-        let pod = Pod {
-            namespace,
-            name,
-            process,
-            ready_at,
-            is_ready: false,
-            kill_at: None,
-            has_ended: false,
-        };
-        self.pods.insert(uid.to_owned(), pod);
+        self.command(namespace, pod).await
     }
 
     /// The command of its first container, with the values of its variables in place of `$(NAME)`.
@@ -196,85 +186,8 @@ impl Kubelet {
         let [name, key] = ["name", "key"].map(|key| from[key].as_str().unwrap());
         self.kubernetes.secret(namespace, name, key).await
     }
-
-    /// Goes on with a Pod; true when it is done with it.
-    async fn step(&mut self, uid: &str, seen: Option<&Value>) -> bool {
-        let now = Instant::now();
-        let kubernetes = self.kubernetes.clone();
-        let pod = self.pods.get_mut(uid).unwrap();
-        let deleted = seen.is_none_or(|seen| !seen["metadata"]["deletionTimestamp"].is_null());
-        if deleted && pod.kill_at.is_none() {
-            let grace =
-                seen.and_then(|seen| seen["metadata"]["deletionGracePeriodSeconds"].as_u64());
-            pod.kill_at = Some(now + Duration::from_secs(grace.unwrap_or(0)));
-            if let Some(process) = &pod.process {
-                process.signal(Signal::TERM);
-            }
-        }
-        let ended = pod.process.as_mut().map(Process::ended);
-        if let Some(kill_at) = pod.kill_at {
-            if ended == Some(None) && now > kill_at {
-                pod.process.as_mut().unwrap().kill();
-            } else if ended == Some(None) {
-                return false;
-            }
-            if seen.is_some() {
-                kubernetes.delete("Pod", &pod.namespace, &pod.name, Some(0)).await;
-            }
-            return true;
-        }
-        match ended {
-            Some(Some(status)) if !pod.has_ended => {
-                pod.has_ended = true;
-                let code = status.code().unwrap_or(137);
-                let is_job = seen.is_some_and(|seen| seen["spec"]["restartPolicy"] == "Never");
-                if code != 0 || !is_job {
-                    println!("{}/{} ended with {status}", pod.namespace, pod.name);
-                    println!("{}", pod.process.as_ref().unwrap().last_lines());
-                }
-                let status = ended_status(code);
-                kubernetes.merge_status("Pod", &pod.namespace, &pod.name, status).await;
-            }
-            Some(Some(_)) => {}
-            Some(None) | None if !pod.is_ready && now >= pod.ready_at => {
-                pod.is_ready = true;
-                kubernetes.merge_status("Pod", &pod.namespace, &pod.name, running_status()).await;
-            }
-            Some(None) | None => {}
-        }
-        false
-    }
 }
 
 fn uid_of(pod: &Value) -> String {
     pod["metadata"]["uid"].as_str().unwrap().to_owned()
-}
-
-fn has_ended(pod: &Value) -> bool {
-    matches!(pod["status"]["phase"].as_str(), Some("Succeeded" | "Failed"))
-}
-
-fn running_status() -> Value {
-    let conditions = ["Initialized", "PodScheduled", "ContainersReady", "Ready"];
-    let conditions = conditions.map(|kind| json!({"type": kind, "status": "True"}));
-    json!({
-        "phase": "Running",
-        "conditions": conditions,
-        "containerStatuses": [container(true, &json!({"running": {}}))],
-    })
-}
-
-fn ended_status(code: i32) -> Value {
-    let state = json!({"terminated": {"exitCode": code}});
-    json!({
-        "phase": if code == 0 { "Succeeded" } else { "Failed" },
-        "containerStatuses": [container(false, &state)],
-    })
-}
-
-fn container(is_ready: bool, state: &Value) -> Value {
-    json!({
-        "name": "worker", "ready": is_ready, "restartCount": 0,
-        "image": "worker", "imageID": "worker", "state": state,
-    })
 }

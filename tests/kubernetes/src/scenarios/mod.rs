@@ -26,8 +26,9 @@ macro_rules! scenarios {
     };
 }
 
-/// Those that run at the same time: they wait for clocks of KEDA and the HPA.
+/// Those that run at the same time, the longest first: they wait for clocks of KEDA and the HPA.
 pub const TOGETHER: &[Scenario] = scenarios![
+    scaled_job::as_many_jobs_are_created_as_there_are_jobs,
     graflow::ceil_of_depth_over_ten_from_one_to_twenty,
     hpa::the_highest_of_two_triggers_wins_and_a_missing_one_never_scales_in,
     hpa::what_it_did_is_what_the_model_says,
@@ -39,7 +40,6 @@ pub const TOGETHER: &[Scenario] = scenarios![
     options::a_formula_takes_two_triggers_as_one,
     restarts::an_object_that_comes_before_penstock_works_once_it_is_there,
     restarts::a_rolling_update_loses_no_activation_and_scales_nothing_in,
-    scaled_job::as_many_jobs_are_created_as_there_are_jobs,
     transport::mutual_tls_by_an_authentication_of_the_namespace_and_of_the_cluster,
     transport::a_target_comes_by_the_metadata_and_no_stream_of_it_is_kept,
     workers::celery_goes_from_zero_to_twenty_and_back_and_cuts_no_task,

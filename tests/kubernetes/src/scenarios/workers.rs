@@ -7,11 +7,14 @@ use penstock_testkit::{Authority, Kind, Server, Service, Setup};
 use crate::{
     api::eventually,
     process::framework,
-    stage::{DECISION, Stage, UP_AT_ONCE, deployment, pushed, scaled_object, shown},
+    stage::{DECISION, Stage, UP_AT_ONCE, deployment_with, pushed, scaled_object, shown},
 };
 
 /// For all jobs of a scenario, on a machine whose cores start forty workers.
 const RUN: Duration = Duration::from_secs(240);
+
+/// Seconds that a worker has for what it runs when its Pod is deleted: longer than a task.
+const GRACE: u32 = 30;
 
 /// One fleet of workers and its queue. There are enough jobs for the most replicas also after what one worker does
 /// until the HPA looks for the first time, 15 s at the latest.
@@ -208,7 +211,8 @@ fn workers(stage: &Stage<'_>, fleet: &Fleet<'_>, redis: &str) -> String {
     let variables: String = variables.collect();
     let container =
         format!("{{name: worker, image: worker, command: [{command}], env: [{redis}{variables}]}}");
-    deployment(fleet.name, 0, &container)
+    let cold_start = "{penstock.test/cold-start: '2'}";
+    deployment_with(fleet.name, 0, cold_start, GRACE, &container)
 }
 
 fn literal(url: &str) -> String {
