@@ -275,14 +275,20 @@ sidekiq_program() {
         die "there is no gitlab-sidekiq-fetcher: install it for Ruby (on Debian and Ubuntu: ruby-gitlab-sidekiq-fetcher)"
 }
 
+need_go() {
+    command -v go >/dev/null || apt_install golang-go || die "there is no go: install Go $1 or newer"
+}
+
 # go_program PLACE FOLDER VERSION [FLAGS]: the version is the oldest Go that builds it, the flags are the linker's.
 go_program() {
     place=$tools/$1
     [ -x "$place" ] && [ -z "$(find "$2" -newer "$place")" ] && return
-    command -v go >/dev/null || apt_install golang-go || die "there is no go: install Go $3 or newer"
+    need_go "$3"
     say "building $2"
-    quietly go build -C "$2" -ldflags="-s -w ${4:-}" -o "$place" . ||
+    # Under another name first: what is cut off half-way must not stand for the whole.
+    quietly go build -C "$2" -ldflags="-s -w ${4:-}" -o "$place.new" . ||
         die_with_log "go could not build $2: is it $3 or newer, and is there network access?"
+    mv "$place.new" "$place"
 }
 
 need_frameworks() {
@@ -299,19 +305,22 @@ need_frameworks() {
 
 # ---- kubernetes -------------------------------------------------------------------------------
 
-# keda VERSION: its operator, its metrics adapter, and the definitions of its kinds of objects.
+# keda VERSION: its operator, its metrics adapter, and, last, the definitions of its kinds of objects.
 keda() {
     source=tests/kubernetes/go/keda-$1
     place=$tools/kubernetes-keda-$1
     [ -f "$place/crds.yaml" ] && [ -z "$(find "$source" -newer "$place/crds.yaml")" ] && return
+    need_go 1.26
     say "building KEDA $1, in some five minutes"
+    rm -rf "$place"
     mkdir -p "$place"
     for program in operator adapter; do
         quietly go build -C "$source" -ldflags='-s -w' -o "$place/" \
             "github.com/kedacore/keda/v2/cmd/$program" ||
             die_with_log "go could not build $source: is it 1.26 or newer, and is there network access?"
     done
-    module=$(go list -C "$source" -m -f '{{.Dir}}' github.com/kedacore/keda/v2)
+    module=$(go list -C "$source" -m -f '{{.Dir}}' github.com/kedacore/keda/v2) ||
+        die "go does not say where KEDA $1 is"
     "$tools/kubernetes" kubectl kustomize "$module/config/crd" >"$place/crds.new" 2>>"$log" ||
         die_with_log "kubectl could not make the definitions of KEDA $1"
     mv "$place/crds.new" "$place/crds.yaml"
@@ -321,6 +330,7 @@ need_kubernetes() {
     # As old as Kubernetes 1.37 and KEDA 2.21 themselves may be built with.
     # The version is what its clients are told.
     version=$(sed -n 's/^\tk8s.io\/kubernetes \(v.*\)/\1/p' tests/kubernetes/go/control-plane/go.mod)
+    [ -n "$version" ] || die "tests/kubernetes/go/control-plane/go.mod names no k8s.io/kubernetes"
     go_program kubernetes tests/kubernetes/go/control-plane 1.26 \
         "-X k8s.io/component-base/version.gitVersion=$version"
     keda 2.20

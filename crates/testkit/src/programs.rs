@@ -21,8 +21,8 @@ pub fn python() -> PathBuf {
     program("PENSTOCK_TEST_PYTHON", "python3")
 }
 
-/// The real binary, with an empty environment. Cargo builds it for the tests of its package, and puts it beside
-/// the folder of their own programs.
+/// The real binary, with an empty environment. Cargo builds it for the tests of its own package, and puts it beside
+/// the folder of their programs; for those of another one `make` has it built first.
 pub fn penstock() -> Command {
     let own = std::env::current_exe().unwrap();
     bare(own.ancestors().nth(2).unwrap().join("penstock"))

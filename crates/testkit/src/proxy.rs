@@ -80,6 +80,7 @@ impl Proxy {
 
     /// A new connection goes to the next of these servers that takes it.
     pub async fn among(servers: &[u16]) -> Self {
+        assert!(!servers.is_empty(), "a connection goes somewhere");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (mode, seen) = watch::channel(Mode::Pass);
@@ -91,6 +92,7 @@ impl Proxy {
 
     /// Has new connections go to these; those that are there stay.
     pub fn use_servers(&self, servers: &[u16]) {
+        assert!(!servers.is_empty(), "a connection goes somewhere");
         self.servers.send_replace(servers.to_vec());
     }
 

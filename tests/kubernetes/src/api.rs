@@ -68,21 +68,23 @@ impl Kubernetes {
 
     /// An object, if there is one.
     pub async fn get(&self, kind: &str, namespace: &str, name: &str) -> Option<Value> {
-        let found = self.api(Kind::named(kind), namespace).get_opt(name).await.unwrap();
+        let api = self.api(Kind::named(kind), namespace);
+        let found = patiently(async || api.get_opt(name).await).await;
         found.map(|object| serde_json::to_value(object).unwrap())
     }
 
-    /// The value of a key of a Secret.
-    pub async fn secret(&self, namespace: &str, name: &str, key: &str) -> String {
-        let secret = self.get("Secret", namespace, name).await.unwrap();
-        let coded = secret["data"][key].as_str().unwrap();
-        String::from_utf8(BASE64_STANDARD.decode(coded).unwrap()).unwrap()
+    /// The value of a key of a Secret, if there is one.
+    pub async fn secret(&self, namespace: &str, name: &str, key: &str) -> Option<String> {
+        let secret = self.get("Secret", namespace, name).await?;
+        let decoded = BASE64_STANDARD.decode(secret["data"][key].as_str().unwrap()).unwrap();
+        Some(String::from_utf8(decoded).unwrap())
     }
 
     /// All objects of a kind that have these labels, in one namespace or in all (`""`).
     pub async fn list(&self, kind: &str, namespace: &str, labels: &str) -> Vec<Value> {
         let parameters = ListParams::default().labels(labels);
-        let found = self.api(Kind::named(kind), namespace).list(&parameters).await.unwrap();
+        let api = self.api(Kind::named(kind), namespace);
+        let found = patiently(async || api.list(&parameters).await).await;
         found.items.into_iter().map(|object| serde_json::to_value(object).unwrap()).collect()
     }
 
@@ -94,7 +96,13 @@ impl Kubernetes {
             loop {
                 let mut told = match events.take() {
                     Some(events) => events,
-                    None => api.watch(&WatchParams::default(), &version).await.unwrap().boxed(),
+                    None => match api.watch(&WatchParams::default(), &version).await {
+                        Ok(events) => events.boxed(),
+                        Err(error) => {
+                            pause_after(&error).await;
+                            continue;
+                        }
+                    },
                 };
                 let change = match told.next().await {
                     Some(Ok(event)) => Change::of(event, &mut version),
@@ -122,7 +130,7 @@ impl Kubernetes {
         gone_is_fine(api.patch_status(name, &PatchParams::default(), &Patch::Merge(&change)).await);
     }
 
-    /// Creates an object below another, such as a Pod's binding. What is gone by now has none.
+    /// Binds a Pod to a node. What is gone by now is bound to none.
     pub async fn bind(&self, namespace: &str, pod: &str, node: &str) {
         let path = format!("/api/v1/namespaces/{namespace}/pods/{pod}/binding");
         let body = serde_json::json!({
@@ -178,6 +186,27 @@ impl Change {
         let json = serde_json::to_value(object).unwrap();
         Some(if is_there { Self::Is(json) } else { Self::Was(json) })
     }
+}
+
+/// Reads again for a while when the API server is too busy or a connection breaks; a busy machine does both.
+async fn patiently<T>(mut read: impl AsyncFnMut() -> Result<T, kube::Error>) -> T {
+    let start = Instant::now();
+    loop {
+        match read().await {
+            Ok(found) => return found,
+            Err(error) if start.elapsed() < REQUEST => pause_after(&error).await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// What is refused for good fails at once.
+async fn pause_after(error: &kube::Error) {
+    if let kube::Error::Api(refusal) = error {
+        assert!(matches!(refusal.code, 429 | 500..), "{refusal:?}");
+    }
+    println!("the API server is asked again: {error}");
+    sleep(Duration::from_millis(250)).await;
 }
 
 /// Another one may have deleted it in the meantime, or its namespace, or bound it.
@@ -247,7 +276,6 @@ const KINDS: &[Kind] = &[
     inside("Deployment", "deployments", "apps/v1"),
     inside("Job", "jobs", "batch/v1"),
     inside("HorizontalPodAutoscaler", "horizontalpodautoscalers", "autoscaling/v2"),
-    inside("Lease", "leases", "coordination.k8s.io/v1"),
     inside("ScaledObject", "scaledobjects", "keda.sh/v1alpha1"),
     inside("ScaledJob", "scaledjobs", "keda.sh/v1alpha1"),
     inside("TriggerAuthentication", "triggerauthentications", "keda.sh/v1alpha1"),

@@ -14,7 +14,7 @@ use crate::{
 
 /// It ends in the order of its fields: first what asks, last what is asked.
 pub struct Cluster {
-    _node: Node,
+    node: Node,
     pub keda: Keda,
     pub kubernetes: Kubernetes,
     pub plane: ControlPlane,
@@ -28,7 +28,7 @@ impl Cluster {
         let kubernetes = runtime.block_on(Kubernetes::connect(&plane.kubeconfig()));
         let keda = runtime.block_on(Keda::start(version, &plane, &kubernetes));
         let node = Node::start(plane.kubeconfig());
-        Self { _node: node, keda, kubernetes, plane, runtime }
+        Self { node, keda, kubernetes, plane, runtime }
     }
 
     /// Runs a scenario in a namespace of its own, which is deleted in the end, whatever came out.
@@ -43,9 +43,10 @@ impl Cluster {
             });
         }));
         self.runtime.block_on(self.kubernetes.delete("Namespace", "", namespace, None));
+        self.node.assert_runs();
         if let Err(panic) = outcome {
             println!("{name} on KEDA {}", self.keda.version().name());
-            println!("{}", self.keda.last_lines());
+            println!("{}\n{}", self.keda.last_lines(), self.plane.last_lines());
             resume_unwind(panic);
         }
     }

@@ -37,6 +37,12 @@ pub struct Node {
 }
 
 impl Node {
+    /// Fails when the node has, whose panic was shown.
+    pub fn assert_runs(&self) {
+        let has_ended = self.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        assert!(!has_ended, "the node has failed");
+    }
+
     pub fn start(kubeconfig: PathBuf) -> Self {
         let is_over = Arc::new(AtomicBool::new(false));
         let over = Arc::clone(&is_over);
@@ -57,7 +63,6 @@ impl Drop for Node {
     fn drop(&mut self) {
         self.is_over.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // A panic of its own has been shown, and tests that need a node have failed.
             drop(thread.join());
         }
     }
@@ -161,7 +166,8 @@ impl Kubelet {
         for variable in container["env"].as_array().into_iter().flatten() {
             let value = match variable["value"].as_str() {
                 Some(value) => value.to_owned(),
-                None => self.secret(namespace, variable).await,
+                // Gone with its namespace, as the Pod will be.
+                None => self.secret(namespace, variable).await.unwrap_or_default(),
             };
             variables.push((variable["name"].as_str().unwrap(), value));
         }
@@ -181,7 +187,7 @@ impl Kubelet {
         Some(command)
     }
 
-    async fn secret(&self, namespace: &str, variable: &Value) -> String {
+    async fn secret(&self, namespace: &str, variable: &Value) -> Option<String> {
         let from = &variable["valueFrom"]["secretKeyRef"];
         let [name, key] = ["name", "key"].map(|key| from[key].as_str().unwrap());
         self.kubernetes.secret(namespace, name, key).await

@@ -53,7 +53,7 @@ impl Pod {
             let grace =
                 seen.and_then(|seen| seen["metadata"]["deletionGracePeriodSeconds"].as_u64());
             self.kill_at = Some(now + Duration::from_secs(grace.unwrap_or(0)));
-            if let Some(process) = &self.process {
+            if let Some(process) = &mut self.process {
                 process.signal(Signal::TERM);
             }
         }

@@ -23,6 +23,7 @@ const SHOWN_LINES: usize = 25;
 pub struct Process {
     name: String,
     child: Child,
+    status: Option<ExitStatus>,
     log: PathBuf,
 }
 
@@ -39,24 +40,36 @@ impl Process {
         let child = child.recv().unwrap().unwrap_or_else(|error| {
             panic!("{program}: {error}; `make test-kubernetes` installs what is missing")
         });
-        Self { name: name.to_owned(), child, log }
+        Self { name: name.to_owned(), child, status: None, log }
     }
 
     /// How it ended, if it has.
     pub fn ended(&mut self) -> Option<ExitStatus> {
-        self.child.try_wait().unwrap()
+        if self.status.is_none() {
+            self.status = self.child.try_wait().unwrap();
+            if self.status.is_some() {
+                // What it left running; later its number may be another's.
+                kill_process_group(self.pid(), Signal::KILL).ok();
+            }
+        }
+        self.status
     }
 
     /// Sends a signal to the program, as a kubelet sends TERM to the first process of a container.
-    pub fn signal(&self, signal: Signal) {
+    pub fn signal(&mut self, signal: Signal) {
+        if self.ended().is_some() {
+            return;
+        }
         // What has ended in this moment needs no signal.
         rustix::process::kill_process(self.pid(), signal).ok();
     }
 
-    /// Ends it and all that it started, at once.
+    /// Ends it and what is in its group, at once. A work horse of RQ is in one of its own.
     pub fn kill(&mut self) {
-        kill_process_group(self.pid(), Signal::KILL).ok();
-        self.child.wait().unwrap();
+        if self.ended().is_none() {
+            kill_process_group(self.pid(), Signal::KILL).ok();
+            self.status = Some(self.child.wait().unwrap());
+        }
     }
 
     /// The last lines that it wrote.

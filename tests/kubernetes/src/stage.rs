@@ -11,7 +11,7 @@ use crate::{api::eventually, cluster::Cluster, keda::condition};
 
 /// How long KEDA and the HPA may take for one decision: a poll, two syncs, and a machine that does much else.
 pub const DECISION: Duration = Duration::from_secs(75);
-/// How long KEDA may take to know a new object, of which there may be hundreds before it: it works off five at a time.
+/// How long KEDA may take to know a new object, of which there may be hundreds before it: it works off twenty at a time.
 const KNOWN: Duration = Duration::from_secs(240);
 /// Between two samples of replicas.
 const SAMPLE: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-"""A worker of a stream's group. As STREAM GROUP add COUNT it makes the group and adds entries."""
+"""A worker of a stream's group. As STREAM GROUP add COUNT it only adds entries."""
 
 import os
 import signal

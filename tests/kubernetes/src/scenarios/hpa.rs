@@ -54,9 +54,9 @@ pub async fn the_highest_of_two_triggers_wins_and_a_missing_one_never_scales_in(
 
 /// Seconds since the ScaledObject is ready, and the jobs from then on: within the tolerance (10 % of 10), beyond it, a
 /// burst that the policies stretch, and an end that the cooldown waits for.
-const PROFILE: [(u64, usize); 6] = [(0, 0), (10, 100), (65, 108), (85, 112), (105, 200), (145, 0)];
+const PROFILE: [(u64, usize); 6] = [(0, 0), (10, 100), (65, 108), (98, 112), (131, 200), (175, 0)];
 /// For the cooldown, and the syncs around it.
-const END: u64 = 200;
+const END: u64 = 230;
 
 /// Its periods are no multiples of the HPA's 15 s: what is at the very end of one is in it or not by a few milliseconds.
 pub async fn what_it_did_is_what_the_model_says(stage: &Stage<'_>) {

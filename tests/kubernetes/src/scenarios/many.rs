@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use futures_util::{StreamExt, stream};
 use penstock_testkit::{Service, eventually_is};
 use serde_json::Value;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
     api::{Change, eventually},
@@ -14,11 +14,11 @@ use crate::{
     stage::{Stage, deployment, pushed, scaled_object},
 };
 
-const OBJECTS: usize = 1000;
+const OBJECTS: u32 = 1000;
 /// Of KEDA's own trigger, which looks every five seconds.
 const THEIRS: usize = 100;
 /// How many wake at once.
-const BURSTS: [usize; 3] = [1, 100, 500];
+const BURSTS: [u32; 4] = [1, 100, 500, 399];
 /// Requests to the API server at a time.
 const AT_A_TIME: usize = 16;
 const RECONCILED: Duration = Duration::from_secs(240);
@@ -35,13 +35,13 @@ pub async fn a_thousand_objects_wake_by_push(stage: &Stage<'_>) {
     apply(stage, ours.collect()).await;
     let created = start.elapsed();
     let streams = async || penstock.metric("penstock_streams_open{method=\"StreamIsActive\"").await;
-    eventually_is(RECONCILED, 1000.0, streams).await;
+    eventually_is(RECONCILED, f64::from(OBJECTS), streams).await;
     let reconciled = start.elapsed();
     eventually(RECONCILED, "all are ready", async || {
         let objects = stage.list("ScaledObject").await;
         let is_ready = |object: &&Value| condition(object, "Ready").starts_with("True");
         let ready = objects.iter().filter(is_ready).count();
-        if ready == OBJECTS { Ok(()) } else { Err(format!("{ready} are")) }
+        if ready == OBJECTS as usize { Ok(()) } else { Err(format!("{ready} are")) }
     })
     .await;
     println!(
@@ -90,9 +90,11 @@ async fn wake(stage: &Stage<'_>, whose: &str, names: Vec<String>) {
     let watch = stage.cluster.kubernetes.watch("Deployment", &stage.namespace);
     let mut deployments = std::pin::pin!(watch);
     // What is there comes first, and takes its time.
+    let all_seen = Instant::now() + AWAKE;
     let mut unseen: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     while !unseen.is_empty() {
-        let Change::Is(deployment) = deployments.next().await.unwrap() else { continue };
+        let change = timeout_at(all_seen, deployments.next()).await.expect("all Deployments");
+        let Some(Change::Is(deployment)) = change else { continue };
         unseen.remove(deployment["metadata"]["name"].as_str().unwrap());
     }
     let script = "for _, key in ipairs(KEYS) do redis.call('RPUSH', key, 'job') end";

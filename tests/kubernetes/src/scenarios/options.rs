@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use penstock_testkit::{Kind, Server, Service, Setup};
+use penstock_testkit::{Kind, Port, Server, Service, Setup};
 use serde_json::json;
 
 use crate::stage::{AT_ONCE, DECISION, Stage, pushed, scaled_object, shown};
@@ -56,11 +56,14 @@ pub async fn a_fallback_comes_when_redis_is_unknown_and_goes_when_it_is_known(st
     assert_eq!(seen, [1, 3, 7, 3]);
 }
 
-/// KEDA counts no failure for `fallback` while it has no spec of the metric (kedacore/keda#8056): docs/triggers.md
+/// KEDA counts no failure for `fallback` while it has no spec of the metric (kedacore/keda#8056): docs/operations.md
 /// tells so, and a cooldown must not take for idle what nobody answers.
 pub async fn a_service_that_is_gone_scales_nothing_not_even_by_fallback(stage: &Stage<'_>) {
-    let penstock = Service::of(&stage.redis).await;
-    let address = penstock.grpc().to_owned();
+    // Nobody else may have the port in the meantime.
+    let port = Port::take();
+    let address = format!("127.0.0.1:{}", port.number());
+    let start = async || Setup::default().listen(&address).redis(stage.redis.url()).start().await;
+    let penstock = start().await;
     let trigger = polled(&penstock, "queue: q, target: '5'");
     stage.deployment("worker", 0).await;
     let fields = "pollingInterval: 5, cooldownPeriod: 10, minReplicaCount: 0, maxReplicaCount: 9, \
@@ -71,7 +74,7 @@ pub async fn a_service_that_is_gone_scales_nothing_not_even_by_fallback(stage: &
     stage.scales_to("worker", 3, DECISION).await;
     drop(penstock);
     stage.stays_at("worker", 3, Duration::from_secs(60)).await;
-    let again = Setup::default().listen(&address).redis(stage.redis.url()).start().await;
+    let again = start().await;
     set(&stage.redis, "q", 0);
     stage.scales_to("worker", 0, DECISION).await;
     drop(again);

@@ -21,9 +21,11 @@ use super::hpa::set;
 const EACH: usize = 100;
 /// How long a fault lasts: longer than values are held, and than the cooldown from then on.
 const FAULT: Duration = Duration::from_secs(35);
-/// Until all that a fault could do has been done.
-const AFTERWARDS: Duration = Duration::from_secs(12);
+/// For a sync of each HPA after a fault.
+const AFTERWARDS: Duration = Duration::from_secs(20);
 const SETTLED: Duration = Duration::from_secs(180);
+/// How often KEDA was told so when it asked for a value.
+const UNAVAILABLE: &str = "penstock_rpcs_total{method=\"GetMetrics\",code=\"UNAVAILABLE\"}";
 /// Requests to the API server at a time.
 const AT_A_TIME: usize = 16;
 
@@ -62,13 +64,17 @@ pub async fn no_fault_of_redis_changes_a_replica_of_two_hundred_objects(stage: &
         if wrong.is_empty() { Ok(()) } else { Err(format!("{} are not: {wrong:?}", wrong.len())) }
     })
     .await;
+    let unknown = async || penstock.metric(UNAVAILABLE).await;
     plain.kill();
     trio.fail_over();
     unchanged(stage, "killed, and failed over", &wanted, FAULT).await;
+    let killed = unknown().await;
+    assert!(killed > 0.0, "KEDA was told that nothing is known");
     plain.run_again();
     unchanged(stage, "up again", &wanted, AFTERWARDS).await;
     plain.signal("STOP");
     unchanged(stage, "stopped", &wanted, FAULT).await;
+    assert!(unknown().await > killed, "KEDA was told so again");
     plain.signal("CONT");
     unchanged(stage, "going on", &wanted, AFTERWARDS).await;
     println!(

@@ -102,6 +102,8 @@ pub async fn a_target_comes_by_the_metadata_and_no_stream_of_it_is_kept(stage: &
     }
     let asked = penstock.metric("penstock_rpcs_total{method=\"StreamMetricSpec\"").await;
     println!("| {} | StreamMetricSpec | asked {asked} times, two targets |", stage.keda());
+    let open = penstock.metric("penstock_streams_open{method=\"StreamMetricSpec\"").await;
+    assert_eq!(open, 0.0, "no stream of a target is kept");
     match stage.cluster.keda.version() {
         Version::V2_20 => assert_eq!(asked, 0.0, "KEDA 2.20 does not know it"),
         // Once for each time that the object was changed, and not again and again.

@@ -7,7 +7,10 @@ use penstock_testkit::{Authority, Kind, Server, Service, Setup};
 use crate::{
     api::eventually,
     process::framework,
-    stage::{DECISION, Stage, UP_AT_ONCE, deployment_with, pushed, scaled_object, shown},
+    stage::{
+        AT_ONCE, Changes, DECISION, Stage, UP_AT_ONCE, deployment_with, pushed, scaled_object,
+        shown,
+    },
 };
 
 /// For all jobs of a scenario, on a machine whose cores start forty workers.
@@ -27,6 +30,8 @@ struct Fleet<'a> {
     /// `NAME=VALUE`, separated by spaces.
     variables: &'a str,
     metadata: &'a str,
+    /// How the HPA follows.
+    behavior: &'a str,
     most: u64,
 }
 
@@ -49,9 +54,13 @@ pub async fn celery_goes_from_zero_to_twenty_and_back_and_cuts_no_task(stage: &S
         // Five seconds to fifteen, ten on average.
         variables: "TEST_NAP=5000 TEST_ACKS=late",
         metadata: "layout: celery, queue: q, acks: late, target: '2'",
+        // Downwards too: each worker that is to go has tasks, and ends them within its grace period.
+        behavior: AT_ONCE,
         most: 20,
     };
-    go_up_and_back(stage, &fleet).await;
+    let changes = go_up_and_back(stage, &fleet).await;
+    let fewer = changes.windows(2).any(|pair| pair[1].1 < pair[0].1 && pair[1].1 > 0);
+    assert!(fewer, "some workers go while others stay: {changes:?}");
 }
 
 pub async fn rq_goes_from_zero_up_and_back(stage: &Stage<'_>) {
@@ -62,6 +71,7 @@ pub async fn rq_goes_from_zero_up_and_back(stage: &Stage<'_>) {
         jobs: 12,
         variables: "TEST_NAP=4000",
         metadata: "layout: rq, queue: q, target: '2'",
+        behavior: UP_AT_ONCE,
         most: 4,
     };
     go_up_and_back(stage, &fleet).await;
@@ -75,6 +85,7 @@ pub async fn bullmq_goes_from_zero_up_and_back(stage: &Stage<'_>) {
         jobs: 24,
         variables: "TEST_NAP=4000 TEST_PORT=PORT",
         metadata: "layout: bullmq, queue: q, target: '4'",
+        behavior: UP_AT_ONCE,
         most: 4,
     };
     go_up_and_back(stage, &fleet).await;
@@ -89,17 +100,18 @@ pub async fn a_streams_group_goes_from_zero_up_and_back(stage: &Stage<'_>) {
         jobs: 16,
         variables: "TEST_NAP=4000",
         metadata: "layout: stream, queue: s, group: workers, target: '3'",
+        behavior: UP_AT_ONCE,
         most: 4,
     };
     go_up_and_back(stage, &fleet).await;
 }
 
-async fn go_up_and_back(stage: &Stage<'_>, fleet: &Fleet<'_>) {
+async fn go_up_and_back(stage: &Stage<'_>, fleet: &Fleet<'_>) -> Changes {
     let penstock = Service::of(&stage.redis).await;
     let url = stage.redis.url();
     stage.apply(&workers(stage, fleet, &literal(&url))).await;
     let trigger = pushed(penstock.grpc(), fleet.metadata);
-    let fields = fields(fleet.most);
+    let fields = fields(fleet);
     stage.apply(&scaled_object(fleet.name, &fields, &[trigger])).await;
     stage.is_ready(fleet.name).await;
     stage.stays_at(fleet.name, 0, Duration::from_secs(6)).await;
@@ -112,6 +124,7 @@ async fn go_up_and_back(stage: &Stage<'_>, fleet: &Fleet<'_>) {
     println!("| {} | {} | {} |", stage.keda(), fleet.name, shown(&changes));
     assert_eq!(changes.iter().map(|change| change.1).max(), Some(fleet.most), "{changes:?}");
     each_ran_once(&stage.redis, fleet.jobs);
+    changes
 }
 
 pub async fn two_queues_of_one_celery_broker_with_tls_and_a_password_from_a_secret(
@@ -133,7 +146,8 @@ pub async fn two_queues_of_one_celery_broker_with_tls_and_a_password_from_a_secr
         .await;
     let config =
         format!("[redis.default]\nurl = \"rediss://{address}/0\"\ntls = {{ ca = \"{ca}\" }}\n");
-    let secret = stage.cluster.kubernetes.secret(&stage.namespace, "broker", "password").await;
+    let secret =
+        stage.cluster.kubernetes.secret(&stage.namespace, "broker", "password").await.unwrap();
     let setup = Setup::default().config(config);
     let penstock = setup.variable("PENSTOCK_REDIS_DEFAULT_PASSWORD", secret).start().await;
     let fleets = [QueueFleet::new("emails", 14, 4), QueueFleet::new("reports", 10, 3)];
@@ -141,7 +155,7 @@ pub async fn two_queues_of_one_celery_broker_with_tls_and_a_password_from_a_secr
     for fleet in &fleets {
         stage.apply(&workers(stage, &fleet.as_fleet(), from)).await;
         let trigger = pushed(penstock.grpc(), &fleet.metadata);
-        stage.apply(&scaled_object(fleet.queue, &fields(fleet.most), &[trigger])).await;
+        stage.apply(&scaled_object(fleet.queue, &fields(&fleet.as_fleet()), &[trigger])).await;
         stage.is_ready(fleet.queue).await;
     }
     let play = |fleet: &QueueFleet| {
@@ -189,15 +203,17 @@ impl QueueFleet {
             jobs: self.jobs,
             variables: "TEST_NAP=6000 TEST_ACKS=late",
             metadata: &self.metadata,
+            behavior: UP_AT_ONCE,
             most: self.most,
         }
     }
 }
 
-fn fields(most: u64) -> String {
+fn fields(fleet: &Fleet<'_>) -> String {
+    let Fleet { most, behavior, .. } = fleet;
     format!(
         "pollingInterval: 5, cooldownPeriod: 30, minReplicaCount: 0, maxReplicaCount: {most}, \
-         {UP_AT_ONCE}"
+         {behavior}"
     )
 }
 
