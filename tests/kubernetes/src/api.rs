@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 
 /// Who writes, for server-side apply.
 const MANAGER: &str = "penstock-tests";
-/// How long one request may take on a machine that does much else.
+/// How long a request is tried again on a machine that does much else.
 const REQUEST: Duration = Duration::from_secs(60);
 
 /// A client of one control plane.
@@ -31,8 +31,8 @@ impl Kubernetes {
     pub async fn connect(kubeconfig: &Path) -> Self {
         let file = Kubeconfig::read_from(kubeconfig).unwrap();
         let options = KubeConfigOptions::default();
-        let mut config = Config::from_custom_kubeconfig(file, &options).await.unwrap();
-        config.read_timeout = Some(REQUEST);
+        // Its time-outs stay as they are: a shorter one ends the connection of a watch that has nothing to tell.
+        let config = Config::from_custom_kubeconfig(file, &options).await.unwrap();
         Self(Client::try_from(config).unwrap())
     }
 
@@ -126,8 +126,9 @@ impl Kubernetes {
     /// Merges this into an object's status. What is gone by now has none.
     pub async fn merge_status(&self, kind: &str, namespace: &str, name: &str, status: Value) {
         let api = self.api(Kind::named(kind), namespace);
-        let change = serde_json::json!({ "status": status });
-        gone_is_fine(api.patch_status(name, &PatchParams::default(), &Patch::Merge(&change)).await);
+        let change = Patch::Merge(serde_json::json!({ "status": status }));
+        let parameters = PatchParams::default();
+        patiently(async || done(api.patch_status(name, &parameters, &change).await)).await;
     }
 
     /// Binds a Pod to a node. What is gone by now is bound to none.
@@ -138,15 +139,19 @@ impl Kubernetes {
             "metadata": { "name": pod, "namespace": namespace },
             "target": { "apiVersion": "v1", "kind": "Node", "name": node },
         });
-        let request = Request::post(path).header("content-type", "application/json");
-        let request = request.body(serde_json::to_vec(&body).unwrap()).unwrap();
-        gone_is_fine(self.0.request::<Value>(request).await);
+        patiently(async || {
+            let request = Request::post(&path).header("content-type", "application/json");
+            let request = request.body(serde_json::to_vec(&body).unwrap()).unwrap();
+            done(self.0.request::<Value>(request).await)
+        })
+        .await;
     }
 
     /// Deletes an object, if there is one; `grace` is that of a Pod, in seconds.
     pub async fn delete(&self, kind: &str, namespace: &str, name: &str, grace: Option<u32>) {
         let parameters = DeleteParams { grace_period_seconds: grace, ..DeleteParams::default() };
-        gone_is_fine(self.api(Kind::named(kind), namespace).delete(name, &parameters).await);
+        let api = self.api(Kind::named(kind), namespace);
+        patiently(async || done(api.delete(name, &parameters).await)).await;
     }
 
     fn api(&self, kind: &Kind, namespace: &str) -> Api<DynamicObject> {
@@ -188,11 +193,11 @@ impl Change {
     }
 }
 
-/// Reads again for a while when the API server is too busy or a connection breaks; a busy machine does both.
-async fn patiently<T>(mut read: impl AsyncFnMut() -> Result<T, kube::Error>) -> T {
+/// Asks again for a while when the API server is too busy or a connection breaks; a busy machine does both.
+async fn patiently<T>(mut ask: impl AsyncFnMut() -> Result<T, kube::Error>) -> T {
     let start = Instant::now();
     loop {
-        match read().await {
+        match ask().await {
             Ok(found) => return found,
             Err(error) if start.elapsed() < REQUEST => pause_after(&error).await,
             Err(error) => panic!("{error}"),
@@ -209,16 +214,16 @@ async fn pause_after(error: &kube::Error) {
     sleep(Duration::from_millis(250)).await;
 }
 
-/// Another one may have deleted it in the meantime, or its namespace, or bound it.
-fn gone_is_fine<T>(outcome: Result<T, kube::Error>) {
-    let is_fine = |refusal: &kube::core::Status| {
+/// Another one may have deleted it in the meantime, or its namespace, or bound it: then there is nothing left to do.
+fn done<T>(outcome: Result<T, kube::Error>) -> Result<(), kube::Error> {
+    let is_done = |refusal: &kube::core::Status| {
         let ending = refusal.details.iter().flat_map(|details| &details.causes);
         let is_ending = ending.into_iter().any(|cause| cause.reason == "NamespaceTerminating");
         matches!(refusal.code, 404 | 409) || is_ending
     };
     match outcome {
-        Err(kube::Error::Api(refusal)) if is_fine(&refusal) => {}
-        other => drop(other.unwrap()),
+        Err(kube::Error::Api(refusal)) if is_done(&refusal) => Ok(()),
+        other => other.map(drop),
     }
 }
 
