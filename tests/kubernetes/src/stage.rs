@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -13,6 +14,8 @@ use crate::{api::eventually, cluster::Cluster, keda::condition};
 pub const DECISION: Duration = Duration::from_secs(75);
 /// How long KEDA may take to know a new object, of which there may be hundreds before it: it works off twenty at a time.
 const KNOWN: Duration = Duration::from_secs(240);
+/// Requests to the API server at a time.
+const AT_A_TIME: usize = 16;
 /// Between two samples of replicas.
 const SAMPLE: Duration = Duration::from_millis(500);
 
@@ -41,6 +44,12 @@ impl<'a> Stage<'a> {
     /// Creates or changes what these manifests say.
     pub async fn apply(&self, manifests: &str) {
         self.cluster.kubernetes.apply(&self.namespace, manifests).await;
+    }
+
+    /// The same for many, some at a time.
+    pub async fn apply_all(&self, manifests: &[String]) {
+        let applied = stream::iter(manifests).map(|manifest| self.apply(manifest));
+        applied.buffer_unordered(AT_A_TIME).collect::<()>().await;
     }
 
     pub async fn get(&self, kind: &str, name: &str) -> Option<Value> {
@@ -192,4 +201,11 @@ spec:
 pub fn shown(changes: &Changes) -> String {
     let words = changes.iter().map(|(at, replicas)| format!("{replicas} ({at:.0} s)"));
     words.collect::<Vec<_>>().join(" → ")
+}
+
+/// Makes a list this long, in one step that nobody sees half of.
+pub fn set(redis: &Server, key: &str, length: usize) {
+    let script = "redis.call('DEL', KEYS[1]) \
+                  for _ = 1, tonumber(ARGV[1]) do redis.call('RPUSH', KEYS[1], 'job') end";
+    redis.ask_words::<Option<u64>>(&["EVAL", script, "1", key, &length.to_string()]);
 }

@@ -5,9 +5,7 @@ use std::time::Duration;
 use penstock_testkit::{Service, millis};
 use tokio::time::sleep;
 
-use crate::stage::{DECISION, Stage, shown};
-
-use super::hpa::set;
+use crate::stage::{DECISION, Stage, set, shown};
 
 /// Tasks that wait, and the workers that follow: ceil(depth / 10), from 1 to 20.
 const STEPS: [(usize, u64); 5] = [(0, 1), (95, 10), (250, 20), (31, 4), (0, 1)];

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::{
     keda::condition,
-    stage::{AT_ONCE, DECISION, Stage, pushed, scaled_object, shown},
+    stage::{AT_ONCE, DECISION, Stage, pushed, scaled_object, set, shown},
 };
 
 pub async fn the_highest_of_two_triggers_wins_and_a_missing_one_never_scales_in(stage: &Stage<'_>) {
@@ -130,11 +130,4 @@ async fn record(stage: &Stage<'_>) -> Vec<Value> {
         sleep_until(start + Duration::from_secs(second + 1)).await;
     }
     changes
-}
-
-/// Makes a list this long, in one step that nobody sees half of.
-pub fn set(redis: &Server, key: &str, length: usize) {
-    let script = "redis.call('DEL', KEYS[1]) \
-                  for _ = 1, tonumber(ARGV[1]) do redis.call('RPUSH', KEYS[1], 'job') end";
-    redis.ask_words::<Option<u64>>(&["EVAL", script, "1", key, &length.to_string()]);
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use penstock_testkit::{Service, eventually_is};
 use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
@@ -19,8 +19,6 @@ const OBJECTS: u32 = 1000;
 const THEIRS: usize = 100;
 /// How many wake at once.
 const BURSTS: [u32; 4] = [1, 100, 500, 399];
-/// Requests to the API server at a time.
-const AT_A_TIME: usize = 16;
 const RECONCILED: Duration = Duration::from_secs(240);
 const AWAKE: Duration = Duration::from_secs(120);
 
@@ -32,7 +30,7 @@ pub async fn a_thousand_objects_wake_by_push(stage: &Stage<'_>) {
         let trigger = pushed(penstock.grpc(), &format!("queue: {name}, target: '5'"));
         manifest(&name, "pollingInterval: 600", &trigger)
     });
-    apply(stage, ours.collect()).await;
+    stage.apply_all(&ours.collect::<Vec<_>>()).await;
     let created = start.elapsed();
     let streams = async || penstock.metric("penstock_streams_open{method=\"StreamIsActive\"").await;
     eventually_is(RECONCILED, f64::from(OBJECTS), streams).await;
@@ -66,7 +64,7 @@ pub async fn a_thousand_objects_wake_by_push(stage: &Stage<'_>) {
         );
         manifest(&name, "pollingInterval: 5", &trigger)
     });
-    apply(stage, theirs.collect()).await;
+    stage.apply_all(&theirs.collect::<Vec<_>>()).await;
     let names: Vec<String> = (0..THEIRS).map(|number| format!("theirs-{number}")).collect();
     for name in &names {
         stage.is_ready(name).await;
@@ -78,11 +76,6 @@ fn manifest(name: &str, fields: &str, trigger: &str) -> String {
     let fields = format!("{fields}, cooldownPeriod: 600, maxReplicaCount: 1");
     let object = scaled_object(name, &fields, &[trigger.to_owned()]);
     deployment(name, 0, "{name: worker, image: worker}") + "---" + &object
-}
-
-async fn apply(stage: &Stage<'_>, manifests: Vec<String>) {
-    let applied = stream::iter(&manifests).map(|manifest| stage.apply(manifest));
-    applied.buffer_unordered(AT_A_TIME).collect::<()>().await;
 }
 
 /// Gives each of them a job in the same moment, and sees when its Deployment is to have a replica.

@@ -5,9 +5,7 @@ use std::time::Duration;
 use penstock_testkit::{Kind, Port, Server, Service, Setup};
 use serde_json::json;
 
-use crate::stage::{AT_ONCE, DECISION, Stage, pushed, scaled_object, shown};
-
-use super::hpa::set;
+use crate::stage::{AT_ONCE, DECISION, Stage, pushed, scaled_object, set, shown};
 
 pub async fn an_idle_count_holds_until_there_is_a_job(stage: &Stage<'_>) {
     let penstock = Service::of(&stage.redis).await;

@@ -6,16 +6,14 @@ use std::{
     time::Duration,
 };
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
 use penstock_testkit::{Kind, MASTER, Server, Setup, Trio};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
     api::{Change, eventually},
-    stage::{AT_ONCE, Stage, deployment, pushed, scaled_object},
+    stage::{AT_ONCE, Stage, deployment, pushed, scaled_object, set},
 };
-
-use super::hpa::set;
 
 /// As many ScaledObjects of each Redis, half of which have work.
 const EACH: usize = 100;
@@ -26,8 +24,6 @@ const AFTERWARDS: Duration = Duration::from_secs(20);
 const SETTLED: Duration = Duration::from_secs(180);
 /// How often KEDA was told so when it asked for a value.
 const UNAVAILABLE: &str = "penstock_rpcs_total{method=\"GetMetrics\",code=\"UNAVAILABLE\"}";
-/// Requests to the API server at a time.
-const AT_A_TIME: usize = 16;
 
 pub async fn no_fault_of_redis_changes_a_replica_of_two_hundred_objects(stage: &Stage<'_>) {
     let mut plain = Server::start(Kind::Redis);
@@ -58,7 +54,7 @@ pub async fn no_fault_of_redis_changes_a_replica_of_two_hundred_objects(stage: &
         deployment(name, 0, "{name: worker, image: worker}") + "---" + &object
     });
     let manifests: Vec<String> = manifests.collect();
-    apply_all(stage, &manifests).await;
+    stage.apply_all(&manifests).await;
     eventually(SETTLED, "two hundred objects are settled", async || {
         let wrong = differing(&replicas(stage).await, &wanted);
         if wrong.is_empty() { Ok(()) } else { Err(format!("{} are not: {wrong:?}", wrong.len())) }
@@ -82,11 +78,6 @@ pub async fn no_fault_of_redis_changes_a_replica_of_two_hundred_objects(stage: &
         stage.keda(),
         wanted.len()
     );
-}
-
-async fn apply_all(stage: &Stage<'_>, manifests: &[String]) {
-    let applied = stream::iter(manifests).map(|manifest| stage.apply(manifest));
-    applied.buffer_unordered(AT_A_TIME).collect::<()>().await;
 }
 
 /// Sees each change of a Deployment for this long, and none of its replicas.

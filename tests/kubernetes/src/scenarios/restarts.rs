@@ -7,9 +7,7 @@ use futures_util::future::join_all;
 use penstock_testkit::{Port, Proxy, Service, Setup, eventually_is};
 use tokio::time::sleep;
 
-use crate::stage::{AT_ONCE, DECISION, Stage, deployment, pushed, scaled_object};
-
-use super::hpa::set;
+use crate::stage::{AT_ONCE, DECISION, Stage, deployment, pushed, scaled_object, set};
 
 /// So rarely that what is woken in time was woken by a push.
 const POLL: &str = "pollingInterval: 600, cooldownPeriod: 600";

@@ -6,10 +6,8 @@ use serde_json::json;
 
 use crate::{
     keda::Version,
-    stage::{AT_ONCE, DECISION, Stage, scaled_object},
+    stage::{AT_ONCE, DECISION, Stage, scaled_object, set},
 };
-
-use super::hpa::set;
 
 pub async fn mutual_tls_by_an_authentication_of_the_namespace_and_of_the_cluster(
     stage: &Stage<'_>,
