@@ -19,6 +19,8 @@ use tokio::time::{Instant, sleep};
 
 /// Who writes, for server-side apply.
 const MANAGER: &str = "penstock-tests";
+/// Between two looks at one object.
+const LOOK: Duration = Duration::from_millis(500);
 /// How long a request is tried again on a machine that does much else.
 const REQUEST: Duration = Duration::from_secs(60);
 
@@ -237,6 +239,16 @@ pub fn documents(manifests: &str) -> Vec<Value> {
 pub async fn eventually<T>(
     within: Duration,
     what: &str,
+    look: impl AsyncFnMut() -> Result<T, String>,
+) -> T {
+    eventually_every(LOOK, within, what, look).await
+}
+
+/// The same with this pause between two looks: one at hundreds of objects costs the API server as much as all else.
+pub async fn eventually_every<T>(
+    pause: Duration,
+    within: Duration,
+    what: &str,
     mut look: impl AsyncFnMut() -> Result<T, String>,
 ) -> T {
     let start = Instant::now();
@@ -246,7 +258,7 @@ pub async fn eventually<T>(
             Err(seen) if start.elapsed() > within => {
                 panic!("{what}: not within {within:?}; seen last: {seen}")
             }
-            Err(_) => sleep(Duration::from_millis(250)).await,
+            Err(_) => sleep(pause).await,
         }
     }
 }

@@ -197,8 +197,9 @@ fn in_keda(command: &mut std::process::Command) -> &mut std::process::Command {
         .env("POD_NAMESPACE", "keda")
         .env("KEDA_CLUSTER_OBJECT_NAMESPACE", "keda")
         .env("WATCH_NAMESPACE", "")
-        // Five by default, of which each waits for what its triggers answer.
+        // Five and one by default, of which each waits for what its triggers answer.
         .env("KEDA_SCALEDOBJECT_CTRL_MAX_RECONCILES", "20")
+        .env("KEDA_SCALEDJOB_CTRL_MAX_RECONCILES", "20")
 }
 
 /// The condition of this type, as `STATUS REASON: MESSAGE`.

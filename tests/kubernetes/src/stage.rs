@@ -13,7 +13,7 @@ use crate::{api::eventually, cluster::Cluster, keda::condition};
 /// How long KEDA and the HPA may take for one decision: a poll, two syncs, and a machine that does much else.
 pub const DECISION: Duration = Duration::from_secs(75);
 /// How long KEDA may take to know a new object, of which there may be hundreds before it: it works off twenty at a time.
-const KNOWN: Duration = Duration::from_secs(240);
+pub const KNOWN: Duration = Duration::from_secs(240);
 /// Requests to the API server at a time.
 const AT_A_TIME: usize = 16;
 /// Between two samples of replicas.
@@ -77,12 +77,18 @@ impl<'a> Stage<'a> {
 
     /// Waits until a Deployment is to have so many replicas.
     pub async fn scales_to(&self, name: &str, replicas: u64, within: Duration) {
-        let what = format!("{}/{name} to {replicas}", self.namespace);
-        eventually(within, &what, async || match self.replicas(name).await {
-            seen if seen == replicas => Ok(()),
-            seen => Err(format!("{seen}; {}", self.state(name).await)),
-        })
-        .await;
+        let start = Instant::now();
+        loop {
+            let seen = self.replicas(name).await;
+            if seen == replicas {
+                return;
+            }
+            if start.elapsed() > within {
+                let (namespace, state) = (&self.namespace, self.state(name).await);
+                panic!("{namespace}/{name}: {seen}, not {replicas} within {within:?}; {state}");
+            }
+            sleep(SAMPLE).await;
+        }
     }
 
     /// Watches that it has so many replicas all the time.
@@ -122,6 +128,16 @@ impl<'a> Stage<'a> {
 
     /// Goes through `play` and gives how the replicas of a Deployment changed in the meantime.
     pub async fn changes_while(&self, name: &str, play: impl Future<Output = ()>) -> Changes {
+        self.changes_told_while(name, play, |_| ()).await
+    }
+
+    /// The same, and tells each number as soon as it is seen.
+    pub async fn changes_told_while(
+        &self,
+        name: &str,
+        play: impl Future<Output = ()>,
+        mut tell: impl FnMut(u64),
+    ) -> Changes {
         let mut changes = Changes::new();
         let start = Instant::now();
         let mut play = std::pin::pin!(play);
@@ -131,6 +147,7 @@ impl<'a> Stage<'a> {
             let replicas = self.replicas(name).await;
             if changes.last().is_none_or(|last| last.1 != replicas) {
                 changes.push((start.elapsed().as_secs_f64(), replicas));
+                tell(replicas);
             }
             if is_over {
                 return changes;

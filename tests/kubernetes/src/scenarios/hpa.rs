@@ -37,6 +37,9 @@ pub async fn the_highest_of_two_triggers_wins_and_a_missing_one_never_scales_in(
         // `a` alone wants one, and nobody knows what `b` wants.
         set(&stage.redis, "a", 5);
         stage.stays_at("worker", 6, Duration::from_secs(50)).await;
+        let hpa = stage.hpa("worker").await.unwrap();
+        let scaling = condition(&hpa, "ScalingActive");
+        assert!(scaling.starts_with("False FailedGetExternalMetric"), "{scaling}");
         // More is right whatever `b` wants.
         set(&stage.redis, "a", 45);
         stage.scales_to("worker", 9, DECISION).await;

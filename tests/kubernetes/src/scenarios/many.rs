@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
-    api::{Change, eventually},
+    api::{Change, eventually_every},
     keda::condition,
     stage::{Stage, deployment, pushed, scaled_object},
 };
@@ -20,6 +20,8 @@ const THEIRS: usize = 100;
 /// How many wake at once.
 const BURSTS: [u32; 4] = [1, 100, 500, 399];
 const RECONCILED: Duration = Duration::from_secs(240);
+/// Between two looks at all of them.
+const LOOK: Duration = Duration::from_secs(5);
 const AWAKE: Duration = Duration::from_secs(120);
 
 pub async fn a_thousand_objects_wake_by_push(stage: &Stage<'_>) {
@@ -35,7 +37,7 @@ pub async fn a_thousand_objects_wake_by_push(stage: &Stage<'_>) {
     let streams = async || penstock.metric("penstock_streams_open{method=\"StreamIsActive\"").await;
     eventually_is(RECONCILED, f64::from(OBJECTS), streams).await;
     let reconciled = start.elapsed();
-    eventually(RECONCILED, "all are ready", async || {
+    eventually_every(LOOK, RECONCILED, "all are ready", async || {
         let objects = stage.list("ScaledObject").await;
         let is_ready = |object: &&Value| condition(object, "Ready").starts_with("True");
         let ready = objects.iter().filter(is_ready).count();

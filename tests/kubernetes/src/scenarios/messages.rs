@@ -7,13 +7,15 @@ use penstock_testkit::{Service, wrong_triggers};
 use serde_json::{Value, json};
 
 use crate::{
-    api::eventually,
+    api::eventually_every,
     keda::condition,
     stage::{Stage, deployment},
 };
 
 /// For some forty objects, and what their events are grouped by.
 const ALL: Duration = Duration::from_secs(150);
+/// Between two looks at all of them.
+const LOOK: Duration = Duration::from_secs(3);
 
 pub async fn each_answer_to_a_wrong_trigger_is_seen_in_an_event_or_a_condition(stage: &Stage<'_>) {
     let penstock = Service::of(&stage.redis).await;
@@ -30,7 +32,7 @@ pub async fn each_answer_to_a_wrong_trigger_is_seen_in_an_event_or_a_condition(s
             "apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "metadata": {"name": name},
             "spec": {
                 "scaleTargetRef": {"name": name},
-                "pollingInterval": 5,
+                "pollingInterval": 30,
                 "triggers": [{"type": "external-push", "metadata": metadata}],
             },
         });
@@ -38,7 +40,8 @@ pub async fn each_answer_to_a_wrong_trigger_is_seen_in_an_event_or_a_condition(s
         missing.insert(name, wrong.answer);
     }
     let rows = missing.len();
-    eventually(ALL, "each answer is seen", async || {
+    let answers: Vec<_> = missing.values().cloned().collect();
+    eventually_every(LOOK, ALL, "each answer is seen", async || {
         let said = said(stage).await;
         let says = |name: &String, answer: &str| {
             said.get(name).is_some_and(|said| said.iter().any(|said| said.contains(answer)))
@@ -52,6 +55,12 @@ pub async fn each_answer_to_a_wrong_trigger_is_seen_in_an_event_or_a_condition(s
         ))
     })
     .await;
+    let plane = &stage.cluster.plane;
+    // Of a single object the events are shown without asking.
+    let of_all = ["describe", "scaledobjects", "--show-events=true", "-n", &stage.namespace];
+    let described = plane.kubectl(&of_all);
+    let unseen: Vec<_> = answers.iter().filter(|answer| !described.contains(*answer)).collect();
+    assert!(unseen.is_empty(), "kubectl describe does not show {unseen:#?}\nin\n{described}");
     println!("| {} | wrong triggers | all {rows} answers are seen |", stage.keda());
 }
 

@@ -11,7 +11,7 @@ use penstock_testkit::{Kind, MASTER, Server, Setup, Trio};
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
-    api::{Change, eventually},
+    api::{Change, eventually_every},
     stage::{AT_ONCE, Stage, deployment, pushed, scaled_object, set},
 };
 
@@ -21,6 +21,8 @@ const EACH: usize = 100;
 const FAULT: Duration = Duration::from_secs(35);
 /// For a sync of each HPA after a fault.
 const AFTERWARDS: Duration = Duration::from_secs(20);
+/// Between two looks at all of them.
+const LOOK: Duration = Duration::from_secs(2);
 const SETTLED: Duration = Duration::from_secs(180);
 /// How often KEDA was told so when it asked for a value.
 const UNAVAILABLE: &str = "penstock_rpcs_total{method=\"GetMetrics\",code=\"UNAVAILABLE\"}";
@@ -55,7 +57,7 @@ pub async fn no_fault_of_redis_changes_a_replica_of_two_hundred_objects(stage: &
     });
     let manifests: Vec<String> = manifests.collect();
     stage.apply_all(&manifests).await;
-    eventually(SETTLED, "two hundred objects are settled", async || {
+    eventually_every(LOOK, SETTLED, "two hundred objects are settled", async || {
         let wrong = differing(&replicas(stage).await, &wanted);
         if wrong.is_empty() { Ok(()) } else { Err(format!("{} are not: {wrong:?}", wrong.len())) }
     })

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::{
     api::eventually,
-    stage::{DECISION, Stage},
+    stage::{DECISION, KNOWN, Stage},
 };
 
 /// Longer than two cores take to start all Pods of a burst: under `eager` no Job is deducted that has not taken its job.
@@ -116,7 +116,7 @@ async fn is_done(stage: &Stage<'_>, queue: &str) {
 }
 
 async fn is_ready(stage: &Stage<'_>, queue: &str) {
-    eventually(DECISION, queue, async || {
+    eventually(KNOWN, queue, async || {
         let object = stage.get("ScaledJob", queue).await.unwrap();
         let ready = crate::keda::condition(&object, "Ready");
         if ready.starts_with("True") { Ok(()) } else { Err(ready) }

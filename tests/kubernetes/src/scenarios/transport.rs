@@ -5,6 +5,7 @@ use penstock_testkit::{Authority, Service, Setup};
 use serde_json::json;
 
 use crate::{
+    api::eventually,
     keda::Version,
     stage::{AT_ONCE, DECISION, Stage, scaled_object, set},
 };
@@ -23,6 +24,13 @@ pub async fn mutual_tls_by_an_authentication_of_the_namespace_and_of_the_cluster
             "stringData": {"ca.crt": authority.pem(), "tls.crt": client.cert, "tls.key": client.key},
         })
     };
+    let anonymous = json!({
+        "apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication",
+        "metadata": {"name": "anonymous"},
+        "spec": {"secretTargetRef": [
+            {"parameter": "caCert", "name": "penstock-tls", "key": "ca.crt"},
+        ]},
+    });
     let authentication = |kind: &str, name: &str| {
         let parameter = |parameter: &str, key: &str| json!({"parameter": parameter, "name": "penstock-tls", "key": key});
         json!({
@@ -40,22 +48,30 @@ pub async fn mutual_tls_by_an_authentication_of_the_namespace_and_of_the_cluster
         secret("keda", "penstock-tls"),
         authentication("TriggerAuthentication", "penstock"),
         authentication("ClusterTriggerAuthentication", "penstock"),
+        anonymous,
     ];
     for object in objects {
         stage.cluster.kubernetes.apply_one(&stage.namespace, object).await.unwrap();
     }
-    for (name, kind) in names.into_iter().zip(["", ", kind: ClusterTriggerAuthentication"]) {
+    let apply = async |name: &str, reference: &str| {
         stage.deployment(name, 0).await;
         let trigger = format!(
-            "{{type: external-push, authenticationRef: {{name: penstock{kind}}}, metadata: \
+            "{{type: external-push, authenticationRef: {{{reference}}}, metadata: \
              {{scalerAddress: '{}', enableTLS: 'true', queue: {name}, target: '5'}}}}",
             penstock.grpc()
         );
         let fields =
             format!("pollingInterval: 5, cooldownPeriod: 15, maxReplicaCount: 4, {AT_ONCE}");
         stage.apply(&scaled_object(name, &fields, &[trigger])).await;
+    };
+    let references = ["name: penstock", "name: penstock, kind: ClusterTriggerAuthentication"];
+    for (name, reference) in names.into_iter().zip(references) {
+        apply(name, reference).await;
         stage.is_ready(name).await;
     }
+    // One that shows no certificate is not let in, though it has work and knows the authority.
+    set(&stage.redis, "anonymous", 8);
+    apply("anonymous", "name: anonymous").await;
     for name in names {
         set(&stage.redis, name, 8);
         stage.scales_to(name, 2, DECISION).await;
@@ -64,7 +80,16 @@ pub async fn mutual_tls_by_an_authentication_of_the_namespace_and_of_the_cluster
     for name in names {
         stage.scales_to(name, 0, DECISION).await;
     }
-    println!("| {} | mutual TLS | 0 → 2 → 0 by both authentications |", stage.keda());
+    let refused = eventually(DECISION, "what has no certificate is refused", async || {
+        let ready = stage.state("anonymous").await;
+        if ready.starts_with("False") { Ok(ready) } else { Err(ready) }
+    });
+    println!(
+        "| {} | mutual TLS | 0 → 2 → 0 by both authentications; without a certificate: {} |",
+        stage.keda(),
+        refused.await
+    );
+    assert_eq!(stage.replicas("anonymous").await, 0, "nobody told KEDA of its jobs");
 }
 
 /// A service that lets nobody in who shows no certificate of this authority.

@@ -29,13 +29,20 @@ struct Fleet<'a> {
     jobs: usize,
     /// `NAME=VALUE`, separated by spaces.
     variables: &'a str,
+    /// Of the trigger, but for its target: so many jobs for each replica.
     metadata: &'a str,
+    target: usize,
     /// How the HPA follows.
     behavior: &'a str,
     most: u64,
 }
 
 impl Fleet<'_> {
+    fn trigger(&self, penstock: &Service) -> String {
+        let Fleet { metadata, target, .. } = self;
+        pushed(penstock.grpc(), &format!("{metadata}, target: '{target}'"))
+    }
+
     /// The variables as pairs; `PORT` is that of the scenario's Redis.
     fn variables(&self, stage: &Stage<'_>) -> Vec<(&str, String)> {
         let port = stage.redis.port().to_string();
@@ -53,7 +60,8 @@ pub async fn celery_goes_from_zero_to_twenty_and_back_and_cuts_no_task(stage: &S
         jobs: 100,
         // Five seconds to fifteen, ten on average.
         variables: "TEST_NAP=5000 TEST_ACKS=late",
-        metadata: "layout: celery, queue: q, acks: late, target: '2'",
+        metadata: "layout: celery, queue: q, acks: late",
+        target: 2,
         // Downwards too: each worker that is to go has tasks, and ends them within its grace period.
         behavior: AT_ONCE,
         most: 20,
@@ -70,7 +78,8 @@ pub async fn rq_goes_from_zero_up_and_back(stage: &Stage<'_>) {
         producer: "python rq_app.py enqueue q 12",
         jobs: 12,
         variables: "TEST_NAP=4000",
-        metadata: "layout: rq, queue: q, target: '2'",
+        metadata: "layout: rq, queue: q",
+        target: 2,
         behavior: UP_AT_ONCE,
         most: 4,
     };
@@ -84,7 +93,8 @@ pub async fn bullmq_goes_from_zero_up_and_back(stage: &Stage<'_>) {
         producer: "node bullmq.js bullmq add q 24 {}",
         jobs: 24,
         variables: "TEST_NAP=4000 TEST_PORT=PORT",
-        metadata: "layout: bullmq, queue: q, target: '4'",
+        metadata: "layout: bullmq, queue: q",
+        target: 4,
         behavior: UP_AT_ONCE,
         most: 4,
     };
@@ -99,7 +109,8 @@ pub async fn a_streams_group_goes_from_zero_up_and_back(stage: &Stage<'_>) {
         producer: "python ../../kubernetes/workers/stream_worker.py s workers add 16",
         jobs: 16,
         variables: "TEST_NAP=4000",
-        metadata: "layout: stream, queue: s, group: workers, target: '3'",
+        metadata: "layout: stream, queue: s, group: workers",
+        target: 3,
         behavior: UP_AT_ONCE,
         most: 4,
     };
@@ -110,9 +121,8 @@ async fn go_up_and_back(stage: &Stage<'_>, fleet: &Fleet<'_>) -> Changes {
     let penstock = Service::of(&stage.redis).await;
     let url = stage.redis.url();
     stage.apply(&workers(stage, fleet, &literal(&url))).await;
-    let trigger = pushed(penstock.grpc(), fleet.metadata);
-    let fields = fields(fleet);
-    stage.apply(&scaled_object(fleet.name, &fields, &[trigger])).await;
+    let object = scaled_object(fleet.name, &fields(fleet), &[fleet.trigger(&penstock)]);
+    stage.apply(&object).await;
     stage.is_ready(fleet.name).await;
     stage.stays_at(fleet.name, 0, Duration::from_secs(6)).await;
     let play = async {
@@ -120,8 +130,18 @@ async fn go_up_and_back(stage: &Stage<'_>, fleet: &Fleet<'_>) -> Changes {
         all_end(stage, &stage.redis, fleet.jobs).await;
         stage.scales_to(fleet.name, 0, DECISION).await;
     };
-    let changes = stage.changes_while(fleet.name, play).await;
+    let (mut before, mut too_few) = (0, vec![]);
+    let tell = |replicas| {
+        // Jobs that are not done only become fewer: when the HPA decided there were at least as many as now.
+        let unfinished = fleet.jobs - book(&stage.redis, "test:ended").len();
+        if replicas < before && unfinished > replicas as usize * fleet.target {
+            too_few.push(format!("{before} to {replicas} with {unfinished} jobs unfinished"));
+        }
+        before = replicas;
+    };
+    let changes = stage.changes_told_while(fleet.name, play, tell).await;
     println!("| {} | {} | {} |", stage.keda(), fleet.name, shown(&changes));
+    assert!(too_few.is_empty(), "too few replicas for what waits and runs: {too_few:?}");
     assert_eq!(changes.iter().map(|change| change.1).max(), Some(fleet.most), "{changes:?}");
     each_ran_once(&stage.redis, fleet.jobs);
     changes
@@ -154,7 +174,7 @@ pub async fn two_queues_of_one_celery_broker_with_tls_and_a_password_from_a_secr
     let from = "{name: TEST_REDIS, valueFrom: {secretKeyRef: {name: broker, key: url}}}";
     for fleet in &fleets {
         stage.apply(&workers(stage, &fleet.as_fleet(), from)).await;
-        let trigger = pushed(penstock.grpc(), &fleet.metadata);
+        let trigger = fleet.as_fleet().trigger(&penstock);
         stage.apply(&scaled_object(fleet.queue, &fields(&fleet.as_fleet()), &[trigger])).await;
         stage.is_ready(fleet.queue).await;
     }
@@ -191,7 +211,7 @@ impl QueueFleet {
              --without-mingle --without-heartbeat"
         );
         let producer = format!("python celery_app.py {queue} {jobs}");
-        let metadata = format!("layout: celery, queue: {queue}, acks: late, target: '2'");
+        let metadata = format!("layout: celery, queue: {queue}, acks: late");
         Self { queue, worker, producer, jobs, metadata, most }
     }
 
@@ -203,6 +223,7 @@ impl QueueFleet {
             jobs: self.jobs,
             variables: "TEST_NAP=6000 TEST_ACKS=late",
             metadata: &self.metadata,
+            target: 2,
             behavior: UP_AT_ONCE,
             most: self.most,
         }
