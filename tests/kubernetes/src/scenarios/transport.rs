@@ -15,44 +15,8 @@ pub async fn mutual_tls_by_an_authentication_of_the_namespace_and_of_the_cluster
 ) {
     let authority = Authority::new();
     let penstock = with_tls(stage, &authority).await;
-    let client = authority.sign(&["keda"]);
+    authentications(stage, &authority).await;
     let names = ["namespace", "cluster"];
-    let secret = |namespace: &str, name: &str| {
-        json!({
-            "apiVersion": "v1", "kind": "Secret",
-            "metadata": {"name": name, "namespace": namespace},
-            "stringData": {"ca.crt": authority.pem(), "tls.crt": client.cert, "tls.key": client.key},
-        })
-    };
-    let anonymous = json!({
-        "apiVersion": "keda.sh/v1alpha1", "kind": "TriggerAuthentication",
-        "metadata": {"name": "anonymous"},
-        "spec": {"secretTargetRef": [
-            {"parameter": "caCert", "name": "penstock-tls", "key": "ca.crt"},
-        ]},
-    });
-    let authentication = |kind: &str, name: &str| {
-        let parameter = |parameter: &str, key: &str| json!({"parameter": parameter, "name": "penstock-tls", "key": key});
-        json!({
-            "apiVersion": "keda.sh/v1alpha1", "kind": kind, "metadata": {"name": name},
-            "spec": {"secretTargetRef": [
-                parameter("caCert", "ca.crt"),
-                parameter("tlsClientCert", "tls.crt"),
-                parameter("tlsClientKey", "tls.key"),
-            ]},
-        })
-    };
-    let objects = [
-        secret(&stage.namespace, "penstock-tls"),
-        // KEDA looks for the Secret of a ClusterTriggerAuthentication in its own namespace.
-        secret("keda", "penstock-tls"),
-        authentication("TriggerAuthentication", "penstock"),
-        authentication("ClusterTriggerAuthentication", "penstock"),
-        anonymous,
-    ];
-    for object in objects {
-        stage.cluster.kubernetes.apply_one(&stage.namespace, object).await.unwrap();
-    }
     let apply = async |name: &str, reference: &str| {
         stage.deployment(name, 0).await;
         let trigger = format!(
@@ -90,6 +54,38 @@ pub async fn mutual_tls_by_an_authentication_of_the_namespace_and_of_the_cluster
         refused.await
     );
     assert_eq!(stage.replicas("anonymous").await, 0, "nobody told KEDA of its jobs");
+}
+
+/// Two authentications with a certificate, `penstock` of the namespace and of the cluster, and `anonymous` without.
+async fn authentications(stage: &Stage<'_>, authority: &Authority) {
+    let client = authority.sign(&["keda"]);
+    let secret = |namespace: &str| {
+        json!({
+            "apiVersion": "v1", "kind": "Secret",
+            "metadata": {"name": "penstock-tls", "namespace": namespace},
+            "stringData": {"ca.crt": authority.pem(), "tls.crt": client.cert, "tls.key": client.key},
+        })
+    };
+    let authentication = |kind: &str, name: &str, parameters: &[(&str, &str)]| {
+        let parameter = |(parameter, key): &(&str, &str)| json!({"parameter": parameter, "name": "penstock-tls", "key": key});
+        let parameters: Vec<_> = parameters.iter().map(parameter).collect();
+        json!({
+            "apiVersion": "keda.sh/v1alpha1", "kind": kind, "metadata": {"name": name},
+            "spec": {"secretTargetRef": parameters},
+        })
+    };
+    let all = [("caCert", "ca.crt"), ("tlsClientCert", "tls.crt"), ("tlsClientKey", "tls.key")];
+    let objects = [
+        secret(&stage.namespace),
+        // KEDA looks for the Secret of a ClusterTriggerAuthentication in its own namespace.
+        secret("keda"),
+        authentication("TriggerAuthentication", "penstock", &all),
+        authentication("ClusterTriggerAuthentication", "penstock", &all),
+        authentication("TriggerAuthentication", "anonymous", &all[..1]),
+    ];
+    for object in objects {
+        stage.cluster.kubernetes.apply_one(&stage.namespace, object).await.unwrap();
+    }
 }
 
 /// A service that lets nobody in who shows no certificate of this authority.

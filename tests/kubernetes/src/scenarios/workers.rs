@@ -31,7 +31,7 @@ struct Fleet<'a> {
     variables: &'a str,
     /// Of the trigger, but for its target: so many jobs for each replica.
     metadata: &'a str,
-    target: usize,
+    target: u64,
     /// How the HPA follows.
     behavior: &'a str,
     most: u64,
@@ -134,7 +134,7 @@ async fn go_up_and_back(stage: &Stage<'_>, fleet: &Fleet<'_>) -> Changes {
     let tell = |replicas| {
         // Jobs that are not done only become fewer: when the HPA decided there were at least as many as now.
         let unfinished = fleet.jobs - book(&stage.redis, "test:ended").len();
-        if replicas < before && unfinished > replicas as usize * fleet.target {
+        if replicas < before && unfinished as u64 > replicas * fleet.target {
             too_few.push(format!("{before} to {replicas} with {unfinished} jobs unfinished"));
         }
         before = replicas;
