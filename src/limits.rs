@@ -6,7 +6,7 @@
 mod backoff;
 mod links;
 
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 pub use backoff::Backoff;
 pub use links::*;
@@ -162,6 +162,13 @@ pub const SAFETY_MAX_AGE: Duration = Duration::from_mins(10);
 pub const CLOCK_DRIFT: Duration = Duration::from_millis(50);
 /// The latest time that Redis may say it is, the year 10000: what is added to it stays a time.
 pub const CLOCK_MAX: Duration = Duration::from_secs(253_402_300_800);
+/// The shortest and the longest window of a rate. Within less, single jobs decide.
+pub const RATE_WINDOW: RangeInclusive<Duration> = Duration::from_secs(5)..=Duration::from_hours(1);
+/// The window of a rate whose trigger names none.
+pub const RATE_WINDOW_DEFAULT: Duration = Duration::from_mins(1);
+/// Into how many parts of its window what a counter did is noted: a job may seem to have come so much later.
+pub const RATE_PARTS: u32 = 60;
+
 /// The longest activity window that a trigger may have.
 pub const ACTIVITY_WINDOW_MAX: Duration = Duration::from_hours(24);
 

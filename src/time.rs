@@ -53,6 +53,12 @@ pub fn parse_decimal(text: &str) -> Option<f64> {
     text.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
+/// Reads a finite number of at least 0 in any common spelling: also with a sign or an exponent.
+#[must_use]
+pub fn parse_number(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|number: &f64| number.is_finite() && *number >= 0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -266,7 +266,8 @@ fn every_signal_is_documented() {
     let text = read("docs/triggers.md");
     for signal in Signal::all() {
         let sum = signal.meta().sum(|measure| measure.words().to_owned());
-        assert!(text.contains(&format!("| `{}` | {sum} |", signal.name())));
+        let a_second = if signal.meta().per_second { " per second" } else { "" };
+        assert!(text.contains(&format!("| `{}` | {sum}{a_second} |", signal.name())), "{sum}");
     }
 }
 

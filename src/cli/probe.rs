@@ -198,7 +198,16 @@ impl Probe {
         for (n, line) in self.absence().iter().enumerate() {
             writeln!(text, "{:<10} {line}", if n == 0 { "no key" } else { "near" })?;
         }
-        writeln!(text, "value      {words} = {filled_in} = {}", verdict.value)?;
+        match trigger.window {
+            None => writeln!(text, "value      {words} = {filled_in} = {}", verdict.value)?,
+            Some(window) => {
+                let lead = format!("{words} = {filled_in}, a counter");
+                writeln!(
+                    text,
+                    "value      {lead}: how much it rises in a second, over {window:?}"
+                )?;
+            }
+        }
         writeln!(text, "active     {}", self.activity())?;
         writeln!(text, "replicas   {}", self.advice())?;
         Ok(text)
@@ -206,7 +215,8 @@ impl Probe {
 
     pub(super) fn json(&self) -> Value {
         let Self { trigger, verdict, .. } = self;
-        let counts = verdict.counts.iter();
+        let is_known = |measure: &Measure| measure.is_of_jobs() || self.tells(*measure);
+        let counts = verdict.counts.iter().filter(|(measure, _)| is_known(measure));
         let counts = counts.map(|(measure, count)| (measure.key().to_owned(), count.get().into()));
         let commands: Vec<Value> = (self.exchanges.iter())
             .map(|Exchange { node, command, reply }| match node {
@@ -231,11 +241,11 @@ impl Probe {
             "near": self.nearby.as_ref().map(Nearby::near),
             "commands": commands,
             "counts": counts.collect::<Map<String, Value>>(),
-            "value": verdict.value.get(),
-            "active": verdict.active,
+            "value": self.is_told().then(|| verdict.value.get()),
+            "active": self.is_told().then_some(verdict.active),
             "replicas": {
                 "current": self.replicas.current,
-                "keda": self.keda_sets(),
+                "keda": self.is_told().then(|| self.keda_sets()),
                 "hpa": self.hpa_wants(),
             },
         })
@@ -250,10 +260,15 @@ impl Probe {
         let counts = &self.verdict.counts;
         let all = self.trigger.plan.terms().iter();
         let all = all.map(|(measure, terms)| (measure, &**terms, counts[measure].get()));
-        // Few layouts know of orphans.
-        all.filter(|(measure, terms, _)| *measure != Measure::Orphaned || !terms.is_empty())
+        all.filter(|(measure, ..)| self.tells(*measure))
             .map(|(measure, terms, count)| (measure.words(), terms, count))
             .collect()
+    }
+
+    /// Whether a measure is told of: one that is read, and that nothing is read of jobs in a state which others count.
+    fn tells(&self, measure: Measure) -> bool {
+        let is_common = measure.is_of_jobs() && measure != Measure::Orphaned;
+        self.trigger.plan.reads_for(measure) || is_common && self.trigger.counts_jobs
     }
 
     fn sum(&self, summands: &[Expression<Term>]) -> String {
@@ -285,14 +300,24 @@ impl Probe {
                 "{answer}: waiting + due = {ready} {relation} activation {activation}, nothing in flight"
             )
         };
-        match Activity::of(&self.verdict.counts, activation) {
+        if !self.is_told() {
+            return "unknown: a rate needs a past, which the service watches".to_owned();
+        }
+        match self.trigger.activity(self.verdict.value, &self.verdict.counts) {
             Activity::InFlight(jobs) => format!("yes: {jobs} in flight"),
             Activity::Orphaned(jobs) => {
                 format!("yes: {jobs} orphaned, which a new worker brings back")
             }
             Activity::Ready(ready) => compared("yes", ready, ">"),
             Activity::Idle(ready) => compared("no", ready, "≤"),
+            Activity::Above(value) => format!("yes: value {value} > activation {activation}"),
+            Activity::NotAbove(value) => format!("no: value {value} ≤ activation {activation}"),
         }
+    }
+
+    /// Whether one look tells the value, which it does not of a rate.
+    fn is_told(&self) -> bool {
+        self.trigger.window.is_none()
     }
 
     /// What KEDA itself sets: it only wakes a workload that is at zero.
@@ -306,7 +331,7 @@ impl Probe {
     /// What the HPA asks for from there; `None` while it is off, at zero replicas.
     fn hpa_wants(&self) -> Option<u32> {
         let replicas = self.keda_sets();
-        if replicas == 0 {
+        if replicas == 0 || !self.is_told() {
             return None;
         }
         let target = Target::try_from(self.trigger.target.get()).ok()?;
@@ -317,6 +342,9 @@ impl Probe {
 
     fn advice(&self) -> String {
         let Replicas { current, min, max } = self.replicas;
+        if !self.is_told() {
+            return format!("{current} now; what follows is not known from one look");
+        }
         let keda = self.keda_sets();
         let value = self.verdict.value;
         let target = self.trigger.target.get();

@@ -40,7 +40,7 @@ impl Service {
 
     async fn metrics(&self, request: GetMetricsRequest) -> Result<GetMetricsResponse, Refused> {
         let (request, metric_name) = decode::metric(request)?;
-        let verdict = self.0.answer(request, Method::GetMetrics).await?;
+        let verdict = self.0.answer(request).await?;
         Ok(encode::value(&verdict, metric_name))
     }
 
@@ -66,8 +66,8 @@ impl ExternalScaler for Service {
     ) -> Result<Response<IsActiveResponse>, Status> {
         let _call = self.0.call();
         let request = decode::request(request.into_inner());
-        let verdict = self.0.answer(request, Method::IsActive).await;
-        self.respond(Method::IsActive, verdict.map(|verdict| encode::activity(verdict.active)))
+        let active = self.0.is_active(request).await;
+        self.respond(Method::IsActive, active.map(encode::activity))
     }
 
     async fn stream_is_active(

@@ -95,6 +95,7 @@ fn described(listing: &Listing) -> Value {
             "target": trigger.target.get(),
             "activation": trigger.activation.get(),
             "holdSeconds": trigger.stale_for.map(|hold| hold.as_secs_f64()),
+            "windowSeconds": trigger.window.map(|window| window.as_secs_f64()),
             "activityWindowSeconds": trigger.activity_window.map(|window| window.as_secs_f64()),
         },
         "reads": cut(&trigger.to_string(), limits::TRIGGER_CHARS_SHOWN),
@@ -104,7 +105,7 @@ fn described(listing: &Listing) -> Value {
         "counts": verdict.map(|verdict| counts(&verdict.counts, &trigger.in_words())),
         "exact": verdict.and(look.as_ref()).map(|Look { is_exact, .. }| is_exact),
         "value": verdict.map(|verdict| verdict.value.get()),
-        "active": verdict.map(|verdict| verdict.active),
+        "active": observation.and_then(Observation::active),
         "freshness": freshness,
         "reason": reason,
         "ageSeconds": age,
@@ -130,7 +131,9 @@ fn freshness(observation: Option<&Observation>) -> (&'static str, Option<String>
         Some(Observation::Stale { age, why, .. }) => {
             ("held", Some(why.to_string()), Some(age.as_secs_f64()))
         }
-        Some(Observation::Unavailable(why)) => ("unknown", Some(why.to_string()), None),
+        Some(Observation::ActivityOnly { why, .. } | Observation::Unavailable(why)) => {
+            ("unknown", Some(why.to_string()), None)
+        }
         Some(Observation::LayoutMismatch(mismatch)) => {
             ("mismatch", Some(mismatch.to_string()), None)
         }

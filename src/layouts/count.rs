@@ -1,4 +1,4 @@
-//! Numbers of jobs that are known: finite, at least 0.
+//! Numbers that are known: finite, at least 0.
 //!
 //! A number that is not known cannot be written as one.
 
@@ -11,12 +11,12 @@ use super::{
     weight::Weight,
 };
 
-/// A known number of jobs: finite and within [0, [`limits::QUANTITY_MAX`]].
+/// A known number, of jobs or of what a gauge says: finite and within [0, [`limits::QUANTITY_MAX`]].
 #[derive(Debug, Clone, Copy, PartialEq, PartialOrd, Default)]
 pub struct Count(f64);
 
 impl Count {
-    /// No jobs, and known to be so.
+    /// None, and known to be so.
     pub const ZERO: Self = Self(0.0);
 
     /// A count of this number, clamped to the largest quantity; `None` if it is negative or no
@@ -111,6 +111,11 @@ impl fmt::Display for Counts {
         write!(f, "waiting {waiting}, due {due}, in flight {}", self[Measure::InFlight])?;
         if self[Measure::Orphaned].is_positive() {
             write!(f, ", orphaned {}", self[Measure::Orphaned])?;
+        }
+        for (measure, number) in self.iter().filter(|(measure, _)| !measure.is_of_jobs()) {
+            if number.is_positive() {
+                write!(f, ", {} {number}", measure.words())?;
+            }
         }
         Ok(())
     }

@@ -59,7 +59,8 @@ fn of_search(search: &Search) -> usize {
     of_arguments(arguments) + shapes + named
 }
 
-fn of_arguments(Arguments { given, patterns, found, allowed: _ }: &Arguments) -> usize {
+fn of_arguments(arguments: &Arguments) -> usize {
+    let Arguments { given, patterns, found, allowed: _, left_out: _ } = arguments;
     let weighed = |names: &Vec<(Name, Weight)>| list(names, |(name, _)| bytes_of_texts([name]));
     let of_argument = |argument: &Argument| match argument {
         Argument::Names(names) => weighed(names),

@@ -3,7 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{
-    definition::{Definition, DefinitionError, form::Form, question::Use, renamed::renamed},
+    definition::{
+        Definition, DefinitionError,
+        form::Form,
+        question::{Question, Use},
+        renamed::renamed,
+        template::Template,
+    },
+    measure::Measure,
     parameter::{Arguments, Parameter},
     plan::Plan,
     search::{Search, Sprawl},
@@ -67,7 +74,7 @@ impl Layout {
             let parameter = parameter.clone();
             return Err(DefinitionError::UnknownParameter { layout, parameter });
         }
-        if definition.states().next().is_none() {
+        if definition.counted().next().is_none() {
             return Err(DefinitionError::Empty { layout });
         }
         if let Some(flaw) = definition.flaw() {
@@ -103,6 +110,14 @@ impl Layout {
             *own == name || parameter.aliases.iter().any(|alias| alias == name)
         };
         self.parameters().find(is_named).map(|(_, parameter)| parameter)
+    }
+
+    /// The parameters that say where this measure is read.
+    #[must_use]
+    pub fn parameters_of(&self, measure: Measure) -> Vec<&str> {
+        let questions = self.definition.of_measure(measure).iter();
+        let templates = questions.flat_map(Question::every_key);
+        templates.flat_map(Template::parameters).collect()
     }
 
     /// Parameters of which at least one must be given; none if that does not matter.

@@ -1,8 +1,8 @@
-//! What a layout can say of a trigger's jobs, and one of something for each.
+//! What a layout can say of a trigger: jobs by state, numbers, and one of something for each.
 
 use std::ops::{Index, IndexMut};
 
-/// What a layout can say of jobs, in the order of their flow: keys are read in this order, so that a job
+/// What a layout can say. Jobs come in the order of their flow: keys are read in this order, so that a job
 /// which moves on meanwhile is counted twice rather than missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Measure {
@@ -14,11 +14,16 @@ pub enum Measure {
     InFlight,
     /// Jobs whose workers are gone, where they keep a worker awake without adding any: `[[orphaned]]`.
     Orphaned,
+    /// A number that says what it says, and is of no jobs: `[[gauge]]`.
+    Gauge,
+    /// How many jobs came since somebody began to count them, by a number that only rises: `[[arrived]]`.
+    Arrived,
 }
 
 impl Measure {
     /// Every measure.
-    pub const ALL: [Self; 4] = [Self::Due, Self::Waiting, Self::InFlight, Self::Orphaned];
+    pub const ALL: [Self; 6] =
+        [Self::Due, Self::Waiting, Self::InFlight, Self::Orphaned, Self::Gauge, Self::Arrived];
 
     /// Its name for people.
     #[must_use]
@@ -28,6 +33,17 @@ impl Measure {
             Self::Waiting => "waiting",
             Self::InFlight => "in flight",
             Self::Orphaned => "orphaned",
+            Self::Gauge => "gauge",
+            Self::Arrived => "arrived",
+        }
+    }
+
+    /// Whether it counts jobs, each of which is in one state.
+    #[must_use]
+    pub fn is_of_jobs(self) -> bool {
+        match self {
+            Self::Due | Self::Waiting | Self::InFlight | Self::Orphaned => true,
+            Self::Gauge | Self::Arrived => false,
         }
     }
 
@@ -36,7 +52,9 @@ impl Measure {
     pub fn key(self) -> &'static str {
         match self {
             Self::InFlight => "inFlight",
-            Self::Due | Self::Waiting | Self::Orphaned => self.words(),
+            Self::Due | Self::Waiting | Self::Orphaned | Self::Gauge | Self::Arrived => {
+                self.words()
+            }
         }
     }
 }
@@ -104,7 +122,7 @@ mod tests {
             assert_eq!((names[measure], *name), (measure.words(), measure.words()));
         }
         let numbers = Measures::<u8>::default().with(Measure::InFlight, 7);
-        assert_eq!(numbers.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [0, 0, 7, 0]);
+        assert_eq!(numbers.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [0, 0, 7, 0, 0, 0]);
         let failed = numbers.try_map(|n| if *n == 7 { Err("seven") } else { Ok(*n) });
         assert_eq!(failed, Err("seven"));
     }

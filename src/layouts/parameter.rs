@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{limits, time};
 
-use super::{allowed::Allowed, glob::Glob, name::Name, weight::Weight};
+use super::{allowed::Allowed, glob::Glob, measure::Measure, name::Name, weight::Weight};
 
 /// One declared parameter of a layout.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -254,9 +254,20 @@ pub struct Arguments {
     pub(super) found: BTreeMap<String, Vec<(Name, Weight)>>,
     /// Which keys may be read of those that a pattern finds.
     pub(super) allowed: Option<Allowed>,
+    pub(super) left_out: Vec<Measure>,
 }
 
 impl Arguments {
+    /// Nothing is to be read for this measure: the trigger makes nothing of it.
+    pub fn leave_out(&mut self, measure: Measure) {
+        self.left_out.push(measure);
+    }
+
+    /// Whether this measure is to be read.
+    pub(super) fn wants(&self, measure: Measure) -> bool {
+        !self.left_out.contains(&measure)
+    }
+
     /// Sets the value of a parameter.
     pub fn set(&mut self, parameter: &str, argument: Argument) {
         self.given.insert(parameter.to_owned(), argument);

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::{
     count::{Count, Counts},
     expression::Expression,
-    measure::Measures,
+    measure::{Measure, Measures},
     read::{Answer, Part, Read, mismatch::LayoutMismatch},
 };
 
@@ -73,6 +73,18 @@ impl Plan {
         self.terms.iter().map(|(_, summands)| summands.len()).max().unwrap_or(0)
     }
 
+    /// Whether anything is read for this measure.
+    #[must_use]
+    pub fn reads_for(&self, measure: Measure) -> bool {
+        !self.terms[measure].is_empty()
+    }
+
+    /// Whether anything is read of jobs.
+    #[must_use]
+    pub fn counts_jobs(&self) -> bool {
+        Measure::ALL.into_iter().any(|measure| measure.is_of_jobs() && self.reads_for(measure))
+    }
+
     /// The counts that these answers give, one answer for each of [`Plan::reads`].
     ///
     /// # Errors
@@ -81,6 +93,19 @@ impl Plan {
         self.terms.try_map(|summands| {
             summands.iter().map(|one| one.evaluate(&|term| self.count(term, answers))).sum()
         })
+    }
+
+    /// What each summand of one measure counts.
+    ///
+    /// # Errors
+    /// [`LayoutMismatch`] for the first answer that counts nothing.
+    pub fn each(
+        &self,
+        measure: Measure,
+        answers: &[&Answer],
+    ) -> Result<Vec<Count>, LayoutMismatch> {
+        let count = |one: &Expression<Term>| one.evaluate(&|term| self.count(term, answers));
+        self.terms[measure].iter().map(count).collect()
     }
 
     /// The count of one summand.
@@ -103,7 +128,7 @@ fn index_of(reads: &mut Vec<Read>, places: &mut HashMap<Read, usize>, read: Read
 mod tests {
     use super::*;
     use crate::layouts::{
-        Group, GroupAnswer, GroupPart, Measure, Members, MissingGroup, Size, SizeAnswer, Waiting,
+        Group, GroupAnswer, GroupPart, Members, MissingGroup, Size, SizeAnswer, Waiting,
     };
 
     fn size(key: &str) -> Read {

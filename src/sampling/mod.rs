@@ -5,6 +5,7 @@
 //! [`Source`]'s.
 
 mod absence;
+mod arrivals;
 mod batch;
 mod cache;
 mod clock;

@@ -30,6 +30,9 @@ pub enum Why {
     /// A lower count was read, and was not confirmed before the call had to be answered.
     #[error("a lower count was read and is not confirmed yet")]
     Unconfirmed,
+    /// A rate needs a past.
+    #[error("the counter was not yet watched for the trigger's window")]
+    NotWatched,
     /// Redis could not be asked or did not answer.
     #[error("{0}")]
     Fault(Fault),
@@ -49,6 +52,13 @@ pub enum Observation {
         /// Why there is no fresher one.
         why: Why,
     },
+    /// Whether the workload should run is known, and the value is not.
+    ActivityOnly {
+        /// Whether it should.
+        active: bool,
+        /// Why there is no value.
+        why: Why,
+    },
     /// Nothing may be said.
     Unavailable(Why),
     /// What Redis holds is not what the layout says.
@@ -61,6 +71,16 @@ impl Observation {
     pub fn verdict(&self) -> Option<&Verdict> {
         match self {
             Self::Fresh(verdict) | Self::Stale { verdict, .. } => Some(verdict),
+            Self::ActivityOnly { .. } | Self::Unavailable(_) | Self::LayoutMismatch(_) => None,
+        }
+    }
+
+    /// Whether the workload should run, if that may be said.
+    #[must_use]
+    pub fn active(&self) -> Option<bool> {
+        match self {
+            Self::ActivityOnly { active, .. } => Some(*active),
+            Self::Fresh(verdict) | Self::Stale { verdict, .. } => Some(verdict.active),
             Self::Unavailable(_) | Self::LayoutMismatch(_) => None,
         }
     }

@@ -287,7 +287,9 @@ fn kind(observation: &Observation) -> ObservationState {
     match observation {
         Observation::Fresh(_) => ObservationState::Fresh,
         Observation::Stale { .. } => ObservationState::Stale,
-        Observation::Unavailable(_) => ObservationState::Unavailable,
+        Observation::ActivityOnly { .. } | Observation::Unavailable(_) => {
+            ObservationState::Unavailable
+        }
         Observation::LayoutMismatch(_) => ObservationState::LayoutMismatch,
     }
 }

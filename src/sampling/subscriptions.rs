@@ -12,6 +12,7 @@ use crate::{limits, telemetry::LogThrottle, time::Instant, trigger::Verdict};
 
 use super::{
     absence::Absence,
+    arrivals::Arrivals,
     cache::ReadId,
     exactness::Exactness,
     falls::{Falls, is_long},
@@ -44,6 +45,8 @@ pub struct Subscription {
     pub last_change: Option<Instant>,
     /// What was counted lately, and whether it is believed.
     pub falls: Falls,
+    /// What its counters did lately, where it tells a rate.
+    pub arrivals: Option<Box<Arrivals>>,
     /// What the last reading came to, and when its newest answer was asked for.
     pub judged: Option<(Instant, Verdict)>,
     /// Whether that was taken note of when it was told.
@@ -70,21 +73,21 @@ struct Waiter {
 
 impl Subscription {
     /// Whether its reads are to be done as soon as they change: for a stream, for a call that
-    /// waits, so that the next change is announced too, or to know when a fall happened that a long gap
-    /// holds.
+    /// waits, so that the next change is announced too, to know when a fall happened that a long gap
+    /// holds, or when a counter rose.
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        let is_followed = self.window().is_some() || is_long(self.subject.trigger.gap);
-        self.streams > 0 || self.is_awaited() || is_followed
+        let is_followed = self.activity_window().is_some() || is_long(self.subject.trigger.gap);
+        self.streams > 0 || self.is_awaited() || is_followed || self.arrivals.is_some()
     }
 
     /// Until when the last change keeps it active, whatever the counts say.
     #[must_use]
     pub fn active_until(&self) -> Option<Instant> {
-        Some(self.last_change? + self.window()?)
+        Some(self.last_change? + self.activity_window()?)
     }
 
-    fn window(&self) -> Option<Duration> {
+    fn activity_window(&self) -> Option<Duration> {
         self.subject.trigger.activity_window
     }
 
@@ -164,6 +167,7 @@ impl Subscriptions {
             last_asked: now,
             last_change: None,
             falls: Falls::default(),
+            arrivals: subject.trigger.window.map(|window| Box::new(Arrivals::new(window))),
             judged: None,
             noted: false,
             held: None,
@@ -188,6 +192,7 @@ impl Subscriptions {
     ) -> Box<[ReadId]> {
         let subscription = &mut self.all[id];
         (subscription.since, subscription.judged) = (now, None);
+        subscription.arrivals.iter_mut().for_each(|arrivals| arrivals.rebase());
         let old = std::mem::replace(&mut subscription.reads, reads.clone());
         old.iter().for_each(|read| self.users[*read].remove(id));
         self.add_user(&reads, id);

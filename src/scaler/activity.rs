@@ -120,10 +120,17 @@ impl ActivityStream {
     /// a value held through an outage is no news, and nothing unknown is ever sent.
     fn due(&mut self, now: Instant) -> Option<(bool, PushKind)> {
         let News { observation, announced_at } = self.watch.news();
-        self.is_known = matches!(observation, Observation::Fresh(_));
-        let Observation::Fresh(verdict) = observation else { return None };
+        let active = match observation {
+            Observation::Fresh(verdict) => Some(verdict.active),
+            Observation::ActivityOnly { active, .. } => Some(active),
+            Observation::Stale { .. }
+            | Observation::Unavailable(_)
+            | Observation::LayoutMismatch(_) => None,
+        };
+        self.is_known = active.is_some();
+        let active = active?;
         let (jitter, waited) = (fastrand::f64(), self.pulse.owes());
-        if let Some((active, kind)) = self.pulse.observe(verdict.active, now, jitter) {
+        if let Some((active, kind)) = self.pulse.observe(active, now, jitter) {
             if active {
                 self.with_budget(|budget| budget.pay(now));
             }

@@ -108,19 +108,37 @@ impl Scaler {
         self.0.calls.token()
     }
 
-    /// What may be told about a trigger now.
+    /// What may be told about a trigger now: its value, and whether the workload should run.
+    ///
+    /// # Errors
+    /// [`Refused`] when there is no such trigger, it may not be asked for, or no value is known of it.
+    pub async fn answer(&self, request: Request) -> Result<Verdict, Refused> {
+        let (subject, observation) = self.observe(request, Method::GetMetrics).await?;
+        value(observation).map_err(|why| Refused::to(&subject, why))
+    }
+
+    /// Whether the workload of a trigger should run now, which may be known without a value.
     ///
     /// # Errors
     /// [`Refused`] when there is no such trigger, it may not be asked for, or nothing is known of it.
-    pub async fn answer(&self, request: Request, method: Method) -> Result<Verdict, Refused> {
+    pub async fn is_active(&self, request: Request) -> Result<bool, Refused> {
+        let (subject, observation) = self.observe(request, Method::IsActive).await?;
+        match observation.active() {
+            Some(active) => Ok(active),
+            None => value(observation)
+                .map(|verdict| verdict.active)
+                .map_err(|why| Refused::to(&subject, why)),
+        }
+    }
+
+    async fn observe(
+        &self,
+        request: Request,
+        method: Method,
+    ) -> Result<(Arc<Subject>, Observation), Refused> {
         let (subject, sampler) = self.admit(request, method)?;
         let observation = self.or_dismissed(&subject, sampler.current(&subject).await)?;
-        let why = match observation {
-            Observation::Fresh(verdict) | Observation::Stale { verdict, .. } => return Ok(verdict),
-            Observation::Unavailable(why) => Refusal::Unavailable(why),
-            Observation::LayoutMismatch(mismatch) => Refusal::LayoutMismatch(mismatch),
-        };
-        Err(Refused::to(&subject, why))
+        Ok((subject, observation))
     }
 
     /// The pushes of a trigger's activity.
@@ -256,6 +274,17 @@ impl Scaler {
                 "a trigger is refused"
             );
         }
+    }
+}
+
+/// What is told of a value, or why none is.
+fn value(observation: Observation) -> Result<Verdict, Refusal> {
+    match observation {
+        Observation::Fresh(verdict) | Observation::Stale { verdict, .. } => Ok(verdict),
+        Observation::ActivityOnly { why, .. } | Observation::Unavailable(why) => {
+            Err(Refusal::Unavailable(why))
+        }
+        Observation::LayoutMismatch(mismatch) => Err(Refusal::LayoutMismatch(mismatch)),
     }
 }
 

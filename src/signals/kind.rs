@@ -6,7 +6,8 @@ use crate::layouts::{Count, Counts, Measure};
 pub trait SignalKind: Sync {
     /// What it is.
     fn meta(&self) -> &'static Meta;
-    /// The number that KEDA is told.
+    /// The number that KEDA is told; where the signal is one [per second](Meta::per_second), the counter of which it is
+    /// told how much it rises.
     fn value(&self, counts: &Counts) -> Count;
 }
 
@@ -19,6 +20,8 @@ pub struct Meta {
     pub doc: &'static str,
     /// What it adds up, in the order in which people are shown it.
     pub sum_of: &'static [Measure],
+    /// Whether it is how much that rises in a second, over the trigger's `window`. Of one look nothing is known then.
+    pub per_second: bool,
     /// The target per replica when the trigger names none.
     pub default_target: Option<f64>,
     /// When the target per replica may become another than KEDA was told.

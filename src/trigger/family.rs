@@ -43,7 +43,7 @@ const REFUSED: &[&str] = &[
 pub(super) const COMMON: &[&str] =
     &["redis", "database", "databaseIndex", "staleFor", "activityWindow"];
 /// penstock's own keys that every layout has.
-pub(super) const OWN: &[&str] = &["layout", "signal", "target", "activation"];
+pub(super) const OWN: &[&str] = &["layout", "signal", "target", "activation", "window"];
 const REDIS: &[&str] = &["listName", "listLength", "activationListLength"];
 const STREAMS: &[&str] = &[
     "stream",

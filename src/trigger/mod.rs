@@ -42,14 +42,18 @@ pub struct Trigger {
     pub layout: String,
     /// What is read and how it adds up.
     pub plan: Plan,
+    /// Whether it counts jobs at all, by names or patterns.
+    pub counts_jobs: bool,
     /// The number made of the counts.
     pub signal: Signal,
-    /// Jobs per replica.
+    /// What one replica takes of the value.
     pub target: Target,
     /// What wakes the workload.
     pub activation: Activation,
     /// The trigger's own stale budget, which can only shorten the connection's.
     pub stale_for: Option<Duration>,
+    /// The window of a signal that is one per second; `None` for the others.
+    pub window: Option<Duration>,
     /// How long a change of one of its keys keeps the workload active, whatever the counts say.
     pub activity_window: Option<Duration>,
     /// How long a job may be in no key while it moves; zero where each move is one step for Redis.
@@ -92,10 +96,23 @@ impl Trigger {
     /// What these counts mean.
     #[must_use]
     pub fn verdict_of(&self, counts: Counts) -> Verdict {
-        Verdict {
-            value: self.signal.value(&counts),
-            active: Activity::of(&counts, self.activation.get()).is_active(),
-            counts,
+        self.verdict_with(self.signal.value(&counts), counts)
+    }
+
+    /// What these counts mean with this value.
+    #[must_use]
+    pub fn verdict_with(&self, value: Count, counts: Counts) -> Verdict {
+        Verdict { value, active: self.activity(value, &counts).is_active(), counts }
+    }
+
+    /// Whether the workload should run with this value and these counts, and by what.
+    #[must_use]
+    pub fn activity(&self, value: Count, counts: &Counts) -> Activity {
+        let activation = self.activation.get();
+        if self.counts_jobs {
+            Activity::of(counts, activation)
+        } else {
+            Activity::of_value(value, activation)
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{cell::LazyCell, collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
-    layouts::{Arguments, Layout, Read, Registry},
+    layouts::{Arguments, Layout, Measure, Plan, Read, Registry},
     limits::{self, DATABASE_NUMBER},
     metadata::{Entry, Irregularity, Metadata, plain_key},
     signals::Signal,
@@ -89,8 +89,12 @@ impl<'a> Parser<'a> {
         let signal = self.signal(&fields);
         let target = self.target(&fields, signal);
         let activation = self.activation(&fields);
+        let window = self.window(signal);
         let layout = layout?;
-        let (arguments, Written { names, hint }) = self.arguments(layout, &fields);
+        let (mut arguments, Written { names, hint }) = self.arguments(layout, &fields);
+        if let Some(signal) = signal {
+            self.leave_out(signal, layout, &mut arguments);
+        }
         if let Some([first, second]) = layout.meeting_patterns(&arguments) {
             let what = format!("is a pattern, and so is `{second}`; one read may have only one");
             self.problems.add(first, what);
@@ -119,18 +123,22 @@ impl<'a> Parser<'a> {
             self.problems.add("queue", format!("makes more than {most} reads with these keys"));
         }
         let (signal, target, activation) = (signal?, target?, activation?);
+        let counts_jobs = in_words.counts_jobs();
+        self.has_measures(signal, layout, &in_words);
         Some(Trigger {
             metric_name: metric_name(layout.name(), &in_words, signal),
             connection,
             database: database?,
             layout: layout.name().to_owned(),
             plan,
+            counts_jobs,
             signal,
             target,
             activation,
             stale_for: stale_for?,
+            window: window?,
             activity_window: activity_window?,
-            gap: layout.gap(&arguments),
+            gap: if counts_jobs { layout.gap(&arguments) } else { Duration::ZERO },
             invisible: layout.invisible(&arguments),
             hint,
             names,
@@ -245,6 +253,25 @@ impl<'a> Parser<'a> {
         Some(window)
     }
 
+    /// The outer `None` is a problem, the inner one that of a signal without a window.
+    fn window(&mut self, signal: Option<Signal>) -> Option<Option<Duration>> {
+        let given = self.duration("window")?;
+        let signal = signal?;
+        if !signal.meta().per_second {
+            if given.is_some() {
+                let what = format!("is not used by the signal `{}`", signal.name());
+                self.problems.add("window", what);
+            }
+            return Some(None);
+        }
+        let window = given.unwrap_or(limits::RATE_WINDOW_DEFAULT);
+        if !limits::RATE_WINDOW.contains(&window) {
+            self.problems.add("window", "must be from 5s to 1h");
+            return None;
+        }
+        Some(Some(window))
+    }
+
     /// The outer `None` is a problem, the inner one "not given".
     fn duration(&mut self, key: &str) -> Option<Option<Duration>> {
         let Some(entry) = self.metadata.get(key) else { return Some(None) };
@@ -265,6 +292,38 @@ impl<'a> Parser<'a> {
             self.problems.add(&entry.spelled, one_of(&entry.value, &known));
         }
         signal
+    }
+
+    /// Has nothing read that the signal makes nothing of. (Jobs it always does: they say whether the workload is
+    /// active.) A key that is for that alone is a problem.
+    fn leave_out(&mut self, signal: Signal, layout: &Layout, arguments: &mut Arguments) {
+        let is_used = |measure: &Measure| measure.is_of_jobs() || signal.counts(*measure);
+        let (used, unused): (Vec<Measure>, Vec<Measure>) =
+            Measure::ALL.into_iter().partition(is_used);
+        let is_for_used =
+            |key: &str| used.iter().any(|measure| layout.parameters_of(*measure).contains(&key));
+        for measure in unused {
+            arguments.leave_out(measure);
+            let keys = layout.parameters_of(measure).into_iter();
+            for key in keys.filter(|key| arguments.is_given(key) && !is_for_used(key)) {
+                let what = format!("is not used by the signal `{}`", signal.name());
+                self.problems.add(key, what);
+            }
+        }
+    }
+
+    /// Whether what the signal is made of is read, where that is not jobs.
+    fn has_measures(&mut self, signal: Signal, layout: &Layout, plan: &Plan) {
+        let needed = signal.meta().sum_of.iter().filter(|measure| !measure.is_of_jobs());
+        for measure in needed.filter(|measure| !plan.reads_for(**measure)) {
+            let (name, keys) = (signal.name(), layout.parameters_of(*measure));
+            let what = if keys.is_empty() {
+                format!("`{name}` is nothing that the layout `{}` can tell", layout.name())
+            } else {
+                format!("`{name}` needs `{}`", keys.join("`, `"))
+            };
+            self.problems.add("signal", what);
+        }
     }
 
     fn target(&mut self, fields: &Fields, signal: Option<Signal>) -> Option<Target> {

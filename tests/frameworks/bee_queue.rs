@@ -15,6 +15,8 @@ fn bee_queue_jobs_are_counted_from_the_queue_through_a_kill_to_their_end() {
     stage.is("queued", plain, counts(5, 0, 0));
     stage.is("queued", delayed, counts(5, 1, 0));
     assert_eq!(told(&mut stage), [5, 0]);
+    let rate = "layout=bee-queue queue=q signal=rate target=1";
+    assert_eq!(stage.report(rate)["counts"]["arrived"], serde_json::json!(6.0));
     let first = stage.work("node bee-queue.js work q");
     stage.began(2);
     stage.is("running", plain, counts(3, 0, 2));
@@ -30,6 +32,7 @@ fn bee_queue_jobs_are_counted_from_the_queue_through_a_kill_to_their_end() {
     stage.ended(5);
     stage.is("drained", plain, counts(0, 0, 0));
     stage.is("drained", delayed, counts(0, 1, 0));
+    assert_eq!(stage.report(rate)["counts"]["arrived"], serde_json::json!(6.0));
 }
 
 /// What the framework says waits and is active.

@@ -35,6 +35,8 @@ fn story(mut stage: Stage, layout: &str, script: &str) {
     stage.run(&format!(r#"{script} add q 1 {{"delay":1}}"#));
     stage.run(&format!(r#"{script} add q 1 {{"delay":600000}}"#));
     stage.is("queued", &trigger, counts(5, 1, 0));
+    let rate = format!("{trigger} signal=rate target=1");
+    assert_eq!(stage.report(&rate)["counts"]["arrived"], json!(7.0));
     assert_eq!(told(&mut stage, script), (5, 2, 0));
     let first = stage.work(&format!("{script} work q"));
     stage.began(2);
@@ -60,6 +62,8 @@ fn story(mut stage: Stage, layout: &str, script: &str) {
     stage.is("drained", &trigger, counts(0, 0, 0));
     assert_eq!(told(&mut stage, script), (0, 1, 0));
     assert_eq!(stage.report(&trigger)["active"], json!(false));
+    // Neither that jobs were taken again nor that they ended is an arrival.
+    assert_eq!(stage.report(&rate)["counts"]["arrived"], json!(7.0));
 }
 
 /// What the framework says waits, is delayed, and is active.

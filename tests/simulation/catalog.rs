@@ -131,7 +131,8 @@ pub fn key_of(read: &Read) -> usize {
 pub fn members_of(read: &Read) -> Members {
     match read {
         Read::Size(Size { members, .. }) => *members,
-        Read::Group(_)
+        Read::Number(_)
+        | Read::Group(_)
         | Read::Idle(_)
         | Read::Flag(_)
         | Read::PerMember(_)

@@ -92,7 +92,10 @@ pub fn at_rest(model: &Model, topic: &Topic, told: &Observation) -> Result<(), V
             was_true(model, topic, &verdict.counts, since) && verdict.active == active
         }
         Observation::LayoutMismatch(_) => topic.reads.iter().any(is_mismatch),
-        Observation::Stale { .. } | Observation::Unavailable(_) => false,
+        // None of these triggers is a rate.
+        Observation::Stale { .. }
+        | Observation::ActivityOnly { .. }
+        | Observation::Unavailable(_) => false,
     };
     if is_true { Ok(()) } else { Err(format!("it is still told {told:?}, which is not true")) }
 }
@@ -137,9 +140,14 @@ fn number(part: Part, answer: &Answer) -> Option<u64> {
         (Part::Group(GroupPart::Pending(_)), Answer::Group(GroupAnswer::Missing { .. })) => Some(0),
         (_, Answer::Group(GroupAnswer::Missing { entries })) => Some(*entries),
         (_, Answer::Size(SizeAnswer::NotANumber) | Answer::WrongType(_)) => None,
-        (_, Answer::Flag(_) | Answer::PerMember(_) | Answer::Idle(_) | Answer::Heartbeats(_)) => {
-            unreachable!("the model has none of these")
-        }
+        (
+            _,
+            Answer::Flag(_)
+            | Answer::Number(_)
+            | Answer::PerMember(_)
+            | Answer::Idle(_)
+            | Answer::Heartbeats(_),
+        ) => unreachable!("the model has none of these"),
     }
 }
 

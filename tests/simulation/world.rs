@@ -304,6 +304,9 @@ impl World {
                 Observation::Stale { verdict, age, .. } => {
                     held::stale(model, topic, verdict, *age, budget)
                 }
+                Observation::ActivityOnly { .. } => {
+                    Err("it is told without a value, and is no rate".to_owned())
+                }
                 Observation::Unavailable(_) => {
                     let fresh_ms = story.fresh_ms;
                     held::unavailable(model, Budget { budget, fresh_ms })

@@ -107,7 +107,12 @@ impl TriggerCheck<'_, '_> {
                 "counts what KEDA's trigger counted, either what waits or what is in flight; for \
                  both write layout: stream with queue and group, and no signal",
             ),
-            Family::Own if !sees_in_flight && !job && trigger.invisible.is_none() => {
+            Family::Own
+                if trigger.counts_jobs
+                    && !sees_in_flight
+                    && !job
+                    && trigger.invisible.is_none() =>
+            {
                 self.reporter.note(
                     &self.at("inFlight"),
                     "is not given, so jobs in flight are not seen and a scale to zero may cut them",
@@ -115,7 +120,7 @@ impl TriggerCheck<'_, '_> {
             }
             Family::Own => {}
         }
-        if job && metadata.unknown("signal").is_none() {
+        if job && trigger.counts_jobs && metadata.unknown("signal").is_none() {
             self.strategy(trigger.signal, sees_in_flight);
         }
     }

@@ -20,11 +20,6 @@ impl Definition {
             .or_else(|| self.silent("in_flight", &self.in_flight))
     }
 
-    fn questions(&self) -> impl Iterator<Item = &Question> {
-        let Self { scheduled, waiting, in_flight, orphaned, .. } = self;
-        [scheduled, waiting, in_flight, orphaned].into_iter().flatten()
-    }
-
     fn renamed(&self) -> Option<String> {
         self.blind_window.then(|| {
             "`blind_window` is now a [[gap]]: `lasts`, how long a job may be in no key while it moves, and `doc`"

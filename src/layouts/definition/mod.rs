@@ -67,7 +67,9 @@ pub enum DefinitionError {
         flaw: String,
     },
     /// It counts nothing.
-    #[error("layout `{layout}`: it has none of [[waiting]], [[scheduled]] and [[in_flight]]")]
+    #[error(
+        "layout `{layout}`: it has none of [[waiting]], [[scheduled]], [[in_flight]], [[gauge]] and [[arrived]]"
+    )]
     Empty {
         /// The layout's name.
         layout: String,
@@ -107,6 +109,10 @@ pub(in crate::layouts) struct Definition {
     pub(in crate::layouts) in_flight: Vec<Question>,
     #[serde(default)]
     pub(in crate::layouts) orphaned: Vec<Question>,
+    #[serde(default)]
+    pub(in crate::layouts) gauge: Vec<Question>,
+    #[serde(default)]
+    pub(in crate::layouts) arrived: Vec<Question>,
     /// The keys by which the queues of a pattern are found, where not every key of a queue has to be
     /// looked for.
     #[serde(default)]
@@ -163,17 +169,31 @@ impl Definition {
             Measure::Waiting => &self.waiting,
             Measure::InFlight => &self.in_flight,
             Measure::Orphaned => &self.orphaned,
+            Measure::Gauge => &self.gauge,
+            Measure::Arrived => &self.arrived,
         }
     }
 
-    /// What it counts, except for orphans.
-    pub(in crate::layouts) fn states(&self) -> impl Iterator<Item = &Question> {
-        self.scheduled.iter().chain(&self.waiting).chain(&self.in_flight)
+    /// All that it asks, in the order of the measures.
+    pub(in crate::layouts) fn questions(&self) -> impl Iterator<Item = &Question> {
+        Measure::ALL.into_iter().flat_map(|measure| self.of_measure(measure))
+    }
+
+    /// All that it asks for these arguments.
+    fn questions_for(&self, arguments: &Arguments) -> impl Iterator<Item = &Question> {
+        let wanted = Measure::ALL.into_iter().filter(|measure| arguments.wants(*measure));
+        wanted.flat_map(|measure| self.of_measure(measure))
+    }
+
+    /// The same except for orphans, which add nothing.
+    pub(in crate::layouts) fn counted(&self) -> impl Iterator<Item = &Question> {
+        let counted = Measure::ALL.into_iter().filter(|measure| *measure != Measure::Orphaned);
+        counted.flat_map(|measure| self.of_measure(measure))
     }
 
     /// Every parameter that a template or a condition names, and as what.
     pub(in crate::layouts) fn uses(&self) -> Vec<Use> {
-        let questions = self.states().chain(&self.orphaned).flat_map(Question::uses);
+        let questions = self.questions().flat_map(Question::uses);
         let pauses = self.paused.iter().flat_map(Pause::uses);
         let whens = self.invisible.iter().flat_map(|invisible| uses_of_when(&invisible.when));
         let unless = self.invisible.iter().filter_map(|invisible| invisible.unless.clone());
@@ -204,9 +224,12 @@ impl Definition {
     pub(in crate::layouts) fn plan(&self, arguments: &Arguments) -> Plan {
         let keys = if arguments.patterns().is_empty() { vec![] } else { self.keys(arguments) };
         Plan::new(Measures::from_fn(|measure| {
+            if !arguments.wants(measure) {
+                return Box::default();
+            }
             let pauses = match measure {
                 Measure::Due | Measure::Waiting => self.paused.as_slice(),
-                Measure::InFlight | Measure::Orphaned => &[],
+                Measure::InFlight | Measure::Orphaned | Measure::Gauge | Measure::Arrived => &[],
             };
             let summands = |question: &Question| question.summands(pauses, &keys, arguments);
             self.of_measure(measure).iter().flat_map(summands).collect()
@@ -230,19 +253,18 @@ impl Definition {
     /// How long a job may be in no key, or not yet told of, while it moves.
     pub(in crate::layouts) fn gap(&self, arguments: &Arguments) -> Duration {
         let own = self.gap.iter().filter_map(|gap| gap.lasts(arguments));
-        let told_late = self.states().filter_map(|question| question.gap(arguments));
+        let told_late = self.counted().filter_map(|question| question.gap(arguments));
         own.chain(told_late).max().unwrap_or_default()
     }
 
     /// The keys that it reads under names of their own with these arguments.
     fn keys(&self, arguments: &Arguments) -> Vec<&Template> {
-        let questions = self.states().chain(&self.orphaned);
-        questions.flat_map(|question| question.keys(arguments)).collect()
+        self.questions_for(arguments).flat_map(|question| question.keys(arguments)).collect()
     }
 
     /// The keys that it may read under names of their own, whatever the arguments.
     pub(in crate::layouts) fn every_key(&self) -> impl Iterator<Item = &Template> {
-        let questions = self.states().chain(&self.orphaned).flat_map(Question::every_key);
+        let questions = self.questions().flat_map(Question::every_key);
         questions.chain(self.found_by.iter().map(|found| &found.key))
     }
 
@@ -257,8 +279,9 @@ impl Definition {
     pub(in crate::layouts) fn meeting_patterns(&self, arguments: &Arguments) -> Option<[&str; 2]> {
         let is_pattern =
             |name: &&str| arguments.patterns().iter().any(|pattern| pattern.parameter == **name);
-        let questions = self.states().chain(&self.orphaned);
-        questions.flat_map(|question| question.bound(arguments)).find_map(|bound| {
+        let mut bound =
+            self.questions_for(arguments).flat_map(|question| question.bound(arguments));
+        bound.find_map(|bound| {
             let mut patterns = bound.into_iter().filter(is_pattern);
             let first = patterns.next()?;
             patterns.find(|name| *name != first).map(|second| [first, second])

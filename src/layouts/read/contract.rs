@@ -66,6 +66,14 @@ pub(in crate::layouts) trait CountedRead: ReadKind {
     /// [`LayoutMismatch`] when what Redis holds is not what is counted.
     fn count(&self, part: Self::Part, answer: &Self::Answer) -> Result<Count, LayoutMismatch>;
 
+    /// What a part counts where there is no key. Redis deletes a collection with its last member.
+    ///
+    /// # Errors
+    /// [`LayoutMismatch`] when that says nothing.
+    fn missing(&self, _: Self::Part) -> Result<Count, LayoutMismatch> {
+        Ok(Count::ZERO)
+    }
+
     /// A part of what it asks for, for people.
     fn describe(&self, _: Self::Part) -> String {
         self.to_string()

@@ -21,6 +21,18 @@ pub enum LayoutMismatch {
         /// The key.
         key: Name,
     },
+    /// The string is no number that a gauge may have.
+    #[error("key `{key}` holds a string that is no finite number of at least 0")]
+    NoGauge {
+        /// The key.
+        key: Name,
+    },
+    /// There is no key, and the trigger says that this is unknown.
+    #[error("there is no key `{key}`, and with missing=unknown that is no 0")]
+    NoNumber {
+        /// The key.
+        key: Name,
+    },
     /// There are too many members to look at each, and nothing can be said without.
     #[error("key `{key}` has {members} members, at most {most} are looked at")]
     TooMany {

@@ -20,6 +20,7 @@ pub(in crate::layouts) mod idle;
 pub(in crate::layouts) mod kind;
 pub(in crate::layouts) mod member_key;
 pub(in crate::layouts) mod mismatch;
+pub(in crate::layouts) mod number;
 pub(in crate::layouts) mod per_member;
 pub(in crate::layouts) mod scores;
 pub(in crate::layouts) mod size;
@@ -35,6 +36,7 @@ use self::{
     idle::{Idle, IdleAnswer},
     member_key::MemberKey,
     mismatch::LayoutMismatch,
+    number::{MissingNumber, Number, NumberAnswer},
     per_member::{Overflow, PerMember, PerMemberAnswer},
     size::{Size, SizeAnswer},
 };
@@ -81,13 +83,15 @@ macro_rules! reads {
                 answer: &Answer,
             ) -> Result<Count, LayoutMismatch> {
                 match (self, part, answer) {
-                    (_, _, Answer::Missing) => Ok(Count::ZERO),
                     (_, _, Answer::WrongType(found)) => Err(self.wrong_type(found)),
                     $((Self::$name(read), Part::$name(part), Answer::$name(answer)) => {
                         read.count(part, answer)
                     })+
+                    $((Self::$name(read), Part::$name(part), Answer::Missing) => {
+                        read.missing(part)
+                    })+
                     // The part or the answer of another read, which nothing mixes up.
-                    (_, _, $(Answer::$name(_))|+) => Err(self.wrong_type("of another read")),
+                    (_, _, Answer::Missing $(| Answer::$name(_))+) => Err(self.wrong_type("of another read")),
                 }
             }
 
@@ -130,6 +134,8 @@ macro_rules! reads {
 reads! {
     /// How much a key holds.
     Size { read: Size, part: (), answer: SizeAnswer }
+    /// The number in a string.
+    Number { read: Number, part: MissingNumber, answer: NumberAnswer }
     /// What a consumer group of a stream has not been given yet, and what it has not acknowledged.
     Group { read: Group, part: GroupPart, answer: GroupAnswer }
     /// How many of the entries that a consumer group has not acknowledged are idle.

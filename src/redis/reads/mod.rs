@@ -20,5 +20,6 @@ pub(super) mod per_member;
 pub(super) mod progress;
 pub(super) mod stream_id;
 pub(super) mod tail;
+pub(super) mod text;
 pub(super) mod transaction;
 pub(super) mod values;

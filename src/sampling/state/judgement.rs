@@ -94,6 +94,7 @@ impl State {
         let judged = self.judge(id);
         let verdict = judged.as_ref().and_then(|judged| judged.as_ref().ok());
         let newest = self.newest(id);
+        self.note_arrivals(id);
         let subscription = self.subscriptions.get_mut(id);
         subscription.judged = newest.zip(verdict.copied());
         subscription.noted = false;
@@ -124,7 +125,7 @@ impl State {
                 if falls.again_at().is_some() {
                     return self.held(id, Why::Unconfirmed, now);
                 }
-                Observation::Fresh(self.windowed(id, falls.told(verdict, now), now))
+                self.over_time(id, falls.told(verdict, now), now)
             }
             Some(Err(mismatch)) => Observation::LayoutMismatch(mismatch),
             None => self.held(id, Why::NotYetRead, now),
@@ -199,7 +200,12 @@ impl State {
 
     /// Activity within the window after a change that was announced: a worker that waits in BRPOP
     /// takes a job before anybody can count it.
-    fn windowed(&self, id: SubscriptionId, verdict: Verdict, now: Instant) -> Verdict {
+    pub(in crate::sampling) fn windowed(
+        &self,
+        id: SubscriptionId,
+        verdict: Verdict,
+        now: Instant,
+    ) -> Verdict {
         let until = self.subscriptions.get(id).active_until();
         Verdict { active: verdict.active || until.is_some_and(|until| now < until), ..verdict }
     }

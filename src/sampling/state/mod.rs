@@ -10,6 +10,7 @@ mod judgement;
 mod membership;
 mod plans;
 mod queues;
+mod rates;
 mod reading;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
@@ -327,6 +328,7 @@ impl State {
     /// Notes a new link. It invalidates everything, since nothing was announced in between.
     pub fn link_up(&mut self, tracked: bool, now: Instant) {
         self.invalidate_all(None);
+        self.forget_arrivals();
         self.clock = Clock::default();
         self.link = LinkState::Up { tracked, confirmed_at: now, broken: false };
         self.searches.begin_anew(now);

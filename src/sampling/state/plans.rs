@@ -15,12 +15,15 @@ use super::{
 
 impl State {
     /// Plans the look at a subject whose activity window, or the window of a fall of its counts, ends
-    /// while a stream is open on it.
+    /// while a stream is open on it, or whose rate changes with time alone.
     pub(in crate::sampling) fn plan_lapse(&mut self, id: SubscriptionId, now: Instant) {
         let subscription = self.subscriptions.get(id);
         let active_until = subscription.active_until().filter(|until| *until > now);
         let held_until = subscription.falls.until(now);
-        if let Some(until) = active_until.into_iter().chain(held_until).min()
+        let activation = subscription.subject.trigger.activation.get();
+        let arrivals = subscription.arrivals.as_ref();
+        let rate_until = arrivals.and_then(|arrivals| arrivals.changes_at(activation, now));
+        if let Some(until) = active_until.into_iter().chain(held_until).chain(rate_until).min()
             && subscription.streams > 0
         {
             self.lapses.plan(id, until);

@@ -162,6 +162,7 @@ fn fresh(observation: &Observation) -> Option<f64> {
     match observation {
         Observation::Fresh(verdict) => Some(verdict.value.get()),
         Observation::Stale { .. }
+        | Observation::ActivityOnly { .. }
         | Observation::Unavailable(_)
         | Observation::LayoutMismatch(_) => None,
     }
@@ -171,9 +172,10 @@ fn fresh(observation: &Observation) -> Option<f64> {
 fn stale(observation: &Observation) -> Option<(f64, Duration)> {
     match observation {
         Observation::Stale { verdict, age, .. } => Some((verdict.value.get(), *age)),
-        Observation::Fresh(_) | Observation::Unavailable(_) | Observation::LayoutMismatch(_) => {
-            None
-        }
+        Observation::Fresh(_)
+        | Observation::ActivityOnly { .. }
+        | Observation::Unavailable(_)
+        | Observation::LayoutMismatch(_) => None,
     }
 }
 

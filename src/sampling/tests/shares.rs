@@ -13,6 +13,7 @@ fn refusal(observation: &Observation) -> Option<String> {
         Observation::LayoutMismatch(_)
         | Observation::Fresh(_)
         | Observation::Stale { .. }
+        | Observation::ActivityOnly { .. }
         | Observation::Unavailable(_) => None,
     }
 }

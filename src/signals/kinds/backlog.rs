@@ -11,6 +11,7 @@ static META: Meta = Meta {
     name: "backlog",
     doc: "Every job that is not finished, so that workers stay while jobs run.",
     sum_of: &[Measure::Waiting, Measure::Due, Measure::InFlight],
+    per_second: false,
     default_target: Some(5.0),
     target_change: TargetChange::WithMetadata,
 };

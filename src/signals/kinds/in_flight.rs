@@ -11,6 +11,7 @@ static META: Meta = Meta {
     name: "in-flight",
     doc: "What workers have taken and not finished.",
     sum_of: &[Measure::InFlight],
+    per_second: false,
     default_target: Some(5.0),
     target_change: TargetChange::WithMetadata,
 };

@@ -11,6 +11,7 @@ static META: Meta = Meta {
     name: "waiting",
     doc: "What a worker could take now; fits ScaledJobs with strategy accurate or eager.",
     sum_of: &[Measure::Waiting, Measure::Due],
+    per_second: false,
     default_target: Some(5.0),
     target_change: TargetChange::WithMetadata,
 };

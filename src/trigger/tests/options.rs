@@ -132,9 +132,12 @@ fn heartbeats_are_listened_to_where_kombu_publishes_them() {
         let trigger = parse(&[base.as_slice(), &more].concat()).unwrap();
         let formats = trigger.plan.reads().iter().filter_map(|read| match read {
             Read::Heartbeats(heartbeats) => Some(heartbeats.format.alive[0].on(3).to_string()),
-            Read::Size(_) | Read::Group(_) | Read::Idle(_) | Read::Flag(_) | Read::PerMember(_) => {
-                None
-            }
+            Read::Size(_)
+            | Read::Number(_)
+            | Read::Group(_)
+            | Read::Idle(_)
+            | Read::Flag(_)
+            | Read::PerMember(_) => None,
         });
         assert_eq!(formats.collect::<Vec<_>>(), [channel], "{more:?}");
     }

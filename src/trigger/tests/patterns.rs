@@ -131,6 +131,7 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
             | Read::Group(_)
             | Read::Flag(_)
             | Read::Idle(_)
+            | Read::Number(_)
             | Read::Heartbeats(_) => None,
         })
         .collect();
@@ -149,6 +150,7 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
             | Read::Group(_)
             | Read::Flag(_)
             | Read::Idle(_)
+            | Read::Number(_)
             | Read::Heartbeats(_) => false,
         })
     };

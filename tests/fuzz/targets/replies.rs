@@ -9,7 +9,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use penstock::{
     layouts::{
         Answer, Ask, CollectionType, Flag, Group, GroupAnswer, Idle, IdleAnswer, Kind, MemberKey,
-        Members, PerMember, PerMemberAnswer, Read, Size, SizeAnswer, Test, Unit, Waiting,
+        Members, Number, NumberAnswer, PerMember, PerMemberAnswer, Read, Size, SizeAnswer, Test,
+        Unit, Waiting,
     },
     limits,
     redis::offline,
@@ -44,6 +45,7 @@ const WORDS: &[&str] = &[
     "field any\n",
     "member any\n",
     "value any\n",
+    "number string\n",
     "each-exists any\n",
     "each-length any\n",
     "each-values any\n",
@@ -159,6 +161,7 @@ fn read(kind: &str) -> Option<Read> {
         "field" => flag(Test::Field("g".into())),
         "member" => flag(Test::Member("g".into())),
         "value" => flag(Test::Value("g".into())),
+        "number" => Read::Number(Number { key: key() }),
         "each-exists" => each(Ask::Exists),
         "each-length" => each(Ask::Length),
         "each-values" => each(Ask::Values),
@@ -195,6 +198,16 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
             number.is_finite() && *number >= 0.0 && replies.iter().any(says)
         }
         Answer::Size(SizeAnswer::NotANumber) => replies.iter().any(|reply| reply.text().is_some()),
+        Answer::Number(NumberAnswer::Is(number)) => {
+            let says = |reply: &Resp| {
+                let text = reply.text().and_then(|text| std::str::from_utf8(text).ok());
+                text.and_then(|text| text.trim().parse().ok()) == Some(*number)
+            };
+            number.is_finite() && *number >= 0.0 && replies.iter().any(says)
+        }
+        Answer::Number(NumberAnswer::NotANumber) => {
+            replies.iter().any(|reply| reply.text().is_some())
+        }
         Answer::WrongType(name) => {
             let says = |reply: &Resp| match reply {
                 Resp::Int(number) => number.to_string() == *name,

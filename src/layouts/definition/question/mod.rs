@@ -3,6 +3,7 @@
 mod contract;
 mod group;
 mod heartbeats;
+mod number;
 mod pause;
 mod per_member;
 mod role;
@@ -26,6 +27,7 @@ use super::{
 use contract::QuestionKind;
 use group::{GroupQuestion, IdleQuestion};
 use heartbeats::HeartbeatsQuestion;
+use number::NumberQuestion;
 pub(in crate::layouts) use pause::Pause;
 use per_member::PerMemberQuestion;
 pub(in crate::layouts) use role::{ParameterRole, Use};
@@ -38,6 +40,8 @@ pub(in crate::layouts) use when::{When, is_met, uses_of_when};
 pub(in crate::layouts) enum Question {
     /// The size of a key.
     Size(Box<SizeQuestion<Self>>),
+    /// The number in a string.
+    Number(NumberQuestion),
     /// What a consumer group has not been given.
     GroupWaiting(GroupQuestion),
     /// What a consumer group has not acknowledged.
@@ -55,6 +59,7 @@ impl Question {
     fn kind(&self) -> &dyn QuestionKind {
         match self {
             Self::Size(question) => question.as_ref(),
+            Self::Number(question) => question,
             Self::GroupWaiting(question) | Self::GroupPending(question) => question,
             Self::GroupIdle(question) => question,
             Self::PerMember(question) => question,
@@ -67,7 +72,8 @@ impl Question {
         match self {
             Self::Size(question) => question.others().collect(),
             Self::Heartbeats(question) => question.or.iter().collect(),
-            Self::GroupWaiting(_)
+            Self::Number(_)
+            | Self::GroupWaiting(_)
             | Self::GroupPending(_)
             | Self::GroupIdle(_)
             | Self::PerMember(_) => vec![],
@@ -174,6 +180,7 @@ impl Question {
                 let is_asked = is_met(other.when(), arguments);
                 is_asked.then(|| other.summand(&bound, keys, arguments)).flatten()
             }),
+            Self::Number(question) => question.summand(binding, arguments),
             Self::GroupWaiting(question) => {
                 question.summand(binding, arguments, GroupPart::Waiting)
             }

@@ -6,6 +6,7 @@ mod flag;
 mod group;
 mod heartbeats;
 mod idle;
+mod number;
 mod per_member;
 mod size;
 
@@ -17,6 +18,7 @@ use super::asked::{Asked, Cost};
 pub(in crate::redis) fn of(read: &Read) -> &dyn Asked {
     match read {
         Read::Size(read) => read,
+        Read::Number(read) => read,
         Read::Group(read) => read,
         Read::Idle(read) => read,
         Read::Flag(read) => read,

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use deadpool_redis::redis::{Cmd, Value};
+use deadpool_redis::redis::Cmd;
 
 use crate::{
-    layouts::{Answer, Kind, Members, Name, Size, SizeAnswer, Unit},
+    layouts::{Answer, Kind, Members, Size, SizeAnswer, Unit},
     limits,
     sampling::{Fault, Validity},
     time::parse_decimal,
@@ -19,9 +19,9 @@ use super::super::{
     asked::{Asked, Cost, First, Together},
     decode::{self, sequence},
     encode::{self, KeyType, of_key},
-    known_tails::KnownTails,
     known_types::KnownTypes,
-    progress::{self, FollowUp, Progress, reply},
+    progress::{self, Progress},
+    text,
 };
 
 impl Asked for Size {
@@ -52,7 +52,7 @@ impl Asked for Size {
             }
             (KeyType::Hash, _) => of_key("HLEN", &[], key),
             (KeyType::Stream, _) => of_key("XLEN", &[], key),
-            (KeyType::Text, _) => text(key),
+            (KeyType::Text, _) => text::command(key),
             (KeyType::Other, _) => encode::type_of(key),
         }
     }
@@ -63,10 +63,7 @@ impl Asked for Size {
             Err(progress) => return Ok(progress),
         };
         Ok(match guess {
-            KeyType::Text => match number(value)? {
-                Some(answer) => Progress::done(Answer::Size(answer)),
-                None => Progress::open(Text { key: self.key.clone(), seen_empty: 0 }),
-            },
+            KeyType::Text => text::first(&self.key, value, number)?,
             KeyType::Other => match decode::type_name(value)?.as_str() {
                 "none" => Progress::done(Answer::Missing),
                 name => Progress::done(Answer::WrongType(name.to_owned())),
@@ -171,14 +168,6 @@ fn of_kind(kind: Kind) -> Vec<&'static str> {
     [command, &["type"]].concat()
 }
 
-/// GETRANGE key 0 n: as much of a string as a number may have, and a byte beyond that tells that
-/// there is more. GET would bring along whatever somebody put there.
-fn text(key: &Name) -> Cmd {
-    let mut command = of_key("GETRANGE", &[], key);
-    command.arg(0).arg(limits::NUMBER_BYTES);
-    command
-}
-
 /// The time that scores are compared with. They were written with clients' clocks: a job counts as
 /// due a grace early, and a lease as held a grace longer.
 fn bound(members: Members, now: Duration) -> Duration {
@@ -208,47 +197,10 @@ fn per_second(unit: Unit) -> f64 {
     }
 }
 
-/// What a string holds, by its first bytes; `None` if there is nothing in it or no string at all.
-fn number(value: &Value) -> Result<Option<SizeAnswer>, Fault> {
-    let bytes = decode::string(value)?;
-    if bytes.is_empty() {
-        return Ok(None);
-    }
-    if bytes.len() > limits::NUMBER_BYTES {
-        return Ok(Some(SizeAnswer::NotANumber));
-    }
-    let number = std::str::from_utf8(bytes).ok().and_then(|text| parse_decimal(text.trim()));
-    Ok(Some(number.map_or(SizeAnswer::NotANumber, SizeAnswer::Number)))
-}
-
-/// A string was read as empty, which it also is when there is none: is there one, and what is in it? Redis
-/// takes both commands from one packet and lets nobody in between, but it does not promise to, so that an
-/// empty string is believed only when it was seen [`SEEN_EMPTY`] times.
-#[derive(Debug)]
-struct Text {
-    key: Name,
-    seen_empty: u8,
-}
-
-/// How often a string has to be seen to be there and empty before that is believed.
-const SEEN_EMPTY: u8 = 2;
-
-impl FollowUp for Text {
-    fn commands(&self) -> Vec<Cmd> {
-        vec![encode::exists(&self.key), text(&self.key)]
-    }
-
-    fn proceed(self: Box<Self>, replies: &[Response], _: &KnownTails) -> Result<Progress, Fault> {
-        let Self { key, seen_empty } = *self;
-        Ok(match (decode::count(reply(replies, 0)?)?, number(reply(replies, 1)?)?) {
-            (0, _) => Progress::done(Answer::Missing),
-            (_, Some(answer)) => Progress::done(Answer::Size(answer)),
-            (_, None) if seen_empty >= SEEN_EMPTY => {
-                Progress::done(Answer::Size(SizeAnswer::NotANumber))
-            }
-            (_, None) => Progress::open(Self { key, seen_empty: seen_empty + 1 }),
-        })
-    }
+/// What the text of a string counts.
+fn number(text: Option<&str>) -> Answer {
+    let number = text.and_then(|text| parse_decimal(text.trim()));
+    Answer::Size(number.map_or(SizeAnswer::NotANumber, SizeAnswer::Number))
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! The commands of a size, and what their replies make of it.
 
-use deadpool_redis::redis::{RedisError, make_extension_error};
+use deadpool_redis::redis::{RedisError, Value, make_extension_error};
 
-use super::{super::super::member_questions::MemberQuestions, *};
+use super::{
+    super::super::{known_tails::KnownTails, member_questions::MemberQuestions},
+    *,
+};
 use crate::layouts::Scores;
 
 fn bulk(text: &str) -> Value {
@@ -76,35 +79,40 @@ fn a_count_of_due_jobs_lasts_until_the_next_one_falls_due() {
 
 #[test]
 fn a_string_is_a_number_only_if_it_is_a_plain_decimal() {
-    assert_eq!(number(&bulk("42")), Ok(Some(SizeAnswer::Number(42.0))));
-    assert_eq!(number(&bulk(" 1.5\n")), Ok(Some(SizeAnswer::Number(1.5))));
+    let number = |text: &str| answer(first(KeyType::Text, Ok(bulk(text))));
+    let is = |number| Some(Answer::Size(SizeAnswer::Number(number)));
+    let not_a_number = Some(Answer::Size(SizeAnswer::NotANumber));
+    assert_eq!(number("42"), is(42.0));
+    assert_eq!(number(" 1.5\n"), is(1.5));
     for text in ["-1", "nan", "inf", "1e3", "12 jobs", "\u{661}"] {
-        assert_eq!(number(&bulk(text)), Ok(Some(SizeAnswer::NotANumber)), "{text}");
+        assert_eq!(number(text), not_a_number, "{text}");
     }
-    assert_eq!(number(&bulk("")), Ok(None));
+    assert_eq!(number(""), None);
     let (longest, longer) = ("0".repeat(64), "0".repeat(65));
-    assert_eq!(number(&bulk(&longest)), Ok(Some(SizeAnswer::Number(0.0))));
-    assert_eq!(number(&bulk(&longer)), Ok(Some(SizeAnswer::NotANumber)), "more may follow");
-    assert!(number(&Value::Nil).is_err());
+    assert_eq!(number(&longest), is(0.0));
+    assert_eq!(number(&longer), not_a_number, "more may follow");
+    assert!(first(KeyType::Text, Ok(Value::Nil)).is_err());
+}
+
+/// What an empty string is in the end, with how often it was asked for again.
+fn of_empty(exists: i64, text: &str) -> (Option<Answer>, usize) {
+    let mut progress = first(KeyType::Text, Ok(bulk("")));
+    let mut asked = 0;
+    while let Ok(Progress::Open(question)) = progress {
+        assert_eq!(question.commands().len(), 2, "whether it is there, and what it is");
+        asked += 1;
+        let replies = [Ok(Value::Int(exists)), Ok(bulk(text))];
+        progress = question.proceed(&replies, &KnownTails::default());
+    }
+    (answer(progress), asked)
 }
 
 #[test]
 fn a_string_is_missing_only_if_there_is_none_and_no_number_only_if_it_stays_empty() {
-    let next = |seen_empty, exists, text: &str| {
-        let replies = [Ok(Value::Int(exists)), Ok(bulk(text))];
-        let question = Box::new(Text { key: "k".into(), seen_empty });
-        question.proceed(&replies, &KnownTails::default())
-    };
-    assert_eq!(answer(next(0, 0, "")), Some(Answer::Missing));
-    assert_eq!(answer(next(0, 1, "7")), Some(Answer::Size(SizeAnswer::Number(7.0))));
-    for seen in 0..SEEN_EMPTY {
-        let Ok(Progress::Open(again)) = next(seen, 1, "") else {
-            panic!("it may have come in between");
-        };
-        let expected = Text { key: "k".into(), seen_empty: seen + 1 };
-        assert_eq!(format!("{again:?}"), format!("{expected:?}"));
-    }
-    assert_eq!(answer(next(SEEN_EMPTY, 1, "")), Some(Answer::Size(SizeAnswer::NotANumber)));
+    assert_eq!(of_empty(0, ""), (Some(Answer::Missing), 1));
+    assert_eq!(of_empty(1, "7"), (Some(Answer::Size(SizeAnswer::Number(7.0))), 1));
+    let not_a_number = Some(Answer::Size(SizeAnswer::NotANumber));
+    assert_eq!(of_empty(1, ""), (not_a_number, 3), "it may have come in between");
 }
 
 #[test]

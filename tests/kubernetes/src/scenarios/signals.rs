@@ -1,0 +1,70 @@
+//! Numbers that are no counts of jobs: a floor that somebody sets before a burst, and how many requests come.
+
+use std::time::Duration;
+
+use penstock_testkit::{Server, Service};
+use tokio::time::sleep;
+
+use crate::stage::{AT_ONCE, DECISION, Stage, pushed, scaled_object, set, shown};
+
+pub async fn a_floor_is_there_in_one_step_and_ends_with_its_time_to_live(stage: &Stage<'_>) {
+    let penstock = Service::of(&stage.redis).await;
+    let jobs = pushed(penstock.grpc(), "queue: q, target: '5'");
+    let floor = pushed(penstock.grpc(), "signal: gauge, gauge: floor, target: '1'");
+    stage.deployment("worker", 0).await;
+    let fields = format!("pollingInterval: 5, cooldownPeriod: 15, maxReplicaCount: 12, {AT_ONCE}");
+    stage.apply(&scaled_object("worker", &fields, &[jobs, floor])).await;
+    stage.is_ready("worker").await;
+    let play = async {
+        stage.redis.run("SET floor 6");
+        stage.scales_to("worker", 6, DECISION).await;
+        set(&stage.redis, "q", 60);
+        stage.scales_to("worker", 12, DECISION).await;
+        set(&stage.redis, "q", 0);
+        // The jobs are done, and the floor holds until nobody needs it any more.
+        stage.scales_to("worker", 6, DECISION).await;
+        stage.redis.run("EXPIRE floor 20");
+        stage.scales_to("worker", 0, DECISION).await;
+    };
+    let changes = stage.changes_while("worker", play).await;
+    println!("| {} | a floor | {} |", stage.keda(), shown(&changes));
+    let seen: Vec<u64> = changes.iter().map(|change| change.1).collect();
+    // KEDA wakes one, the HPA all the others; and takes them away but for the one that KEDA takes.
+    assert!(matches!(seen[..], [0, 1, 6, 12, 6, 0] | [0, 1, 6, 12, 6, 1, 0]), "{seen:?}");
+}
+
+pub async fn replicas_follow_the_requests_of_an_application(stage: &Stage<'_>) {
+    let penstock = Service::of(&stage.redis).await;
+    let metadata = "signal: rate, counter: requests, window: 20s, target: '2'";
+    let trigger = pushed(penstock.grpc(), metadata);
+    stage.deployment("app", 0).await;
+    let fields = "pollingInterval: 5, cooldownPeriod: 15, idleReplicaCount: 0, minReplicaCount: 1, \
+                  maxReplicaCount: 10";
+    stage.apply(&scaled_object("app", &format!("{fields}, {AT_ONCE}"), &[trigger])).await;
+    // Before the window was watched nothing is known, and the first request wakes all the same.
+    let play = async {
+        while_requests_come(&stage.redis, 1.0, stage.scales_to("app", 1, DECISION)).await;
+        let settled = stage.stays_at("app", 1, Duration::from_secs(40));
+        while_requests_come(&stage.redis, 1.0, settled).await;
+        while_requests_come(&stage.redis, 3.3, stage.scales_to("app", 2, DECISION)).await;
+        stage.scales_to("app", 0, DECISION).await;
+    };
+    let changes = stage.changes_while("app", play).await;
+    println!("| {} | requests of an application | {} |", stage.keda(), shown(&changes));
+    let seen: Vec<u64> = changes.iter().map(|change| change.1).collect();
+    assert!(matches!(seen[..], [0, 1, 2, 0] | [0, 1, 2, 1, 0]), "{seen:?}");
+}
+
+/// So many requests a second, each of which is over at once, until the play is.
+async fn while_requests_come(redis: &Server, a_second: f64, play: impl Future<Output = ()>) {
+    let requests = async {
+        loop {
+            redis.run("INCR requests");
+            sleep(Duration::from_secs_f64(1.0 / a_second)).await;
+        }
+    };
+    tokio::select! {
+        () = play => {}
+        () = requests => {}
+    }
+}
