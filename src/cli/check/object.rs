@@ -46,6 +46,7 @@ pub(super) fn check(
     }
     if ours > 0 {
         fallback(object, reporter);
+        scaling(object, reporter);
         if config.is_some() && object.namespace.is_none() {
             unknown_namespace(config, reporter);
         }
@@ -76,6 +77,12 @@ fn around(kind: ObjectKind, name: &str, trigger: &Value, path: &str, reporter: &
         (ObjectKind::ScaledObject | ObjectKind::ScaledJob, Some("Utilization")) => {
             reporter.problem(&at("metricType"), "KEDA takes Utilization for CPU and memory alone");
         }
+        (ObjectKind::ScaledObject, Some("Value")) => reporter.note(
+            &at("metricType"),
+            "with Value the HPA multiplies the replicas that it has by value / target, so that a \
+             queue which stays as it is adds more and more; AverageValue, the default, is the \
+             number of jobs by that of one replica",
+        ),
         (ObjectKind::ScaledObject | ObjectKind::ScaledJob, _) => {}
     }
     if trigger.get("authenticationRef").is_some() {
@@ -113,6 +120,31 @@ fn fallback(object: &Object<'_>, reporter: &mut Reporter<'_>) {
             "with 0 KEDA scales to zero when penstock or Redis is away, also while jobs run; \
              without a fallback it leaves the replicas as they are",
         );
+    }
+}
+
+/// What a ScaledObject makes of activity and of the value, whatever the trigger says.
+fn scaling(object: &Object<'_>, reporter: &mut Reporter<'_>) {
+    let behavior = "/advanced/horizontalPodAutoscalerConfig/behavior/scaleUp/selectPolicy";
+    if object.spec.pointer(behavior).and_then(Value::as_str) == Some("Disabled") {
+        reporter.note(
+            "spec.advanced.horizontalPodAutoscalerConfig.behavior.scaleUp.selectPolicy",
+            "with Disabled the HPA never adds a replica: there is no more than the one that KEDA \
+             starts; leave it out or write Max",
+        );
+    }
+    // KEDA's own, where they are not given (KEDA 2.21, `withtriggers_types.go` and `scale_executor.go`).
+    let seconds = |key: &str, default| object.spec.get(key).map_or(Some(default), Value::as_u64);
+    let (polling, cooldown) = (seconds("pollingInterval", 30), seconds("cooldownPeriod", 300));
+    let is_object = object.kind == ObjectKind::ScaledObject;
+    if let (true, Some(polling), Some(cooldown)) = (is_object, polling, cooldown)
+        && cooldown < polling
+    {
+        let what = format!(
+            "{cooldown} s is less than the pollingInterval of {polling} s, so that a single poll \
+             that finds nothing scales to zero; make it longer than two of them"
+        );
+        reporter.note("spec.cooldownPeriod", &what);
     }
 }
 
