@@ -69,6 +69,8 @@ pub const SEARCH_GRACE: Duration = Duration::from_secs(10);
 /// How long a key is remembered that no search finds any more, since an empty queue is no key and
 /// most queues are empty now and then.
 pub const FOUND_MEMORY: Duration = Duration::from_mins(10);
+/// Between the two looks of `penstock probe` at the counters of a rate.
+pub const PROBE_RATE: Duration = Duration::from_secs(5);
 /// How long `penstock probe` may look for queues.
 pub const PROBE_SEARCH: Duration = Duration::from_mins(1);
 /// How far `probe` and `check --redis` look for what is near keys that do not exist: steps of SCAN, keys
@@ -168,6 +170,8 @@ pub const RATE_WINDOW: RangeInclusive<Duration> = Duration::from_secs(5)..=Durat
 pub const RATE_WINDOW_DEFAULT: Duration = Duration::from_mins(1);
 /// Into how many parts of its window what a counter did is noted: a job may seem to have come so much later.
 pub const RATE_PARTS: u32 = 60;
+/// About how many bytes it takes to note what counters did within a window: at most two rises for each of its parts.
+pub const RATE_FOOTPRINT: usize = 2 * 60 * 24;
 
 /// The longest activity window that a trigger may have.
 pub const ACTIVITY_WINDOW_MAX: Duration = Duration::from_hours(24);

@@ -11,8 +11,8 @@ use std::{
 
 use crate::{
     layouts::{
-        Argument, Arguments, Expression, Glob, KeyPattern, Layout, Name, ParameterKind, Pattern,
-        Plan, Read, Registry, Term, Weight,
+        Argument, Arguments, Expression, Glob, KeyPattern, Layout, Measure, Name, ParameterKind,
+        Pattern, Plan, Read, Registry, Term, Weight,
     },
     limits,
     redis::{self, Cost},
@@ -128,10 +128,18 @@ fn sample(layout: &Layout) -> Arguments {
     arguments
 }
 
+/// The same for a signal of jobs, which reads nothing else.
+fn of_jobs(layout: &Layout) -> Arguments {
+    let mut arguments = sample(layout);
+    let others = Measure::ALL.into_iter().filter(|measure| !measure.is_of_jobs());
+    others.for_each(|measure| arguments.leave_out(measure));
+    arguments
+}
+
 fn notes(layout: &Layout) -> Vec<String> {
     let invisible =
         layout.invisible(&sample(layout)).map(|doc| format!("**Not visible by default:** {doc}"));
-    let cost = cost(&layout.plan(&sample(layout)));
+    let cost = cost(&layout.plan(&of_jobs(layout)));
     invisible.into_iter().chain([moves(layout)]).chain([cost]).chain(searched(layout)).collect()
 }
 
@@ -157,7 +165,7 @@ fn moves(layout: &Layout) -> String {
 
 /// The keys by which the queues of a pattern are found, with `*` for the pattern.
 fn searched(layout: &Layout) -> Option<String> {
-    let mut arguments = sample(layout);
+    let mut arguments = of_jobs(layout);
     for (name, parameter) in layout.parameters() {
         if parameter.kind == ParameterKind::Keys {
             let glob = Glob::parse("*").ok()?;

@@ -80,7 +80,7 @@ pub(super) async fn look(
 /// The keys whose jobs are counted, and the questions whether they exist. What is asked of each member of
 /// a collection is often of one key for all queues, as is what says that a queue is paused.
 fn own_keys(plan: &Plan) -> (Vec<Name>, Vec<Read>) {
-    let is_own = |read: &&Read| read.role() == KeyRole::OfQueue;
+    let is_own = |read: &&Read| matches!(read.role(), KeyRole::OfQueue | KeyRole::Number);
     let keys = plan.reads().iter().filter(is_own).map(|read| read.key().clone());
     let keys: BTreeSet<Name> = keys.collect();
     let exists = |key: &Name| Read::Flag(Flag { key: key.clone(), test: Test::Exists });

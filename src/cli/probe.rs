@@ -26,8 +26,10 @@ use crate::{
     trigger::{Trigger, Verdict},
 };
 
+mod rate;
 mod search;
 
+use rate::Watched;
 use search::Findings;
 
 /// Between two looks whether workers were listened to for long enough, once they should have been.
@@ -93,7 +95,17 @@ pub(super) async fn probe(
             }
             None => (trigger, None),
         };
-        let (replies, exchanges) = read(&mut link, &trigger, &place).await?;
+        let mut watched = Watched::default();
+        let mut exchanges = vec![];
+        if trigger.window.is_some() {
+            let (first, asked) = read(&mut link, &trigger, &place).await?;
+            watched.note(&trigger.plan, &first);
+            exchanges = asked;
+            sleep(limits::PROBE_RATE).await;
+        }
+        let (replies, asked) = read(&mut link, &trigger, &place).await?;
+        watched.note(&trigger.plan, &replies);
+        exchanges.extend(asked);
         let shows_no_key = |reply: &Result<Reply, Fault>| {
             reply.as_ref().is_ok_and(|reply| !reply.answer.shows_a_key())
         };
@@ -102,9 +114,9 @@ pub(super) async fn probe(
         } else {
             None
         };
-        anyhow::Ok((trigger, findings, replies, exchanges, nearby))
+        anyhow::Ok((trigger, findings, replies, watched, exchanges, nearby))
     };
-    let (trigger, findings, replies, exchanges, nearby) = tokio::select! {
+    let (trigger, findings, replies, watched, exchanges, nearby) = tokio::select! {
         asked = asked => asked?,
         fault = guard => bail!("{fault}"),
     };
@@ -115,6 +127,7 @@ pub(super) async fn probe(
     let known: Vec<&Answer> = answers.iter().collect();
     match trigger.verdict(&known) {
         Ok(verdict) => {
+            let verdict = watched.verdict(&trigger, verdict).map_err(|why| told(&why))?;
             Ok(Probe { trigger, findings, exchanges, answers, verdict, replicas, nearby })
         }
         Err(mismatch) => Err(told(&mismatch).into()),
@@ -169,7 +182,7 @@ impl Probe {
     }
 
     pub(super) fn text(&self) -> Result<String, std::fmt::Error> {
-        let Self { trigger, verdict, .. } = self;
+        let Self { trigger, .. } = self;
         let mut text = String::new();
         writeln!(text, "trigger    {trigger} (layout {})", trigger.layout)?;
         writeln!(text, "metric     {}, target {}", trigger.metric_name, trigger.target.get())?;
@@ -191,26 +204,29 @@ impl Probe {
         for (state, terms, count) in self.states() {
             writeln!(text, "{state:<10} {} = {count}", self.sum(terms))?;
         }
-        let signal = trigger.signal.meta();
-        let words = signal.sum(|measure| measure.words().to_owned());
-        let filled_in = signal.sum(|measure| verdict.counts[measure].to_string());
         writeln!(text)?;
         for (n, line) in self.absence().iter().enumerate() {
             writeln!(text, "{:<10} {line}", if n == 0 { "no key" } else { "near" })?;
         }
-        match trigger.window {
-            None => writeln!(text, "value      {words} = {filled_in} = {}", verdict.value)?,
-            Some(window) => {
-                let lead = format!("{words} = {filled_in}, a counter");
-                writeln!(
-                    text,
-                    "value      {lead}: how much it rises in a second, over {window:?}"
-                )?;
-            }
-        }
+        writeln!(text, "value      {}", self.value())?;
         writeln!(text, "active     {}", self.activity())?;
         writeln!(text, "replicas   {}", self.advice())?;
         Ok(text)
+    }
+
+    /// The arithmetic of the value.
+    fn value(&self) -> String {
+        let (signal, Verdict { value, counts, .. }) = (self.trigger.signal.meta(), self.verdict);
+        let words = signal.sum(|measure| measure.words().to_owned());
+        if let Some(window) = self.trigger.window {
+            let within = limits::PROBE_RATE;
+            return format!(
+                "{words} per second = {:.2} in {within:?}; the service tells it over {window:?}",
+                value.get()
+            );
+        }
+        let filled_in = signal.sum(|measure| counts[measure].to_string());
+        format!("{words} = {filled_in} = {value}")
     }
 
     pub(super) fn json(&self) -> Value {
@@ -241,11 +257,11 @@ impl Probe {
             "near": self.nearby.as_ref().map(Nearby::near),
             "commands": commands,
             "counts": counts.collect::<Map<String, Value>>(),
-            "value": self.is_told().then(|| verdict.value.get()),
-            "active": self.is_told().then_some(verdict.active),
+            "value": verdict.value.get(),
+            "active": verdict.active,
             "replicas": {
                 "current": self.replicas.current,
-                "keda": self.is_told().then(|| self.keda_sets()),
+                "keda": self.keda_sets(),
                 "hpa": self.hpa_wants(),
             },
         })
@@ -300,9 +316,6 @@ impl Probe {
                 "{answer}: waiting + due = {ready} {relation} activation {activation}, nothing in flight"
             )
         };
-        if !self.is_told() {
-            return "unknown: a rate needs a past, which the service watches".to_owned();
-        }
         match self.trigger.activity(self.verdict.value, &self.verdict.counts) {
             Activity::InFlight(jobs) => format!("yes: {jobs} in flight"),
             Activity::Orphaned(jobs) => {
@@ -313,11 +326,6 @@ impl Probe {
             Activity::Above(value) => format!("yes: value {value} > activation {activation}"),
             Activity::NotAbove(value) => format!("no: value {value} ≤ activation {activation}"),
         }
-    }
-
-    /// Whether one look tells the value, which it does not of a rate.
-    fn is_told(&self) -> bool {
-        self.trigger.window.is_none()
     }
 
     /// What KEDA itself sets: it only wakes a workload that is at zero.
@@ -331,7 +339,7 @@ impl Probe {
     /// What the HPA asks for from there; `None` while it is off, at zero replicas.
     fn hpa_wants(&self) -> Option<u32> {
         let replicas = self.keda_sets();
-        if replicas == 0 || !self.is_told() {
+        if replicas == 0 {
             return None;
         }
         let target = Target::try_from(self.trigger.target.get()).ok()?;
@@ -342,9 +350,6 @@ impl Probe {
 
     fn advice(&self) -> String {
         let Replicas { current, min, max } = self.replicas;
-        if !self.is_told() {
-            return format!("{current} now; what follows is not known from one look");
-        }
         let keda = self.keda_sets();
         let value = self.verdict.value;
         let target = self.trigger.target.get();

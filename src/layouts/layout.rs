@@ -120,6 +120,23 @@ impl Layout {
         templates.flat_map(Template::parameters).collect()
     }
 
+    /// The parameters without which nothing else is read but these measures.
+    #[must_use]
+    pub fn parameters_for_alone(&self, measures: &[Measure]) -> Vec<&str> {
+        let named = |measure: &Measure| {
+            self.definition.of_measure(*measure).iter().flat_map(Question::uses)
+        };
+        let others = Measure::ALL.into_iter().filter(|measure| !measures.contains(measure));
+        let mut used: Vec<Use> = others.flat_map(|measure| named(&measure)).collect();
+        used.extend(self.definition.uses_beside());
+        let own: Vec<Use> = measures.iter().flat_map(named).collect();
+        let is_alone = |name: &&str| {
+            own.iter().any(|one| one.parameter == **name)
+                && !used.iter().any(|one| one.parameter == **name)
+        };
+        self.parameters().map(|(name, _)| name).filter(is_alone).collect()
+    }
+
     /// Parameters of which at least one must be given; none if that does not matter.
     #[must_use]
     pub fn needs(&self) -> &[String] {

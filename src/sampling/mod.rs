@@ -30,6 +30,7 @@ mod subscriptions;
 mod tests;
 mod worker;
 
+pub use arrivals::Arrivals;
 pub use clock::Clock;
 pub use news::News;
 pub use observation::{Look, Observation, Why};

@@ -85,6 +85,15 @@ impl Observation {
         }
     }
 
+    /// Whether it is only true of what was read just now.
+    #[must_use]
+    pub fn is_of_now(&self) -> bool {
+        match self {
+            Self::Fresh(_) | Self::ActivityOnly { .. } | Self::LayoutMismatch(_) => true,
+            Self::Stale { .. } | Self::Unavailable(_) => false,
+        }
+    }
+
     /// Whether a stream that was told this need not be told the other: the age of a held value is
     /// no news.
     #[must_use]

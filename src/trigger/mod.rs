@@ -139,7 +139,8 @@ impl Trigger {
         let hint = self.hint.iter().flat_map(|hint| [&hint.key, &hint.what]);
         let texts = texts.into_iter().chain(&self.invisible).chain(hint);
         let names = size_of_val(&*self.names) + bytes_of_texts(&self.names);
-        footprint(&self.plan, self.search.as_deref()) + bytes_of_texts(texts) + names
+        let past = self.window.map_or(0, |_| limits::RATE_FOOTPRINT);
+        footprint(&self.plan, self.search.as_deref()) + bytes_of_texts(texts) + names + past
     }
 
     /// Its plan, with patterns as if they were names; for what is said of it.

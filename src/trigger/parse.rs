@@ -93,7 +93,7 @@ impl<'a> Parser<'a> {
         let layout = layout?;
         let (mut arguments, Written { names, hint }) = self.arguments(layout, &fields);
         if let Some(signal) = signal {
-            self.leave_out(signal, layout, &mut arguments);
+            self.leave_out(signal, layout, &fields, &mut arguments);
         }
         if let Some([first, second]) = layout.meeting_patterns(&arguments) {
             let what = format!("is a pattern, and so is `{second}`; one read may have only one");
@@ -258,15 +258,16 @@ impl<'a> Parser<'a> {
         let given = self.duration("window")?;
         let signal = signal?;
         if !signal.meta().per_second {
-            if given.is_some() {
+            if let Some(entry) = self.metadata.get("window") {
                 let what = format!("is not used by the signal `{}`", signal.name());
-                self.problems.add("window", what);
+                self.problems.add(&entry.spelled, what);
             }
             return Some(None);
         }
         let window = given.unwrap_or(limits::RATE_WINDOW_DEFAULT);
         if !limits::RATE_WINDOW.contains(&window) {
-            self.problems.add("window", "must be from 5s to 1h");
+            let spelled = self.metadata.get("window").map_or("window", |entry| &entry.spelled);
+            self.problems.add(spelled, "must be from 5s to 1h");
             return None;
         }
         Some(Some(window))
@@ -296,18 +297,22 @@ impl<'a> Parser<'a> {
 
     /// Has nothing read that the signal makes nothing of. (Jobs it always does: they say whether the workload is
     /// active.) A key that is for that alone is a problem.
-    fn leave_out(&mut self, signal: Signal, layout: &Layout, arguments: &mut Arguments) {
-        let is_used = |measure: &Measure| measure.is_of_jobs() || signal.counts(*measure);
-        let (used, unused): (Vec<Measure>, Vec<Measure>) =
-            Measure::ALL.into_iter().partition(is_used);
-        let is_for_used =
-            |key: &str| used.iter().any(|measure| layout.parameters_of(*measure).contains(&key));
-        for measure in unused {
-            arguments.leave_out(measure);
-            let keys = layout.parameters_of(measure).into_iter();
-            for key in keys.filter(|key| arguments.is_given(key) && !is_for_used(key)) {
+    fn leave_out(
+        &mut self,
+        signal: Signal,
+        layout: &Layout,
+        fields: &Fields,
+        arguments: &mut Arguments,
+    ) {
+        let is_unused = |measure: &Measure| !measure.is_of_jobs() && !signal.counts(*measure);
+        let unused: Vec<Measure> = Measure::ALL.into_iter().filter(is_unused).collect();
+        unused.iter().for_each(|measure| arguments.leave_out(*measure));
+        for name in layout.parameters_for_alone(&unused) {
+            let aliases = layout.parameter(name).map_or(&[][..], |parameter| &parameter.aliases);
+            let names = aliases.iter().map(String::as_str).chain([name]);
+            for entry in names.filter_map(|name| fields.get(name)) {
                 let what = format!("is not used by the signal `{}`", signal.name());
-                self.problems.add(key, what);
+                self.problems.add(&entry.spelled, what);
             }
         }
     }

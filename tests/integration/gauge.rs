@@ -14,6 +14,7 @@ on_both_servers!(
     what_is_no_number_is_refused_and_no_zero,
     a_floor_is_pushed_and_ends_with_its_time_to_live,
     where_jobs_are_counted_they_say_whether_it_is_active,
+    a_number_is_that_of_the_last_look_while_jobs_are_held_for_a_gap,
     a_layout_of_ones_own_has_a_gauge_and_a_counter_and_each_signal_reads_its_own,
 );
 
@@ -73,9 +74,10 @@ async fn a_floor_is_pushed_and_ends_with_its_time_to_live(kind: Kind) {
     let keda = service.keda().await;
     let mut pushes = Pushes::of(&keda, &gauge("floor")).await;
     assert!(!pushes.next(PATIENCE).await);
-    server.run("SET floor 10 PX 1500");
+    server.run("SET floor 10 EX 600");
     assert!(pushes.next(PATIENCE).await, "that it was set is pushed");
     assert_eq!(keda.value(&gauge("floor")).await.unwrap(), 10.0);
+    server.run("PEXPIRE floor 300");
     let ended = async || keda.value(&gauge("floor")).await.unwrap() == 0.0;
     eventually_is(PATIENCE, true, ended).await;
     assert!(!keda.is_active(&gauge("floor")).await.unwrap());
@@ -98,6 +100,27 @@ async fn where_jobs_are_counted_they_say_whether_it_is_active(kind: Kind) {
     eventually_is(PATIENCE, (9.0, false), state).await;
     server.run("RPUSH q job");
     eventually_is(PATIENCE, (9.0, true), state).await;
+}
+
+async fn a_number_is_that_of_the_last_look_while_jobs_are_held_for_a_gap(kind: Kind) {
+    let server = Server::start(kind);
+    let service = Service::of(&server).await;
+    let keda = service.keda().await;
+    let beside = trigger([
+        ("signal", "gauge"),
+        ("gauge", "g"),
+        ("queue", "q"),
+        ("inFlight", "p"),
+        ("target", "1"),
+        ("gap", "10m"),
+    ]);
+    let state =
+        async || (keda.value(&beside).await.unwrap(), keda.is_active(&beside).await.unwrap());
+    server.run("SET g 10\nRPUSH q job");
+    eventually_is(PATIENCE, (10.0, true), state).await;
+    // A worker may have it and not have said so yet, which is no reason to hold the number.
+    server.run("DEL q\nSET g 2");
+    eventually_is(PATIENCE, (2.0, true), state).await;
 }
 
 const SHOP: &str = r#"

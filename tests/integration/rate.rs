@@ -6,7 +6,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tonic::Code;
 
 use crate::{
-    harness::{Kind, PATIENCE, Server, Service, Setup, eventually_is, seconds},
+    harness::{
+        Kind, Mode, PATIENCE, Proxy, Server, Service, Setup, eventually_is, penstock, seconds,
+    },
     on_both_servers,
     streams::Pushes,
     wire::{Keda, Trigger, trigger},
@@ -17,12 +19,17 @@ on_both_servers!(
     what_came_wakes_before_there_is_a_rate,
     a_redis_that_came_back_is_watched_anew,
     two_replicas_that_both_watched_tell_the_same,
+    a_probe_looks_twice,
 );
 
 const WINDOW: Duration = seconds(5);
 
 fn rate(counter: &str) -> Trigger {
-    trigger([("signal", "rate"), ("counter", counter), ("target", "2"), ("window", "5s")])
+    rate_over("5s", counter)
+}
+
+fn rate_over(window: &str, counter: &str) -> Trigger {
+    trigger([("signal", "rate"), ("counter", counter), ("target", "2"), ("window", window)])
 }
 
 /// So many arrivals, spread evenly over this long, each of which nobody finds waiting.
@@ -67,8 +74,11 @@ async fn a_rate_is_unknown_until_its_window_was_watched_and_then_right(kind: Kin
     let is_over = async || keda.value(&rate("c")).await.unwrap() == 0.0;
     eventually_is(WINDOW + PATIENCE, true, is_over).await;
     assert!(!keda.is_active(&rate("c")).await.unwrap(), "it fell with time alone");
+    // A window in which they all are, however slow the machine is.
+    let long = rate_over("15s", "c");
+    eventually_is(seconds(15) + PATIENCE, Some(0.0), async || keda.value(&long).await.ok()).await;
     count(&server, "c", 150, seconds(3)).await;
-    assert_near(keda.value(&rate("c")).await.unwrap(), 30.0);
+    assert_near(keda.value(&long).await.unwrap(), 10.0);
     // A counter that falls began anew, and what it says is what came since.
     eventually_is(WINDOW + PATIENCE, true, is_over).await;
     server.run("SET c 10");
@@ -77,8 +87,13 @@ async fn a_rate_is_unknown_until_its_window_was_watched_and_then_right(kind: Kin
     sleep(Duration::from_millis(100)).await;
     assert_eq!(keda.value(&rate("c")).await.unwrap(), 2.0, "nothing came");
     server.run("SET c many");
-    let status = keda.value(&rate("c")).await.unwrap_err();
-    assert_eq!(status.code(), Code::FailedPrecondition, "{status}");
+    let told = async || keda.value(&rate("c")).await.map_err(|status| status.code()).err();
+    eventually_is(PATIENCE, Some(Code::FailedPrecondition), told).await;
+    // What it did meanwhile nobody knows: what was known before is held, and what it says now is no 0.
+    let value = async || keda.value(&rate("c")).await.ok();
+    server.run("SET c 0");
+    eventually_is(PATIENCE, Some(2.0), value).await;
+    eventually_is(WINDOW + PATIENCE, Some(0.0), value).await;
 }
 
 async fn what_came_wakes_before_there_is_a_rate(kind: Kind) {
@@ -106,18 +121,21 @@ async fn what_came_wakes_before_there_is_a_rate(kind: Kind) {
 
 async fn a_redis_that_came_back_is_watched_anew(kind: Kind) {
     let mut server = Server::start(kind);
-    let config = format!("[redis.default]\nurl = \"{}\"\nhold_stale = \"1s\"\n", server.url());
+    let proxy = Proxy::to(server.port()).await;
+    let config = format!("[redis.default]\nurl = \"{}\"\nhold_stale = \"1s\"\n", proxy.url());
     let service = Setup::default().config(config).start().await;
     let keda = service.keda().await;
     server.run("INCRBY c 50");
     is_unknown(&keda, &rate("c")).await;
     is_known(&keda, &rate("c")).await;
+    proxy.set(Mode::Cut);
     server.kill();
     let is_unavailable = async || keda.value(&rate("c")).await.is_err();
     eventually_is(PATIENCE, true, is_unavailable).await;
     server.run_again();
-    // An older state of it, in which the counter is higher than what was seen last.
+    // As if it was another one, in which the counter is higher than what was seen last.
     server.run("SET c 900");
+    proxy.set(Mode::Pass);
     let told = async || keda.value(&rate("c")).await.map_err(|status| status.message().to_owned());
     let is_watching =
         async || told().await.is_err_and(|message| message.contains("not yet watched"));
@@ -133,11 +151,38 @@ async fn two_replicas_that_both_watched_tell_the_same(kind: Kind) {
     let services = [Service::of(&server).await, Service::of(&server).await];
     let [one, other] = [services[0].keda().await, services[1].keda().await];
     // The second one is only polled, and not while jobs come.
-    let _pushes = Pushes::of(&one, &rate("c")).await;
-    is_unknown(&other, &rate("c")).await;
-    is_known(&one, &rate("c")).await;
-    is_known(&other, &rate("c")).await;
+    let long = rate_over("15s", "c");
+    let _pushes = Pushes::of(&one, &long).await;
+    is_unknown(&other, &long).await;
+    sleep(seconds(10)).await;
+    is_known(&one, &long).await;
+    is_known(&other, &long).await;
     count(&server, "c", 120, seconds(3)).await;
-    assert_near(one.value(&rate("c")).await.unwrap(), 24.0);
-    assert_near(other.value(&rate("c")).await.unwrap(), 24.0);
+    assert_near(one.value(&long).await.unwrap(), 8.0);
+    assert_near(other.value(&long).await.unwrap(), 8.0);
+}
+
+async fn a_probe_looks_twice(kind: Kind) {
+    let server = Server::start(kind);
+    server.run("SET c 5");
+    let url = format!("redis://{}/0", server.address());
+    let words = ["signal=rate", "counter=c", "target=2", "--redis", &url];
+    let probed = std::thread::scope(|scope| {
+        let probe = scope.spawn(|| penstock().arg("probe").args(words).output().unwrap());
+        // Between its looks, which are five seconds apart.
+        let has_looked = || server.ask::<String>("INFO commandstats").contains("cmdstat_getrange");
+        while !has_looked() && !probe.is_finished() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        server.run("INCRBY c 20");
+        probe.join().unwrap()
+    });
+    let said = String::from_utf8([probed.stdout, probed.stderr].concat()).unwrap();
+    assert!(probed.status.success(), "{said}");
+    let rest = said.split("arrived per second = ").nth(1).unwrap();
+    let (value, rest) = rest.split_once(' ').unwrap();
+    assert!(rest.starts_with("in 5s; the service tells it over 60s"), "{said}");
+    // Twenty, in the five seconds that it waits and however long its looks take.
+    assert!((1.0..=4.0).contains(&value.parse().unwrap()), "{said}");
+    assert!(said.contains("active     yes: value "), "{said}");
 }

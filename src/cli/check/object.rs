@@ -136,8 +136,10 @@ fn scaling(object: &Object<'_>, reporter: &mut Reporter<'_>) {
     // KEDA's own, where they are not given (KEDA 2.21, `withtriggers_types.go` and `scale_executor.go`).
     let seconds = |key: &str, default| object.spec.get(key).map_or(Some(default), Value::as_u64);
     let (polling, cooldown) = (seconds("pollingInterval", 30), seconds("cooldownPeriod", 300));
-    let is_object = object.kind == ObjectKind::ScaledObject;
-    if let (true, Some(polling), Some(cooldown)) = (is_object, polling, cooldown)
+    let least = object.spec.get("minReplicaCount").and_then(Value::as_u64).unwrap_or(0);
+    let ends = least == 0 || object.spec.get("idleReplicaCount").is_some();
+    let is_idle = object.kind == ObjectKind::ScaledObject && ends;
+    if let (true, Some(polling), Some(cooldown)) = (is_idle, polling, cooldown)
         && cooldown < polling
     {
         let what = format!(

@@ -194,6 +194,11 @@ impl Definition {
     /// Every parameter that a template or a condition names, and as what.
     pub(in crate::layouts) fn uses(&self) -> Vec<Use> {
         let questions = self.questions().flat_map(Question::uses);
+        questions.chain(self.uses_beside()).collect()
+    }
+
+    /// Those that are named beside all questions.
+    pub(in crate::layouts) fn uses_beside(&self) -> Vec<Use> {
         let pauses = self.paused.iter().flat_map(Pause::uses);
         let whens = self.invisible.iter().flat_map(|invisible| uses_of_when(&invisible.when));
         let unless = self.invisible.iter().filter_map(|invisible| invisible.unless.clone());
@@ -210,14 +215,7 @@ impl Definition {
         let look_alikes = self.look_alikes.iter().flat_map(Template::parameters).map(Use::text);
         let searched = found_by.chain(look_alikes);
         let gaps = self.gap.iter().flat_map(Gap::uses);
-        questions
-            .chain(gaps)
-            .chain(pauses)
-            .chain(whens)
-            .chain(unless)
-            .chain(requires)
-            .chain(searched)
-            .collect()
+        gaps.chain(pauses).chain(whens).chain(unless).chain(requires).chain(searched).collect()
     }
 
     /// The plan for these arguments.

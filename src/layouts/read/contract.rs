@@ -51,6 +51,8 @@ pub enum KeyRole {
     Shared,
     /// A sign beside the queue: no job moves through it.
     Sign,
+    /// A number that somebody keeps: no job moves through it, and it may not exist for long.
+    Number,
 }
 
 /// How a read counts its answers.

@@ -44,7 +44,7 @@ impl ReadKind for Number {
     }
 
     fn role(&self) -> KeyRole {
-        KeyRole::OfQueue
+        KeyRole::Number
     }
 
     fn expected(&self) -> &'static str {

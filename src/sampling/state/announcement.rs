@@ -26,6 +26,10 @@ impl State {
                 let until = keys.valid_until().filter(|_| self.announced_until().is_some());
                 let mut wanted = false;
                 for read in self.cache.invalidate(keys, until) {
+                    // What nobody vouches for may be another server's.
+                    if until.is_none() {
+                        self.forget_arrivals_of(read);
+                    }
                     wanted |= self.plan_if_wanted(read, now);
                 }
                 wanted

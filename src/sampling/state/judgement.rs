@@ -125,7 +125,7 @@ impl State {
                 if falls.again_at().is_some() {
                     return self.held(id, Why::Unconfirmed, now);
                 }
-                self.over_time(id, falls.told(verdict, now), now)
+                self.told(id, falls.told(verdict, now), verdict, now)
             }
             Some(Err(mismatch)) => Observation::LayoutMismatch(mismatch),
             None => self.held(id, Why::NotYetRead, now),
@@ -153,7 +153,7 @@ impl State {
             return Observation::Unavailable(Why::NotYetRead);
         };
         let observation = self.observe(id, now);
-        if matches!(observation, Observation::Fresh(_) | Observation::LayoutMismatch(_)) {
+        if observation.is_of_now() {
             return self.held(id, Why::Slow, now);
         }
         observation
@@ -169,10 +169,12 @@ impl State {
         let subscription = self.subscriptions.get(id);
         let own = subscription.subject.trigger.stale_for.unwrap_or(self.hold_stale);
         // What was read since vouches for its own answers and not for this value.
+        // A rate changes with time alone, whatever vouches for its counter.
+        let is_rate = subscription.arrivals.is_some();
         let held = subscription.held.map(|held| HeldVerdict {
             valid_until: self
                 .valid_until(id)
-                .filter(|_| self.newest(id) == Some(held.read_at))
+                .filter(|_| self.newest(id) == Some(held.read_at) && !is_rate)
                 .map_or(held.valid_until, |until| until.max(held.valid_until)),
             ..held
         });
@@ -185,11 +187,14 @@ impl State {
         let scattered = !self.is_coherent(id);
         self.subscriptions.get_mut(id).scattered = scattered;
         // A trigger that was only polled may have answers here that nobody has looked at for long.
+        if self.has_fault(id) {
+            self.forget_arrivals(id);
+        }
         let is_settled = self.is_settled(id, self.sent_at, self.sent_at);
         let concluded = if is_settled { self.conclude(id, now) } else { None };
         if let Some(observation) = &concluded {
             self.remember(id, observation);
-            self.tell(id, observation.clone());
+            self.tell(id, self.for_streams(id, observation, now));
         }
         self.answer(id, concluded, now);
         self.plan_lapse(id, now);
@@ -267,7 +272,7 @@ impl State {
         for id in self.subscriptions.ids() {
             let observation = self.observe(id, now);
             // What was read before is fresh no more, and no mismatch either, until it is read again.
-            if !matches!(observation, Observation::Fresh(_) | Observation::LayoutMismatch(_)) {
+            if !observation.is_of_now() {
                 self.tell(id, observation);
             }
             self.answer(id, None, now);

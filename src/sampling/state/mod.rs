@@ -183,6 +183,7 @@ impl State {
         let is_settled = self.is_settled(id, now, now);
         let current = if is_settled { self.conclude(id, now) } else { None };
         current.iter().for_each(|current| self.remember(id, current));
+        let current = current.map(|current| self.for_streams(id, &current, now));
         let current = current.unwrap_or(Observation::Unavailable(Why::NotYetRead));
         let subscription = self.subscriptions.get_mut(id);
         subscription.streams += 1;
@@ -328,7 +329,7 @@ impl State {
     /// Notes a new link. It invalidates everything, since nothing was announced in between.
     pub fn link_up(&mut self, tracked: bool, now: Instant) {
         self.invalidate_all(None);
-        self.forget_arrivals();
+        self.subscriptions.ids().into_iter().for_each(|id| self.forget_arrivals(id));
         self.clock = Clock::default();
         self.link = LinkState::Up { tracked, confirmed_at: now, broken: false };
         self.searches.begin_anew(now);

@@ -43,9 +43,12 @@ impl State {
         if self.counting(id).nth(1).is_some() { gap } else { Duration::ZERO }
     }
 
-    /// The answers that count jobs: all but flags, which no job moves through.
+    /// The answers that count jobs: all but flags and numbers, which no job moves through.
     fn counting(&self, id: SubscriptionId) -> impl Iterator<Item = &Slot> {
-        self.slots(id).filter(|slot| slot.read.role() != KeyRole::Sign)
+        self.slots(id).filter(|slot| match slot.read.role() {
+            KeyRole::OfQueue | KeyRole::Shared => true,
+            KeyRole::Sign | KeyRole::Number => false,
+        })
     }
 
     /// Whether all answers were true at one moment, so that no job that moved, in whatever direction, is

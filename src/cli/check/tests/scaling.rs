@@ -32,6 +32,8 @@ fn a_cooldown_within_which_nobody_looks_is_told() {
         ("  cooldownPeriod: 20\n", true),
         ("  pollingInterval: 5\n  cooldownPeriod: 20\n", false),
         ("  pollingInterval: 600\n", true),
+        ("  pollingInterval: 600\n  minReplicaCount: 1\n", false),
+        ("  pollingInterval: 600\n  minReplicaCount: 1\n  idleReplicaCount: 0\n", true),
         ("", false),
         ("  cooldownPeriod: soon\n", false),
     ] {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use penstock_testkit::{Server, Service};
-use tokio::time::sleep;
+use tokio::time::interval;
 
 use crate::stage::{AT_ONCE, DECISION, Stage, pushed, scaled_object, set, shown};
 
@@ -58,9 +58,11 @@ pub async fn replicas_follow_the_requests_of_an_application(stage: &Stage<'_>) {
 /// So many requests a second, each of which is over at once, until the play is.
 async fn while_requests_come(redis: &Server, a_second: f64, play: impl Future<Output = ()>) {
     let requests = async {
+        // One that is late is made up for.
+        let mut due = interval(Duration::from_secs_f64(1.0 / a_second));
         loop {
+            due.tick().await;
             redis.run("INCR requests");
-            sleep(Duration::from_secs_f64(1.0 / a_second)).await;
         }
     };
     tokio::select! {
