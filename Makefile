@@ -39,7 +39,7 @@ test-frameworks: ## compare the counts with real job frameworks, in about three 
 	@scripts/setup.sh rust redis valkey frameworks
 	cargo test --locked --features frameworks --test frameworks -- $(FRAMEWORKS_FLAGS)
 
-test-kubernetes: ## scale under the real KEDA, HPA and controllers, in some twelve minutes; builds them in .tools
+test-kubernetes: ## scale under the real KEDA, HPA and controllers, in some fifteen minutes; builds them in .tools
 	@scripts/setup.sh rust redis frameworks kubernetes
 	cargo build --locked
 	cargo test --locked --package penstock-kubernetes -- $(KUBERNETES_FLAGS)
