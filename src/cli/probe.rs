@@ -281,7 +281,7 @@ impl Probe {
             .collect()
     }
 
-    /// Whether a measure is told of: one that is read, and that nothing is read of jobs in a state which others count.
+    /// Whether a measure has a line: one that is read has, and so has each common state where jobs are counted at all.
     fn tells(&self, measure: Measure) -> bool {
         let is_common = measure.is_of_jobs() && measure != Measure::Orphaned;
         self.trigger.plan.reads_for(measure) || is_common && self.trigger.counts_jobs

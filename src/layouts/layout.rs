@@ -120,16 +120,20 @@ impl Layout {
         templates.flat_map(Template::parameters).collect()
     }
 
-    /// The parameters without which nothing else is read but these measures.
+    /// The parameters that are there for these measures alone.
     #[must_use]
     pub fn parameters_for_alone(&self, measures: &[Measure]) -> Vec<&str> {
         let named = |measure: &Measure| {
             self.definition.of_measure(*measure).iter().flat_map(Question::uses)
         };
+        let own: Vec<Use> = measures.iter().flat_map(named).collect();
+        // As of most layouts, which is not worth a look at all that they name.
+        if own.is_empty() {
+            return vec![];
+        }
         let others = Measure::ALL.into_iter().filter(|measure| !measures.contains(measure));
         let mut used: Vec<Use> = others.flat_map(|measure| named(&measure)).collect();
         used.extend(self.definition.uses_beside());
-        let own: Vec<Use> = measures.iter().flat_map(named).collect();
         let is_alone = |name: &&str| {
             own.iter().any(|one| one.parameter == **name)
                 && !used.iter().any(|one| one.parameter == **name)

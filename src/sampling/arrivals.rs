@@ -68,17 +68,24 @@ impl Arrivals {
     #[must_use]
     pub fn rate(&self, now: Instant) -> Option<Count> {
         let since = self.rises.front()?.0;
-        (since + self.window <= now).then(|| self.at_least(now))
+        if since + self.window > now {
+            return None;
+        }
+        Count::new(self.per_second(now)?)
     }
 
-    /// How many came in a second, over the window and as far as it was watched: no more than the rate.
+    /// No more than the rate: how many came in a second, over the window and as far as it was watched. Of what was not
+    /// watched that is none.
     #[must_use]
     pub fn at_least(&self, now: Instant) -> Count {
-        let Some((_, total)) = self.rises.back() else { return Count::ZERO };
+        self.per_second(now).and_then(Count::new).unwrap_or(Count::ZERO)
+    }
+
+    fn per_second(&self, now: Instant) -> Option<f64> {
+        let (_, total) = self.rises.back()?;
         let before = self.rises.iter().rev().find(|(at, _)| *at + self.window <= now);
-        let first = self.rises.front();
-        let before = before.or(first).map_or(*total, |(_, before)| *before);
-        Count::new((total - before) / self.window.as_secs_f64()).unwrap_or_default()
+        let (_, before) = before.or(self.rises.front())?;
+        Some((total - before) / self.window.as_secs_f64())
     }
 
     /// When something else is to be told without anything coming: the window was watched, or the rate is no more than

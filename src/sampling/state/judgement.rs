@@ -187,7 +187,7 @@ impl State {
         let scattered = !self.is_coherent(id);
         self.subscriptions.get_mut(id).scattered = scattered;
         // A trigger that was only polled may have answers here that nobody has looked at for long.
-        if self.has_fault(id) {
+        if self.subscriptions.get(id).arrivals.is_some() && self.has_fault(id) {
             self.forget_arrivals(id);
         }
         let is_settled = self.is_settled(id, self.sent_at, self.sent_at);
