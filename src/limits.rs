@@ -3,11 +3,13 @@
 //! A reader can see all of them at once, and a test can assert on them. Those of connections to Redis are in
 //! `links.rs`. Neither knows who applies a bound.
 
+mod ages;
 mod backoff;
 mod links;
 
 use std::{ops::RangeInclusive, time::Duration};
 
+pub use ages::*;
 pub use backoff::Backoff;
 pub use links::*;
 
@@ -172,6 +174,11 @@ pub const RATE_WINDOW_DEFAULT: Duration = Duration::from_mins(1);
 pub const RATE_PARTS: u32 = 60;
 /// About how many bytes it takes to note what counters did within a window: at most two rises for each of its parts.
 pub const RATE_FOOTPRINT: usize = 2 * 60 * 24;
+
+/// Jobs that one worker may run at a time.
+pub const WORKER_SLOTS: RangeInclusive<u32> = 1..=100_000;
+/// How long a job may run on average, and how long one may be said to wait.
+pub const JOB_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(168);
 
 /// The longest activity window that a trigger may have.
 pub const ACTIVITY_WINDOW_MAX: Duration = Duration::from_hours(24);

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::Timestamp;
 pub use tokio::time::Instant;
 
 /// The wall clock as a duration since the Unix epoch; zero if the clock is set before it.
@@ -42,6 +43,24 @@ pub fn parse_duration(text: &str) -> Result<Duration, NotADuration> {
     Duration::try_from_secs_f64(seconds).map_err(|_| NotADuration)
 }
 
+/// Writes a duration of whole milliseconds as [`parse_duration`] reads it, in its largest unit.
+#[must_use]
+pub fn written(duration: Duration) -> String {
+    let millis = duration.as_millis();
+    let units = [(3_600_000, "h"), (60_000, "m"), (1_000, "s")];
+    let unit = units.into_iter().find(|(unit, _)| millis >= *unit && millis.is_multiple_of(*unit));
+    let (unit, word) = unit.unwrap_or((1, "ms"));
+    format!("{}{word}", millis / unit)
+}
+
+/// Writes seconds since the Unix epoch as ISO 8601 in UTC, to the millisecond.
+#[must_use]
+pub fn written_date(seconds: f64) -> String {
+    let time = Duration::try_from_secs_f64(seconds).ok().map(|time| time.as_millis());
+    let at = time.and_then(|millis| Timestamp::from_millisecond(millis.try_into().ok()?).ok());
+    at.map_or_else(|| format!("{seconds} s"), |at| format!("{at:.3}"))
+}
+
 /// Reads a plain decimal: digits with at most one point, no sign, no exponent, no `inf` or `nan`.
 #[must_use]
 pub fn parse_decimal(text: &str) -> Option<f64> {
@@ -71,6 +90,19 @@ mod tests {
         }
         assert_eq!(parse_duration("7"), Ok(Duration::from_secs(7)));
         assert_eq!(parse_duration("1.5s"), Ok(Duration::from_millis(1500)));
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        for text in ["1ms", "1500ms", "4s", "90s", "2m", "1h", "168h", "0ms"] {
+            assert_eq!(written(parse_duration(text).unwrap()), text);
+        }
+    }
+
+    #[test]
+    fn a_time_is_written_as_a_date() {
+        assert_eq!(written_date(1_795_925_342.5), "2026-11-29T04:09:02.500Z");
+        assert_eq!(written_date(1e12), "1000000000000 s");
     }
 
     #[test]

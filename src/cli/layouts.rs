@@ -103,12 +103,12 @@ fn given(layout: &Layout, name: &str) -> String {
 fn states(layout: &Layout) -> Vec<(&'static str, String)> {
     let plan = layout.plan(&sample(layout));
     let told = plan.terms().iter().filter(|(_, summands)| !summands.is_empty());
-    told.map(|(measure, summands)| (measure.words(), sum(&plan, summands))).collect()
+    told.map(|(measure, summands)| (measure.words(), sum(&plan, measure, summands))).collect()
 }
 
-fn sum(plan: &Plan, summands: &[Expression<Term>]) -> String {
+fn sum(plan: &Plan, measure: Measure, summands: &[Expression<Term>]) -> String {
     let leaf = |term: &Term| plan.reads()[term.read].describe(term.part);
-    summands.iter().map(|summand| summand.describe(&leaf)).collect::<Vec<_>>().join(" + ")
+    measure.joined(summands.iter().map(|summand| summand.describe(&leaf)))
 }
 
 fn sample(layout: &Layout) -> Arguments {

@@ -13,10 +13,7 @@ use tokio::time::{sleep, timeout};
 use crate::{
     cli::nearby::{self, Nearby, ProbeTarget},
     config::Config,
-    layouts::{
-        Answer, Count, Expression, GroupAnswer, GroupPart, Inexact, Measure, Part, Plan, Term,
-        Waiting,
-    },
+    layouts::{Answer, Count, Counts, Inexact, Measure},
     limits,
     redis::{Credentials, Exchange, RedisSource, SourceLink},
     sampling::{Changes, Fault, Flow, FlowRead, Link, Reply, Source},
@@ -26,11 +23,12 @@ use crate::{
     trigger::{Trigger, Verdict},
 };
 
-mod rate;
+mod arithmetic;
 mod search;
+mod time;
 
-use rate::Watched;
 use search::Findings;
+use time::Watched;
 
 /// Between two looks whether workers were listened to for long enough, once they should have been.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -50,6 +48,8 @@ pub(super) struct Probe {
     exchanges: Vec<Exchange>,
     answers: Vec<Answer>,
     verdict: Verdict,
+    /// What the value is made of: what came in a second, and how long ago something was.
+    told: Counts,
     replicas: Replicas,
     /// What is near keys of which none exists.
     nearby: Option<Nearby>,
@@ -97,7 +97,7 @@ pub(super) async fn probe(
         };
         let mut watched = Watched::default();
         let mut exchanges = vec![];
-        if trigger.window.is_some() {
+        if trigger.settings.window.is_some() {
             let (first, asked) = read(&mut link, &trigger, &place).await?;
             watched.note(&trigger.plan, &first);
             exchanges = asked;
@@ -127,8 +127,11 @@ pub(super) async fn probe(
     let known: Vec<&Answer> = answers.iter().collect();
     match trigger.verdict(&known) {
         Ok(verdict) => {
-            let verdict = watched.verdict(&trigger, verdict).map_err(|why| told(&why))?;
-            Ok(Probe { trigger, findings, exchanges, answers, verdict, replicas, nearby })
+            let counts = watched.counts(&trigger, verdict.counts).map_err(|why| told(&why))?;
+            let value = trigger.signal.value(&counts, &trigger.settings);
+            let verdict = trigger.verdict_with(value, verdict.counts);
+            let told = counts;
+            Ok(Probe { trigger, findings, exchanges, answers, verdict, told, replicas, nearby })
         }
         Err(mismatch) => Err(told(&mismatch).into()),
     }
@@ -166,14 +169,6 @@ async fn read(
     }
 }
 
-/// Whether a number is no more than the most that there can be.
-fn is_bound(part: Part, answer: &Answer) -> bool {
-    let is_bound = |answer: &Answer| {
-        matches!(answer, Answer::Group(GroupAnswer::State { waiting: Waiting::AtMost(_), .. }))
-    };
-    matches!(part, Part::Group(GroupPart::Waiting(_))) && is_bound(answer)
-}
-
 impl Probe {
     /// That none of its keys exists, and what is near, if so.
     pub(super) fn absence(&self) -> Vec<String> {
@@ -201,32 +196,20 @@ impl Probe {
         writeln!(text)?;
         text += &transcript(&self.exchanges);
         writeln!(text)?;
-        for (state, terms, count) in self.states() {
-            writeln!(text, "{state:<10} {} = {count}", self.sum(terms))?;
+        for (measure, terms) in self.states() {
+            let (sum, count) = (self.sum(measure, terms), self.told[measure]);
+            writeln!(text, "{:<10} {sum} = {count}", measure.words())?;
         }
         writeln!(text)?;
         for (n, line) in self.absence().iter().enumerate() {
             writeln!(text, "{:<10} {line}", if n == 0 { "no key" } else { "near" })?;
         }
-        writeln!(text, "value      {}", self.value())?;
+        for (n, step) in self.steps().iter().enumerate() {
+            writeln!(text, "{:<10} {step}", if n == 0 { "value" } else { "" })?;
+        }
         writeln!(text, "active     {}", self.activity())?;
         writeln!(text, "replicas   {}", self.advice())?;
         Ok(text)
-    }
-
-    /// The arithmetic of the value.
-    fn value(&self) -> String {
-        let (signal, Verdict { value, counts, .. }) = (self.trigger.signal.meta(), self.verdict);
-        let words = signal.sum(|measure| measure.words().to_owned());
-        if let Some(window) = self.trigger.window {
-            let within = limits::PROBE_RATE;
-            return format!(
-                "{words} per second = {:.2} in {within:?}; the service tells it over {window:?}",
-                value.get()
-            );
-        }
-        let filled_in = signal.sum(|measure| counts[measure].to_string());
-        format!("{words} = {filled_in} = {value}")
     }
 
     pub(super) fn json(&self) -> Value {
@@ -258,6 +241,7 @@ impl Probe {
             "commands": commands,
             "counts": counts.collect::<Map<String, Value>>(),
             "value": verdict.value.get(),
+            "arithmetic": self.steps(),
             "active": verdict.active,
             "replicas": {
                 "current": self.replicas.current,
@@ -270,43 +254,6 @@ impl Probe {
     /// Why the counts are no more than bounds, if they are.
     fn inexact(&self) -> Vec<Inexact> {
         self.trigger.plan.inexact(&self.answers.iter().collect::<Vec<_>>())
-    }
-
-    fn states(&self) -> Vec<(&'static str, &[Expression<Term>], f64)> {
-        let counts = &self.verdict.counts;
-        let all = self.trigger.plan.terms().iter();
-        let all = all.map(|(measure, terms)| (measure, &**terms, counts[measure].get()));
-        all.filter(|(measure, ..)| self.tells(*measure))
-            .map(|(measure, terms, count)| (measure.words(), terms, count))
-            .collect()
-    }
-
-    /// Whether a measure has a line: one that is read has, and so has each common state where jobs are counted at all.
-    fn tells(&self, measure: Measure) -> bool {
-        let is_common = measure.is_of_jobs() && measure != Measure::Orphaned;
-        self.trigger.plan.reads_for(measure) || is_common && self.trigger.counts_jobs
-    }
-
-    fn sum(&self, summands: &[Expression<Term>]) -> String {
-        let answers: Vec<&Answer> = self.answers.iter().collect();
-        let plan: &Plan = &self.trigger.plan;
-        let term = |term: &Term| {
-            let read = &plan.reads()[term.read];
-            match plan.count(term, &answers) {
-                Ok(count) if term.part == Part::Flag(()) => {
-                    format!("({read}: {})", if count.is_positive() { "yes" } else { "no" })
-                }
-                Ok(count) if is_bound(term.part, &self.answers[term.read]) => {
-                    format!("at most {count} ({read})")
-                }
-                Ok(count) => format!("{count} ({read})"),
-                Err(mismatch) => format!("unknown ({mismatch})"),
-            }
-        };
-        if summands.is_empty() {
-            return "nothing is read".to_owned();
-        }
-        summands.iter().map(|one| one.describe(&term)).collect::<Vec<_>>().join(" + ")
     }
 
     fn activity(&self) -> String {

@@ -2,6 +2,8 @@
 //!
 //! Nothing is read from Redis for it, and looking keeps no trigger remembered. Unknown is `null`, never 0.
 
+use std::time::Duration;
+
 use axum::{
     extract::{Path, RawQuery, State},
     http::{StatusCode, header},
@@ -13,7 +15,7 @@ use url::form_urlencoded::{self, Serializer};
 use crate::{
     layouts::{Counts, Plan},
     limits,
-    sampling::{Look, Observation},
+    sampling::{Look, Observation, Why},
     scaler::{Listing, Scaler},
     trigger::{Trigger, cut},
 };
@@ -78,6 +80,8 @@ fn answer(body: &Value) -> Response {
 fn described(listing: &Listing) -> Value {
     let Listing { subject, link, look, streams, asked } = listing;
     let trigger: &Trigger = &subject.trigger;
+    let settings = &trigger.settings;
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
     let observation = look.as_ref().map(|look| &look.observation);
     let verdict = observation.and_then(Observation::verdict);
     let (freshness, reason, age) = freshness(observation);
@@ -94,9 +98,13 @@ fn described(listing: &Listing) -> Value {
             "signal": trigger.signal.name(),
             "target": trigger.target.get(),
             "activation": trigger.activation.get(),
-            "holdSeconds": trigger.stale_for.map(|hold| hold.as_secs_f64()),
-            "windowSeconds": trigger.window.map(|window| window.as_secs_f64()),
-            "activityWindowSeconds": trigger.activity_window.map(|window| window.as_secs_f64()),
+            "holdSeconds": seconds(trigger.stale_for),
+            "windowSeconds": seconds(settings.window),
+            "slots": settings.slots,
+            "maxWaitSeconds": seconds(settings.max_wait),
+            "taskTimeSeconds": seconds(settings.task_time),
+            "keepUp": settings.keep_up,
+            "activityWindowSeconds": seconds(trigger.activity_window),
         },
         "reads": cut(&trigger.to_string(), limits::TRIGGER_CHARS_SHOWN),
         "notVisible": trigger.invisible,
@@ -131,11 +139,12 @@ fn freshness(observation: Option<&Observation>) -> (&'static str, Option<String>
         Some(Observation::Stale { age, why, .. }) => {
             ("held", Some(why.to_string()), Some(age.as_secs_f64()))
         }
+        Some(
+            Observation::ActivityOnly { why: Why::Mismatch(mismatch), .. }
+            | Observation::LayoutMismatch(mismatch),
+        ) => ("mismatch", Some(mismatch.to_string()), None),
         Some(Observation::ActivityOnly { why, .. } | Observation::Unavailable(why)) => {
             ("unknown", Some(why.to_string()), None)
-        }
-        Some(Observation::LayoutMismatch(mismatch)) => {
-            ("mismatch", Some(mismatch.to_string()), None)
         }
         None => ("unknown", Some("it is not asked for any more".to_owned()), None),
     }

@@ -2,9 +2,9 @@
 //!
 //! A number that is not known cannot be written as one.
 
-use std::{fmt, iter::Sum, ops::Add};
+use std::{fmt, iter::Sum, ops::Add, time::Duration};
 
-use crate::limits;
+use crate::{limits, time};
 
 use super::{
     measure::{Measure, Measures},
@@ -27,6 +27,12 @@ impl Count {
         known.then(|| Self(number.min(limits::QUANTITY_MAX) + 0.0))
     }
 
+    /// The seconds of a time.
+    #[must_use]
+    pub fn of_time(time: Duration) -> Self {
+        Self(time.as_secs_f64().min(limits::QUANTITY_MAX))
+    }
+
     /// The number.
     #[must_use]
     pub fn get(self) -> f64 {
@@ -43,6 +49,30 @@ impl Count {
     #[must_use]
     pub fn times(self, weight: Weight) -> Self {
         Self((self.0 * weight.get()).min(limits::QUANTITY_MAX))
+    }
+
+    /// So many times as many, of a factor that is no negative and no infinite number.
+    #[must_use]
+    pub fn scaled(self, factor: f64) -> Self {
+        Self((self.0 * factor.max(0.0)).min(limits::QUANTITY_MAX))
+    }
+
+    /// The earlier of two times, of which zero is none.
+    #[must_use]
+    pub fn earlier(self, other: Self) -> Self {
+        if self.is_positive() && other.is_positive() { self.least(other) } else { self.most(other) }
+    }
+
+    /// The larger of the two.
+    #[must_use]
+    pub fn most(self, other: Self) -> Self {
+        Self(self.0.max(other.0))
+    }
+
+    /// The smaller of the two.
+    #[must_use]
+    pub fn least(self, other: Self) -> Self {
+        Self(self.0.min(other.0))
     }
 
     /// Whether there is anything at all.
@@ -113,7 +143,9 @@ impl fmt::Display for Counts {
             write!(f, ", orphaned {}", self[Measure::Orphaned])?;
         }
         for (measure, number) in self.iter().filter(|(measure, _)| !measure.is_of_jobs()) {
-            if number.is_positive() {
+            if number.is_positive() && measure.is_time() {
+                write!(f, ", {} since {}", measure.words(), time::written_date(number.get()))?;
+            } else if number.is_positive() {
                 write!(f, ", {} {number}", measure.words())?;
             }
         }

@@ -1,6 +1,6 @@
 //! One layout: its definition, held to the rules of the format, and what a trigger asks of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::{
     definition::{
@@ -8,7 +8,6 @@ use super::{
         form::Form,
         question::{Question, Use},
         renamed::renamed,
-        template::Template,
     },
     measure::Measure,
     parameter::{Arguments, Parameter},
@@ -74,7 +73,7 @@ impl Layout {
             let parameter = parameter.clone();
             return Err(DefinitionError::UnknownParameter { layout, parameter });
         }
-        if definition.counted().next().is_none() {
+        if definition.counted().next().is_none() && definition.oldest.is_empty() {
             return Err(DefinitionError::Empty { layout });
         }
         if let Some(flaw) = definition.flaw() {
@@ -116,8 +115,29 @@ impl Layout {
     #[must_use]
     pub fn parameters_of(&self, measure: Measure) -> Vec<&str> {
         let questions = self.definition.of_measure(measure).iter();
-        let templates = questions.flat_map(Question::every_key);
-        templates.flat_map(Template::parameters).collect()
+        let mut seen = BTreeSet::new();
+        questions.flat_map(Question::parameters).filter(|name| seen.insert(*name)).collect()
+    }
+
+    /// A parameter without which a part of this measure would be left out that others ask for.
+    #[must_use]
+    pub fn missing_for(&self, measure: Measure, arguments: &Arguments) -> Option<&str> {
+        let is_given = |name: &&str| {
+            let is_pattern = |name| arguments.patterns().iter().any(|one| one.parameter == name);
+            arguments.is_given(name) || is_pattern(*name)
+        };
+        let mut questions = self.definition.of_measure(measure).iter();
+        questions.find_map(|question| {
+            let parameters = question.parameters();
+            let is_asked = question.is_met(arguments) && parameters.iter().any(is_given);
+            parameters.into_iter().find(|name| is_asked && !is_given(name))
+        })
+    }
+
+    /// Why it cannot tell this, if it says so.
+    #[must_use]
+    pub fn absent(&self, measure: Measure) -> Option<&str> {
+        self.definition.absent.get(measure.key()).map(String::as_str)
     }
 
     /// The parameters that are there for these measures alone.

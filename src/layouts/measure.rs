@@ -14,6 +14,11 @@ pub enum Measure {
     InFlight,
     /// Jobs whose workers are gone, where they keep a worker awake without adding any: `[[orphaned]]`.
     Orphaned,
+    /// When the job became ready that has waited longest, in seconds since the Unix epoch; 0 where none waits:
+    /// `[[oldest]]`.
+    Oldest,
+    /// Workers that run something: `[[busy]]`.
+    Busy,
     /// A number that says what it says, and is of no jobs: `[[gauge]]`.
     Gauge,
     /// How many jobs came since somebody began to count them, by a number that only rises: `[[arrived]]`.
@@ -22,8 +27,16 @@ pub enum Measure {
 
 impl Measure {
     /// Every measure.
-    pub const ALL: [Self; 6] =
-        [Self::Due, Self::Waiting, Self::InFlight, Self::Orphaned, Self::Gauge, Self::Arrived];
+    pub const ALL: [Self; 8] = [
+        Self::Due,
+        Self::Waiting,
+        Self::InFlight,
+        Self::Orphaned,
+        Self::Oldest,
+        Self::Busy,
+        Self::Gauge,
+        Self::Arrived,
+    ];
 
     /// Its name for people.
     #[must_use]
@@ -33,8 +46,26 @@ impl Measure {
             Self::Waiting => "waiting",
             Self::InFlight => "in flight",
             Self::Orphaned => "orphaned",
+            Self::Oldest => "oldest",
+            Self::Busy => "busy",
             Self::Gauge => "gauge",
             Self::Arrived => "arrived",
+        }
+    }
+
+    /// Whether it is a time, of which the earliest counts, and no number of which all add up.
+    #[must_use]
+    pub fn is_time(self) -> bool {
+        self == Self::Oldest
+    }
+
+    /// What its summands are together, for people.
+    #[must_use]
+    pub fn joined(self, summands: impl Iterator<Item = String>) -> String {
+        let all: Vec<String> = summands.collect();
+        match (self.is_time(), all.as_slice()) {
+            (true, [_, _, ..]) => format!("the earliest of {}", all.join(", ")),
+            (true | false, _) => all.join(" + "),
         }
     }
 
@@ -43,7 +74,7 @@ impl Measure {
     pub fn is_of_jobs(self) -> bool {
         match self {
             Self::Due | Self::Waiting | Self::InFlight | Self::Orphaned => true,
-            Self::Gauge | Self::Arrived => false,
+            Self::Oldest | Self::Busy | Self::Gauge | Self::Arrived => false,
         }
     }
 
@@ -52,9 +83,13 @@ impl Measure {
     pub fn key(self) -> &'static str {
         match self {
             Self::InFlight => "inFlight",
-            Self::Due | Self::Waiting | Self::Orphaned | Self::Gauge | Self::Arrived => {
-                self.words()
-            }
+            Self::Due
+            | Self::Waiting
+            | Self::Orphaned
+            | Self::Oldest
+            | Self::Busy
+            | Self::Gauge
+            | Self::Arrived => self.words(),
         }
     }
 }
@@ -122,7 +157,7 @@ mod tests {
             assert_eq!((names[measure], *name), (measure.words(), measure.words()));
         }
         let numbers = Measures::<u8>::default().with(Measure::InFlight, 7);
-        assert_eq!(numbers.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [0, 0, 7, 0, 0, 0]);
+        assert_eq!(numbers.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [0, 0, 7, 0, 0, 0, 0, 0]);
         let failed = numbers.try_map(|n| if *n == 7 { Err("seven") } else { Ok(*n) });
         assert_eq!(failed, Err("seven"));
     }

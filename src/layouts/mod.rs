@@ -6,7 +6,7 @@
 //! # Adding a layout
 //! 1. Write `builtin/NAME.toml`: a `doc`, its `[params.…]` each with `type`, `doc` and `example`,
 //!    and the summands of each state as `[[scheduled]]`, `[[waiting]]` and `[[in_flight]]`.
-//!    `[[gauge]]`, `[[orphaned]]`, `[[paused]]`, `[[gap]]`, `[[invisible]]` and `[[found_by]]` are in `docs/own-layouts.md`.
+//!    `[[oldest]]`, `[[gauge]]`, `[[arrived]]`, `[[orphaned]]`, `[[paused]]`, `[[gap]]`, `[[invisible]]` and `[[found_by]]` are in `docs/own-layouts.md`.
 //! 2. Add it to [`BUILTIN`] in `registry.rs`, whose tests hold it to the rules of the format.
 //! 3. Give it a page in `docs/frameworks`, a row in the index there, an example in `deploy/examples/frameworks`, and a
 //!    story in `tests/frameworks`; write `docs/layouts.md` anew (`cargo run -- layouts --markdown`). The error in
@@ -52,13 +52,18 @@ pub use read::doubt::{Bias, Doubt};
 pub use read::flag::{Flag, Test};
 pub use read::group::{Group, GroupAnswer, GroupPart, MissingGroup, Waiting};
 pub use read::heartbeats::{
-    Channel, HeartbeatFormat, Heartbeats, HeartbeatsAnswer, Roll, Silence, WorkerFilter,
+    Channel, HeartbeatFormat, Heartbeats, HeartbeatsAnswer, HeartbeatsPart, Roll, Silence,
+    WorkerFilter,
 };
 pub use read::idle::{Idle, IdleAnswer};
 pub use read::kind::Kind;
 pub use read::member_key::MemberKey;
 pub use read::mismatch::LayoutMismatch;
 pub use read::number::{MissingNumber, Number, NumberAnswer};
+pub use read::oldest::{
+    End, GroupJobs, JobPlace, JobsOf, ListedJobs, Oldest, OldestAnswer, Place, ReadyAt, ScoredJobs,
+    Stamps, TimeOf,
+};
 pub use read::per_member::{
     Ask, CollectionType, Filter, Matching, Overflow, PerMember, PerMemberAnswer, Wanted,
 };

@@ -90,9 +90,33 @@ impl Plan {
     /// # Errors
     /// [`LayoutMismatch`] for the first answer that counts nothing.
     pub fn counts(&self, answers: &[&Answer]) -> Result<Counts, LayoutMismatch> {
-        self.terms.try_map(|summands| {
-            summands.iter().map(|one| one.evaluate(&|term| self.count(term, answers))).sum()
-        })
+        self.counts_of(|_| true, answers)
+    }
+
+    /// The same of jobs alone, whatever else the answers say.
+    ///
+    /// # Errors
+    /// [`LayoutMismatch`] for the first answer that counts no jobs.
+    pub fn counts_of_jobs(&self, answers: &[&Answer]) -> Result<Counts, LayoutMismatch> {
+        self.counts_of(Measure::is_of_jobs, answers)
+    }
+
+    fn counts_of(
+        &self,
+        is_counted: impl Fn(Measure) -> bool,
+        answers: &[&Answer],
+    ) -> Result<Counts, LayoutMismatch> {
+        let mut counts = Counts::default();
+        for (measure, summands) in self.terms.iter().filter(|(measure, _)| is_counted(*measure)) {
+            let mut each =
+                summands.iter().map(|one| one.evaluate(&|term| self.count(term, answers)));
+            counts[measure] = if measure.is_time() {
+                each.try_fold(Count::ZERO, |earliest, at| Ok(earliest.earlier(at?)))?
+            } else {
+                each.sum::<Result<Count, _>>()?
+            };
+        }
+        Ok(counts)
     }
 
     /// What each summand of one measure counts.

@@ -51,7 +51,7 @@ pub fn answer(read: &Read, key_type: &str, now: Duration, said: &[u8]) -> Result
     };
     let length = asked_as.length_of().map(|_| replies.next()).transpose()?;
     let mut follow_ups = FollowUps::default();
-    follow_ups.first(0, read, guess, &first, length.as_ref());
+    follow_ups.first(0, read, (guess, now), &first, length.as_ref());
     let (fields, tails) = (KnownFields::default(), KnownTails::default());
     while let Some(asked) = follow_ups.open() {
         let asked_for = asked.iter().flatten();
@@ -124,7 +124,9 @@ mod tests {
     fn a_read_is_answered_by_as_many_replies_as_it_needs() {
         let read = Read::Size(Size { key: "q".into(), members: Members::All });
         let said = |key_type, bytes| answer(&read, key_type, Duration::ZERO, bytes);
-        let of = |answer| Ok(Reply { answer, lasts: Validity::UntilAnnounced, moment: None });
+        let of = |answer| {
+            Ok(Reply { answer, lasts: Validity::UntilAnnounced, moment: None, clock: None })
+        };
         assert_eq!(said("list", b":7\r\n"), of(Answer::Size(SizeAnswer::Members(7))));
         assert_eq!(said("string", b"$0\r\n\r\n:0\r\n$0\r\n\r\n"), of(Answer::Missing));
         let wrong = b"-WRONGTYPE no\r\n>2\r\n+invalidate\r\n*1\r\n+q\r\n+none\r\n";

@@ -27,6 +27,7 @@ const READS: &[&str] = &[
     "zcount",
     "zrange",
     "zrangebyscore",
+    "zscore",
     "hlen",
     "hkeys",
     "hmget",

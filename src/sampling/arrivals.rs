@@ -15,20 +15,22 @@ pub struct Arrivals {
     rises: VecDeque<(Instant, f64)>,
     /// What each counter said last. None of them: whatever they say next is no rise.
     last: Box<[Count]>,
+    /// The last rate that was known, which outlives what was noted.
+    known: Option<Count>,
 }
 
 impl Arrivals {
     /// Nothing seen yet.
     #[must_use]
     pub fn new(window: Duration) -> Self {
-        Self { window, rises: VecDeque::new(), last: [].into() }
+        Self { window, rises: VecDeque::new(), last: [].into(), known: None }
     }
 
     /// Takes in what the counters said at a time. One that fell began anew.
     pub fn note(&mut self, counters: &[Count], at: Instant) {
         // What is cut to the largest number rises no more, and would look as if nothing came.
         if counters.iter().any(|counter| counter.get() >= limits::QUANTITY_MAX) {
-            return self.forget();
+            return self.forget(at);
         }
         let rise = |(now, before): (&Count, &Count)| {
             if now < before { now.get() } else { now.less(*before).get() }
@@ -53,8 +55,9 @@ impl Arrivals {
         }
     }
 
-    /// Forgets all: nobody saw what the counters did meanwhile, or whether they are the same.
-    pub fn forget(&mut self) {
+    /// Forgets all but the rate of now: nobody saw what the counters did meanwhile, or whether they are the same.
+    pub fn forget(&mut self, now: Instant) {
+        self.known = self.rate(now).or(self.known);
         self.rises.clear();
         self.rebase();
     }
@@ -79,6 +82,13 @@ impl Arrivals {
     #[must_use]
     pub fn at_least(&self, now: Instant) -> Count {
         self.per_second(now).and_then(Count::new).unwrap_or(Count::ZERO)
+    }
+
+    /// The rate, or until its window was watched what it was before, or is at least by now; `None` if it never was
+    /// known.
+    #[must_use]
+    pub fn estimate(&self, now: Instant) -> Option<Count> {
+        self.rate(now).or_else(|| Some(self.known?.most(self.at_least(now))))
     }
 
     fn per_second(&self, now: Instant) -> Option<f64> {
@@ -142,8 +152,26 @@ mod tests {
         assert_eq!(watched.arrivals.at_least(watched.at(59.9)).get(), 1.0);
         assert_eq!(watched.rate(60.0), Some(1.0));
         assert_eq!(watched.rate(70.0), Some(0.0), "it falls with time alone");
-        watched.arrivals.forget();
+        watched.arrivals.forget(watched.at(71.0));
         assert_eq!(watched.rate(71.0), None);
+    }
+
+    #[test]
+    fn until_it_is_watched_again_a_rate_is_taken_for_what_it_was_or_is_at_least() {
+        let mut watched = Watched::new();
+        let estimate = |watched: &Watched, seconds| {
+            watched.arrivals.estimate(watched.at(seconds)).map(Count::get)
+        };
+        watched.note(0.0, &[0]);
+        watched.note(30.0, &[60]);
+        assert_eq!(estimate(&watched, 31.0), None, "it never was known");
+        watched.note(61.0, &[60]);
+        assert_eq!(estimate(&watched, 61.0), Some(1.0));
+        watched.arrivals.forget(watched.at(62.0));
+        watched.note(70.0, &[60]);
+        assert_eq!(estimate(&watched, 71.0), Some(1.0));
+        watched.note(72.0, &[240]);
+        assert_eq!(estimate(&watched, 72.0), Some(3.0));
     }
 
     #[test]

@@ -320,7 +320,7 @@ mod tests {
         let reads = world.subscriptions.get(id).reads.clone();
         let waiting = world.cache.slot(reads[0]).read.clone();
         let answer = crate::layouts::Answer::Size(SizeAnswer::Members(1));
-        let reply = Reply { answer, lasts: Validity::UntilAnnounced, moment: None };
+        let reply = Reply { answer, lasts: Validity::UntilAnnounced, moment: None, clock: None };
         world.cache.begin(reads[0], world.now);
         world.cache.finish(reads[0], &waiting, Ok(reply), world.now);
         world.schedule.plan(reads[1], world.now);

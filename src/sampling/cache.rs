@@ -195,7 +195,7 @@ impl Cache {
     pub fn finish(&mut self, id: ReadId, read: &Read, reply: Result<Reply, Fault>, now: Instant) {
         let Some(slot) = self.slots.get_mut(id).filter(|slot| slot.read == *read) else { return };
         match (reply, slot.asked_at) {
-            (Ok(Reply { answer, lasts, moment }), Some(read_at)) => {
+            (Ok(Reply { answer, lasts, moment, clock }), Some(read_at)) => {
                 let known = KnownAnswer {
                     answer,
                     read_at,
@@ -205,6 +205,7 @@ impl Cache {
                     announced_at: slot.sent_for,
                     unprompted: slot.unprompted,
                     moment,
+                    clock,
                     superseded: false,
                 };
                 (slot.known, slot.fault) = (Some(known), None);
@@ -281,6 +282,7 @@ mod tests {
             answer: Answer::Size(SizeAnswer::Members(3)),
             lasts: Validity::UntilAnnounced,
             moment: None,
+            clock: None,
         }
     }
 

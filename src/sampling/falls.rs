@@ -191,9 +191,10 @@ pub fn is_long(gap: Duration) -> bool {
     gap > limits::GAP_WAITED_FOR
 }
 
-/// The higher value with the counts that it was made of, and active if either is.
+/// The higher value with the counts that it was made of, the more jobs where both are the same, and active if either is.
 fn most(one: Verdict, other: Verdict) -> Verdict {
-    let higher = if one.value < other.value { other } else { one };
+    let of = |verdict: &Verdict| (verdict.value, total(verdict));
+    let higher = if of(&one) < of(&other) { other } else { one };
     Verdict { active: one.active || other.active, ..higher }
 }
 

@@ -33,6 +33,9 @@ pub enum Why {
     /// A rate needs a past.
     #[error("the counter was not yet watched for the trigger's window")]
     NotWatched,
+    /// What is told of jobs is known, and what the value is made of is not what the layout says.
+    #[error("{0}")]
+    Mismatch(LayoutMismatch),
     /// Redis could not be asked or did not answer.
     #[error("{0}")]
     Fault(Fault),

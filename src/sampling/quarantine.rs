@@ -1,4 +1,4 @@
-//! Reads in quarantine: they may have ended a link, since they look at the members of a collection and were
+//! Reads in quarantine: they may have ended a link, since they look at the members of a collection, or at jobs, and were
 //! under way when it went.
 //!
 //! Pure. The values of members may be of any length, so one reply can be more than a link carries. Such a
@@ -8,6 +8,7 @@
 
 use std::{
     collections::{HashMap, hash_map::Entry},
+    sync::Arc,
     time::Duration,
 };
 
@@ -23,7 +24,7 @@ use super::source::Fault;
 #[derive(Debug, Default)]
 pub struct Quarantine {
     /// By the first of their reads, with no text of its own.
-    known: HashMap<PerMember, Quarantined>,
+    known: HashMap<Read, Quarantined>,
     /// The batch that is not answered yet, if it looks at members.
     under_way: Vec<Read>,
     /// Since when quarantined reads are kept back for the others.
@@ -116,7 +117,7 @@ impl Quarantine {
         self.kept_back_since = None;
         let batch = std::mem::take(&mut self.under_way);
         let is_alone = batch.iter().all(|read| is_alike(&batch[0], read));
-        let of_members: HashMap<PerMember, Read> =
+        let of_members: HashMap<Read, Read> =
             batch.into_iter().filter_map(|read| Some((question(&read)?, read))).collect();
         let mut put_off = Vec::new();
         for (question, read) in of_members {
@@ -152,23 +153,36 @@ impl Quarantined {
 }
 
 /// What all reads have in common that look alike, if this one looks at members.
-fn question(read: &Read) -> Option<PerMember> {
-    let Read::PerMember(each) = read else { return None };
+fn question(read: &Read) -> Option<Read> {
+    if !looks_at_members(read) {
+        return None;
+    }
+    let Read::PerMember(each) = read else { return Some(read.clone()) };
     let mut question = PerMember::clone(each);
     if let Some(filter) = &mut question.filter {
         filter.is = Name::from("").into();
     }
-    Some(question)
+    Some(Read::PerMember(Arc::new(question)))
 }
 
+/// Whether what it looks at may be of any length: members, or jobs for their times.
 fn looks_at_members(read: &Read) -> bool {
-    matches!(read, Read::PerMember(_))
+    match read {
+        Read::PerMember(_) | Read::Oldest(_) => true,
+        Read::Size(_)
+        | Read::Number(_)
+        | Read::Group(_)
+        | Read::Idle(_)
+        | Read::Flag(_)
+        | Read::Heartbeats(_) => false,
+    }
 }
 
 /// Whether both are one question about members.
 fn is_alike(one: &Read, other: &Read) -> bool {
     match (one, other) {
         (Read::PerMember(one), Read::PerMember(other)) => one.looks_alike(other),
+        (Read::Oldest(one), Read::Oldest(other)) => one == other,
         _ => false,
     }
 }

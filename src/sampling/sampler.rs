@@ -27,7 +27,7 @@ use super::{
     ids::SubscriptionId,
     news::{News, Reader},
     note::Note,
-    observation::{Look, Observation},
+    observation::{Look, Observation, Why},
     shares::KeyShares,
     source::Change,
     state::State,
@@ -287,10 +287,11 @@ fn kind(observation: &Observation) -> ObservationState {
     match observation {
         Observation::Fresh(_) => ObservationState::Fresh,
         Observation::Stale { .. } => ObservationState::Stale,
+        Observation::ActivityOnly { why: Why::Mismatch(_), .. }
+        | Observation::LayoutMismatch(_) => ObservationState::LayoutMismatch,
         Observation::ActivityOnly { .. } | Observation::Unavailable(_) => {
             ObservationState::Unavailable
         }
-        Observation::LayoutMismatch(_) => ObservationState::LayoutMismatch,
     }
 }
 

@@ -23,6 +23,8 @@ pub struct Reply {
     /// The one moment at which it was true, if there is one: replies with the same moment, which a link
     /// gives once only, were true together.
     pub moment: Option<u64>,
+    /// What Redis's clock said, if the answer depends on that.
+    pub clock: Option<Duration>,
 }
 
 /// How long an answer stays true, on a link that announces changes.

@@ -167,7 +167,7 @@ impl Subscriptions {
             last_asked: now,
             last_change: None,
             falls: Falls::default(),
-            arrivals: subject.trigger.window.map(|window| Box::new(Arrivals::new(window))),
+            arrivals: subject.trigger.settings.window.map(|window| Box::new(Arrivals::new(window))),
             judged: None,
             noted: false,
             held: None,

@@ -30,7 +30,7 @@ pub use routes::{Route, Routes};
 use crate::{
     config::Quota,
     layouts, limits,
-    sampling::{Observation, Sampler, Subject, TooMany},
+    sampling::{Observation, Sampler, Subject, TooMany, Why},
     signals::TargetChange,
     telemetry::{Code, Method, Metrics},
     time::Instant,
@@ -281,10 +281,11 @@ impl Scaler {
 fn value(observation: Observation) -> Result<Verdict, Refusal> {
     match observation {
         Observation::Fresh(verdict) | Observation::Stale { verdict, .. } => Ok(verdict),
+        Observation::ActivityOnly { why: Why::Mismatch(mismatch), .. }
+        | Observation::LayoutMismatch(mismatch) => Err(Refusal::LayoutMismatch(mismatch)),
         Observation::ActivityOnly { why, .. } | Observation::Unavailable(why) => {
             Err(Refusal::Unavailable(why))
         }
-        Observation::LayoutMismatch(mismatch) => Err(Refusal::LayoutMismatch(mismatch)),
     }
 }
 

@@ -12,6 +12,7 @@
 mod activity;
 mod kind;
 mod kinds;
+mod settings;
 
 use std::{
     fmt,
@@ -24,6 +25,7 @@ use crate::layouts::Measure;
 pub use activity::Activity;
 pub use kind::{Meta, SignalKind, TargetChange};
 use kinds::KINDS;
+pub use settings::{Setting, Settings};
 
 /// A signal that triggers can name. It is known by its name.
 #[derive(Clone, Copy)]
@@ -47,10 +49,17 @@ impl Signal {
         self.meta().name
     }
 
-    /// Whether it adds this up.
+    /// Whether its value is made of this, with these settings.
     #[must_use]
-    pub fn counts(self, measure: Measure) -> bool {
-        self.meta().sum_of.contains(&measure)
+    pub fn is_made_of(self, measure: Measure, settings: &Settings) -> bool {
+        let keeps_up = settings.keep_up && measure == Measure::Arrived;
+        self.meta().made_of.contains(&measure) || keeps_up
+    }
+
+    /// Whether its value makes use of this where the layout tells it, with these settings.
+    #[must_use]
+    pub fn uses(self, measure: Measure, settings: &Settings) -> bool {
+        self.is_made_of(measure, settings) || self.meta().helped_by.contains(&measure)
     }
 }
 
@@ -90,6 +99,8 @@ impl fmt::Debug for Signal {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::layouts::{Count, Counts};
 
@@ -99,39 +110,66 @@ mod tests {
             .with(Measure::Due, 2)
             .with(Measure::InFlight, 3)
             .with(Measure::Orphaned, 9)
+            .with(Measure::Oldest, 12)
+            .with(Measure::Busy, 1)
             .with(Measure::Gauge, 50)
             .with(Measure::Arrived, 70)
+    }
+
+    fn settings() -> Settings {
+        Settings {
+            slots: Some(4),
+            max_wait: Some(Duration::from_mins(1)),
+            task_time: Some(Duration::from_secs(30)),
+            ..Settings::default()
+        }
     }
 
     #[test]
     fn every_signal_is_found_by_its_name() {
         for signal in Signal::all() {
             assert_eq!(Signal::named(signal.name()), Some(signal));
-            assert!(signal.meta().doc.ends_with('.'));
+            let meta = signal.meta();
+            assert!(meta.doc.ends_with('.'));
+            assert!(meta.needs.iter().all(|setting| meta.takes.contains(setting)));
         }
         assert_eq!(Signal::named("Backlog"), None);
         assert_eq!(Signal::all().next(), Some(Signal::default()));
     }
 
     #[test]
-    fn no_signal_of_jobs_exceeds_the_backlog_and_an_empty_queue_is_zero() {
+    fn an_empty_queue_is_zero_and_each_job_more_is_never_less() {
         for signal in Signal::all() {
-            let is_of_jobs = signal.meta().sum_of.iter().all(|measure| measure.is_of_jobs());
-            assert!(signal.value(&counts()) <= counts().backlog() || !is_of_jobs);
-            assert_eq!(signal.value(&Counts::default()), Count::ZERO);
+            let value = |counts: &Counts| signal.value(counts, &settings());
+            assert_eq!(value(&Counts::default()), Count::ZERO);
+            for measure in Measure::ALL {
+                let more = counts().with(measure, counts()[measure] + Count::from(7));
+                assert!(value(&more) >= value(&counts()), "{signal:?} of more {measure:?}");
+            }
         }
     }
 
     #[test]
-    fn each_signal_is_the_sum_that_people_are_shown() {
-        let value = |name: &str| Signal::named(name).unwrap().value(&counts());
-        assert_eq!(value("backlog"), Count::from(10));
-        assert_eq!(value("waiting"), Count::from(7));
-        assert_eq!(value("in-flight"), Count::from(3));
-        assert_eq!(value("gauge"), Count::from(50));
-        assert_eq!(value("rate"), Count::from(70));
+    fn each_signal_is_what_its_name_says() {
+        let value = |name: &str| Signal::named(name).unwrap().value(&counts(), &settings()).get();
+        assert_eq!(value("backlog"), 10.0);
+        assert_eq!(value("waiting"), 7.0);
+        assert_eq!(value("in-flight"), 3.0);
+        assert_eq!(value("load"), 250.0);
+        assert_eq!(value("replicas"), 8.5 * 30.0 / 240.0);
+        assert_eq!(value("latency"), 12.0);
+        assert_eq!(value("gauge"), 50.0);
+        assert_eq!(value("rate"), 70.0);
+    }
+
+    #[test]
+    fn the_last_step_that_people_are_shown_comes_to_the_value() {
         for signal in Signal::all() {
-            assert_eq!(signal.value(&counts()), counts().sum(signal.meta().sum_of));
+            let steps = signal.steps(&counts(), &settings());
+            let value = signal.value(&counts(), &settings()).get();
+            let last = steps.last().unwrap().rsplit_once(" = ").unwrap().1;
+            let shown: f64 = last.parse().unwrap();
+            assert!((shown - value).abs() < 0.005, "{signal:?}: {steps:?}, and it is {value}");
         }
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::{
     metadata::{Entry, Metadata, plain_key},
+    signals::Setting,
     time::parse_decimal,
 };
 
@@ -43,7 +44,17 @@ const REFUSED: &[&str] = &[
 pub(super) const COMMON: &[&str] =
     &["redis", "database", "databaseIndex", "staleFor", "activityWindow"];
 /// penstock's own keys that every layout has.
-pub(super) const OWN: &[&str] = &["layout", "signal", "target", "activation", "window"];
+pub(super) const OWN: &[&str] = &[
+    "layout",
+    "signal",
+    "target",
+    "activation",
+    Setting::Window.key(),
+    Setting::Slots.key(),
+    Setting::MaxWait.key(),
+    Setting::TaskTime.key(),
+    Setting::KeepUp.key(),
+];
 const REDIS: &[&str] = &["listName", "listLength", "activationListLength"];
 const STREAMS: &[&str] = &[
     "stream",

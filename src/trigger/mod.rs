@@ -11,6 +11,7 @@ mod names;
 mod nearest;
 mod parse;
 mod problem;
+mod settings;
 mod threshold;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
@@ -24,11 +25,11 @@ pub use threshold::{Activation, Target, ThresholdError};
 
 use crate::{
     layouts::{
-        Answer, Count, Counts, LayoutMismatch, Name, Plan, RequiredAccess, Search, bytes_of_texts,
-        footprint, share_of,
+        Answer, Count, Counts, LayoutMismatch, Measure, Name, Plan, RequiredAccess, Search,
+        bytes_of_texts, footprint, share_of,
     },
     limits,
-    signals::{Activity, Signal},
+    signals::{Activity, Settings, Signal},
 };
 
 /// One trigger. Equal triggers give equal answers.
@@ -52,8 +53,8 @@ pub struct Trigger {
     pub activation: Activation,
     /// The trigger's own stale budget, which can only shorten the connection's.
     pub stale_for: Option<Duration>,
-    /// The window of a signal that is one per second; `None` for the others.
-    pub window: Option<Duration>,
+    /// What it says of its workers and of what it wants, for its signal.
+    pub settings: Settings,
     /// How long a change of one of its keys keeps the workload active, whatever the counts say.
     pub activity_window: Option<Duration>,
     /// How long a job may be in no key while it moves; zero where each move is one step for Redis.
@@ -93,10 +94,12 @@ impl Trigger {
         self.plan.counts(answers).map(|counts| self.verdict_of(counts))
     }
 
-    /// What these counts mean.
+    /// What these counts mean without the time: nothing comes, and nothing has waited.
     #[must_use]
     pub fn verdict_of(&self, counts: Counts) -> Verdict {
-        self.verdict_with(self.signal.value(&counts), counts)
+        let [arrived, oldest] = [Measure::Arrived, Measure::Oldest];
+        let timeless = counts.with(arrived, Count::ZERO).with(oldest, Count::ZERO);
+        self.verdict_with(self.signal.value(&timeless, &self.settings), counts)
     }
 
     /// What these counts mean with this value.
@@ -139,7 +142,7 @@ impl Trigger {
         let hint = self.hint.iter().flat_map(|hint| [&hint.key, &hint.what]);
         let texts = texts.into_iter().chain(&self.invisible).chain(hint);
         let names = size_of_val(&*self.names) + bytes_of_texts(&self.names);
-        let past = self.window.map_or(0, |_| limits::RATE_FOOTPRINT);
+        let past = self.settings.window.map_or(0, |_| limits::RATE_FOOTPRINT);
         footprint(&self.plan, self.search.as_deref()) + bytes_of_texts(texts) + names + past
     }
 

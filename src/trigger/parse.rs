@@ -6,7 +6,7 @@ use crate::{
     layouts::{Arguments, Layout, Measure, Plan, Read, Registry},
     limits::{self, DATABASE_NUMBER},
     metadata::{Entry, Irregularity, Metadata, plain_key},
-    signals::Signal,
+    signals::{Setting, Settings, Signal},
     time,
 };
 
@@ -18,6 +18,7 @@ use super::{
     names,
     nearest::nearest,
     problem::shown,
+    settings::SettingsReader,
 };
 
 /// The connection of a trigger that names none, and of a `--redis` without a name.
@@ -89,12 +90,11 @@ impl<'a> Parser<'a> {
         let signal = self.signal(&fields);
         let target = self.target(&fields, signal);
         let activation = self.activation(&fields);
-        let window = self.window(signal);
+        let reader = SettingsReader::new(self.metadata, self.problems);
+        let settings = signal.and_then(|signal| reader.read(signal));
         let layout = layout?;
         let (mut arguments, Written { names, hint }) = self.arguments(layout, &fields);
-        if let Some(signal) = signal {
-            self.leave_out(signal, layout, &fields, &mut arguments);
-        }
+        self.leave_out(signal.zip(settings), layout, &fields, &mut arguments);
         if let Some([first, second]) = layout.meeting_patterns(&arguments) {
             let what = format!("is a pattern, and so is `{second}`; one read may have only one");
             self.problems.add(first, what);
@@ -122,9 +122,9 @@ impl<'a> Parser<'a> {
         if plan.reads().len() > most || plan.most_summands() > most {
             self.problems.add("queue", format!("makes more than {most} reads with these keys"));
         }
-        let (signal, target, activation) = (signal?, target?, activation?);
+        let (signal, settings, target, activation) = (signal?, settings?, target?, activation?);
         let counts_jobs = in_words.counts_jobs();
-        self.has_measures(signal, layout, &in_words);
+        self.has_measures((signal, &settings), (layout, &arguments), &in_words);
         Some(Trigger {
             metric_name: metric_name(layout.name(), &in_words, signal),
             connection,
@@ -136,7 +136,7 @@ impl<'a> Parser<'a> {
             target,
             activation,
             stale_for: stale_for?,
-            window: window?,
+            settings,
             activity_window: activity_window?,
             gap: if counts_jobs { layout.gap(&arguments) } else { Duration::ZERO },
             invisible: layout.invisible(&arguments),
@@ -253,26 +253,6 @@ impl<'a> Parser<'a> {
         Some(window)
     }
 
-    /// The outer `None` is a problem, the inner one that of a signal without a window.
-    fn window(&mut self, signal: Option<Signal>) -> Option<Option<Duration>> {
-        let given = self.duration("window")?;
-        let signal = signal?;
-        if !signal.meta().per_second {
-            if let Some(entry) = self.metadata.get("window") {
-                let what = format!("is not used by the signal `{}`", signal.name());
-                self.problems.add(&entry.spelled, what);
-            }
-            return Some(None);
-        }
-        let window = given.unwrap_or(limits::RATE_WINDOW_DEFAULT);
-        if !limits::RATE_WINDOW.contains(&window) {
-            let spelled = self.metadata.get("window").map_or("window", |entry| &entry.spelled);
-            self.problems.add(spelled, "must be from 5s to 1h");
-            return None;
-        }
-        Some(Some(window))
-    }
-
     /// The outer `None` is a problem, the inner one "not given".
     fn duration(&mut self, key: &str) -> Option<Option<Duration>> {
         let Some(entry) = self.metadata.get(key) else { return Some(None) };
@@ -299,12 +279,14 @@ impl<'a> Parser<'a> {
     /// active.) A key that is for that alone is a problem.
     fn leave_out(
         &mut self,
-        signal: Signal,
+        signal: Option<(Signal, Settings)>,
         layout: &Layout,
         fields: &Fields,
         arguments: &mut Arguments,
     ) {
-        let is_unused = |measure: &Measure| !measure.is_of_jobs() && !signal.counts(*measure);
+        let Some((signal, settings)) = signal else { return };
+        let is_unused =
+            |measure: &Measure| !measure.is_of_jobs() && !signal.uses(*measure, &settings);
         let unused: Vec<Measure> = Measure::ALL.into_iter().filter(is_unused).collect();
         unused.iter().for_each(|measure| arguments.leave_out(*measure));
         for name in layout.parameters_for_alone(&unused) {
@@ -318,16 +300,31 @@ impl<'a> Parser<'a> {
     }
 
     /// Whether what the signal is made of is read, where that is not jobs.
-    fn has_measures(&mut self, signal: Signal, layout: &Layout, plan: &Plan) {
-        let needed = signal.meta().sum_of.iter().filter(|measure| !measure.is_of_jobs());
-        for measure in needed.filter(|measure| !plan.reads_for(**measure)) {
-            let (name, keys) = (signal.name(), layout.parameters_of(*measure));
-            let what = if keys.is_empty() {
-                format!("`{name}` is nothing that the layout `{}` can tell", layout.name())
-            } else {
-                format!("`{name}` needs `{}`", keys.join("`, `"))
+    fn has_measures(
+        &mut self,
+        (signal, settings): (Signal, &Settings),
+        (layout, arguments): (&Layout, &Arguments),
+        plan: &Plan,
+    ) {
+        let is_needed =
+            |measure: &Measure| !measure.is_of_jobs() && signal.is_made_of(*measure, settings);
+        for measure in Measure::ALL.into_iter().filter(is_needed) {
+            let is_extra = !signal.meta().made_of.contains(&measure);
+            let name = if is_extra { Setting::KeepUp.key() } else { signal.name() };
+            let keys = layout.parameters_of(measure);
+            let missing = layout.missing_for(measure, arguments);
+            let what = match (missing, layout.absent(measure)) {
+                (Some(key), _) => format!("`{name}` needs `{key}`"),
+                (None, _) if plan.reads_for(measure) => continue,
+                (None, None) if !keys.is_empty() => {
+                    format!("`{name}` needs `{}`", keys.join("`, `"))
+                }
+                (None, why) => {
+                    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+                    format!("`{name}` is nothing that the layout `{}` can tell{why}", layout.name())
+                }
             };
-            self.problems.add("signal", what);
+            self.problems.add(if is_extra { name } else { "signal" }, what);
         }
     }
 

@@ -215,7 +215,7 @@ fn all_problems_come_at_once() {
     for part in [
         "target: `0` must be a plain decimal number from 0.001",
         "activation: `many` must be",
-        "signal: `backlogg` must be one of backlog, waiting, in-flight, gauge, rate; did you mean `backlog`?",
+        "signal: `backlogg` must be one of backlog, waiting, in-flight, load, replicas, latency, gauge, rate; did you mean `backlog`?",
         "staleFor: `soon` must be a duration",
         "database: `-1` is no database",
         "orphans: `wake` must be one of count, ignore",

@@ -2,11 +2,13 @@
 //!
 //! The sums are computed a second time here, over plain numbers.
 
+use std::time::Duration;
+
 use penstock::{
     layouts::{
-        Answer, Expression, GroupAnswer, GroupPart, HeartbeatsAnswer, IdleAnswer, LayoutMismatch,
-        Measure, MissingGroup, NumberAnswer, Overflow, Part, PerMemberAnswer, Read, SizeAnswer,
-        Term, Waiting,
+        Answer, Expression, GroupAnswer, GroupPart, HeartbeatsAnswer, HeartbeatsPart, IdleAnswer,
+        LayoutMismatch, Measure, MissingGroup, NumberAnswer, OldestAnswer, Overflow, Part,
+        PerMemberAnswer, Read, ReadyAt, SizeAnswer, Term, Waiting,
     },
     limits,
     trigger::{Trigger, Verdict},
@@ -84,6 +86,10 @@ fn some(read: &Read, number: u64) -> Answer {
     match read {
         Read::Size(_) => Answer::Size(SizeAnswer::Members(number)),
         Read::Number(_) => Answer::Number(NumberAnswer::Is(if number > 7 { 1e13 } else { 2.5 })),
+        Read::Oldest(_) => Answer::Oldest(OldestAnswer {
+            ready: ReadyAt::Time(Duration::from_secs(number.min(1 << 33))),
+            bytes: 0,
+        }),
         Read::Group(_) => {
             Answer::Group(GroupAnswer::State { waiting: Waiting::Exact(number), pending: 2 })
         }
@@ -97,9 +103,12 @@ fn some(read: &Read, number: u64) -> Answer {
         Read::Idle(_) => {
             Answer::Idle(IdleAnswer::Entries { entries: number.min(3), busy: true, overflow: 0 })
         }
-        Read::Heartbeats(_) => {
-            Answer::Heartbeats(HeartbeatsAnswer { jobs: number, nameless: 0, silent: 0 })
-        }
+        Read::Heartbeats(_) => Answer::Heartbeats(HeartbeatsAnswer {
+            jobs: number,
+            busy: number.min(2),
+            nameless: 0,
+            silent: 0,
+        }),
     }
 }
 
@@ -112,12 +121,17 @@ fn weighs(trigger: &Trigger, answers: &[Answer]) -> Result<(), String> {
     let of = |measure| sum(&terms[measure]);
     let ready = (of(Measure::Waiting) + of(Measure::Due)).min(limits::QUANTITY_MAX);
     let (in_flight, orphaned) = (of(Measure::InFlight), of(Measure::Orphaned));
+    let backlog = (ready + in_flight).min(limits::QUANTITY_MAX);
+    let slots = trigger.settings.slots.map_or(1.0, f64::from);
     let value = match trigger.signal.name() {
-        "backlog" => ready + in_flight,
+        "backlog" => backlog,
         "waiting" => ready,
         "in-flight" => in_flight,
+        "load" => 100.0 * backlog / slots,
+        "replicas" => replicas(trigger, [ready, in_flight, 0.0]).max(of(Measure::Busy)),
+        // Nothing has waited, and nothing comes, as long as nobody says what time it is.
+        "latency" | "rate" => 0.0,
         "gauge" => of(Measure::Gauge),
-        "rate" => of(Measure::Arrived),
         other => return Err(format!("nobody said what {other} is")),
     };
     let value = value.min(limits::QUANTITY_MAX);
@@ -131,9 +145,37 @@ fn weighs(trigger: &Trigger, answers: &[Answer]) -> Result<(), String> {
         value > activation
     };
     let got = verdict(trigger, answers)?;
+    let since = earliest(&terms[Measure::Oldest], answers);
+    let told = [got.counts[Measure::Arrived].get(), got.counts[Measure::Oldest].get()];
+    hold!(told == [of(Measure::Arrived), since], "{told:?} of {answers:?}");
     let is_near = (got.value.get() - value).abs() <= value * 1e-9 + 1e-9;
     hold!(is_near && got.active == active, "{value}, {active} expected of {answers:?}: {got:?}");
     Ok(())
+}
+
+/// The earliest of these times, of which zero is none.
+fn earliest(summands: &[Expression<Term>], answers: &[Answer]) -> f64 {
+    let times = summands.iter().map(|one| evaluate(one, answers)).filter(|time| *time > 0.0);
+    let least = times.fold(f64::INFINITY, f64::min);
+    if least.is_finite() { least } else { 0.0 }
+}
+
+/// The workers that are needed, in the words of docs/signals.md.
+fn replicas(trigger: &Trigger, [ready, in_flight, per_second]: [f64; 3]) -> f64 {
+    let settings = &trigger.settings;
+    let slots = settings.slots.map_or(1.0, f64::from);
+    let task_time = settings.task_time.map_or(0.0, |time| time.as_secs_f64());
+    let for_all = (ready + in_flight).min(limits::QUANTITY_MAX) / slots;
+    let wanted = match settings.max_wait {
+        Some(_) if ready <= 0.0 => 0.0,
+        Some(max_wait) => {
+            let drain = (ready + in_flight / 2.0) * task_time / (slots * max_wait.as_secs_f64());
+            if drain < for_all { drain } else { for_all }
+        }
+        None => for_all,
+    };
+    let sustain = if settings.keep_up { per_second * task_time / slots } else { 0.0 };
+    [wanted, in_flight / slots, sustain].into_iter().fold(0.0, f64::max)
 }
 
 fn evaluate(expression: &Expression<Term>, answers: &[Answer]) -> f64 {
@@ -175,7 +217,17 @@ fn part(part: Part, answer: &Answer) -> f64 {
             Answer::Group(GroupAnswer::Missing { entries }),
         ) => *entries,
         (Part::Idle(()), Answer::Idle(IdleAnswer::Entries { entries, .. })) => *entries,
-        (Part::Heartbeats(()), Answer::Heartbeats(HeartbeatsAnswer { jobs, .. })) => *jobs,
+        (
+            Part::Heartbeats(HeartbeatsPart::Jobs),
+            Answer::Heartbeats(HeartbeatsAnswer { jobs, .. }),
+        ) => *jobs,
+        (
+            Part::Heartbeats(HeartbeatsPart::Busy),
+            Answer::Heartbeats(HeartbeatsAnswer { busy, .. }),
+        ) => *busy,
+        (Part::Oldest(()), Answer::Oldest(OldestAnswer { ready: ReadyAt::Time(time), .. })) => {
+            time.as_secs()
+        }
         (Part::Flag(()), Answer::Flag(stands)) => u64::from(*stands),
         (
             Part::PerMember(Overflow::Count),

@@ -284,6 +284,7 @@ async fn the_least_rights_are_enough(kind: Kind) {
         let one = ["sidekiq", "resque", "celery", "bull"].contains(&layout);
         assert_eq!(seen, Ok(f64::from(u8::from(one))), "{layout}");
     }
+    ages_are_told(&server, &keda).await;
     let none = service.log_with("this Redis announces no changes; reads are polled instead");
     assert!(none.is_empty(), "tracking is allowed: {:?}", service.log());
     assert_eq!(service.metric("penstock_redis_tracking").await, 1.0);
@@ -294,6 +295,22 @@ async fn the_least_rights_are_enough(kind: Kind) {
     for right in rights.split(' ').filter_map(|word| word.strip_prefix('+')) {
         let is_used = statistics.contains(&format!("cmdstat_{right}:"));
         assert!(is_used || right == "auth", "{right} is not used");
+    }
+}
+
+/// What is read of jobs for how long they have waited gets along with the same rights.
+async fn ages_are_told(server: &Server, keda: &Keda) {
+    server.run(
+        "RPUSH rq:queue:q a\nRPUSH dramatiq:q a\nRPUSH bq:q:waiting a\nRPUSH asynq:{q}:pending a",
+    );
+    for layout in ["rq", "dramatiq", "bee-queue", "asynq", "bullmq", "arq", "celery", "stream"] {
+        let more = if layout == "stream" { ("group", "g") } else { ("staleFor", "1s") };
+        let queue = if layout == "arq" { "arq" } else { "q" };
+        let of = [("layout", layout), ("queue", queue), ("signal", "latency"), ("target", "1")];
+        let seen = value(keda, &trigger(of.into_iter().chain([more]))).await;
+        let is_said = matches!(layout, "bullmq" | "celery" | "stream");
+        let expected = if is_said { Ok(0.0) } else { Err(Code::FailedPrecondition) };
+        assert_eq!(seen, expected, "{layout}");
     }
 }
 

@@ -238,11 +238,13 @@ async fn no_spec_is_streamed_of_a_target_that_stays_for_every_signal_and_while_r
     for signal in Signal::all() {
         let name = signal.name();
         let made_of = match name {
-            "gauge" => "gauge",
-            "rate" => "counter",
-            _ => "queue",
+            "gauge" => vec![("gauge", "q")],
+            "rate" => vec![("counter", "q")],
+            "load" | "replicas" => vec![("queue", "q"), ("slots", "2")],
+            "latency" => vec![("queue", "q"), ("readyAt", "/at")],
+            _ => vec![("queue", "q")],
         };
-        let asked = trigger([(made_of, "q"), ("target", "2.5"), ("signal", name)]);
+        let asked = trigger([("target", "2.5"), ("signal", name)].into_iter().chain(made_of));
         // Before any message, so that KEDA never has one to write.
         let status = keda.stream_metric_spec(&asked).await.unwrap_err();
         assert_eq!(status.code(), Code::Unimplemented, "{name}: {status}");

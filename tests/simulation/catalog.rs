@@ -132,6 +132,7 @@ pub fn members_of(read: &Read) -> Members {
     match read {
         Read::Size(Size { members, .. }) => *members,
         Read::Number(_)
+        | Read::Oldest(_)
         | Read::Group(_)
         | Read::Idle(_)
         | Read::Flag(_)

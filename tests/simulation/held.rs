@@ -144,6 +144,7 @@ fn number(part: Part, answer: &Answer) -> Option<u64> {
             _,
             Answer::Flag(_)
             | Answer::Number(_)
+            | Answer::Oldest(_)
             | Answer::PerMember(_)
             | Answer::Idle(_)
             | Answer::Heartbeats(_),

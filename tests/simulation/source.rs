@@ -118,7 +118,7 @@ impl Connection {
                     batch,
                     sent,
                 });
-                Reply { answer, lasts, moment: Some(batch) }
+                Reply { answer, lasts, moment: Some(batch), clock: None }
             }));
         }
         model.ledger.just_taken = Some((batch, self.conn));

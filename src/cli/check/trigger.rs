@@ -6,7 +6,6 @@ use serde_json::Value;
 use crate::{
     config::{Config, Connection, Denied},
     layouts::{Measure, Registry, RequiredAccess},
-    signals::Signal,
     trigger::{Family, Trigger, shown},
 };
 
@@ -49,6 +48,7 @@ impl TriggerCheck<'_, '_> {
                     self.reporter.note(&self.at(&key), what);
                 }
                 self.counting(&trigger, &metadata);
+                self.target(&trigger);
                 self.globs(&trigger);
                 self.database(&trigger, &metadata);
                 self.access(trigger, &metadata);
@@ -121,18 +121,36 @@ impl TriggerCheck<'_, '_> {
             Family::Own => {}
         }
         if job && trigger.counts_jobs && metadata.unknown("signal").is_none() {
-            self.strategy(trigger.signal, sees_in_flight);
+            self.strategy(trigger, sees_in_flight);
         }
+    }
+
+    /// A target that the value of its signal does not go with.
+    fn target(&mut self, trigger: &Trigger) {
+        let target = trigger.target.get();
+        let what = match trigger.signal.name() {
+            "replicas" if target != 1.0 => format!(
+                "the value is how many replicas are needed, and with {target} the HPA makes that by \
+                 {target}; leave it out"
+            ),
+            "load" if target > 100.0 => format!(
+                "{target} % is more jobs than a worker has slots, so that some wait while the HPA \
+                 sees nothing to do; 80 leaves room for what comes next"
+            ),
+            _ => return,
+        };
+        self.reporter.note(&self.at("target"), what);
     }
 
     /// `default` takes the Jobs that run off the value, `accurate` and `eager` do not (KEDA 2.20,
     /// `pkg/scaling/executor/scale_jobs.go`). A word that KEDA does not know is `default` to it.
-    fn strategy(&mut self, signal: Signal, sees_in_flight: bool) {
+    fn strategy(&mut self, trigger: &Trigger, sees_in_flight: bool) {
         let spec = self.object.spec.get("scalingStrategy");
         let strategy = spec.and_then(|spec| spec.get("strategy")).and_then(Value::as_str);
         let strategy = strategy.unwrap_or("default");
-        let counts_running = signal.counts(Measure::InFlight) && sees_in_flight;
-        let counts_waiting = signal.counts(Measure::Waiting);
+        let counts = |measure| trigger.signal.is_made_of(measure, &trigger.settings);
+        let counts_running = counts(Measure::InFlight) && sees_in_flight;
+        let counts_waiting = counts(Measure::Waiting);
         let what = match strategy {
             "custom" => return,
             "accurate" | "eager" if counts_waiting && !counts_running => return,

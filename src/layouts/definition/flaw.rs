@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    super::parameter::ParameterKind,
+    super::{measure::Measure, parameter::ParameterKind},
     Definition,
     question::{Pause, Question},
 };
@@ -15,6 +15,8 @@ impl Definition {
             .or_else(|| self.twice_named())
             .or_else(|| self.paused.iter().find_map(Pause::flaw).map(str::to_owned))
             .or_else(|| self.questions().find_map(Question::flaw).map(str::to_owned))
+            .or_else(|| self.misplaced_time())
+            .or_else(|| self.misplaced_absence())
             .or_else(|| self.out_of_order())
             .or_else(|| self.silent("waiting", &self.waiting))
             .or_else(|| self.silent("in_flight", &self.in_flight))
@@ -34,6 +36,28 @@ impl Definition {
         let mut seen = BTreeSet::new();
         let twice = own.chain(aliases).find(|name| !seen.insert(name.as_str()))?;
         Some(format!("`{twice}` is the name or alias of two parameters"))
+    }
+
+    /// What is said to be absent is one of the measures, and is not read.
+    fn misplaced_absence(&self) -> Option<String> {
+        let is_absent = |name: &&String| {
+            let named = Measure::ALL.into_iter().find(|measure| measure.key() == *name);
+            named.is_some_and(|measure| self.of_measure(measure).is_empty())
+        };
+        let name = self.absent.keys().find(|name| !is_absent(name))?;
+        Some(format!("`{name}` in [absent] is read, or is nothing that a layout can tell"))
+    }
+
+    /// A time is no number of jobs, and a number of jobs is no time.
+    fn misplaced_time(&self) -> Option<String> {
+        let is_misplaced = |measure: &Measure| {
+            let mut questions = self.of_measure(*measure).iter();
+            questions.any(|question| question.is_time() != measure.is_time())
+        };
+        Measure::ALL.into_iter().any(|measure| is_misplaced(&measure)).then(|| {
+            "a `read` of oldest, oldest-score or group-oldest is for [[oldest]], and no other is"
+                .to_owned()
+        })
     }
 
     /// What is asked of members is read after everything else, so a job that leaves them meanwhile
@@ -144,6 +168,18 @@ mod tests {
         let head = HEAD.replacen("doc = 'x'\n", "doc = 'x'\nblind_window = '1s'\n", 1);
         let told = Layout::parse("acme", &format!("{head}{WAITING}")).unwrap_err().to_string();
         assert!(told.contains("`blind_window` is now a [[gap]]"), "{told}");
+    }
+
+    #[test]
+    fn a_time_counts_no_jobs_and_jobs_are_no_time() {
+        let oldest = "read = 'oldest'\nkey = '{queue}'\ntaken = 'right'\ntimes = ['/at']\n\
+                      remedy = 'r'\n";
+        assert_eq!(told(&format!("{WAITING}[[oldest]]\n{oldest}")), "fine");
+        let misplaced = [format!("[[waiting]]\n{oldest}"), WAITING.replace("waiting", "oldest")];
+        for wrong in misplaced {
+            let told = told(&format!("{WAITING}{wrong}"));
+            assert!(told.contains("is for [[oldest]], and no other is"), "{told}");
+        }
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub enum DefinitionError {
     },
     /// It counts nothing.
     #[error(
-        "layout `{layout}`: it has none of [[waiting]], [[scheduled]], [[in_flight]], [[gauge]] and [[arrived]]"
+        "layout `{layout}`: it has none of [[waiting]], [[scheduled]], [[in_flight]], [[oldest]], [[gauge]] and [[arrived]]"
     )]
     Empty {
         /// The layout's name.
@@ -110,9 +110,16 @@ pub(in crate::layouts) struct Definition {
     #[serde(default)]
     pub(in crate::layouts) orphaned: Vec<Question>,
     #[serde(default)]
+    pub(in crate::layouts) oldest: Vec<Question>,
+    #[serde(default)]
+    pub(in crate::layouts) busy: Vec<Question>,
+    #[serde(default)]
     pub(in crate::layouts) gauge: Vec<Question>,
     #[serde(default)]
     pub(in crate::layouts) arrived: Vec<Question>,
+    /// What it cannot tell, by measure, and why.
+    #[serde(default)]
+    pub(in crate::layouts) absent: BTreeMap<String, String>,
     /// The keys by which the queues of a pattern are found, where not every key of a queue has to be
     /// looked for.
     #[serde(default)]
@@ -169,6 +176,8 @@ impl Definition {
             Measure::Waiting => &self.waiting,
             Measure::InFlight => &self.in_flight,
             Measure::Orphaned => &self.orphaned,
+            Measure::Oldest => &self.oldest,
+            Measure::Busy => &self.busy,
             Measure::Gauge => &self.gauge,
             Measure::Arrived => &self.arrived,
         }
@@ -185,9 +194,12 @@ impl Definition {
         wanted.flat_map(|measure| self.of_measure(measure))
     }
 
-    /// The same except for orphans, which add nothing.
+    /// The same except for orphans, ages and workers, which add no job.
     pub(in crate::layouts) fn counted(&self) -> impl Iterator<Item = &Question> {
-        let counted = Measure::ALL.into_iter().filter(|measure| *measure != Measure::Orphaned);
+        let adds = |measure: &Measure| {
+            !matches!(measure, Measure::Orphaned | Measure::Oldest | Measure::Busy)
+        };
+        let counted = Measure::ALL.into_iter().filter(adds);
         counted.flat_map(|measure| self.of_measure(measure))
     }
 
@@ -226,8 +238,12 @@ impl Definition {
                 return Box::default();
             }
             let pauses = match measure {
-                Measure::Due | Measure::Waiting => self.paused.as_slice(),
-                Measure::InFlight | Measure::Orphaned | Measure::Gauge | Measure::Arrived => &[],
+                Measure::Due | Measure::Waiting | Measure::Oldest => self.paused.as_slice(),
+                Measure::InFlight
+                | Measure::Orphaned
+                | Measure::Busy
+                | Measure::Gauge
+                | Measure::Arrived => &[],
             };
             let summands = |question: &Question| question.summands(pauses, &keys, arguments);
             self.of_measure(measure).iter().flat_map(summands).collect()

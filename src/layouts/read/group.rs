@@ -28,7 +28,7 @@ pub enum GroupPart {
 }
 
 /// What a stream without the group means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum MissingGroup {
     /// The workers will create it at 0: every entry waits. KEDA 2.20 counts the same way for
     /// `lagCount` (`pkg/scalers/redis_streams_scaler.go`).

@@ -31,10 +31,21 @@ pub struct Heartbeats {
 pub struct HeartbeatsAnswer {
     /// How many jobs they have begun.
     pub jobs: u64,
+    /// How many workers run something.
+    pub busy: u64,
     /// How many workers do not name their queues, where those are what counts: theirs are not in it.
     pub nameless: u64,
     /// How many workers are silent and are taken to run something: that is in it.
     pub silent: u64,
+}
+
+/// What of what workers say counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum HeartbeatsPart {
+    /// The jobs that they have begun.
+    Jobs,
+    /// The workers that run something.
+    Busy,
 }
 
 /// Which workers count.
@@ -200,14 +211,28 @@ impl HeartbeatFormat {
 }
 
 impl CountedRead for Heartbeats {
-    type Part = ();
+    type Part = HeartbeatsPart;
     type Answer = HeartbeatsAnswer;
 
-    fn count(&self, (): (), answer: &HeartbeatsAnswer) -> Result<Count, LayoutMismatch> {
-        Ok(Count::from(answer.jobs))
+    fn count(
+        &self,
+        part: HeartbeatsPart,
+        answer: &HeartbeatsAnswer,
+    ) -> Result<Count, LayoutMismatch> {
+        Ok(Count::from(match part {
+            HeartbeatsPart::Jobs => answer.jobs,
+            HeartbeatsPart::Busy => answer.busy,
+        }))
     }
 
-    fn doubts(&self, (): (), answer: &HeartbeatsAnswer) -> Vec<(Bias, Doubt)> {
+    fn describe(&self, part: HeartbeatsPart) -> String {
+        match part {
+            HeartbeatsPart::Jobs => self.to_string(),
+            HeartbeatsPart::Busy => format!("busy of {self}"),
+        }
+    }
+
+    fn doubts(&self, _: HeartbeatsPart, answer: &HeartbeatsAnswer) -> Vec<(Bias, Doubt)> {
         let HeartbeatsAnswer { nameless, silent, .. } = *answer;
         let key = || self.format.key.clone();
         let silent = (silent > 0).then(|| (Bias::High, Doubt::Silent(key(), silent)));

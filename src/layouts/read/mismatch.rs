@@ -33,6 +33,14 @@ pub enum LayoutMismatch {
         /// The key.
         key: Name,
     },
+    /// No job of those that wait says since when it does.
+    #[error("no job that was looked at in `{key}` says when it became ready: {remedy}")]
+    NoStamp {
+        /// The key.
+        key: Name,
+        /// What to do about it.
+        remedy: Box<str>,
+    },
     /// There are too many members to look at each, and nothing can be said without.
     #[error("key `{key}` has {members} members, at most {most} are looked at")]
     TooMany {

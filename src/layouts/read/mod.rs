@@ -21,6 +21,7 @@ pub(in crate::layouts) mod kind;
 pub(in crate::layouts) mod member_key;
 pub(in crate::layouts) mod mismatch;
 pub(in crate::layouts) mod number;
+pub(in crate::layouts) mod oldest;
 pub(in crate::layouts) mod per_member;
 pub(in crate::layouts) mod scores;
 pub(in crate::layouts) mod size;
@@ -32,11 +33,12 @@ use self::{
     doubt::{Bias, Doubt},
     flag::Flag,
     group::{Group, GroupAnswer, GroupPart},
-    heartbeats::{Heartbeats, HeartbeatsAnswer},
+    heartbeats::{Heartbeats, HeartbeatsAnswer, HeartbeatsPart},
     idle::{Idle, IdleAnswer},
     member_key::MemberKey,
     mismatch::LayoutMismatch,
     number::{MissingNumber, Number, NumberAnswer},
+    oldest::{Oldest, OldestAnswer},
     per_member::{Overflow, PerMember, PerMemberAnswer},
     size::{Size, SizeAnswer},
 };
@@ -136,6 +138,8 @@ reads! {
     Size { read: Size, part: (), answer: SizeAnswer }
     /// The number in a string.
     Number { read: Number, part: MissingNumber, answer: NumberAnswer }
+    /// When the job became ready that has waited longest.
+    Oldest { read: Arc<Oldest>, part: (), answer: OldestAnswer }
     /// What a consumer group of a stream has not been given yet, and what it has not acknowledged.
     Group { read: Group, part: GroupPart, answer: GroupAnswer }
     /// How many of the entries that a consumer group has not acknowledged are idle.
@@ -145,7 +149,7 @@ reads! {
     /// What each member of a collection has.
     PerMember { read: Arc<PerMember>, part: Overflow, answer: PerMemberAnswer }
     /// What workers say on channels. No command asks for it: it is listened to.
-    Heartbeats { read: Heartbeats, part: (), answer: HeartbeatsAnswer }
+    Heartbeats { read: Heartbeats, part: HeartbeatsPart, answer: HeartbeatsAnswer }
 }
 
 impl Read {

@@ -131,10 +131,11 @@ impl HeartbeatTracker {
         {
             warn!(channel = %entry.format.key, "workers do not name their queues, so what they run is counted for none");
         }
-        tally.map(|HeartbeatTally { jobs, holds_for, nameless, silent }| Reply {
-            answer: Answer::Heartbeats(HeartbeatsAnswer { jobs, nameless, silent }),
+        tally.map(|HeartbeatTally { jobs, busy, holds_for, nameless, silent }| Reply {
+            answer: Answer::Heartbeats(HeartbeatsAnswer { jobs, busy, nameless, silent }),
             lasts: holds_for.map_or(Validity::UntilAnnounced, Validity::For),
             moment: None,
+            clock: None,
         })
     }
 

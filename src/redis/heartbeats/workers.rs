@@ -52,6 +52,8 @@ struct Worker {
 pub(super) struct HeartbeatTally {
     /// Jobs that they have begun.
     pub(super) jobs: u64,
+    /// Workers that run something.
+    pub(super) busy: u64,
     /// For how long that is true without another heartbeat; `None` for ever.
     pub(super) holds_for: Option<Duration>,
     /// Workers that do not say which queues they serve, where that is what counts.
@@ -175,7 +177,8 @@ impl Workers {
             return Err(Fault::Unexpected(why.clone()));
         }
         self.doubt = None;
-        let mut tally = HeartbeatTally { jobs: 0, holds_for: None, nameless: 0, silent: 0 };
+        let mut tally =
+            HeartbeatTally { jobs: 0, busy: 0, holds_for: None, nameless: 0, silent: 0 };
         for (name, worker) in &self.known {
             let is_silent = self.silence.is_some() && worker.is_overdue(now);
             let jobs = if is_silent { worker.most_jobs() } else { worker.jobs };
@@ -185,6 +188,7 @@ impl Workers {
                 Some(true) if jobs == 0 && self.silence.is_none() => {}
                 Some(true) => {
                     tally.jobs = tally.jobs.saturating_add(jobs);
+                    tally.busy += u64::from(jobs > 0);
                     tally.silent += u64::from(is_silent && jobs > worker.jobs);
                     let until = if is_silent || self.silence.is_none() {
                         worker.believed_until(self.since, self.silence)

@@ -71,7 +71,7 @@ impl<W: Wire> Session<W> {
             let mut follow_ups = FollowUps::default();
             for (index, ((read, guess), reply)) in rows().enumerate() {
                 let length = lengths[index].map(|place| replies.at(place));
-                follow_ups.first(index, read, *guess, reply, length);
+                follow_ups.first(index, read, (*guess, nows[index]), reply, length);
             }
             let moments: Vec<Option<u64>> = (0..reads.len())
                 .map(|at| {
@@ -80,10 +80,11 @@ impl<W: Wire> Session<W> {
                 .collect();
             self.moments += u64::try_from(questions.commands().len()).unwrap_or(u64::MAX);
             let answers = self.follow_up(follow_ups).await?;
-            let with_reads = reads.iter().zip(answers).zip(moments);
+            let with_reads = reads.iter().zip(answers).zip(moments).zip(nows);
             let mut answers: Vec<_> = with_reads
-                .map(|((read, answer), moment)| {
-                    answer.map(|answer| Reply { moment, ..with_validity(read, answer) })
+                .map(|(((read, answer), moment), now)| {
+                    let clock = read.depends_on_time().then_some(*now);
+                    answer.map(|answer| Reply { moment, clock, ..with_validity(read, answer) })
                 })
                 .collect();
             for (at, next) in timed {
@@ -160,5 +161,5 @@ fn lengths<'r>(reads: &'r [Read], questions: &mut Questions) -> Vec<Option<usize
 pub(in crate::redis) fn with_validity(read: &Read, answer: Answer) -> Reply {
     let is_silent = kinds::of(read).changes_silently(&answer);
     let lasts = if is_silent { Validity::Unknown } else { Validity::UntilAnnounced };
-    Reply { answer, lasts, moment: None }
+    Reply { answer, lasts, moment: None, clock: None }
 }

@@ -76,6 +76,8 @@ pub(in crate::redis) struct First<'a> {
     pub(in crate::redis) reply: &'a Response,
     /// The type that the key was taken for.
     pub(in crate::redis) guess: KeyType,
+    /// Redis's own time, where the read depends on it.
+    pub(in crate::redis) now: Duration,
     /// The reply to the question of [`Asked::length_of`].
     pub(in crate::redis) length: Option<&'a Response>,
     /// What is asked of members by all reads of the batch.

@@ -1,6 +1,8 @@
 //! The reads of one batch on their way to their answers: what follows in a stream, a group that is missing, a
 //! string that is empty, a type that must be named.
 
+use std::time::Duration;
+
 use deadpool_redis::redis::Cmd;
 
 use crate::{
@@ -33,13 +35,13 @@ impl FollowUps {
         &mut self,
         index: usize,
         read: &Read,
-        guess: KeyType,
+        (guess, now): (KeyType, Duration),
         reply: &Response,
         length: Option<&Response>,
     ) {
         debug_assert_eq!(index, self.reads.len(), "replies come in the order of the reads");
         let progress =
-            kinds::of(read).first(First { reply, guess, length, members: &mut self.shared });
+            kinds::of(read).first(First { reply, guess, now, length, members: &mut self.shared });
         self.reads.push(progress.unwrap_or_else(|fault| Progress::Done(Err(fault))));
     }
 

@@ -58,9 +58,18 @@ pub(in crate::redis) fn row(
     replied: &Response,
     answer: fn(u64) -> Answer,
 ) -> Result<Result<GroupRow, Progress>, Fault> {
+    let entries = || Progress::open(EntriesWithoutGroup { key: key.clone(), answer });
+    Ok(row_of(key, group, replied)?.and_then(|row| row.ok_or_else(entries)))
+}
+
+/// The row of a group in the reply to [`groups`], if the stream has such a group; the way on if it is no stream.
+pub(in crate::redis) fn row_of(
+    key: &Name,
+    group: &Name,
+    replied: &Response,
+) -> Result<Result<Option<GroupRow>, Progress>, Fault> {
     match replied {
-        Ok(value) => Ok(self::group(value, group.as_bytes())?
-            .ok_or_else(|| Progress::open(EntriesWithoutGroup { key: key.clone(), answer }))),
+        Ok(value) => Ok(Ok(self::group(value, group.as_bytes())?)),
         Err(error) => match refusal(error) {
             ErrorReply::WrongType => {
                 let question = TypeName { key: key.clone(), types: &["stream"] };

@@ -18,6 +18,7 @@ pub(super) mod known_types;
 pub(super) mod member_questions;
 pub(super) mod per_member;
 pub(super) mod progress;
+pub(super) mod stamps;
 pub(super) mod stream_id;
 pub(super) mod tail;
 pub(super) mod text;

@@ -1,6 +1,6 @@
 //! The ids of stream entries, which say what comes after what.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// The id of a stream entry: milliseconds and a sequence number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +15,11 @@ impl StreamId {
     pub(in crate::redis) fn parse(text: &str) -> Option<Self> {
         let (ms, sequence) = text.split_once('-')?;
         Some(Self { ms: ms.parse().ok()?, sequence: sequence.parse().ok()? })
+    }
+
+    /// When its entry was added, since the Unix epoch, if Redis made it.
+    pub(in crate::redis) fn time(self) -> Duration {
+        Duration::from_millis(self.ms)
     }
 
     /// The next possible id; `None` after the last one. (Exclusive ranges came with Redis 6.2.)

@@ -1,5 +1,7 @@
 //! The last answer to a read, and until when it was true.
 
+use std::time::Duration;
+
 use crate::{layouts::Answer, sampling::source::Validity, time::Instant};
 
 /// The last answer to a read.
@@ -20,6 +22,8 @@ pub struct KnownAnswer {
     pub unprompted: bool,
     /// The one moment at which it was true, if it took one: equal moments are one.
     pub moment: Option<u64>,
+    /// What Redis's clock said when its read was sent, if it depends on that.
+    pub clock: Option<Duration>,
     /// Whether the mark of its read no longer speaks for it: it was already dirty, or had outlived
     /// itself, when the read was sent anew. Only the next answer takes its place.
     pub superseded: bool,

@@ -1,9 +1,9 @@
-//! How often a read of many members is sent: what a look costs decides.
+//! How often a read of many members, or of long jobs, is sent: what a look costs decides.
 
 use std::time::Duration;
 
 use crate::{
-    layouts::{Answer, PerMemberAnswer},
+    layouts::{Answer, OldestAnswer, PerMemberAnswer},
     limits,
     time::Instant,
 };
@@ -15,12 +15,17 @@ impl Slot {
     /// in a second are no more than those of a small one.
     #[must_use]
     pub fn pace(&self) -> Duration {
-        let members = match self.known.as_ref().map(|known| &known.answer) {
-            Some(Answer::PerMember(PerMemberAnswer { examined, .. })) => *examined,
-            Some(_) | None => 0,
+        let times = match self.known.as_ref().map(|known| &known.answer) {
+            Some(Answer::PerMember(PerMemberAnswer { examined, .. })) => {
+                examined.div_ceil(limits::MEMBERS_EXAMINED as u64)
+            }
+            Some(Answer::Oldest(OldestAnswer { bytes, .. })) => {
+                let short = 2 * u64::from(limits::OLDEST_AMONG) * limits::OLDEST_BYTES;
+                limits::OLDEST_PACE * bytes.div_ceil(short).max(1)
+            }
+            Some(_) | None => 1,
         };
-        let times = members.div_ceil(limits::MEMBERS_EXAMINED as u64).max(1);
-        limits::REFRESH_FLOOR * u32::try_from(times).unwrap_or(u32::MAX)
+        limits::REFRESH_FLOOR * u32::try_from(times.max(1)).unwrap_or(u32::MAX)
     }
 
     /// Until when it is not to be sent anew although it may have changed, if it has many members.

@@ -4,7 +4,7 @@
 //! Pure. `mod.rs` is about what happens next, and this file about what is true.
 
 use crate::{
-    layouts::{Answer, LayoutMismatch},
+    layouts::{LayoutMismatch, Measure},
     limits,
     time::Instant,
     trigger::Verdict,
@@ -94,7 +94,7 @@ impl State {
         let judged = self.judge(id);
         let verdict = judged.as_ref().and_then(|judged| judged.as_ref().ok());
         let newest = self.newest(id);
-        self.note_arrivals(id);
+        self.note_arrivals(id, now);
         let subscription = self.subscriptions.get_mut(id);
         subscription.judged = newest.zip(verdict.copied());
         subscription.noted = false;
@@ -126,6 +126,10 @@ impl State {
                     return self.held(id, Why::Unconfirmed, now);
                 }
                 self.told(id, falls.told(verdict, now), verdict, now)
+            }
+            // Jobs that are there are reason enough to run, whatever else is not known of them.
+            Some(Err(mismatch)) if self.has_jobs(id) => {
+                Observation::ActivityOnly { active: true, why: Why::Mismatch(mismatch) }
             }
             Some(Err(mismatch)) => Observation::LayoutMismatch(mismatch),
             None => self.held(id, Why::NotYetRead, now),
@@ -169,12 +173,14 @@ impl State {
         let subscription = self.subscriptions.get(id);
         let own = subscription.subject.trigger.stale_for.unwrap_or(self.hold_stale);
         // What was read since vouches for its own answers and not for this value.
-        // A rate changes with time alone, whatever vouches for its counter.
-        let is_rate = subscription.arrivals.is_some();
+        // A rate and an age change with time alone, whatever vouches for what they are made of.
+        let trigger = &subscription.subject.trigger;
+        let is_of_age = trigger.signal.is_made_of(Measure::Oldest, &trigger.settings);
+        let is_of_time = subscription.arrivals.is_some() || is_of_age;
         let held = subscription.held.map(|held| HeldVerdict {
             valid_until: self
                 .valid_until(id)
-                .filter(|_| self.newest(id) == Some(held.read_at) && !is_rate)
+                .filter(|_| self.newest(id) == Some(held.read_at) && !is_of_time)
                 .map_or(held.valid_until, |until| until.max(held.valid_until)),
             ..held
         });
@@ -188,7 +194,7 @@ impl State {
         self.subscriptions.get_mut(id).scattered = scattered;
         // A trigger that was only polled may have answers here that nobody has looked at for long.
         if self.subscriptions.get(id).arrivals.is_some() && self.has_fault(id) {
-            self.forget_arrivals(id);
+            self.forget_arrivals(id, now);
         }
         let is_settled = self.is_settled(id, self.sent_at, self.sent_at);
         let concluded = if is_settled { self.conclude(id, now) } else { None };
@@ -373,16 +379,13 @@ impl State {
         &self,
         id: SubscriptionId,
     ) -> Option<Result<Verdict, LayoutMismatch>> {
-        let answers: Option<Vec<&Answer>> =
-            self.slots(id).map(|slot| slot.known.as_ref().map(|known| &known.answer)).collect();
         let subscription = self.subscriptions.get(id);
-        let trigger = &subscription.subject.trigger;
-        Some(match &subscription.queues {
-            None => trigger.verdict(&answers?),
-            // Of a search that has not ended nothing is known, however little there is to read.
-            Some(queues) if queues.known_at.is_none() => return None,
-            Some(queues) => queues.plan.counts(&answers?).map(|counts| trigger.verdict_of(counts)),
-        })
+        // Of a search that has not ended nothing is known, however little there is to read.
+        if subscription.queues.as_ref().is_some_and(|queues| queues.known_at.is_none()) {
+            return None;
+        }
+        let counts = self.plan(id).counts(&self.answers(id)?);
+        Some(counts.map(|counts| subscription.subject.trigger.verdict_of(counts)))
     }
 }
 

@@ -23,7 +23,11 @@ impl State {
         let activation = subscription.subject.trigger.activation.get();
         let arrivals = subscription.arrivals.as_ref();
         let rate_until = arrivals.and_then(|arrivals| arrivals.changes_at(activation, now));
-        if let Some(until) = active_until.into_iter().chain(held_until).chain(rate_until).min()
+        // Where jobs are counted, they say whether the workload should run.
+        let is_of_age = !subscription.subject.trigger.counts_jobs;
+        let age_until = is_of_age.then(|| self.age_passes(id, activation, now)).flatten();
+        let ends = active_until.into_iter().chain(held_until).chain(rate_until).chain(age_until);
+        if let Some(until) = ends.min()
             && subscription.streams > 0
         {
             self.lapses.plan(id, until);

@@ -1,9 +1,13 @@
-//! What is told of numbers that are no counts of jobs, and above all of a rate. It is pure.
+//! What is told of numbers that are no counts of jobs, and above all of those that time alone changes: a rate, and how
+//! long a job has waited. It is pure.
 //!
 //! `arrivals.rs` knows what the counters of a rate did.
 
+use std::time::Duration;
+
 use crate::{
     layouts::{Answer, Count, Measure},
+    limits,
     time::Instant,
     trigger::Verdict,
 };
@@ -30,22 +34,36 @@ impl State {
     ) -> Observation {
         let subscription = self.subscriptions.get(id);
         let trigger = &subscription.subject.trigger;
-        let is_of_jobs = trigger.signal.meta().sum_of.iter().all(|measure| measure.is_of_jobs());
-        if is_of_jobs {
-            return Observation::Fresh(self.windowed(id, believed, now));
-        }
         let with = |value: Count| {
             let made = trigger.verdict_with(value, believed.counts);
             let active = if trigger.counts_jobs { believed.active } else { made.active };
             self.windowed(id, Verdict { active, ..made }, now)
         };
-        let Some(arrivals) = &subscription.arrivals else {
-            return Observation::Fresh(with(read.value));
-        };
-        if let Some(rate) = arrivals.rate(now) {
-            return Observation::Fresh(with(rate));
+        let (signal, settings) = (trigger.signal, &trigger.settings);
+        if signal.is_made_of(Measure::Oldest, settings) {
+            let age = self.age(id, read.counts[Measure::Oldest], now);
+            return Observation::Fresh(with(
+                signal.value(&read.counts.with(Measure::Oldest, age), settings),
+            ));
         }
-        let seen = with(arrivals.at_least(now));
+        let Some(arrivals) = &subscription.arrivals else {
+            let is_of_jobs = signal.meta().made_of.iter().all(|measure| measure.is_of_jobs());
+            return Observation::Fresh(if is_of_jobs {
+                self.windowed(id, believed, now)
+            } else {
+                with(read.value)
+            });
+        };
+        let of = |rate: Count| believed.counts.with(Measure::Arrived, rate);
+        if let Some(rate) = arrivals.rate(now) {
+            return Observation::Fresh(with(signal.value(&of(rate), settings)));
+        }
+        let at_least = of(arrivals.at_least(now));
+        if let Some(value) = signal.value_at_least(&at_least, settings) {
+            let estimate = arrivals.estimate(now).map(|rate| signal.value(&of(rate), settings));
+            return Observation::Fresh(with(estimate.unwrap_or(value)));
+        }
+        let seen = with(signal.value(&at_least, settings));
         let held = self.held(id, Why::NotWatched, now);
         if let Observation::Stale { verdict, age, why } = held {
             let active = verdict.active || seen.active;
@@ -56,6 +74,43 @@ impl State {
             return Observation::ActivityOnly { active: seen.active, why: Why::NotWatched };
         }
         held
+    }
+
+    /// For how many seconds a job is ready that became so at this time by Redis's clock; none where none waits, or its
+    /// time is still to come.
+    fn age(&self, id: SubscriptionId, since: Count, now: Instant) -> Count {
+        if since.is_positive() { self.redis_time(id, now).less(since) } else { Count::ZERO }
+    }
+
+    /// What Redis's clock says now, by what it said when the newest answer was read that depends on it.
+    fn redis_time(&self, id: SubscriptionId, now: Instant) -> Count {
+        let known = self.slots(id).filter_map(|slot| slot.known.as_ref());
+        let times = known.filter_map(|known| {
+            Some(Count::of_time(known.clock? + now.saturating_duration_since(known.read_at)))
+        });
+        times.fold(Count::ZERO, Count::most)
+    }
+
+    /// When the age of the oldest job will be more than this.
+    pub(in crate::sampling) fn age_passes(
+        &self,
+        id: SubscriptionId,
+        activation: f64,
+        now: Instant,
+    ) -> Option<Instant> {
+        let since = self.subscriptions.get(id).judged?.1.counts[Measure::Oldest];
+        let seconds = since.get() + activation - self.redis_time(id, now).get();
+        let is_to_come = since.is_positive() && seconds >= 0.0;
+        let wait = Duration::try_from_secs_f64(seconds).ok().filter(|_| is_to_come)?;
+        now.checked_add(wait + limits::AGE_STEP)
+    }
+
+    /// Whether what was read of jobs is reason to run, by itself.
+    pub(in crate::sampling) fn has_jobs(&self, id: SubscriptionId) -> bool {
+        let trigger = &self.subscriptions.get(id).subject.trigger;
+        let of_jobs = |answers: Vec<&Answer>| self.plan(id).counts_of_jobs(&answers).ok();
+        let counts = self.answers(id).and_then(of_jobs);
+        trigger.counts_jobs && counts.is_some_and(|counts| trigger.verdict_of(counts).active)
     }
 
     /// What streams are told of it: a rate that is held is no news to them, and that the workload should run is.
@@ -78,34 +133,31 @@ impl State {
     }
 
     /// Takes note of what the counters of a rate say. Where they say nothing, nobody knows what they do meanwhile.
-    pub(in crate::sampling) fn note_arrivals(&mut self, id: SubscriptionId) {
+    pub(in crate::sampling) fn note_arrivals(&mut self, id: SubscriptionId, now: Instant) {
         let subscription = self.subscriptions.get(id);
         if subscription.arrivals.is_none() {
             return;
         }
-        let answers: Option<Vec<&Answer>> =
-            self.slots(id).map(|slot| slot.known.as_ref().map(|known| &known.answer)).collect();
-        let queues = subscription.queues.as_ref();
-        let plan = queues.map_or(&subscription.subject.trigger.plan, |queues| &queues.plan);
-        let each = answers.and_then(|answers| plan.each(Measure::Arrived, &answers).ok());
+        let each = |answers: Vec<&Answer>| self.plan(id).each(Measure::Arrived, &answers).ok();
+        let each = self.answers(id).and_then(each);
         let read_at = self.newest(id);
         let Some(arrivals) = &mut self.subscriptions.get_mut(id).arrivals else { return };
         match each.zip(read_at) {
             Some((each, read_at)) => arrivals.note(&each, read_at),
-            None => arrivals.forget(),
+            None => arrivals.forget(now),
         }
     }
 
     /// Has a rate watched anew: nobody saw what its counters did, or whether they are the same.
-    pub(in crate::sampling) fn forget_arrivals(&mut self, id: SubscriptionId) {
+    pub(in crate::sampling) fn forget_arrivals(&mut self, id: SubscriptionId, now: Instant) {
         if let Some(arrivals) = &mut self.subscriptions.get_mut(id).arrivals {
-            arrivals.forget();
+            arrivals.forget(now);
         }
     }
 
     /// The same for all rates that are made of a read.
-    pub(in crate::sampling) fn forget_arrivals_of(&mut self, read: ReadId) {
+    pub(in crate::sampling) fn forget_arrivals_of(&mut self, read: ReadId, now: Instant) {
         let users: Vec<_> = self.subscriptions.users(read).collect();
-        users.into_iter().for_each(|id| self.forget_arrivals(id));
+        users.into_iter().for_each(|id| self.forget_arrivals(id, now));
     }
 }

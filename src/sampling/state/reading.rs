@@ -1,11 +1,15 @@
-//! Whether what was read of a subject is believed: whether it was true at one moment, and whether
+//! What was read of a subject, and whether it is believed: whether it was true at one moment, and whether
 //! anything has changed since.
 //!
 //! It is pure. `falls.rs` decides whether a lower count than before may be told.
 
 use std::time::Duration;
 
-use crate::{layouts::KeyRole, time::Instant, trigger::Verdict};
+use crate::{
+    layouts::{Answer, KeyRole, Plan},
+    time::Instant,
+    trigger::Verdict,
+};
 
 use super::{
     super::{cache::Slot, falls::Reading, ids::SubscriptionId, source::Validity},
@@ -14,6 +18,18 @@ use super::{
 };
 
 impl State {
+    /// The last answers of all reads of a subject, if each has one.
+    pub(in crate::sampling) fn answers(&self, id: SubscriptionId) -> Option<Vec<&Answer>> {
+        self.slots(id).map(|slot| slot.known.as_ref().map(|known| &known.answer)).collect()
+    }
+
+    /// What they are answers to, with the queues that were found.
+    pub(in crate::sampling) fn plan(&self, id: SubscriptionId) -> &Plan {
+        let subscription = self.subscriptions.get(id);
+        let found = subscription.queues.as_ref().map(|queues| &queues.plan);
+        found.unwrap_or(&subscription.subject.trigger.plan)
+    }
+
     /// Takes note of what was counted. A fall has to be confirmed before it is told.
     pub(in crate::sampling) fn note_reading(
         &mut self,

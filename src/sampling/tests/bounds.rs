@@ -24,7 +24,7 @@ fn unique(n: usize) -> Arc<Subject> {
 }
 
 fn reply(answer: Answer) -> Reply {
-    Reply { answer, lasts: Validity::UntilAnnounced, moment: Some(0) }
+    Reply { answer, lasts: Validity::UntilAnnounced, moment: Some(0), clock: None }
 }
 
 fn answer_all(state: &mut State, now: Instant) {

@@ -2,7 +2,7 @@
 
 use crate::{
     layouts::{Count, Counts, Measure},
-    signals::{Meta, SignalKind, TargetChange},
+    signals::{Meta, Settings, SignalKind, TargetChange, kind::sum_step},
 };
 
 pub(in crate::signals) struct Backlog;
@@ -10,8 +10,11 @@ pub(in crate::signals) struct Backlog;
 static META: Meta = Meta {
     name: "backlog",
     doc: "Every job that is not finished, so that workers stay while jobs run.",
-    sum_of: &[Measure::Waiting, Measure::Due, Measure::InFlight],
-    per_second: false,
+    formula: "waiting + due + in flight",
+    made_of: &[Measure::Waiting, Measure::Due, Measure::InFlight],
+    helped_by: &[],
+    takes: &[],
+    needs: &[],
     default_target: Some(5.0),
     target_change: TargetChange::WithMetadata,
 };
@@ -21,7 +24,11 @@ impl SignalKind for Backlog {
         &META
     }
 
-    fn value(&self, counts: &Counts) -> Count {
-        counts.sum(META.sum_of)
+    fn value(&self, counts: &Counts, _: &Settings) -> Count {
+        counts.sum(META.made_of)
+    }
+
+    fn steps(&self, counts: &Counts, _: &Settings) -> Vec<String> {
+        sum_step(&META, counts)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     layouts::{Count, Counts, Measure},
-    signals::{Meta, SignalKind, TargetChange},
+    signals::{Meta, Settings, SignalKind, TargetChange, kind::sum_step},
 };
 
 pub(in crate::signals) struct Gauge;
@@ -10,8 +10,11 @@ pub(in crate::signals) struct Gauge;
 static META: Meta = Meta {
     name: "gauge",
     doc: "The number that a key holds, whoever sets it.",
-    sum_of: &[Measure::Gauge],
-    per_second: false,
+    formula: "gauge",
+    made_of: &[Measure::Gauge],
+    helped_by: &[],
+    takes: &[],
+    needs: &[],
     default_target: None,
     target_change: TargetChange::WithMetadata,
 };
@@ -21,7 +24,11 @@ impl SignalKind for Gauge {
         &META
     }
 
-    fn value(&self, counts: &Counts) -> Count {
-        counts.sum(META.sum_of)
+    fn value(&self, counts: &Counts, _: &Settings) -> Count {
+        counts.sum(META.made_of)
+    }
+
+    fn steps(&self, counts: &Counts, _: &Settings) -> Vec<String> {
+        sum_step(&META, counts)
     }
 }

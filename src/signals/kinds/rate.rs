@@ -2,7 +2,7 @@
 
 use crate::{
     layouts::{Count, Counts, Measure},
-    signals::{Meta, SignalKind, TargetChange},
+    signals::{Meta, Setting, Settings, SignalKind, TargetChange, kind::sum_step},
 };
 
 pub(in crate::signals) struct Rate;
@@ -10,8 +10,11 @@ pub(in crate::signals) struct Rate;
 static META: Meta = Meta {
     name: "rate",
     doc: "How many come in a second, over a window: how much a counter rises.",
-    sum_of: &[Measure::Arrived],
-    per_second: true,
+    formula: "arrived per second",
+    made_of: &[Measure::Arrived],
+    helped_by: &[],
+    takes: &[Setting::Window],
+    needs: &[],
     default_target: None,
     target_change: TargetChange::WithMetadata,
 };
@@ -21,7 +24,11 @@ impl SignalKind for Rate {
         &META
     }
 
-    fn value(&self, counts: &Counts) -> Count {
-        counts.sum(META.sum_of)
+    fn value(&self, counts: &Counts, _: &Settings) -> Count {
+        counts.sum(META.made_of)
+    }
+
+    fn steps(&self, counts: &Counts, _: &Settings) -> Vec<String> {
+        sum_step(&META, counts)
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     layouts::{Count, Counts, Measure},
-    signals::{Meta, SignalKind, TargetChange},
+    signals::{Meta, Settings, SignalKind, TargetChange, kind::sum_step},
 };
 
 pub(in crate::signals) struct Waiting;
@@ -10,8 +10,11 @@ pub(in crate::signals) struct Waiting;
 static META: Meta = Meta {
     name: "waiting",
     doc: "What a worker could take now; fits ScaledJobs with strategy accurate or eager.",
-    sum_of: &[Measure::Waiting, Measure::Due],
-    per_second: false,
+    formula: "waiting + due",
+    made_of: &[Measure::Waiting, Measure::Due],
+    helped_by: &[],
+    takes: &[],
+    needs: &[],
     default_target: Some(5.0),
     target_change: TargetChange::WithMetadata,
 };
@@ -21,7 +24,11 @@ impl SignalKind for Waiting {
         &META
     }
 
-    fn value(&self, counts: &Counts) -> Count {
-        counts.sum(META.sum_of)
+    fn value(&self, counts: &Counts, _: &Settings) -> Count {
+        counts.sum(META.made_of)
+    }
+
+    fn steps(&self, counts: &Counts, _: &Settings) -> Vec<String> {
+        sum_step(&META, counts)
     }
 }

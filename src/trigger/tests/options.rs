@@ -134,6 +134,7 @@ fn heartbeats_are_listened_to_where_kombu_publishes_them() {
             Read::Heartbeats(heartbeats) => Some(heartbeats.format.alive[0].on(3).to_string()),
             Read::Size(_)
             | Read::Number(_)
+            | Read::Oldest(_)
             | Read::Group(_)
             | Read::Idle(_)
             | Read::Flag(_)

@@ -132,6 +132,7 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
             | Read::Flag(_)
             | Read::Idle(_)
             | Read::Number(_)
+            | Read::Oldest(_)
             | Read::Heartbeats(_) => None,
         })
         .collect();
@@ -151,6 +152,7 @@ fn messages_of_matching_queues_count_although_no_key_of_the_queue_is_left() {
             | Read::Flag(_)
             | Read::Idle(_)
             | Read::Number(_)
+            | Read::Oldest(_)
             | Read::Heartbeats(_) => false,
         })
     };

@@ -8,9 +8,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use penstock::{
     layouts::{
-        Answer, Ask, CollectionType, Flag, Group, GroupAnswer, Idle, IdleAnswer, Kind, MemberKey,
-        Members, Number, NumberAnswer, PerMember, PerMemberAnswer, Read, Size, SizeAnswer, Test,
-        Unit, Waiting,
+        Answer, Ask, CollectionType, End, Flag, Group, GroupAnswer, GroupJobs, Idle, IdleAnswer,
+        JobPlace, JobsOf, Kind, ListedJobs, MemberKey, Members, MissingGroup, Number, NumberAnswer,
+        Oldest, OldestAnswer, PerMember, PerMemberAnswer, Read, ReadyAt, ScoredJobs, Size,
+        SizeAnswer, Stamps, Test, TimeOf, Unit, Waiting,
     },
     limits,
     redis::offline,
@@ -46,6 +47,18 @@ const WORDS: &[&str] = &[
     "member any\n",
     "value any\n",
     "number string\n",
+    "oldest list\n",
+    "oldest-hash list\n",
+    "oldest-field list\n",
+    "oldest-score zset\n",
+    "oldest-mark zset\n",
+    "oldest-group stream\n",
+    "$17\r\n{\"at\":1795925342}\r\n",
+    "$20\r\n2026-11-29T04:09:02Z\r\n",
+    "$13\r\n1795925342386\r\n",
+    "*1\r\n$17\r\n{\"at\":1795925342}\r\n",
+    ",1795925342.5\r\n",
+    "*1\r\n*2\r\n$1\r\nj\r\n,1795925342.5\r\n",
     "each-exists any\n",
     "each-length any\n",
     "each-values any\n",
@@ -140,13 +153,20 @@ fn read(kind: &str) -> Option<Read> {
     let key = || "k".into();
     let size = |members| Read::Size(Size { key: key(), members });
     let flag = |test| Read::Flag(Flag { key: key(), test });
+    let around = || MemberKey { before: "m:".into(), after: "".into() };
+    let oldest = |of| Read::Oldest(Arc::new(Oldest { key: key(), of }));
+    let listed = |job, at: &str| {
+        let times = [TimeOf { at: at.into(), plus: None }].into();
+        let stamps = Stamps { times, not_before: [].into() };
+        let (taken, remedy) = (End::Right, "r".into());
+        oldest(JobsOf::List(Arc::new(ListedJobs { taken, other_end: None, job, stamps, remedy })))
+    };
     let each = |ask: fn(MemberKey) -> Ask| {
-        let around = MemberKey { before: "m:".into(), after: "".into() };
         let kind = CollectionType::List;
         Read::PerMember(Arc::new(PerMember {
             collection: key(),
             kind,
-            ask: ask(around),
+            ask: ask(around()),
             filter: None,
         }))
     };
@@ -162,11 +182,62 @@ fn read(kind: &str) -> Option<Read> {
         "member" => flag(Test::Member("g".into())),
         "value" => flag(Test::Value("g".into())),
         "number" => Read::Number(Number { key: key() }),
+        "oldest" => listed(JobPlace::Element, "/at"),
+        "oldest-hash" => listed(JobPlace::Hash(around()), "at"),
+        "oldest-field" => listed(JobPlace::FieldOf("h".into()), "/at"),
+        "oldest-score" => oldest(JobsOf::Scores(ScoredJobs { unit: Unit::Seconds, unless: None })),
+        "oldest-mark" => {
+            oldest(JobsOf::Scores(ScoredJobs { unit: Unit::Seconds, unless: Some(around()) }))
+        }
+        "oldest-group" => {
+            let (group, missing) = ("g".into(), MissingGroup::Unknown);
+            oldest(JobsOf::Group(GroupJobs { group, missing }))
+        }
         "each-exists" => each(Ask::Exists),
         "each-length" => each(Ask::Length),
         "each-values" => each(Ask::Values),
         _ => return None,
     })
+}
+
+/// Whether anything in these replies is written with as many digits as a time.
+fn has_digits(replies: &[Resp]) -> bool {
+    let is_long = |reply: &Resp| match reply {
+        Resp::Text(text) => text.iter().filter(|byte| byte.is_ascii_digit()).count() >= 6,
+        Resp::List(of) | Resp::Push(of) => has_digits(of),
+        Resp::Map(pairs) => pairs.iter().any(|(_, value)| has_digits(std::slice::from_ref(value))),
+        // The reader tells no doubles.
+        Resp::Int(_) | Resp::Other => true,
+        Resp::Nil | Resp::Error(_) | Resp::Truth(_) => false,
+    };
+    replies.iter().any(is_long)
+}
+
+fn is_empty(reply: Option<&Resp>) -> bool {
+    matches!(reply, Some(Resp::List(of)) if of.is_empty())
+}
+
+/// Whether one of these replies is this number, in any spelling.
+fn is_number(number: f64, replies: &[Resp]) -> bool {
+    let says = |reply: &Resp| {
+        let text = reply.text().and_then(|text| std::str::from_utf8(text).ok());
+        text.and_then(|text| text.trim().parse().ok()) == Some(number)
+    };
+    number.is_finite() && number >= 0.0 && replies.iter().any(says)
+}
+
+/// Whether these replies say since when the oldest job waits.
+fn is_oldest(ready: &ReadyAt, kind: &str, replies: &[Resp]) -> bool {
+    match ready {
+        // From 2001 to 2286, and somebody wrote it.
+        ReadyAt::Time(at) => {
+            (1_000_000_000..10_000_000_000).contains(&at.as_secs()) && has_digits(replies)
+        }
+        ReadyAt::NoGroupYet => false,
+        ReadyAt::NoneWaits => matches!(kind, "oldest-mark" | "oldest-group"),
+        ReadyAt::Unsaid => !replies.is_empty(),
+        ReadyAt::NoGroup(group) => kind == "oldest-group" && group.as_bytes() == b"g",
+    }
 }
 
 /// Whether these replies say this answer. Every variant is decided: what nobody said is no answer.
@@ -184,6 +255,8 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
         Answer::Missing => match kind {
             "group" | "idle" => is_error("no such key") || text_is("none"),
             "size" | "typed" | "due" | "leased" => text_is("none") || length_is(0),
+            "oldest-group" => is_error("no such key") || text_is("none"),
+            kind if kind.starts_with("oldest") => text_is("none") || is_empty(replies.first()),
             _ => text_is("none"),
         },
         Answer::Size(SizeAnswer::Members(members)) => {
@@ -198,16 +271,11 @@ fn is_said(answer: &Answer, kind: &str, replies: &[Resp]) -> bool {
             number.is_finite() && *number >= 0.0 && replies.iter().any(says)
         }
         Answer::Size(SizeAnswer::NotANumber) => replies.iter().any(|reply| reply.text().is_some()),
-        Answer::Number(NumberAnswer::Is(number)) => {
-            let says = |reply: &Resp| {
-                let text = reply.text().and_then(|text| std::str::from_utf8(text).ok());
-                text.and_then(|text| text.trim().parse().ok()) == Some(*number)
-            };
-            number.is_finite() && *number >= 0.0 && replies.iter().any(says)
-        }
+        Answer::Number(NumberAnswer::Is(number)) => is_number(*number, replies),
         Answer::Number(NumberAnswer::NotANumber) => {
             replies.iter().any(|reply| reply.text().is_some())
         }
+        Answer::Oldest(OldestAnswer { ready, .. }) => is_oldest(ready, kind, replies),
         Answer::WrongType(name) => {
             let says = |reply: &Resp| match reply {
                 Resp::Int(number) => number.to_string() == *name,

@@ -5,10 +5,10 @@ use std::{collections::BTreeMap, process::Stdio, time::Duration};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use deadpool_redis::redis;
-use penstock::limits;
+use penstock::{layouts::Measure, limits};
 use tokio::time::{Instant, sleep};
 
-use super::{Eye, Four};
+use super::{Eye, Four, parse};
 use crate::{
     harness::{
         Kind, Mode, PATIENCE, Proxy, STEP, Server, Setup, eventually, millis, penstock, seconds,
@@ -134,6 +134,16 @@ async fn the_jobs_of_a_pool_or_of_the_workers_that_name_the_queue_are_in_flight(
     assert_eq!(count(&of("q,other")).await, Ok(5.0));
     assert_eq!(count(&of("q=2,other=3")).await, Ok(15.0));
     assert_eq!(count(&of("third")).await, Ok(0.0));
+    // Whoever runs something is busy, however much, and whatever its jobs weigh.
+    let mut busy = async |metadata: &str| {
+        let asked = parse(&format!("{metadata} signal=replicas slots=4"));
+        eye.counts(&asked)
+            .await
+            .map(|counts| (counts[Measure::Busy].get(), asked.verdict_of(counts).value.get()))
+    };
+    assert_eq!(busy(POOL).await, Ok((2.0, 2.0)));
+    assert_eq!(busy(&of("q=2,other=3")).await, Ok((2.0, 3.75)));
+    assert_eq!(busy(&of("third")).await, Ok((0.0, 0.0)));
 }
 
 async fn the_larger_of_what_is_unacknowledged_and_what_workers_say_counts(kind: Kind) {

@@ -3,6 +3,7 @@
 //!
 //! The moments are those of live runs.
 
+mod ages;
 mod attribution;
 mod frameworks;
 pub mod heartbeats;

@@ -44,3 +44,18 @@ fn a_cooldown_within_which_nobody_looks_is_told() {
     let job = lines(&format!("{job}  pollingInterval: 60\n  cooldownPeriod: 30\n"));
     assert!(!job.contains("cooldownPeriod"), "a ScaledJob has none: {job}");
 }
+
+#[test]
+fn a_target_that_its_signal_does_not_go_with_is_told() {
+    let told = |more: &[&str]| {
+        let jobs = ["queue: emails", "inFlight: emails:processing", "slots: \"2\""];
+        lines(&push(&[jobs.as_slice(), more].concat()))
+    };
+    let replicas = told(&["signal: replicas", "target: \"5\""]);
+    assert!(replicas.contains("metadata.target: note: the value is how many"), "{replicas}");
+    let load = told(&["signal: load", "target: \"150\""]);
+    assert!(load.contains("metadata.target: note: 150 % is more jobs"), "{load}");
+    for fine in [&["signal: replicas"][..], &["signal: load", "target: \"80\""]] {
+        assert!(told(fine).starts_with("0 problems, 0 notes"), "{fine:?}: {}", told(fine));
+    }
+}

@@ -167,7 +167,7 @@ fn without(
 }
 
 /// An unknown word means that the count is unknown.
-fn policy(word: Option<&str>) -> MissingGroup {
+pub(super) fn policy(word: Option<&str>) -> MissingGroup {
     match word {
         Some("all") => MissingGroup::All,
         Some("none") => MissingGroup::Nothing,

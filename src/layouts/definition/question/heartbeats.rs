@@ -16,7 +16,9 @@ use crate::layouts::{
     plan::Summand,
     read::{
         Part, Read,
-        heartbeats::{Channel, HeartbeatFormat, Heartbeats, Roll, Silence, WorkerFilter},
+        heartbeats::{
+            Channel, HeartbeatFormat, Heartbeats, HeartbeatsPart, Roll, Silence, WorkerFilter,
+        },
         member_key::MemberKey,
     },
     weight::Weight,
@@ -34,6 +36,9 @@ use super::{
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct HeartbeatsQuestion<Q> {
+    /// What of them counts.
+    #[serde(default)]
+    count: CountWord,
     alive: Alive,
     #[serde(default)]
     gone: Vec<ChannelTemplate>,
@@ -65,6 +70,24 @@ pub(in crate::layouts) struct HeartbeatsQuestion<Q> {
     /// What counts in its place if all of it together is more.
     #[serde(default = "Vec::new")]
     pub(super) or: Vec<Q>,
+}
+
+/// What of what workers say counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum CountWord {
+    #[default]
+    Jobs,
+    Busy,
+}
+
+impl CountWord {
+    fn part(self) -> HeartbeatsPart {
+        match self {
+            Self::Jobs => HeartbeatsPart::Jobs,
+            Self::Busy => HeartbeatsPart::Busy,
+        }
+    }
 }
 
 /// A set whose members name workers.
@@ -228,9 +251,10 @@ impl<Q> HeartbeatsQuestion<Q> {
             }
         };
         // A heartbeat does not say which queue a job is of, so each counts as much as any may.
-        let weight = queues.iter().map(|(_, weight)| *weight).max().unwrap_or(Weight::ONE);
+        let heaviest = queues.iter().map(|(_, weight)| *weight).max().unwrap_or(Weight::ONE);
+        let weight = if self.count == CountWord::Jobs { heaviest } else { Weight::ONE };
         let read = Read::Heartbeats(Heartbeats { format: Arc::new(format), workers });
-        let heard = Expression::Leaf((read, Part::Heartbeats(()))).times(weight);
+        let heard = Expression::Leaf((read, Part::Heartbeats(self.count.part()))).times(weight);
         // What workers say is read last, after what it may have moved from.
         Some(if others.is_empty() {
             heard
@@ -302,6 +326,7 @@ mod tests {
         let counts = plan
             .counts(&[&crate::layouts::Answer::Heartbeats(HeartbeatsAnswer {
                 jobs: 2,
+                busy: 2,
                 nameless: 0,
                 silent: 0,
             })])
@@ -323,6 +348,11 @@ mod tests {
         assert_eq!(celery.gap(&arguments).as_millis(), 150);
         arguments.set("running", Argument::Choice("heartbeats".to_owned()));
         assert_eq!(celery.gap(&arguments).as_secs(), 8);
+        arguments.leave_out(Measure::Oldest);
+        let busy = celery.plan(&arguments);
+        let [workers] = &*busy.terms()[Measure::Busy] else { panic!("{busy:?}") };
+        let shown = workers.describe(&|term| busy.reads()[term.read].describe(term.part));
+        assert!(shown.starts_with("busy of the workers of `a`, `b`"), "{shown}");
         let plan: Plan = celery.plan(&arguments);
         assert!(matches!(plan.reads().last(), Some(Read::Heartbeats(_))));
         let [in_flight] = &*plan.terms()[Measure::InFlight] else { panic!("{plan:?}") };

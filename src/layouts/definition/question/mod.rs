@@ -1,9 +1,11 @@
 //! One summand of a state as a definition writes it, and what it asks for given arguments.
 
 mod contract;
+mod end;
 mod group;
 mod heartbeats;
 mod number;
+mod oldest;
 mod pause;
 mod per_member;
 mod role;
@@ -28,6 +30,7 @@ use contract::QuestionKind;
 use group::{GroupQuestion, IdleQuestion};
 use heartbeats::HeartbeatsQuestion;
 use number::NumberQuestion;
+use oldest::{OldestGroupQuestion, OldestQuestion, OldestScoreQuestion};
 pub(in crate::layouts) use pause::Pause;
 use per_member::PerMemberQuestion;
 pub(in crate::layouts) use role::{ParameterRole, Use};
@@ -42,8 +45,14 @@ pub(in crate::layouts) enum Question {
     Size(Box<SizeQuestion<Self>>),
     /// The number in a string.
     Number(NumberQuestion),
+    /// When the oldest job of a list became ready.
+    Oldest(Box<OldestQuestion>),
+    /// When the oldest member of a sorted set became ready, by its score.
+    OldestScore(OldestScoreQuestion),
     /// What a consumer group has not been given.
     GroupWaiting(GroupQuestion),
+    /// When the oldest entry was added that a consumer group has not been given.
+    GroupOldest(OldestGroupQuestion),
     /// What a consumer group has not acknowledged.
     GroupPending(GroupQuestion),
     /// What a consumer group has not acknowledged and was idle for long.
@@ -60,7 +69,10 @@ impl Question {
         match self {
             Self::Size(question) => question.as_ref(),
             Self::Number(question) => question,
+            Self::Oldest(question) => question.as_ref(),
+            Self::OldestScore(question) => question,
             Self::GroupWaiting(question) | Self::GroupPending(question) => question,
+            Self::GroupOldest(question) => question,
             Self::GroupIdle(question) => question,
             Self::PerMember(question) => question,
             Self::Heartbeats(question) => question.as_ref(),
@@ -73,15 +85,27 @@ impl Question {
             Self::Size(question) => question.others().collect(),
             Self::Heartbeats(question) => question.or.iter().collect(),
             Self::Number(_)
+            | Self::Oldest(_)
+            | Self::OldestScore(_)
             | Self::GroupWaiting(_)
+            | Self::GroupOldest(_)
             | Self::GroupPending(_)
             | Self::GroupIdle(_)
             | Self::PerMember(_) => vec![],
         }
     }
 
+    /// Whether it tells a time, and no number.
+    pub(in crate::layouts) fn is_time(&self) -> bool {
+        matches!(self, Self::Oldest(_) | Self::OldestScore(_) | Self::GroupOldest(_))
+    }
+
     pub(in crate::layouts) fn when(&self) -> &When {
         self.kind().when()
+    }
+
+    pub(in crate::layouts) fn is_met(&self, arguments: &Arguments) -> bool {
+        is_met(self.when(), arguments)
     }
 
     /// The first mistake in it, as a message to its author.
@@ -108,6 +132,11 @@ impl Question {
         }
         let of_others = self.others().into_iter().flat_map(|other| other.keys(arguments));
         self.kind().key().into_iter().chain(of_others).collect()
+    }
+
+    /// The parameters without a value of which it asks nothing.
+    pub(in crate::layouts) fn parameters(&self) -> Vec<&str> {
+        self.kind().parameters()
     }
 
     /// The templates of the keys that it reads under a name of their own, whatever is asked.
@@ -159,7 +188,8 @@ impl Question {
         let parameters = self.kind().parameters();
         let one = |binding: &Binding<'_>| -> Option<Summand> {
             let summand = self.summand(binding, keys, arguments)?;
-            let weighted = summand.times(binding.weight);
+            // An age does not grow with the weight of the job.
+            let weighted = if self.is_time() { summand } else { summand.times(binding.weight) };
             let paused = pauses.iter().filter_map(|pause| pause.flag(binding));
             let unless = |of, flag| Expression::Unless((flag, Part::Flag(())), Box::new(of));
             Some(paused.fold(weighted, unless))
@@ -181,9 +211,12 @@ impl Question {
                 is_asked.then(|| other.summand(&bound, keys, arguments)).flatten()
             }),
             Self::Number(question) => question.summand(binding, arguments),
+            Self::Oldest(question) => question.summand(binding, arguments),
+            Self::OldestScore(question) => question.summand(binding, arguments),
             Self::GroupWaiting(question) => {
                 question.summand(binding, arguments, GroupPart::Waiting)
             }
+            Self::GroupOldest(question) => question.summand(binding, arguments),
             Self::GroupPending(question) => {
                 question.summand(binding, arguments, GroupPart::Pending)
             }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::layouts::parameter::ParameterKind;
 
-use super::unit::unit;
+use super::{end::end, unit::unit};
 
 /// A parameter that is named somewhere, and as what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,8 @@ pub(in crate::layouts) enum ParameterRole {
     Word(String),
     /// A choice among units.
     Unit,
+    /// A choice among ends.
+    End,
 }
 
 impl Use {
@@ -56,7 +58,10 @@ impl ParameterRole {
             (Self::Unit, ParameterKind::Choice { choices, .. }) => {
                 choices.iter().all(|word| unit(word).is_some())
             }
-            (Self::Word(_) | Self::Unit, _) => false,
+            (Self::End, ParameterKind::Choice { choices, .. }) => {
+                choices.iter().all(|word| end(word).is_some())
+            }
+            (Self::Word(_) | Self::Unit | Self::End, _) => false,
         }
     }
 }
@@ -72,6 +77,7 @@ impl fmt::Display for ParameterRole {
             Self::Choice => f.write_str("a choice"),
             Self::Word(word) => write!(f, "a choice that may be `{word}`"),
             Self::Unit => f.write_str("a choice among the units of scores"),
+            Self::End => f.write_str("a choice among left, right and lowest"),
         }
     }
 }

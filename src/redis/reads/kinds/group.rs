@@ -114,8 +114,13 @@ mod tests {
             make_extension_error("ERR".to_owned(), Some("no such key".to_owned()));
         let group = Group { key: "s".into(), group: "g".into() };
         let (reply, members) = (Err(no_such_key), &mut MemberQuestions::default());
-        let progress =
-            group.first(First { reply: &reply, guess: KeyType::Stream, length: None, members });
+        let progress = group.first(First {
+            reply: &reply,
+            guess: KeyType::Stream,
+            now: Duration::ZERO,
+            length: None,
+            members,
+        });
         assert!(matches!(progress, Ok(Progress::Done(Ok(Answer::Missing)))), "{progress:?}");
     }
 }

@@ -7,6 +7,7 @@ mod group;
 mod heartbeats;
 mod idle;
 mod number;
+mod oldest;
 mod per_member;
 mod size;
 
@@ -19,6 +20,7 @@ pub(in crate::redis) fn of(read: &Read) -> &dyn Asked {
     match read {
         Read::Size(read) => read,
         Read::Number(read) => read,
+        Read::Oldest(read) => read,
         Read::Group(read) => read,
         Read::Idle(read) => read,
         Read::Flag(read) => read,

@@ -59,7 +59,13 @@ mod tests {
         let read = Number { key: "g".into() };
         let reply = Ok(Value::BulkString(text.as_bytes().to_vec()));
         let members = &mut MemberQuestions::default();
-        let first = First { reply: &reply, guess: KeyType::Other, length: None, members };
+        let first = First {
+            reply: &reply,
+            guess: KeyType::Other,
+            now: Duration::ZERO,
+            length: None,
+            members,
+        };
         match read.first(first) {
             Ok(Progress::Done(answer)) => answer.ok(),
             Ok(Progress::Open(_) | Progress::Shared(_)) | Err(_) => None,

@@ -188,7 +188,7 @@ fn score(at: Duration, unit: Unit) -> String {
     }
 }
 
-fn per_second(unit: Unit) -> f64 {
+pub(super) fn per_second(unit: Unit) -> f64 {
     match unit {
         Unit::Seconds => 1.0,
         Unit::Milliseconds => 1e3,

@@ -36,7 +36,7 @@ impl Server {
             };
             let is_one_question = matches!(read, Read::Size(_) | Read::Group(_));
             let moment = is_one_question.then_some(self.moments);
-            replies.push(failure.map_or(Ok(Reply { answer, lasts, moment }), Err));
+            replies.push(failure.map_or(Ok(Reply { answer, lasts, moment, clock: None }), Err));
         }
         replies
     }

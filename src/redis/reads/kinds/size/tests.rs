@@ -26,7 +26,13 @@ fn typed(command: &Cmd) -> String {
 
 fn first(guess: KeyType, reply: Response) -> Result<Progress, Fault> {
     let members = &mut MemberQuestions::default();
-    of(Members::All).first(First { reply: &reply, guess, length: None, members })
+    of(Members::All).first(First {
+        reply: &reply,
+        guess,
+        now: Duration::ZERO,
+        length: None,
+        members,
+    })
 }
 
 fn answer(progress: Result<Progress, Fault>) -> Option<Answer> {

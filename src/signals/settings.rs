@@ -1,0 +1,59 @@
+//! What a trigger says of its workers and of what it wants, for the signals that need more than counts.
+
+use std::time::Duration;
+
+/// What a trigger says beside what is counted. A signal gets what it [takes](super::Meta::takes), and nothing else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct Settings {
+    /// Over how long it is looked at how much comes.
+    pub window: Option<Duration>,
+    /// How many jobs one worker runs at a time: at least 1.
+    pub slots: Option<u32>,
+    /// How long a job may wait: more than zero.
+    pub max_wait: Option<Duration>,
+    /// How long a job runs, on average: more than zero.
+    pub task_time: Option<Duration>,
+    /// Whether replicas have to keep up with what comes, whatever waits.
+    pub keep_up: bool,
+}
+
+impl Settings {
+    /// How many jobs one worker runs at a time; one where nobody says, which makes more workers and not fewer.
+    #[must_use]
+    pub fn slots(&self) -> f64 {
+        f64::from(self.slots.unwrap_or(1))
+    }
+}
+
+/// A key of a trigger that only some signals take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// [`Settings::window`].
+    Window,
+    /// [`Settings::slots`].
+    Slots,
+    /// [`Settings::max_wait`].
+    MaxWait,
+    /// [`Settings::task_time`].
+    TaskTime,
+    /// [`Settings::keep_up`].
+    KeepUp,
+}
+
+impl Setting {
+    /// Every one, in the order in which the docs list them.
+    pub const ALL: [Self; 5] =
+        [Self::Window, Self::Slots, Self::MaxWait, Self::TaskTime, Self::KeepUp];
+
+    /// Its key in a trigger.
+    #[must_use]
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Window => "window",
+            Self::Slots => "slots",
+            Self::MaxWait => "maxWait",
+            Self::TaskTime => "taskTime",
+            Self::KeepUp => "keepUp",
+        }
+    }
+}

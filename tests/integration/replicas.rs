@@ -1,0 +1,107 @@
+//! The workers that jobs need, and how full they are: computed of the counts, at zero workers and without history too.
+
+use tonic::Code;
+
+use crate::{
+    harness::{Kind, PATIENCE, Server, Service, eventually_is, seconds},
+    on_both_servers,
+    streams::Pushes,
+    wire::{Keda, Trigger, trigger},
+};
+
+on_both_servers!(
+    the_workers_that_are_needed_follow_each_job,
+    what_comes_is_kept_up_with_and_until_it_is_known_every_job_has_a_slot,
+    two_replicas_of_penstock_tell_the_same,
+);
+
+/// Of a worker with two slots, with more keys.
+fn of_two(signal: &str, more: &[(&str, &str)]) -> Trigger {
+    let pairs =
+        [("signal", signal), ("queue", "q"), ("inFlight", "p"), ("gap", "0"), ("slots", "2")];
+    trigger(pairs.into_iter().chain(more.iter().copied()))
+}
+
+/// Half a minute a job, and two minutes to wait.
+fn slo() -> Trigger {
+    of_two("replicas", &[("taskTime", "30s"), ("maxWait", "2m")])
+}
+
+async fn is_soon(keda: &Keda, asked: &Trigger, value: f64) {
+    eventually_is(PATIENCE, value, async || keda.value(asked).await.unwrap()).await;
+}
+
+async fn the_workers_that_are_needed_follow_each_job(kind: Kind) {
+    let server = Server::start(kind);
+    let service = Service::of(&server).await;
+    let keda = service.keda().await;
+    let (slo, all, load) = (slo(), of_two("replicas", &[]), of_two("load", &[("target", "80")]));
+    let mut pushes = Pushes::of(&keda, &slo).await;
+    assert!(!pushes.next(PATIENCE).await);
+    for asked in [&slo, &all, &load] {
+        assert_eq!(keda.value(asked).await.unwrap(), 0.0);
+        assert!(!keda.is_active(asked).await.unwrap());
+    }
+    let spec = keda.get_metric_spec(&slo).await.unwrap();
+    assert_eq!(spec.specs[0].target_size_float, 1.0, "a replica for each");
+    let jobs: Vec<String> = (1..=40).map(|number| number.to_string()).collect();
+    server.run(&format!("RPUSH q {}", jobs.join(" ")));
+    assert!(pushes.next(PATIENCE).await, "the first of them wakes");
+    is_soon(&keda, &slo, 5.0).await;
+    assert_eq!(keda.value(&all).await.unwrap(), 20.0, "a slot for every job");
+    assert_eq!(keda.value(&load).await.unwrap(), 2_000.0);
+    for _ in 0..10 {
+        server.run("LMOVE q p LEFT RIGHT");
+    }
+    is_soon(&keda, &slo, 5.0).await;
+    assert_eq!(keda.value(&all).await.unwrap(), 20.0);
+    // What runs keeps its workers, and that is all there is to be done.
+    server.run("DEL q");
+    is_soon(&keda, &slo, 5.0).await;
+    is_soon(&keda, &load, 500.0).await;
+    server.run("LTRIM p 0 2");
+    is_soon(&keda, &slo, 1.5).await;
+    assert!(keda.is_active(&slo).await.unwrap());
+    server.run("DEL p");
+    is_soon(&keda, &slo, 0.0).await;
+    assert!(!keda.is_active(&slo).await.unwrap());
+    server.run("SET q many");
+    let told = async || keda.value(&slo).await.map_err(|status| status.code()).err();
+    eventually_is(PATIENCE, Some(Code::FailedPrecondition), told).await;
+}
+
+async fn what_comes_is_kept_up_with_and_until_it_is_known_every_job_has_a_slot(kind: Kind) {
+    let server = Server::start(kind);
+    let service = Service::of(&server).await;
+    let keda = service.keda().await;
+    let keys = [("counter", "c"), ("keepUp", "true"), ("window", "5s"), ("taskTime", "30s")];
+    let asked = of_two("replicas", &[keys.as_slice(), &[("maxWait", "2m")]].concat());
+    server.run("SET c 100\nRPUSH q 1 2 3 4 5 6 7 8");
+    assert_eq!(keda.value(&asked).await.unwrap(), 4.0, "nobody knows yet how much comes");
+    is_soon_after(&keda, &asked, 1.0).await;
+    // Twenty in five seconds are four a second, and keep 120 seconds of two slots busy.
+    server.run("INCRBY c 20");
+    is_soon(&keda, &asked, 60.0).await;
+    server.run("DEL q");
+    is_soon(&keda, &asked, 60.0).await;
+    is_soon_after(&keda, &asked, 0.0).await;
+}
+
+/// The same once a window is over.
+async fn is_soon_after(keda: &Keda, asked: &Trigger, value: f64) {
+    let within = seconds(5) + PATIENCE;
+    eventually_is(within, value, async || keda.value(asked).await.unwrap()).await;
+}
+
+async fn two_replicas_of_penstock_tell_the_same(kind: Kind) {
+    let server = Server::start(kind);
+    let services = [Service::of(&server).await, Service::of(&server).await];
+    server.run("RPUSH q 1 2 3 4 5 6 7 8\nRPUSH p 9");
+    let load = of_two("load", &[("target", "80")]);
+    for asked in [&slo(), &load] {
+        let [one, other] = [services[0].keda().await, services[1].keda().await];
+        let (one, other) = (one.value(asked).await, other.value(asked).await);
+        assert!(one.as_ref().is_ok_and(|value| *value > 0.0), "{one:?}");
+        assert_eq!(one.unwrap(), other.unwrap());
+    }
+}
