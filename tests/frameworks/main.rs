@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a test tells what it saw")]
 #![expect(clippy::panic, reason = "a test that cannot go on fails")]
 
+mod ages;
 mod arq;
 mod asynq;
 mod bee_queue;

@@ -25,6 +25,12 @@ if book.LEASE:
     penstock_leases.LEASE = book.LEASE
     broker.add_middlewares(penstock_leases.PenstockLeases(book.URL))
 
+if "TEST_PUBLISHES" in os.environ:
+    sys.path.append("../../../contrib/taskiq")
+    from penstock_published import PenstockPublished
+
+    broker.add_middlewares(PenstockPublished())
+
 
 @broker.task(task_name="hold")
 async def hold(name: str) -> None:
