@@ -46,6 +46,8 @@ pub const TOGETHER: &[Scenario] = scenarios![
     transport::mutual_tls_by_an_authentication_of_the_namespace_and_of_the_cluster,
     transport::a_target_comes_by_the_metadata_and_no_stream_of_it_is_kept,
     workers::celery_goes_from_zero_to_twenty_and_back_and_cuts_no_task,
+    workers::celery_workers_are_as_many_as_a_tolerated_wait_needs,
+    workers::celery_workers_are_filled_to_the_load_that_is_asked_for,
     workers::rq_goes_from_zero_up_and_back,
     workers::bullmq_goes_from_zero_up_and_back,
     workers::a_streams_group_goes_from_zero_up_and_back,
