@@ -26,6 +26,7 @@ const NOT_COUNTED: &[&str] = &[
     "lpush",
     "ping",
     "publish",
+    "rpop",
     "rpush",
     "sadd",
     "subscribe",

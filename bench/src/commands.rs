@@ -21,10 +21,10 @@ use crate::{
 
 /// How a fleet is polled, and for how long.
 #[derive(Clone, Copy)]
-struct Cadence {
-    poll: Duration,
-    sync: Duration,
-    window: Duration,
+pub struct Cadence {
+    pub poll: Duration,
+    pub sync: Duration,
+    pub window: Duration,
 }
 
 /// Measures all three fleets.
@@ -37,8 +37,7 @@ pub async fn measure(bed: &TestBed, scale: Scale) -> anyhow::Result<Vec<Row>> {
     let mut nodes = bed.nodes().await?;
     let of = if nodes.len() > 1 { format!(", {} masters", nodes.len()) } else { String::new() };
     let fleet = fleet::create(&mut nodes, size).await?;
-    let mut scaler = Polling { bed, scaler: Scaler::connect(&bed.penstock).await?, changes: 0 };
-    client::poll_once(&scaler.scaler, &fleet::triggers(&fleet)).await?;
+    let mut scaler = Polling::begin(bed, &fleet).await?;
     sleep(scale.pick(Duration::from_secs(2), Duration::from_millis(200))).await;
 
     let mut rows = Vec::new();
@@ -76,7 +75,7 @@ pub async fn measure(bed: &TestBed, scale: Scale) -> anyhow::Result<Vec<Row>> {
 }
 
 /// What a fleet cost in one window.
-struct Cost {
+pub struct Cost {
     commands: f64,
     /// Reads that nothing asked for but the safety net; `None` when the service does not tell.
     safety: Option<f64>,
@@ -91,21 +90,30 @@ struct Cost {
 
 impl Cost {
     /// Commands per poll, without the safety net's.
-    fn row(&self, fleet: &str) -> Row {
+    pub fn row(&self, fleet: &str) -> Row {
         let commands = (self.commands - self.safety.unwrap_or(0.0)).max(0.0);
         Row::new(format!("commands per poll, {fleet}"), "", commands / self.polls)
     }
 }
 
-struct Polling<'a> {
+/// Who polls a fleet.
+pub struct Polling<'a> {
     bed: &'a TestBed,
     scaler: Scaler,
     /// Changes that were made so far.
     changes: u64,
 }
 
-impl Polling<'_> {
-    async fn cost(
+impl<'a> Polling<'a> {
+    /// Polls each trigger once.
+    pub async fn begin(bed: &'a TestBed, fleet: &[Queue]) -> anyhow::Result<Self> {
+        let scaler = Scaler::connect(&bed.penstock).await?;
+        client::poll_once(&scaler, &fleet::triggers(fleet)).await?;
+        Ok(Self { bed, scaler, changes: 0 })
+    }
+
+    /// What it costs to poll a fleet of which so many queues change a second.
+    pub async fn cost(
         &mut self,
         nodes: &mut [Connection],
         (fleet, changes_per_second): (&[Queue], u32),

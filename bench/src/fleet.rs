@@ -22,6 +22,8 @@ enum Kind {
     Scheduled,
     /// A consumer group in which everything is acknowledged.
     Group,
+    /// A list whose jobs say since when they wait.
+    Aged,
 }
 
 /// In turn, so that any run of triggers has a quarter of lists, sets, sorted sets and groups.
@@ -49,13 +51,20 @@ pub struct Queue {
 
 impl Queue {
     fn new(index: usize) -> Self {
-        let kind = KINDS[index % KINDS.len()];
+        Self::of_kind(KINDS[index % KINDS.len()], index)
+    }
+
+    fn of_kind(kind: Kind, index: usize) -> Self {
         let key = format!("bench:fleet:{index}");
         let metadata = match kind {
             Kind::List | Kind::Set | Kind::SortedSet => {
                 [("layout", "keys"), ("queue", &*key)].to_vec()
             }
             Kind::Scheduled => [("layout", "keys"), ("scheduled", &*key)].to_vec(),
+            Kind::Aged => {
+                [("queue", &*key), ("signal", "latency"), ("readyAt", "/at"), ("target", "30")]
+                    .to_vec()
+            }
             Kind::Group => [("layout", "stream"), ("queue", &*key), ("group", "workers")].to_vec(),
         };
         let trigger = trigger(&key, &metadata);
@@ -70,7 +79,9 @@ impl Queue {
                 let group = words(["XGROUP", "CREATE", key, "workers", "0", "MKSTREAM"]);
                 [group].into_iter().chain(self.changed(0)).collect()
             }
-            Kind::List | Kind::Set | Kind::SortedSet | Kind::Scheduled => self.changed(0),
+            Kind::List | Kind::Set | Kind::SortedSet | Kind::Scheduled | Kind::Aged => {
+                self.changed(0)
+            }
         }
     }
 
@@ -80,6 +91,7 @@ impl Queue {
         let job = job.as_str();
         match self.kind {
             Kind::List => vec![words(["LPUSH", key, job])],
+            Kind::Aged => vec![words(["LPUSH", key, &aged(wall_now())])],
             Kind::Set => vec![words(["SADD", key, job])],
             Kind::SortedSet => vec![words(["ZADD", key, &number.to_string(), job])],
             Kind::Scheduled => {
@@ -99,9 +111,22 @@ impl Queue {
     }
 }
 
+/// A job that waits since a time.
+pub fn aged(since: Duration) -> String {
+    format!("{{\"at\":{:.3},\"args\":[1,2,3]}}", since.as_secs_f64())
+}
+
 /// Makes so many queues.
 pub async fn create(nodes: &mut [Connection], size: usize) -> anyhow::Result<Vec<Queue>> {
-    let mut fleet: Vec<Queue> = (0..size).map(Queue::new).collect();
+    created((0..size).map(Queue::new).collect(), nodes).await
+}
+
+/// Makes so many queues of which ages are asked.
+pub async fn create_aged(nodes: &mut [Connection], size: usize) -> anyhow::Result<Vec<Queue>> {
+    created((0..size).map(|index| Queue::of_kind(Kind::Aged, index)).collect(), nodes).await
+}
+
+async fn created(mut fleet: Vec<Queue>, nodes: &mut [Connection]) -> anyhow::Result<Vec<Queue>> {
     for part in fleet.chunks_mut(100) {
         if let [asked, _, ..] = nodes {
             let slot = |queue: &Queue| words(["CLUSTER", "KEYSLOT", &queue.key]);

@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the command line talks to people")]
 
 mod activation;
+mod ages;
 mod client;
 mod cluster;
 mod command_counts;
@@ -86,6 +87,8 @@ enum Measurement {
     ClusterCommands,
     /// A queue that never rests.
     HotQueue,
+    /// What it costs to tell for how long jobs wait.
+    Ages,
     /// Resident memory.
     Memory,
 }
@@ -97,6 +100,7 @@ impl Measurement {
             Self::Throughput => throughput::measure(bed, scale).await,
             Self::Commands | Self::ClusterCommands => commands::measure(bed, scale).await,
             Self::HotQueue => hot_queue::measure(bed, scale).await,
+            Self::Ages => ages::measure(bed, scale).await,
             Self::Memory => memory::measure(bed, scale).await,
         }
     }
