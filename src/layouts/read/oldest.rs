@@ -112,18 +112,43 @@ pub struct TimeOf {
 
 /// A place in a job.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
+pub enum Place {
+    /// A number or a text.
+    Text {
+        /// The field of its hash; empty where it is no hash.
+        field: String,
+        /// The JSON pointer (RFC 6901) in that; empty for all of it.
+        pointer: String,
+    },
+    /// Its first eight bytes, the highest first: microseconds since the Unix epoch.
+    LeadingMicroseconds,
+}
+
+impl Place {
     /// The field of its hash; empty where it is no hash.
-    pub field: String,
-    /// The JSON pointer (RFC 6901) in that; empty for all of it.
-    pub pointer: String,
+    #[must_use]
+    pub fn field(&self) -> &str {
+        match self {
+            Self::Text { field, .. } => field,
+            Self::LeadingMicroseconds => "",
+        }
+    }
+
+    /// The JSON pointer in that, if not all of it is meant.
+    #[must_use]
+    pub fn pointer(&self) -> Option<&str> {
+        match self {
+            Self::Text { pointer, .. } => Some(pointer.as_str()).filter(|text| !text.is_empty()),
+            Self::LeadingMicroseconds => None,
+        }
+    }
 }
 
 impl From<&str> for Place {
     /// What is before the first slash is the field, and the rest the pointer.
     fn from(text: &str) -> Self {
         let (field, pointer) = text.split_at(text.find('/').unwrap_or(text.len()));
-        Self { field: field.to_owned(), pointer: pointer.to_owned() }
+        Self::Text { field: field.to_owned(), pointer: pointer.to_owned() }
     }
 }
 
@@ -236,7 +261,8 @@ impl ListedJobs {
             JobPlace::Hash(key) => key.footprint(),
             JobPlace::FieldOf(hash) => bytes_of_texts([hash]),
         };
-        let of_place = |Place { field, pointer }: &Place| bytes_of_texts([field, pointer]);
+        let of_place =
+            |place: &Place| bytes_of_texts([place.field(), place.pointer().unwrap_or_default()]);
         let of_time =
             |TimeOf { at, plus }: &TimeOf| of_place(at) + plus.as_ref().map_or(0, of_place);
         let remedy = bytes_of_texts([remedy.as_bytes()]);

@@ -29,7 +29,7 @@ pub(in crate::redis) enum Job<'a> {
 
 /// The fields of its hash in which a job says its times, each once.
 pub(in crate::redis) fn fields(stamps: &Stamps) -> Vec<&str> {
-    let mut fields: Vec<&str> = places(stamps).map(|place| place.field.as_str()).collect();
+    let mut fields: Vec<&str> = places(stamps).map(Place::field).collect();
     fields.sort_unstable();
     fields.dedup();
     fields
@@ -68,7 +68,7 @@ struct Field<'a> {
 impl<'a> Parsed<'a> {
     fn of(stamps: &Stamps, job: &Job<'a>) -> Self {
         let is_wanted = |field: &str| {
-            places(stamps).any(|place| place.field == field && !place.pointer.is_empty())
+            places(stamps).any(|place| place.field() == field && place.pointer().is_some())
         };
         let field = |name: &'a str, text: Option<&'a [u8]>| {
             let wanted = text.filter(|_| is_wanted(name));
@@ -85,11 +85,20 @@ impl<'a> Parsed<'a> {
     }
 
     fn written(&self, place: &Place) -> Option<Written> {
-        let field = self.0.iter().find(|field| field.name == place.field)?;
-        if place.pointer.is_empty() {
-            return short(std::str::from_utf8(field.text?).ok()?).map(Written::Text);
-        }
-        match field.json.as_ref()?.pointer(&place.pointer)? {
+        let field = self.0.iter().find(|field| field.name == place.field())?;
+        let Some(pointer) = place.pointer() else {
+            return match place {
+                Place::Text { .. } => {
+                    short(std::str::from_utf8(field.text?).ok()?).map(Written::Text)
+                }
+                Place::LeadingMicroseconds => {
+                    let seconds = of_bytes(*field.text?.first_chunk()?) / 1e6;
+                    // Eight bytes of anything else may well be a time in another unit.
+                    of_seconds(seconds).map(|_| Written::Number(seconds))
+                }
+            };
+        };
+        match field.json.as_ref()?.pointer(pointer)? {
             Json::Number(number) => number.as_f64().map(Written::Number),
             Json::String(text) => short(text).map(Written::Text),
             Json::Null | Json::Bool(_) | Json::Array(_) | Json::Object(_) => None,
@@ -125,6 +134,11 @@ impl Written {
             (None, Self::Number(_)) => None,
         }
     }
+}
+
+/// The number of eight bytes, the highest first.
+fn of_bytes(bytes: [u8; 8]) -> f64 {
+    bytes.iter().fold(0.0, |number, byte| number * 256.0 + f64::from(*byte))
 }
 
 /// The time of so many seconds since the Unix epoch, if it is one from 2001 to 2286.
@@ -235,6 +249,20 @@ mod tests {
         assert_eq!(of_text(job, &["/at + /none"], &[]), Some(1_795_925_000.0));
         assert_eq!(of_text(job, &["/none"], &["/eta"]), None, "an eta alone is no time of arrival");
         assert_eq!(of_text(job, &["/none", "/at"], &[]), Some(1_795_925_000.0));
+    }
+
+    #[test]
+    fn eight_bytes_before_a_job_are_microseconds() {
+        let stamps = Stamps {
+            times: [TimeOf { at: Place::LeadingMicroseconds, plus: None }].into(),
+            not_before: [].into(),
+        };
+        let told = |job: &[u8]| ready_at(&stamps, &Job::Text(job)).map(|at| at.as_secs_f64());
+        let job = [&1_795_925_342_500_000_u64.to_be_bytes()[..], b"\x80\x05pickle"].concat();
+        assert_eq!(told(&job), Some(1_795_925_342.5));
+        // What has no such bytes before it, as Huey writes it by itself.
+        assert_eq!(told(b"\x80\x05\x95\xd1\x00\x00\x00\x00\x00\x00\x00\x8c"), None);
+        assert_eq!(told(b"short"), None);
     }
 
     #[test]

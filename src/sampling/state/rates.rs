@@ -41,10 +41,11 @@ impl State {
         };
         let (signal, settings) = (trigger.signal, &trigger.settings);
         if signal.is_made_of(Measure::Oldest, settings) {
-            let age = self.age(id, read.counts[Measure::Oldest], now);
-            return Observation::Fresh(with(
-                signal.value(&read.counts.with(Measure::Oldest, age), settings),
-            ));
+            let Some(age) = self.age(id, read.counts[Measure::Oldest], now) else {
+                return self.held(id, Why::NotYetRead, now);
+            };
+            let aged = read.counts.with(Measure::Oldest, age);
+            return Observation::Fresh(with(signal.value(&aged, settings)));
         }
         let Some(arrivals) = &subscription.arrivals else {
             let is_of_jobs = signal.meta().made_of.iter().all(|measure| measure.is_of_jobs());
@@ -77,18 +78,22 @@ impl State {
     }
 
     /// For how many seconds a job is ready that became so at this time by Redis's clock; none where none waits, or its
-    /// time is still to come.
-    fn age(&self, id: SubscriptionId, since: Count, now: Instant) -> Count {
-        if since.is_positive() { self.redis_time(id, now).less(since) } else { Count::ZERO }
+    /// time is still to come; `None` if nobody knows what time it is.
+    fn age(&self, id: SubscriptionId, since: Count, now: Instant) -> Option<Count> {
+        if since.is_positive() {
+            self.redis_time(id, now).map(|time| time.less(since))
+        } else {
+            Some(Count::ZERO)
+        }
     }
 
     /// What Redis's clock says now, by what it said when the newest answer was read that depends on it.
-    fn redis_time(&self, id: SubscriptionId, now: Instant) -> Count {
+    fn redis_time(&self, id: SubscriptionId, now: Instant) -> Option<Count> {
         let known = self.slots(id).filter_map(|slot| slot.known.as_ref());
         let times = known.filter_map(|known| {
             Some(Count::of_time(known.clock? + now.saturating_duration_since(known.read_at)))
         });
-        times.fold(Count::ZERO, Count::most)
+        times.reduce(Count::most)
     }
 
     /// When the age of the oldest job will be more than this.
@@ -99,7 +104,7 @@ impl State {
         now: Instant,
     ) -> Option<Instant> {
         let since = self.subscriptions.get(id).judged?.1.counts[Measure::Oldest];
-        let seconds = since.get() + activation - self.redis_time(id, now).get();
+        let seconds = since.get() + activation - self.redis_time(id, now)?.get();
         let is_to_come = since.is_positive() && seconds >= 0.0;
         let wait = Duration::try_from_secs_f64(seconds).ok().filter(|_| is_to_come)?;
         now.checked_add(wait + limits::AGE_STEP)

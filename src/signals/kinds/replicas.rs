@@ -1,7 +1,7 @@
 //! `replicas`: how many workers the jobs need, so that they wait no longer than they may.
 //!
 //! A running job is half done on average, so that what waits and half of what runs has to be worked off within the
-//! tolerated wait; more workers than jobs are of no use, and none goes while its job runs. `docs/signals.md` has the
+//! tolerated wait; more workers than jobs are of no use, and there are never fewer than work. `docs/signals.md` has the
 //! arithmetic with numbers.
 
 use crate::{
@@ -29,7 +29,7 @@ struct Terms {
     slots: Count,
     /// What works off all that waits within the tolerated wait, if that is given.
     drain: Option<Count>,
-    /// What runs now, and no fewer than the workers that run it where they are known.
+    /// What runs now, and no fewer than the workers that run something where they are known.
     floor: Count,
     /// What keeps up with what comes, if it has to.
     sustain: Option<Count>,

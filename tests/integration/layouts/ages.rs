@@ -1,5 +1,7 @@
 //! When the oldest job became ready, as each framework writes it: with the forms and units of live runs.
 
+use std::time::Duration;
+
 use penstock::layouts::Measure;
 
 use super::{Eye, parse};
@@ -12,6 +14,7 @@ on_both_servers!(
     each_framework_says_since_when_its_oldest_job_waits,
     a_job_that_says_nothing_makes_the_age_unknown_and_no_zero,
     nothing_that_is_ready_has_no_age,
+    a_task_of_huey_has_its_time_before_it,
 );
 
 /// A message of Celery whose time is to come.
@@ -19,6 +22,9 @@ const ETA: &str =
     " {\"headers\":{\"published_at\":1795924801,\"eta\":\"2285-01-01T00:00:00+00:00\"}}";
 /// Seconds of the time 2026-11-29T04:00:00Z.
 const BASE: u32 = 1_795_924_800;
+
+/// Microseconds before a task, of which each byte is a character: 2026-11-29T02:59:13.8Z.
+const HUEY: u64 = 0x0006_6161_7a6b_5840;
 
 /// What a framework left there, the trigger, and how many seconds after [`BASE`] the oldest became ready.
 type Row = (&'static str, &'static str, f64);
@@ -198,6 +204,25 @@ async fn each_framework_says_since_when_its_oldest_job_waits(kind: Kind) {
             told.as_ref().is_ok_and(|told| (told - f64::from(BASE) - after).abs() < 1e-3);
         assert!(is_right, "{metadata}: {told:?}, not {after} after {BASE}");
     }
+}
+
+async fn a_task_of_huey_has_its_time_before_it(kind: Kind) {
+    let server = Server::start(kind);
+    let mut eye = Eye::on(&server).await;
+    let task = |micros: u64| {
+        let bytes = [&micros.to_be_bytes()[..], b"a task"].concat();
+        String::from_utf8(bytes).unwrap()
+    };
+    let seconds = |micros: u64| Duration::from_micros(micros).as_secs_f64();
+    let later = HUEY + 0x0100_0000;
+    server.ask_words::<u64>(&["LPUSH", "huey.redis.q", &task(HUEY), &task(later)]);
+    assert_eq!(oldest(&mut eye, "layout=huey queue=q").await, Ok(seconds(HUEY)));
+    let refused = oldest(&mut eye, "layout=huey queue=q storage=priority").await.unwrap_err();
+    assert!(refused.contains("expected a zset"), "{refused}");
+    server.ask_words::<u64>(&["DEL", "huey.redis.q"]);
+    server.ask_words::<u64>(&["ZADD", "huey.redis.q", "-1", &task(later), "0", &task(HUEY)]);
+    let told = oldest(&mut eye, "layout=huey queue=q storage=priority").await;
+    assert_eq!(told, Ok(seconds(HUEY)), "also where another is the next to run");
 }
 
 async fn a_job_that_says_nothing_makes_the_age_unknown_and_no_zero(kind: Kind) {

@@ -86,36 +86,58 @@ enum JobQuestion {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 struct TimeTemplate {
-    at: Template,
-    plus: Option<Template>,
+    at: PlaceTemplate,
+    plus: Option<PlaceTemplate>,
+}
+
+/// A place in a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum PlaceTemplate {
+    Text(Template),
+    LeadingMicroseconds,
 }
 
 impl TryFrom<String> for TimeTemplate {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let template =
-            |text: &str| text.parse::<Template>().map_err(|error| format!("`{text}`: {error}"));
-        let (at, plus) =
-            text.split_once(" + ").map_or((&*text, None), |(at, plus)| (at, Some(plus)));
-        Ok(Self { at: template(at)?, plus: plus.map(template).transpose()? })
+        let place = |text: &str| match text {
+            "leading-microseconds" => Ok(PlaceTemplate::LeadingMicroseconds),
+            text => text
+                .parse::<Template>()
+                .map(PlaceTemplate::Text)
+                .map_err(|error| format!("`{text}`: {error}")),
+        };
+        let (at, plus) = text.split_once(" + ").map_or((&*text, None), |(at, by)| (at, Some(by)));
+        Ok(Self { at: place(at)?, plus: plus.map(place).transpose()? })
     }
 }
 
 impl TimeTemplate {
-    /// In a job that is no hash there are no fields, and what is named without a slash is a key of it.
+    fn templates(&self) -> impl Iterator<Item = &Template> {
+        [&self.at].into_iter().chain(&self.plus).filter_map(|place| match place {
+            PlaceTemplate::Text(template) => Some(template),
+            PlaceTemplate::LeadingMicroseconds => None,
+        })
+    }
+
     fn fill(&self, binding: &Binding<'_>, is_hash: bool) -> Option<TimeOf> {
-        let place = |template: &Template| {
-            let name = template.fill(binding)?;
-            let text = std::str::from_utf8(name.as_bytes()).ok()?;
-            let is_key = !is_hash && !text.is_empty() && !text.starts_with('/');
-            Some(if is_key { Place::from(&*format!("/{text}")) } else { Place::from(text) })
-        };
         let plus = match &self.plus {
-            Some(template) => Some(place(template)?),
+            Some(place) => Some(place.fill(binding, is_hash)?),
             None => None,
         };
-        Some(TimeOf { at: place(&self.at)?, plus })
+        Some(TimeOf { at: self.at.fill(binding, is_hash)?, plus })
+    }
+}
+
+impl PlaceTemplate {
+    /// In a job that is no hash there are no fields, and what is named without a slash is a key of it.
+    fn fill(&self, binding: &Binding<'_>, is_hash: bool) -> Option<Place> {
+        let Self::Text(template) = self else { return Some(Place::LeadingMicroseconds) };
+        let name = template.fill(binding)?;
+        let text = std::str::from_utf8(name.as_bytes()).ok()?;
+        let is_key = !is_hash && !text.is_empty() && !text.starts_with('/');
+        Some(if is_key { Place::from(&*format!("/{text}")) } else { Place::from(text) })
     }
 }
 
@@ -133,7 +155,7 @@ impl OldestQuestion {
             None => vec![],
         };
         let times = self.times.iter().chain(&self.not_before);
-        let of_times = times.flat_map(|time| [&time.at].into_iter().chain(&time.plus));
+        let of_times = times.flat_map(TimeTemplate::templates);
         [&self.key].into_iter().chain(of_job).chain(of_times)
     }
 
