@@ -196,3 +196,13 @@ fn the_age_of_a_graflow_task_is_that_of_its_message() {
                   --redis-key-prefix app --max-concurrent-tasks 2";
     play(stage, "layout=graflow queue=app", "graflow:python graflow_app.py 5", worker, [5, 2]);
 }
+
+#[test]
+fn the_age_of_a_huey_task_is_that_of_the_bytes_before_it() {
+    let worker = "huey_consumer huey_app.huey -w 2 -k thread";
+    let enqueue = "python huey_app.py 5";
+    let priority = Stage::new("huey 3.5.4, priorities").with("TEST_PRIORITY", "1");
+    play(priority, "layout=huey queue=my-app storage=priority", enqueue, worker, [5, 2]);
+    let stamped = Stage::new("huey 3.5.4, stamped").with("TEST_STAMPED", "1");
+    play(stamped, "layout=huey queue=my-app", enqueue, worker, [5, 2]);
+}

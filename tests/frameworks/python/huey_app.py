@@ -2,14 +2,29 @@
 
 import json
 import os
+import struct
 import sys
+import time
 
 from huey import PriorityRedisHuey, RedisHuey
+from huey.serializer import Serializer
 
 import book
 
+
+class Stamped(Serializer):
+    """As docs/frameworks/huey.md has it."""
+
+    def _serialize(self, data):
+        return struct.pack(">Q", int(time.time() * 1e6)) + super()._serialize(data)
+
+    def _deserialize(self, data):
+        return super()._deserialize(data[8:])
+
+
 kind = PriorityRedisHuey if os.environ.get("TEST_PRIORITY") else RedisHuey
-huey = kind("my-app", url=book.URL)
+more = {"serializer": Stamped()} if os.environ.get("TEST_STAMPED") else {}
+huey = kind("my-app", url=book.URL, **more)
 
 if book.LEASE:
     import penstock_leases
