@@ -55,6 +55,29 @@ pub async fn replicas_follow_the_requests_of_an_application(stage: &Stage<'_>) {
     assert!(matches!(seen[..], [0, 1, 2, 0] | [0, 1, 2, 1, 0]), "{seen:?}");
 }
 
+pub async fn replicas_follow_the_age_of_the_oldest_job(stage: &Stage<'_>) {
+    let penstock = Service::of(&stage.redis).await;
+    let trigger = pushed(penstock.grpc(), "queue: q, readyAt: /at, signal: latency, target: '10'");
+    stage.deployment("worker", 0).await;
+    let fields = format!("pollingInterval: 5, cooldownPeriod: 15, maxReplicaCount: 4, {AT_ONCE}");
+    stage.apply(&scaled_object("worker", &fields, &[trigger])).await;
+    stage.is_ready("worker").await;
+    let play = async {
+        let now = stage.redis.now().as_secs_f64();
+        stage.redis.run(&format!("LPUSH q {{\"at\":{now}}}"));
+        // Nothing else happens: it grows old by itself.
+        stage.scales_to("worker", 4, DECISION).await;
+        stage.redis.run("DEL q");
+        stage.scales_to("worker", 0, DECISION).await;
+    };
+    let changes = stage.changes_while("worker", play).await;
+    println!("| {} | the age of the oldest job | {} |", stage.keda(), shown(&changes));
+    let seen: Vec<u64> = changes.iter().map(|change| change.1).collect();
+    let grown = seen.iter().position(|replicas| *replicas == 4).unwrap();
+    assert!(seen[..=grown].is_sorted(), "it only grows older: {seen:?}");
+    assert!(matches!(seen[grown..], [4, .., 0]), "{seen:?}");
+}
+
 /// So many requests a second, each of which is over at once, until the play is.
 async fn while_requests_come(redis: &Server, a_second: f64, play: impl Future<Output = ()>) {
     let requests = async {
