@@ -19,5 +19,6 @@ pub const PARSED_BYTES: usize = 4 * 1024 * 1024;
 pub const TIME_BYTES: usize = 64;
 /// How long after a moment of Redis's clock something is looked at that is so from then on.
 pub const AGE_STEP: Duration = Duration::from_millis(1);
-/// How far ahead of Redis's own clock the id of a stream entry may be and still be a time.
-pub const STREAM_ID_AHEAD: Duration = Duration::from_mins(1);
+/// How far ahead of Redis's own clock it may be written that a job became ready: clocks differ, and what is further ahead
+/// is no such time.
+pub const READY_AHEAD: Duration = Duration::from_mins(1);

@@ -41,6 +41,14 @@ pub enum LayoutMismatch {
         /// What to do about it.
         remedy: Box<str>,
     },
+    /// None of the jobs that were looked at is ready yet, and there are others behind them.
+    #[error(
+        "none of the jobs that were looked at in `{key}` is ready yet, and others stand behind them"
+    )]
+    NoneReady {
+        /// The key.
+        key: Name,
+    },
     /// There are too many members to look at each, and nothing can be said without.
     #[error("key `{key}` has {members} members, at most {most} are looked at")]
     TooMany {

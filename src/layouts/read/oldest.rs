@@ -170,6 +170,8 @@ pub enum ReadyAt {
     NoneWaits,
     /// There are jobs, and none of those that were looked at says it.
     Unsaid,
+    /// None of those that were looked at is ready, and there are others behind them.
+    Unseen,
     /// The stream has no such group yet, and the trigger says that nothing of it waits then.
     NoGroupYet,
     /// The stream has no such group, and the trigger says not to guess.
@@ -283,6 +285,7 @@ impl CountedRead for Arc<Oldest> {
                 let (key, remedy) = (self.key.clone(), self.of.remedy().into());
                 Err(LayoutMismatch::NoStamp { key, remedy })
             }
+            ReadyAt::Unseen => Err(LayoutMismatch::NoneReady { key: self.key.clone() }),
             ReadyAt::NoGroup(ref group) => {
                 let (key, group) = (self.key.clone(), group.clone());
                 Err(LayoutMismatch::MissingGroup { key, group })

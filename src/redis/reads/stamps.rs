@@ -40,11 +40,20 @@ fn places(stamps: &Stamps) -> impl Iterator<Item = &Place> {
     times.flat_map(|time| [&time.at].into_iter().chain(&time.plus))
 }
 
-/// When a job became ready, since the Unix epoch; `None` if it does not say.
-pub(in crate::redis) fn ready_at(stamps: &Stamps, job: &Job<'_>) -> Option<Duration> {
+/// When a job became ready, or will, since the Unix epoch; `None` if it does not say. One that stands where workers take it
+/// became ready already, whatever its times say of later, unless it is not to be begun before.
+pub(in crate::redis) fn ready_at(
+    stamps: &Stamps,
+    job: &Job<'_>,
+    now: Duration,
+) -> Option<Duration> {
     let parsed = Parsed::of(stamps, job);
-    let latest = |times: &[TimeOf]| times.iter().filter_map(|time| parsed.time(time)).max();
-    Some(latest(&stamps.times)?.max(latest(&stamps.not_before).unwrap_or_default()))
+    let times = |times: &[TimeOf]| -> Vec<Duration> {
+        times.iter().filter_map(|time| parsed.time(time)).collect()
+    };
+    let has_come = |at: &Duration| *at <= now + limits::READY_AHEAD;
+    let became = times(&stamps.times).into_iter().filter(has_come).max()?;
+    Some(became.max(times(&stamps.not_before).into_iter().max().unwrap_or_default()))
 }
 
 /// What stands in a place.
@@ -168,6 +177,8 @@ mod tests {
 
     use super::*;
 
+    const NOW: Duration = Duration::from_secs(1_796_000_000);
+
     fn times(texts: &[&str]) -> Box<[TimeOf]> {
         let one = |text: &&str| {
             let (at, plus) =
@@ -183,7 +194,7 @@ mod tests {
 
     fn of_text(text: &str, at: &[&str], not_before: &[&str]) -> Option<f64> {
         let stamps = stamps(at, not_before);
-        ready_at(&stamps, &Job::Text(text.as_bytes())).map(|time| time.as_secs_f64())
+        ready_at(&stamps, &Job::Text(text.as_bytes()), NOW).map(|time| time.as_secs_f64())
     }
 
     #[test]
@@ -252,12 +263,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_already_became_ready_whatever_it_says_of_later() {
+        // Promoted by hand a day before its delay was over.
+        let job = r#"{"at":1795990000,"delay":86400,"eta":1796100000}"#;
+        assert_eq!(of_text(job, &["/at + /delay"], &[]), None);
+        assert_eq!(of_text(job, &["/at + /delay", "/at"], &[]), Some(1_795_990_000.0));
+        assert_eq!(of_text(job, &["/at"], &["/eta"]), Some(1_796_100_000.0));
+        let skewed = r#"{"at":1796000030}"#;
+        assert_eq!(of_text(skewed, &["/at"], &[]), Some(1_796_000_030.0));
+    }
+
+    #[test]
     fn eight_bytes_before_a_job_are_microseconds() {
         let stamps = Stamps {
             times: [TimeOf { at: Place::LeadingMicroseconds, plus: None }].into(),
             not_before: [].into(),
         };
-        let told = |job: &[u8]| ready_at(&stamps, &Job::Text(job)).map(|at| at.as_secs_f64());
+        let told = |job: &[u8]| ready_at(&stamps, &Job::Text(job), NOW).map(|at| at.as_secs_f64());
         let job = [&1_795_925_342_500_000_u64.to_be_bytes()[..], b"\x80\x05pickle"].concat();
         assert_eq!(told(&job), Some(1_795_925_342.5));
         // What has no such bytes before it, as Huey writes it by itself.
@@ -273,7 +295,7 @@ mod tests {
         let told = |opts: Option<&str>, processed: Option<&str>| {
             let texts = [opts, processed, Some("1795925000000")];
             let texts = texts.map(|text| text.map(|text| text.as_bytes().to_vec()));
-            let told = ready_at(&stamps, &Job::Fields(&names, &texts));
+            let told = ready_at(&stamps, &Job::Fields(&names, &texts), NOW);
             told.map(|time| time.as_secs_f64() - 1_795_925_000.0)
         };
         assert_eq!(told(Some(r#"{"delay":1500}"#), None), Some(1.5));

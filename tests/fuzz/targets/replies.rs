@@ -233,7 +233,7 @@ fn is_oldest(ready: &ReadyAt, kind: &str, replies: &[Resp]) -> bool {
         ReadyAt::Time(at) => {
             (1_000_000_000..10_000_000_000).contains(&at.as_secs()) && has_digits(replies)
         }
-        ReadyAt::NoGroupYet => false,
+        ReadyAt::NoGroupYet | ReadyAt::Unseen => false,
         ReadyAt::NoneWaits => matches!(kind, "oldest-mark" | "oldest-group"),
         ReadyAt::Unsaid => !replies.is_empty(),
         ReadyAt::NoGroup(group) => kind == "oldest-group" && group.as_bytes() == b"g",

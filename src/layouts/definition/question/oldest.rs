@@ -121,6 +121,12 @@ impl TimeTemplate {
         })
     }
 
+    fn is_odd(&self, is_hash: bool) -> bool {
+        let mut all = [&self.at].into_iter().chain(&self.plus);
+        let is_leading = all.any(|place| *place == PlaceTemplate::LeadingMicroseconds);
+        is_leading && (is_hash || self.plus.is_some())
+    }
+
     fn fill(&self, binding: &Binding<'_>, is_hash: bool) -> Option<TimeOf> {
         let plus = match &self.plus {
             Some(place) => Some(place.fill(binding, is_hash)?),
@@ -148,6 +154,10 @@ impl MemberKeyTemplate {
 }
 
 impl OldestQuestion {
+    fn is_hash(&self) -> bool {
+        matches!(self.job, Some(JobQuestion::Hash(_)))
+    }
+
     fn templates(&self) -> impl Iterator<Item = &Template> {
         let of_job: Vec<&Template> = match &self.job {
             Some(JobQuestion::Hash(key)) => vec![&key.before, &key.after],
@@ -167,7 +177,7 @@ impl OldestQuestion {
             Some(JobQuestion::Hash(key)) => JobPlace::Hash(key.fill(binding)?),
             Some(JobQuestion::FieldOf(hash)) => JobPlace::FieldOf(hash.fill(binding)?),
         };
-        let is_hash = matches!(job, JobPlace::Hash(_));
+        let is_hash = self.is_hash();
         let filled = |times: &[TimeTemplate]| {
             let times = times.iter().map(|time| time.fill(binding, is_hash));
             times.collect::<Option<Box<[TimeOf]>>>()
@@ -238,6 +248,11 @@ impl QuestionKind for OldestQuestion {
             Some(EMPTY_KEY)
         } else if self.times.is_empty() {
             Some("`times` names no place of a time")
+        } else if self.times.iter().chain(&self.not_before).any(|time| time.is_odd(self.is_hash()))
+        {
+            Some(
+                "`leading-microseconds` stand before a job that is no hash, and nothing is added to them",
+            )
         } else if self.other_end.is_some() && (of_scores || self.job.is_some()) {
             Some("`other_end` is for lists whose elements are the jobs")
         } else {

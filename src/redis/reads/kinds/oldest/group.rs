@@ -65,7 +65,7 @@ impl FollowUp for FirstEntry {
             None => answered(ReadyAt::NoneWaits, 0),
             Some(id) => {
                 let at = stamps::of_seconds(id.time().as_secs_f64());
-                said(at.filter(|at| *at <= self.now + limits::STREAM_ID_AHEAD), page.bytes)
+                said(at.filter(|at| *at <= self.now + limits::READY_AHEAD), page.bytes)
             }
         })
     }

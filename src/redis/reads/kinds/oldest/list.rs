@@ -9,7 +9,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use deadpool_redis::redis::{Cmd, Value};
 
 use crate::{
-    layouts::{Answer, End, JobPlace, Kind, ListedJobs, Name},
+    layouts::{Answer, End, JobPlace, Kind, ListedJobs, Name, ReadyAt},
     limits,
     sampling::Fault,
 };
@@ -23,7 +23,7 @@ use super::{
         progress::{self, FollowUp, Progress, reply},
         stamps::{self, Job},
     },
-    outcome::said,
+    outcome::{answered, said},
 };
 
 pub(super) fn question(key: &Name, jobs: &ListedJobs) -> Cmd {
@@ -58,12 +58,13 @@ pub(super) fn first(
         jobs: Arc::clone(jobs),
         now,
         times: vec![],
-        looked_at: 0,
+        far: None,
+        is_unsaid: false,
         bytes: 0,
         reach: among(jobs),
         is_first: true,
         names: HashSet::new(),
-        step: Step::Page { from: 0, number: among(jobs) },
+        step: Step::Page(among(jobs)),
     };
     look.page(value, among(jobs))
 }
@@ -106,17 +107,19 @@ struct Look {
     jobs: Arc<ListedJobs>,
     /// Redis's own time when the look began.
     now: Duration,
-    /// What the jobs say that were looked at.
+    /// What the jobs say that are taken next.
     times: Vec<Duration>,
-    /// How many jobs that were, whether they say anything or not.
-    looked_at: u32,
-    /// Bytes of these jobs.
+    /// What the one at another end says.
+    far: Option<Duration>,
+    /// Whether one of them is there and says nothing.
+    is_unsaid: bool,
+    /// Bytes of all jobs that were looked at.
     bytes: u64,
     /// How many elements from the end on it is looked at.
     reach: u32,
     /// Whether no further ones were looked at.
     is_first: bool,
-    /// The names of the jobs before, where they are not the elements themselves.
+    /// The names of the jobs of the look before, where they are not the elements themselves.
     names: HashSet<Vec<u8>>,
     step: Step,
 }
@@ -125,18 +128,26 @@ struct Look {
 enum Step {
     /// The neighbours of a first element, and one at another end.
     Neighbours,
-    /// What these members name, of which some more are left for later. They are all of the list or not.
-    Named { now: Vec<Vec<u8>>, later: Vec<Vec<u8>>, is_all: bool },
-    /// So many elements, after the first ones.
-    Page { from: u32, number: u32 },
+    /// What some members name, after those that were asked and before those that are left for later.
+    Named { asked: Vec<Vec<u8>>, now: Vec<Vec<u8>>, later: Vec<Vec<u8>>, is_all: bool },
+    /// So many elements from the end on.
+    Page(u32),
 }
 
 impl Look {
-    /// Looks at one job, if it is there.
-    fn note(&mut self, job: Option<&Job<'_>>, bytes: usize) {
-        self.times.extend(job.and_then(|job| stamps::ready_at(&self.jobs.stamps, job)));
-        self.looked_at += 1;
+    /// Looks at one job that is there.
+    fn note(&mut self, job: &Job<'_>, bytes: usize) {
+        let at = stamps::ready_at(&self.jobs.stamps, job, self.now);
+        self.is_unsaid |= at.is_none();
+        self.times.extend(at);
         self.bytes += u64::try_from(bytes).unwrap_or(u64::MAX);
+    }
+
+    /// Looks at the fields of a job. Without any of them it is gone, or one that its framework passes.
+    fn note_fields(&mut self, fields: &[&str], texts: &[Option<Vec<u8>>]) {
+        if texts.iter().any(Option::is_some) {
+            self.note(&Job::Fields(fields, texts), texts.iter().flatten().map(Vec::len).sum());
+        }
     }
 
     fn next(mut self, step: Step) -> Progress {
@@ -144,79 +155,105 @@ impl Look {
         Progress::open(self)
     }
 
-    fn end(self) -> Progress {
-        said(self.times.into_iter().min(), self.bytes)
+    /// The earliest of what is said, where one is ready. Else none may be: all have to say so, and all to be seen.
+    fn end(self, is_all: bool) -> Progress {
+        let earliest = self.times.iter().copied().chain(self.far).min();
+        let is_ready = earliest.is_some_and(|at| at <= self.now);
+        if is_ready || is_all && !self.is_unsaid {
+            return said(earliest, self.bytes);
+        }
+        let ready =
+            if self.is_unsaid || earliest.is_none() { ReadyAt::Unsaid } else { ReadyAt::Unseen };
+        answered(ready, self.bytes)
     }
 
-    /// Elements of the list.
+    /// Elements of the list, from the end on.
     fn page(mut self, value: &Value, asked: u32) -> Result<Progress, Fault> {
         let mut members = taken_first(&self.jobs, value, asked)?;
-        if members.is_empty() && self.times.is_empty() && !self.has_elements() {
+        if members.is_empty() {
             return Ok(Progress::done(Answer::Missing));
         }
         let is_all = u32::try_from(members.len()).unwrap_or(u32::MAX) < asked;
+        (self.times, self.is_unsaid) = (vec![], false);
         Ok(match self.jobs.job {
             JobPlace::Element => {
                 for element in members {
-                    self.note(Some(&Job::Text(&element)), element.len());
+                    self.note(&Job::Text(&element), element.len());
                 }
                 self.after_elements(is_all)
             }
-            JobPlace::Hash(_) => self.next(Step::Named { now: members, later: vec![], is_all }),
+            JobPlace::Hash(_) => {
+                let (asked, later) = (vec![], vec![]);
+                self.next(Step::Named { asked, now: members, later, is_all })
+            }
             // Of the values, which are the jobs themselves, the first is looked at alone.
             JobPlace::FieldOf(_) => {
                 let is_alone = self.is_first && members.len() > 1;
                 let later = if is_alone { members.split_off(1) } else { vec![] };
-                self.next(Step::Named { now: members, later, is_all })
+                self.next(Step::Named { asked: vec![], now: members, later, is_all })
             }
         })
-    }
-
-    /// Whether elements were looked at that are jobs.
-    fn has_elements(&self) -> bool {
-        matches!(self.jobs.job, JobPlace::Element) && self.looked_at > 0
     }
 
     fn is_short(&self) -> bool {
         self.bytes <= limits::OLDEST_BYTES
     }
 
-    /// Whether a job is found that is ready. The time of one that is not is still to come.
+    /// Whether one of those is ready that are taken next.
     fn has_ready(&self) -> bool {
         self.times.iter().any(|at| *at <= self.now)
     }
 
-    /// Jobs whose time is to come hide those behind them, and so do some that say none.
+    /// Jobs whose time is to come hide those behind them, and so do some that say none. What was taken meanwhile moves the
+    /// others up, so that it is looked at all of them once more.
     fn after_elements(mut self, is_all: bool) -> Progress {
         if std::mem::take(&mut self.is_first) && self.is_short() {
             return self.next(Step::Neighbours);
         }
         if is_all || !self.is_short() || self.has_ready() || self.reach >= limits::OLDEST_FURTHEST {
-            return self.end();
+            return self.end(is_all);
         }
-        let (from, number) = (self.reach, self.reach);
-        self.reach += number;
-        self.next(Step::Page { from, number })
+        self.reach *= 2;
+        let reach = self.reach;
+        self.next(Step::Page(reach))
     }
 
-    /// Jobs that say nothing may be gone by now, and others be in their place: so it is looked at all of them once more.
+    /// The same for jobs that are named. Those that say nothing may be gone by now, and others be in their place.
     fn after_named(mut self, names: Vec<Vec<u8>>, is_all: bool) -> Result<Progress, Fault> {
         let is_seen_again = !self.is_first;
         let is_over = is_all && (is_seen_again || !self.times.is_empty());
         let is_far = self.reach >= limits::OLDEST_FURTHEST;
         if self.has_ready() || !self.is_short() || is_over || is_far {
             let are_others = is_seen_again && !names.iter().any(|name| self.names.contains(name));
-            if self.times.is_empty() && are_others && !names.is_empty() {
+            if self.times.is_empty() && !self.is_unsaid && are_others {
                 return Err(unexpected("jobs that are taken faster than they are looked at"));
             }
-            return Ok(self.end());
+            return Ok(self.end(is_all));
         }
         self.is_first = false;
         self.reach *= 2;
-        self.times.clear();
         self.names = names.into_iter().collect();
-        let number = self.reach;
-        Ok(self.next(Step::Page { from: 0, number }))
+        let reach = self.reach;
+        Ok(self.next(Step::Page(reach)))
+    }
+
+    /// What the neighbours of the first element say, which was looked at already, and the one at another end.
+    fn neighbours(mut self, replies: &[Response]) -> Result<Progress, Fault> {
+        let near = taken_first(&self.jobs, reply(replies, 0)?, limits::OLDEST_AMONG - 1)?;
+        let is_all = near.len() + 1 < limits::OLDEST_AMONG as usize;
+        for element in near {
+            self.note(&Job::Text(&element), element.len());
+        }
+        if self.jobs.other_end.is_some() {
+            let far = taken_first(&self.jobs, reply(replies, 1)?, 1)?;
+            self.bytes +=
+                u64::try_from(far.iter().map(Vec::len).sum::<usize>()).unwrap_or(u64::MAX);
+            let said =
+                |far: &Vec<u8>| stamps::ready_at(&self.jobs.stamps, &Job::Text(far), self.now);
+            self.far = far.first().and_then(said);
+        }
+        self.reach = limits::OLDEST_AMONG;
+        Ok(self.after_elements(is_all))
     }
 }
 
@@ -229,7 +266,7 @@ impl FollowUp for Look {
                 let far = jobs.other_end.map(|end| elements(key, end, 0, 1));
                 [near].into_iter().chain(far).collect()
             }
-            Step::Page { from, number } => vec![elements(key, jobs.taken, *from, *number)],
+            Step::Page(reach) => vec![elements(key, jobs.taken, 0, *reach)],
             Step::Named { now, .. } => match &jobs.job {
                 JobPlace::Hash(around) => {
                     let fields = stamps::fields(&jobs.stamps);
@@ -248,40 +285,28 @@ impl FollowUp for Look {
     ) -> Result<Progress, Fault> {
         let step = std::mem::replace(&mut self.step, Step::Neighbours);
         match step {
-            Step::Neighbours => {
-                let near = taken_first(&self.jobs, reply(replies, 0)?, limits::OLDEST_AMONG - 1)?;
-                let is_all = near.len() + 1 < limits::OLDEST_AMONG as usize;
-                let far = match self.jobs.other_end {
-                    Some(_) => taken_first(&self.jobs, reply(replies, 1)?, 1)?,
-                    None => vec![],
-                };
-                for element in near.into_iter().chain(far) {
-                    self.note(Some(&Job::Text(&element)), element.len());
-                }
-                self.reach = limits::OLDEST_AMONG;
-                Ok(self.after_elements(is_all))
-            }
-            Step::Page { number, .. } => self.page(reply(replies, 0)?, number),
-            Step::Named { now: mut names, later, is_all } => {
+            Step::Neighbours => self.neighbours(replies),
+            Step::Page(reach) => self.page(reply(replies, 0)?, reach),
+            Step::Named { mut asked, now, later, is_all } => {
                 let jobs = Arc::clone(&self.jobs);
                 let fields = stamps::fields(&jobs.stamps);
                 for place in 0..replies.len() {
                     let texts = decode::optional_strings(reply(replies, place)?)?;
                     if matches!(jobs.job, JobPlace::Hash(_)) {
-                        let bytes = texts.iter().flatten().map(Vec::len).sum();
-                        self.note(Some(&Job::Fields(&fields, &texts)), bytes);
+                        self.note_fields(&fields, &texts);
                         continue;
                     }
-                    for text in texts {
-                        let text = text.as_deref();
-                        self.note(text.map(Job::Text).as_ref(), text.map_or(0, <[u8]>::len));
+                    for text in texts.iter().flatten() {
+                        self.note(&Job::Text(text), text.len());
                     }
                 }
+                asked.extend(now);
                 if !later.is_empty() && self.is_short() {
-                    return Ok(self.next(Step::Named { now: later, later: vec![], is_all }));
+                    let (now, later) = (later, vec![]);
+                    return Ok(self.next(Step::Named { asked, now, later, is_all }));
                 }
-                names.extend(later);
-                self.after_named(names, is_all)
+                let is_all = is_all && later.is_empty();
+                self.after_named(asked, is_all)
             }
         }
     }

@@ -50,7 +50,8 @@ pub(super) fn first(key: &Name, jobs: &ScoredJobs, replied: &Response) -> Result
         Some((_, score)) if jobs.unless.is_none() => said(time(*score, jobs.unit), 0),
         Some(_) => {
             let (key, jobs) = (key.clone(), jobs.clone());
-            Progress::open(Look { key, jobs, seen: 0, asked, step: Step::Marks(members) })
+            let step = Step::Marks(members);
+            Progress::open(Look { key, jobs, running: 0, looked_at: 0, asked, step })
         }
     })
 }
@@ -88,8 +89,10 @@ fn time(score: f64, unit: Unit) -> Option<Duration> {
 struct Look {
     key: Name,
     jobs: ScoredJobs,
-    /// How many members run that were looked at.
-    seen: u32,
+    /// How many members run, which have the lowest scores.
+    running: u32,
+    /// How many were looked at, also those that ended meanwhile.
+    looked_at: u32,
     /// How many were asked for last.
     asked: u32,
     step: Step,
@@ -117,7 +120,7 @@ impl FollowUp for Look {
                 };
                 marks.flat_map(both).collect()
             }
-            Step::Further => vec![lowest(&self.key, self.seen, self.asked)],
+            Step::Further => vec![lowest(&self.key, self.running, self.asked)],
         }
     }
 
@@ -137,24 +140,28 @@ impl FollowUp for Look {
             }
             Step::Marks(ref members) => members.len(),
         };
+        let mut gone = 0;
         for place in 0..members {
             let runs = decode::count(reply(replies, 2 * place)?)? > 0;
             let score = reply(replies, 2 * place + 1)?;
             let is_gone = *score == Value::Nil;
+            gone += u32::from(is_gone);
             if !runs && !is_gone {
                 let score = decode::float(score).ok_or_else(|| unexpected("no score"))?;
                 return Ok(said(time(score, self.jobs.unit), 0));
             }
         }
         let number = u32::try_from(members).unwrap_or(u32::MAX);
-        self.seen += number;
-        if number < self.asked {
+        // Those that ended make room for the ones behind them.
+        self.running += number - gone;
+        self.looked_at += number;
+        if number < self.asked && gone == 0 {
             return Ok(answered(ReadyAt::NoneWaits, 0));
         }
-        if self.seen >= limits::RUNNING_PASSED {
+        if self.looked_at >= limits::RUNNING_PASSED {
             return Ok(said(None, 0));
         }
-        self.asked = self.seen;
+        self.asked = self.running.max(limits::OLDEST_AMONG);
         self.step = Step::Further;
         Ok(Progress::Open(self))
     }

@@ -83,7 +83,8 @@ impl Server {
 
 fn jobs(taken: End, job: JobPlace, at: &str) -> ListedJobs {
     let times = [TimeOf { at: Place::from(at), plus: None }].into();
-    let stamps = Stamps { times, not_before: [].into() };
+    let not_before = [TimeOf { at: Place::from("/eta"), plus: None }].into();
+    let stamps = Stamps { times, not_before };
     ListedJobs { taken, other_end: None, job, stamps, remedy: "r".into() }
 }
 
@@ -150,22 +151,38 @@ fn jobs_in_one_hash_are_looked_at_by_their_names() {
 
 #[test]
 fn a_job_whose_time_is_to_come_hides_none_behind_it() {
-    let later = at(2_000);
+    let later = r#"{"at":1795925000,"eta":1795927000}"#.to_owned();
     let ahead: Vec<&str> = std::iter::repeat_n(later.as_str(), 40).collect();
     let ready = at(7);
     let list = [ahead.as_slice(), &[&ready], &ahead].concat();
     let ask = |taken| Server::of(&list).ask(jobs(taken, JobPlace::Element, "/at"));
     assert_eq!(ask(End::Left).0, Some(7));
     assert_eq!(ask(End::Right).0, Some(7));
-    // Beyond what is looked at none is ready, and the first of their times is told.
+    // Beyond what is looked at may be one that is ready.
     let all = [ahead.as_slice(), &ahead, &[&ready]].concat();
     let (oldest, asked, _) = Server::of(&all).ask(jobs(End::Left, JobPlace::Element, "/at"));
-    assert_eq!((oldest, asked), (Some(2_000), 1 + 1 + 4));
+    assert_eq!((oldest, asked), (None, 1 + 1 + 4));
+    assert_eq!(Server::of(&ahead).ask(jobs(End::Left, JobPlace::Element, "/at")).0, Some(2_000));
     // Long ones end the look.
-    let long = format!("{{\"at\":1795927000,\"x\":\"{}\"}}", "x".repeat(9_000));
+    let long = format!("{{\"at\":1795925000,\"eta\":1795927000,\"x\":\"{}\"}}", "x".repeat(9_000));
     let list = [[long.as_str(); 6].as_slice(), &[&ready]].concat();
     let (oldest, asked, _) = Server::of(&list).ask(jobs(End::Left, JobPlace::Element, "/at"));
-    assert_eq!((oldest, asked), (Some(2_000), 2));
+    assert_eq!((oldest, asked), (None, 2));
+    // One that says nothing may be ready.
+    let unsaid = [later.as_str(), "unsaid"];
+    assert_eq!(Server::of(&unsaid).ask(jobs(End::Left, JobPlace::Element, "/at")).0, None);
+}
+
+#[test]
+fn a_young_job_at_the_other_end_ends_no_look() {
+    let later = r#"{"at":1795925000,"eta":1795927000}"#;
+    let (old, young) = (at(10), at(900));
+    let list = [[later; 4].as_slice(), &[old.as_str(); 20], &[&young]].concat();
+    let both =
+        || ListedJobs { other_end: Some(End::Right), ..jobs(End::Left, JobPlace::Element, "/at") };
+    assert_eq!(Server::of(&list).ask(both()).0, Some(10));
+    let list = [["unsaid"; 4].as_slice(), &[old.as_str(); 20], &[&young]].concat();
+    assert_eq!(Server::of(&list).ask(both()).0, Some(10));
 }
 
 #[test]
