@@ -74,6 +74,10 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "ages",
+        &["commands per poll, 200 triggers of ages, idle", "refreshes of the age of a hot queue"],
+    ),
+    (
         "memory",
         &[
             "memory, idle",
