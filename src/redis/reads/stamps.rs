@@ -40,20 +40,30 @@ fn places(stamps: &Stamps) -> impl Iterator<Item = &Place> {
     times.flat_map(|time| [&time.at].into_iter().chain(&time.plus))
 }
 
-/// When a job became ready, or will, since the Unix epoch; `None` if it does not say. One that stands where workers take it
+/// When a job became ready, or will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::redis) struct ReadyTime {
+    /// Since the Unix epoch, by the clock of who wrote it, which may be a little ahead.
+    pub(in crate::redis) at: Duration,
+    /// Whether it is not to be begun before a time that is still to come.
+    pub(in crate::redis) is_to_come: bool,
+}
+
+/// When a job became ready, or will; `None` if it does not say. One that stands where workers take it
 /// became ready already, whatever its times say of later, unless it is not to be begun before.
 pub(in crate::redis) fn ready_at(
     stamps: &Stamps,
     job: &Job<'_>,
     now: Duration,
-) -> Option<Duration> {
+) -> Option<ReadyTime> {
     let parsed = Parsed::of(stamps, job);
     let times = |times: &[TimeOf]| -> Vec<Duration> {
         times.iter().filter_map(|time| parsed.time(time)).collect()
     };
     let has_come = |at: &Duration| *at <= now + limits::READY_AHEAD;
     let became = times(&stamps.times).into_iter().filter(has_come).max()?;
-    Some(became.max(times(&stamps.not_before).into_iter().max().unwrap_or_default()))
+    let not_before = times(&stamps.not_before).into_iter().max().unwrap_or_default();
+    Some(ReadyTime { at: became.max(not_before), is_to_come: not_before > now })
 }
 
 /// What stands in a place.
@@ -194,7 +204,7 @@ mod tests {
 
     fn of_text(text: &str, at: &[&str], not_before: &[&str]) -> Option<f64> {
         let stamps = stamps(at, not_before);
-        ready_at(&stamps, &Job::Text(text.as_bytes()), NOW).map(|time| time.as_secs_f64())
+        ready_at(&stamps, &Job::Text(text.as_bytes()), NOW).map(|time| time.at.as_secs_f64())
     }
 
     #[test]
@@ -279,7 +289,8 @@ mod tests {
             times: [TimeOf { at: Place::LeadingMicroseconds, plus: None }].into(),
             not_before: [].into(),
         };
-        let told = |job: &[u8]| ready_at(&stamps, &Job::Text(job), NOW).map(|at| at.as_secs_f64());
+        let told =
+            |job: &[u8]| ready_at(&stamps, &Job::Text(job), NOW).map(|time| time.at.as_secs_f64());
         let job = [&1_795_925_342_500_000_u64.to_be_bytes()[..], b"\x80\x05pickle"].concat();
         assert_eq!(told(&job), Some(1_795_925_342.5));
         // What has no such bytes before it, as Huey writes it by itself.
@@ -296,7 +307,7 @@ mod tests {
             let texts = [opts, processed, Some("1795925000000")];
             let texts = texts.map(|text| text.map(|text| text.as_bytes().to_vec()));
             let told = ready_at(&stamps, &Job::Fields(&names, &texts), NOW);
-            told.map(|time| time.as_secs_f64() - 1_795_925_000.0)
+            told.map(|time| time.at.as_secs_f64() - 1_795_925_000.0)
         };
         assert_eq!(told(Some(r#"{"delay":1500}"#), None), Some(1.5));
         assert_eq!(told(Some("{}"), None), Some(0.0));

@@ -21,7 +21,7 @@ use super::{
         encode::of_key,
         known_tails::KnownTails,
         progress::{self, FollowUp, Progress, reply},
-        stamps::{self, Job},
+        stamps::{self, Job, ReadyTime},
     },
     outcome::{answered, said},
 };
@@ -108,9 +108,9 @@ struct Look {
     /// Redis's own time when the look began.
     now: Duration,
     /// What the jobs say that are taken next.
-    times: Vec<Duration>,
+    times: Vec<ReadyTime>,
     /// What the one at another end says.
-    far: Option<Duration>,
+    far: Option<ReadyTime>,
     /// Whether one of them is there and says nothing.
     is_unsaid: bool,
     /// Bytes of all jobs that were looked at.
@@ -157,9 +157,10 @@ impl Look {
 
     /// The earliest of what is said, where one is ready. Else none may be: all have to say so, and all to be seen.
     fn end(self, is_all: bool) -> Progress {
-        let earliest = self.times.iter().copied().chain(self.far).min();
-        let is_ready = earliest.is_some_and(|at| at <= self.now);
-        if is_ready || is_all && !self.is_unsaid {
+        let all = || self.times.iter().chain(&self.far);
+        let ready = all().filter(|time| !time.is_to_come).map(|time| time.at).min();
+        let earliest = ready.or_else(|| all().map(|time| time.at).min());
+        if ready.is_some() || is_all && !self.is_unsaid {
             return said(earliest, self.bytes);
         }
         let ready =
@@ -201,7 +202,7 @@ impl Look {
 
     /// Whether one of those is ready that are taken next.
     fn has_ready(&self) -> bool {
-        self.times.iter().any(|at| *at <= self.now)
+        self.times.iter().any(|time| !time.is_to_come)
     }
 
     /// Jobs whose time is to come hide those behind them, and so do some that say none. What was taken meanwhile moves the

@@ -218,3 +218,15 @@ fn jobs_that_are_taken_under_the_look_are_no_mismatch() {
     let unsaid = OldestAnswer { ready: ReadyAt::Unsaid, bytes: 0 };
     assert!(matches!(same, Ok(Progress::Done(Ok(Answer::Oldest(told)))) if told == unsaid));
 }
+
+#[test]
+fn a_clock_that_is_ahead_makes_no_job_one_that_is_to_come() {
+    let ahead = at(1_005);
+    let list = [ahead.as_str(); 90];
+    let (oldest, asked, _) = Server::of(&list).ask(jobs(End::Left, JobPlace::Element, "/at"));
+    assert_eq!(
+        (oldest, asked),
+        (Some(1_005), 2),
+        "by five seconds, and it is looked at no further"
+    );
+}
