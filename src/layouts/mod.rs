@@ -6,7 +6,8 @@
 //! # Adding a layout
 //! 1. Write `builtin/NAME.toml`: a `doc`, its `[params.…]` each with `type`, `doc` and `example`,
 //!    and the summands of each state as `[[scheduled]]`, `[[waiting]]` and `[[in_flight]]`.
-//!    `[[oldest]]`, `[[gauge]]`, `[[arrived]]`, `[[orphaned]]`, `[[paused]]`, `[[gap]]`, `[[invisible]]` and `[[found_by]]` are in `docs/own-layouts.md`.
+//!    `[[oldest]]`, `[[busy]]`, `[[gauge]]`, `[[arrived]]`, `[[orphaned]]`, `[absent]`, `[[paused]]`, `[[gap]]`,
+//!    `[[invisible]]` and `[[found_by]]` are in `docs/own-layouts.md`.
 //! 2. Add it to [`BUILTIN`] in `registry.rs`, whose tests hold it to the rules of the format.
 //! 3. Give it a page in `docs/frameworks`, a row in the index there, an example in `deploy/examples/frameworks`, and a
 //!    story in `tests/frameworks`; write `docs/layouts.md` anew (`cargo run -- layouts --markdown`). The error in

@@ -21,6 +21,11 @@ pub trait SignalKind: Sync {
 
     /// The arithmetic of the value with its numbers, one step a line, the last of which comes to the value.
     fn steps(&self, counts: &Counts, settings: &Settings) -> Vec<String>;
+
+    /// What speaks against a target that is allowed, to whoever wrote it; `None` if nothing does.
+    fn against_target(&self, _target: f64) -> Option<String> {
+        None
+    }
 }
 
 /// What a signal is.

@@ -6,8 +6,9 @@
 //! # Adding a signal
 //! 1. Write `kinds/NAME.rs` with a unit struct that implements [`SignalKind`].
 //! 2. Add it to `kinds/mod.rs`, which lists them all.
-//! 3. Document it in `docs/signals.md`, and in `docs/triggers.md` in the table of signals and in the error that lists them. The tests below hold
-//!    it to the rules of all signals, and `tests/fuzz/sound.rs` wants its arithmetic a second time.
+//! 3. Document it in `docs/signals.md`, and in `docs/triggers.md` in the table of signals and in the error that lists
+//!    them. The tests below hold it to the rules of all signals, and `tests/fuzz/sound.rs` wants its arithmetic a second
+//!    time.
 
 mod activity;
 mod kind;

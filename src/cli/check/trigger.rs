@@ -127,19 +127,9 @@ impl TriggerCheck<'_, '_> {
 
     /// A target that the value of its signal does not go with.
     fn target(&mut self, trigger: &Trigger) {
-        let target = trigger.target.get();
-        let what = match trigger.signal.name() {
-            "replicas" if target != 1.0 => format!(
-                "the value is how many replicas are needed, and with {target} the HPA makes that by \
-                 {target}; leave it out"
-            ),
-            "load" if target > 100.0 => format!(
-                "{target} % is more jobs than a worker has slots, so that some wait while the HPA \
-                 sees nothing to do; 80 leaves room for what comes next"
-            ),
-            _ => return,
-        };
-        self.reporter.note(&self.at("target"), what);
+        if let Some(what) = trigger.signal.against_target(trigger.target.get()) {
+            self.reporter.note(&self.at("target"), what);
+        }
     }
 
     /// `default` takes the Jobs that run off the value, `accurate` and `eager` do not (KEDA 2.20,

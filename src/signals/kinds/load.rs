@@ -38,4 +38,13 @@ impl SignalKind for Load {
             META.formula
         )]
     }
+
+    fn against_target(&self, target: f64) -> Option<String> {
+        (target > 100.0).then(|| {
+            format!(
+                "{target} % is more jobs than a worker has slots, so that some wait while the HPA \
+                 sees nothing to do; 80 leaves room for what comes next"
+            )
+        })
+    }
 }

@@ -111,6 +111,15 @@ impl SignalKind for Replicas {
         steps.push(format!("max(floor, {wanted}{sustain}) = {:.2}", terms.value().get()));
         steps
     }
+
+    fn against_target(&self, target: f64) -> Option<String> {
+        (target != 1.0).then(|| {
+            format!(
+                "the value is how many replicas are needed, and the HPA divides it by {target}; \
+                 leave it out"
+            )
+        })
+    }
 }
 
 #[cfg(test)]
