@@ -133,7 +133,7 @@ impl ControlPlane {
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
             .args(["--initial-cluster", &format!("tests={peer}")]);
-        self.parts.insert(0, Process::start("etcd", self.folder.path(), command));
+        self.parts.insert(0, Process::start("etcd", self.folder.path(), &command));
     }
 
     fn start_api_server(&mut self, etcd: u16, port: u16) {
@@ -156,7 +156,7 @@ impl ControlPlane {
             .args(["--service-cluster-ip-range", "10.0.0.0/24"])
             .args(["--disable-admission-plugins", "ServiceAccount"])
             .args(["--endpoint-reconciler-type", "none", "--profiling=false"]);
-        self.parts.insert(0, Process::start("kube-apiserver", self.folder.path(), command));
+        self.parts.insert(0, Process::start("kube-apiserver", self.folder.path(), &command));
         let ready = wait_for(START, || {
             let mut look = self.command("kubectl");
             let is_ready =
@@ -175,6 +175,6 @@ impl ControlPlane {
             .args(["--leader-elect=false", "--secure-port=0", "--profiling=false"])
             .args(["--kube-api-qps=300", "--kube-api-burst=600"]);
         self.parts
-            .insert(0, Process::start("kube-controller-manager", self.folder.path(), command));
+            .insert(0, Process::start("kube-controller-manager", self.folder.path(), &command));
     }
 }

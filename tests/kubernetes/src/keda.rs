@@ -1,7 +1,7 @@
 //! KEDA's operator and metrics adapter of one version, as processes, and what they need in the cluster: its
 //! kinds of objects, its certificates, and the API of external metrics that the HPA asks.
 
-use std::{path::PathBuf, sync::Mutex, time::Duration};
+use std::{path::PathBuf, process::Command, time::Duration};
 
 use serde_json::Value;
 
@@ -10,6 +10,7 @@ use penstock_testkit::Port;
 use crate::{
     api::{Kubernetes, eventually},
     control_plane::ControlPlane,
+    kept::Kept,
     process::{Process, root, tool},
 };
 
@@ -42,9 +43,9 @@ impl Version {
 /// A running KEDA.
 pub struct Keda {
     version: Version,
-    operator: Mutex<Option<Process>>,
-    adapter: Process,
-    ports: Ports,
+    operator: Kept,
+    adapter: Kept,
+    _ports: Ports,
 }
 
 struct Ports {
@@ -79,9 +80,11 @@ impl Keda {
         };
         write_certificates(plane);
         kubernetes.apply("", &objects(ports.adapter.number())).await;
-        let operator = Mutex::new(Some(start_operator(version, plane, &ports.operator)));
-        let adapter = start_adapter(version, plane, &ports);
-        let keda = Self { version, operator, adapter, ports };
+        let folder = plane.path("");
+        let command = operator(version, plane, &ports.operator);
+        let operator = Kept::start("keda-operator", &folder, command);
+        let adapter = Kept::start("keda-adapter", &folder, adapter(version, plane, &ports));
+        let keda = Self { version, operator, adapter, _ports: ports };
         eventually(START, "the API of external metrics", async || {
             let told = kubernetes.get_text("/apis/external.metrics.k8s.io/v1beta1").await;
             told.map_err(|error| format!("{error}\n{}", keda.last_lines()))
@@ -95,28 +98,26 @@ impl Keda {
     }
 
     /// Ends the operator at once and starts it again.
-    pub fn restart_operator(&self, plane: &ControlPlane) {
-        let mut operator = self.operator.lock().unwrap();
-        *operator = None;
-        *operator = Some(start_operator(self.version, plane, &self.ports.operator));
+    pub fn restart_operator(&self) {
+        self.operator.restart();
     }
 
     /// Starts another operator beside it, which scales the same objects: no election keeps it from that.
     pub fn second_operator(&self, plane: &ControlPlane) -> Second {
         let ports = OperatorPorts::take();
-        Second { _operator: start_operator(self.version, plane, &ports), _ports: ports }
+        let command = operator(self.version, plane, &ports);
+        let operator = Process::start("second-operator", &plane.path(""), &command);
+        Second { _operator: operator, _ports: ports }
     }
 
     /// Kilobytes of memory that the operator has.
     pub fn memory(&self) -> Option<u64> {
-        self.operator.lock().unwrap().as_ref()?.memory()
+        self.operator.memory()
     }
 
     /// The last lines of both logs.
     pub fn last_lines(&self) -> String {
-        let operator = self.operator.lock().unwrap();
-        let operator = operator.as_ref().map(Process::last_lines).unwrap_or_default();
-        format!("{operator}\n{}", self.adapter.last_lines())
+        format!("{}\n{}", self.operator.last_lines(), self.adapter.last_lines())
     }
 }
 
@@ -162,7 +163,7 @@ spec:
     )
 }
 
-fn start_operator(version: Version, plane: &ControlPlane, ports: &OperatorPorts) -> Process {
+fn operator(version: Version, plane: &ControlPlane, ports: &OperatorPorts) -> Command {
     let [service, metrics, health] =
         ports.0.each_ref().map(|port| format!("127.0.0.1:{}", port.number()));
     let mut command = plane.own(tool(&format!("{}/operator", version.folder())));
@@ -172,10 +173,10 @@ fn start_operator(version: Version, plane: &ControlPlane, ports: &OperatorPorts)
         .arg(format!("--metrics-service-bind-address={}", service))
         .arg(format!("--metrics-bind-address={}", metrics))
         .arg(format!("--health-probe-bind-address={}", health));
-    Process::start("keda-operator", &plane.path(""), command)
+    command
 }
 
-fn start_adapter(version: Version, plane: &ControlPlane, ports: &Ports) -> Process {
+fn adapter(version: Version, plane: &ControlPlane, ports: &Ports) -> Command {
     let kubeconfig = plane.kubeconfig().display().to_string();
     let mut command = plane.own(tool(&format!("{}/adapter", version.folder())));
     in_keda(&mut command)
@@ -188,11 +189,11 @@ fn start_adapter(version: Version, plane: &ControlPlane, ports: &Ports) -> Proce
         .arg(format!("--lister-kubeconfig={kubeconfig}"))
         .arg(format!("--authentication-kubeconfig={kubeconfig}"))
         .arg(format!("--authorization-kubeconfig={kubeconfig}"));
-    Process::start("keda-adapter", &plane.path(""), command)
+    command
 }
 
 /// What a Pod of KEDA's manifests has in its environment, and what docs/operations.md advises for many objects.
-fn in_keda(command: &mut std::process::Command) -> &mut std::process::Command {
+fn in_keda(command: &mut Command) -> &mut Command {
     command
         .env("POD_NAMESPACE", "keda")
         .env("KEDA_CLUSTER_OBJECT_NAMESPACE", "keda")

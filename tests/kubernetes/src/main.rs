@@ -14,6 +14,7 @@ mod api;
 mod cluster;
 mod control_plane;
 mod keda;
+mod kept;
 mod node;
 mod pod;
 mod process;

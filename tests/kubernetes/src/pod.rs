@@ -40,7 +40,7 @@ impl Pod {
         let cold = pod["metadata"]["annotations"][COLD_START].as_str().unwrap_or("0");
         let ready_at = Instant::now() + Duration::from_secs_f64(cold.parse().unwrap());
         let process =
-            command.map(|command| Process::start(&format!("{namespace}-{name}"), logs, command));
+            command.map(|command| Process::start(&format!("{namespace}-{name}"), logs, &command));
         let (is_ready, kill_at, has_ended) = (false, None, false);
         Self { namespace, name, process, ready_at, is_ready, kill_at, has_ended }
     }

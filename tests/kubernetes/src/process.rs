@@ -29,11 +29,20 @@ pub struct Process {
 
 impl Process {
     /// Starts it with its log in this folder. It ends with this process, however that ends.
-    pub fn start(name: &str, folder: &Path, command: Command) -> Self {
-        let log = folder.join(format!("{name}.log"));
+    pub fn start(name: &str, folder: &Path, command: &Command) -> Self {
+        Self::logging(name, folder.join(format!("{name}.log")), command)
+    }
+
+    /// Ends it, if it has not, and starts it anew; its log goes on.
+    pub fn again(&mut self, command: &Command) -> Self {
+        self.kill();
+        Self::logging(&self.name, self.log.clone(), command)
+    }
+
+    fn logging(name: &str, log: PathBuf, command: &Command) -> Self {
         let out = File::options().create(true).append(true).open(&log).unwrap();
         let program = command.get_program().display().to_string();
-        let mut tied = tied(&command);
+        let mut tied = tied(command);
         tied.stdin(Stdio::null()).stdout(out.try_clone().unwrap()).stderr(out).process_group(0);
         let (reply, child) = sync_channel(1);
         SPAWNER.send((tied, reply)).unwrap();
@@ -41,6 +50,10 @@ impl Process {
             panic!("{program}: {error}; `make test-kubernetes` installs what is missing")
         });
         Self { name: name.to_owned(), child, status: None, log }
+    }
+
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// How it ended, if it has.
@@ -79,6 +92,13 @@ impl Process {
         let lines: Vec<&str> = text.lines().collect();
         let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
         format!("-- {}\n{}", self.name, shown.join("\n"))
+    }
+
+    /// What a program of Go says of a panic, and where it was; all of its last lines where it says none.
+    pub fn death(&self) -> String {
+        let last = self.last_lines();
+        let panic = ["\npanic: ", "\nfatal error: "].iter().find_map(|start| last.find(start));
+        last[panic.unwrap_or_default()..].trim_start().to_owned()
     }
 
     /// Kilobytes of memory that it has, or nothing when it has ended.

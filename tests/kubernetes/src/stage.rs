@@ -8,7 +8,11 @@ use tokio::time::{Instant, sleep, timeout};
 
 use penstock_testkit::{Kind, Server};
 
-use crate::{api::eventually, cluster::Cluster, keda::condition};
+use crate::{
+    api::{eventually, eventually_every},
+    cluster::Cluster,
+    keda::condition,
+};
 
 /// How long KEDA and the HPA may take for one decision: a poll, two syncs, and a machine that does much else.
 pub const DECISION: Duration = Duration::from_secs(75);
@@ -107,6 +111,17 @@ impl<'a> Stage<'a> {
         eventually(KNOWN, &what, async || {
             let state = self.state(name).await;
             if state.starts_with("True") { Ok(()) } else { Err(state) }
+        })
+        .await;
+    }
+
+    /// The same of this many at once.
+    pub async fn all_are_ready(&self, number: usize, pause: Duration, within: Duration) {
+        eventually_every(pause, within, "all are ready", async || {
+            let objects = self.list("ScaledObject").await;
+            let is_ready = |object: &&Value| condition(object, "Ready").starts_with("True");
+            let ready = objects.iter().filter(is_ready).count();
+            if ready == number { Ok(()) } else { Err(format!("{ready} of {number} are")) }
         })
         .await;
     }

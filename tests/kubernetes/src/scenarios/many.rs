@@ -5,12 +5,10 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures_util::StreamExt;
 use penstock_testkit::{Service, eventually_is};
-use serde_json::Value;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::{
-    api::{Change, eventually_every},
-    keda::condition,
+    api::Change,
     stage::{Stage, deployment, pushed, scaled_object},
 };
 
@@ -37,13 +35,7 @@ pub async fn a_thousand_objects_wake_by_push(stage: &Stage<'_>) {
     let streams = async || penstock.metric("penstock_streams_open{method=\"StreamIsActive\"").await;
     eventually_is(RECONCILED, f64::from(OBJECTS), streams).await;
     let reconciled = start.elapsed();
-    eventually_every(LOOK, RECONCILED, "all are ready", async || {
-        let objects = stage.list("ScaledObject").await;
-        let is_ready = |object: &&Value| condition(object, "Ready").starts_with("True");
-        let ready = objects.iter().filter(is_ready).count();
-        if ready == OBJECTS as usize { Ok(()) } else { Err(format!("{ready} are")) }
-    })
-    .await;
+    stage.all_are_ready(OBJECTS as usize, LOOK, RECONCILED).await;
     println!(
         "| {} | {OBJECTS} objects | created in {created:.0?}, streams after {reconciled:.0?} | \
          operator {} MB, penstock {} MB, {} descriptors |",

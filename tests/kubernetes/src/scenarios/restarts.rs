@@ -53,7 +53,7 @@ pub async fn streams_are_back_after_a_restart_of_keda_and_with_two_operators(sta
     let streams = async || penstock.metric("penstock_streams_open{method=\"StreamIsActive\"").await;
     let all = f64::from(u32::try_from(BUSY + IDLE).unwrap());
     eventually_is(BACK, all, streams).await;
-    cluster.keda.restart_operator(&cluster.plane);
+    cluster.keda.restart_operator();
     eventually_is(BACK, 0.0, streams).await;
     eventually_is(BACK, all, streams).await;
     wake(stage, 0..8).await;
