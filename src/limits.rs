@@ -177,6 +177,8 @@ pub const RATE_FOOTPRINT: usize = 2 * 60 * 24;
 
 /// Jobs that one worker may run at a time.
 pub const WORKER_SLOTS: RangeInclusive<u32> = 1..=100_000;
+/// After how many jobs what is known of how long one runs is halved, so that the last ones say most.
+pub const TASK_TIME_JOBS: f64 = 100.0;
 /// How long a job may run on average, and how long one may be said to wait.
 pub const JOB_TIME: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(168);
 

@@ -57,6 +57,7 @@ impl Layout {
 
     fn of(name: &str, definition: Definition) -> Result<Self, DefinitionError> {
         let layout = name.to_owned();
+        let definition = definition.spread();
         for Use { parameter, as_a } in definition.uses() {
             match definition.params.get(&parameter) {
                 None => return Err(DefinitionError::UnknownParameter { layout, parameter }),
@@ -112,16 +113,14 @@ impl Layout {
     }
 
     /// The parameters that say where this measure is read.
-    #[must_use]
-    pub fn parameters_of(&self, measure: Measure) -> Vec<&str> {
+    fn parameters_of(&self, measure: Measure) -> Vec<&str> {
         let questions = self.definition.of_measure(measure).iter();
         let mut seen = BTreeSet::new();
         questions.flat_map(Question::parameters).filter(|name| seen.insert(*name)).collect()
     }
 
     /// A parameter without which a part of this measure would be left out that others ask for.
-    #[must_use]
-    pub fn missing_for(&self, measure: Measure, arguments: &Arguments) -> Option<&str> {
+    fn missing_for(&self, measure: Measure, arguments: &Arguments) -> Option<&str> {
         let is_given = |name: &&str| {
             let is_pattern = |name| arguments.patterns().iter().any(|one| one.parameter == name);
             arguments.is_given(name) || is_pattern(*name)
@@ -134,10 +133,26 @@ impl Layout {
         })
     }
 
-    /// Why it cannot tell this, if it says so.
+    /// Why what needs this measure cannot be told with these arguments and the plan that they make; `None` if it can.
     #[must_use]
-    pub fn absent(&self, measure: Measure) -> Option<&str> {
-        self.definition.absent.get(measure.key()).map(String::as_str)
+    pub fn lacks(&self, measure: Measure, arguments: &Arguments, plan: &Plan) -> Option<String> {
+        if let Some(key) = self.missing_for(measure, arguments) {
+            return Some(format!("needs `{key}`"));
+        }
+        if plan.reads_for(measure) {
+            return None;
+        }
+        let questions = self.definition.of_measure(measure);
+        if let Some(question) = questions.iter().find(|question| !question.is_met(arguments)) {
+            let words = question.when().iter().map(|(name, word)| format!("`{name}: {word}`"));
+            return Some(format!("needs {}", words.collect::<Vec<_>>().join(" and ")));
+        }
+        if !questions.is_empty() {
+            return Some(format!("needs `{}`", self.parameters_of(measure).join("`, `")));
+        }
+        let why = self.definition.absent.get(measure.key());
+        let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+        Some(format!("is nothing that the layout `{}` can tell{why}", self.name))
     }
 
     /// The parameters that are there for these measures alone.

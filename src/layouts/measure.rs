@@ -19,23 +19,30 @@ pub enum Measure {
     Oldest,
     /// Workers that run something: `[[busy]]`.
     Busy,
+    /// Jobs that run, where those in flight are more than that: `[[running]]`.
+    Running,
     /// A number that says what it says, and is of no jobs: `[[gauge]]`.
     Gauge,
     /// How many jobs came since somebody began to count them, by a number that only rises: `[[arrived]]`.
     Arrived,
+    /// How many jobs ended, successful or not, since somebody began to count them, by a number that only rises:
+    /// `[[finished]]`.
+    Finished,
 }
 
 impl Measure {
     /// Every measure.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Due,
         Self::Waiting,
         Self::InFlight,
         Self::Orphaned,
         Self::Oldest,
         Self::Busy,
+        Self::Running,
         Self::Gauge,
         Self::Arrived,
+        Self::Finished,
     ];
 
     /// Its name for people.
@@ -48,8 +55,10 @@ impl Measure {
             Self::Orphaned => "orphaned",
             Self::Oldest => "oldest",
             Self::Busy => "busy",
+            Self::Running => "running",
             Self::Gauge => "gauge",
             Self::Arrived => "arrived",
+            Self::Finished => "finished",
         }
     }
 
@@ -74,7 +83,12 @@ impl Measure {
     pub fn is_of_jobs(self) -> bool {
         match self {
             Self::Due | Self::Waiting | Self::InFlight | Self::Orphaned => true,
-            Self::Oldest | Self::Busy | Self::Gauge | Self::Arrived => false,
+            Self::Oldest
+            | Self::Busy
+            | Self::Running
+            | Self::Gauge
+            | Self::Arrived
+            | Self::Finished => false,
         }
     }
 
@@ -88,8 +102,10 @@ impl Measure {
             | Self::Orphaned
             | Self::Oldest
             | Self::Busy
+            | Self::Running
             | Self::Gauge
-            | Self::Arrived => self.words(),
+            | Self::Arrived
+            | Self::Finished => self.words(),
         }
     }
 }
@@ -157,7 +173,10 @@ mod tests {
             assert_eq!((names[measure], *name), (measure.words(), measure.words()));
         }
         let numbers = Measures::<u8>::default().with(Measure::InFlight, 7);
-        assert_eq!(numbers.iter().map(|(_, n)| *n).collect::<Vec<_>>(), [0, 0, 7, 0, 0, 0, 0, 0]);
+        assert_eq!(
+            numbers.iter().map(|(_, n)| *n).collect::<Vec<_>>(),
+            [0, 0, 7, 0, 0, 0, 0, 0, 0, 0]
+        );
         let failed = numbers.try_map(|n| if *n == 7 { Err("seven") } else { Ok(*n) });
         assert_eq!(failed, Err("seven"));
     }

@@ -33,6 +33,7 @@ const READS: &[&str] = &[
     "hmget",
     "hvals",
     "hexists",
+    "hstrlen",
     "scard",
     "smembers",
     "sismember",

@@ -26,6 +26,7 @@ mod state;
 mod step;
 mod subject;
 mod subscriptions;
+mod task_time;
 #[cfg(test)]
 mod tests;
 mod worker;

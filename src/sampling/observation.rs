@@ -115,6 +115,8 @@ pub struct Look {
     pub observation: Observation,
     /// Whether its counts are no bounds.
     pub is_exact: bool,
+    /// How long a job runs, where that was measured or is given.
+    pub task_time: Option<Duration>,
 }
 
 /// The last value that was known, and until when it was known to be true.

@@ -21,6 +21,7 @@ use super::{
     observation::{HeldVerdict, Observation},
     queues::Queues,
     subject::Subject,
+    task_time::TaskTime,
 };
 
 /// Somebody's interest in one subject.
@@ -47,6 +48,8 @@ pub struct Subscription {
     pub falls: Falls,
     /// What its counters did lately, where it tells a rate.
     pub arrivals: Option<Box<Arrivals>>,
+    /// How long its jobs run, where that is measured.
+    pub task_time: Option<Box<TaskTime>>,
     /// What the last reading came to, and when its newest answer was asked for.
     pub judged: Option<(Instant, Verdict)>,
     /// Whether that was taken note of when it was told.
@@ -78,7 +81,8 @@ impl Subscription {
     #[must_use]
     pub fn is_wanted(&self) -> bool {
         let is_followed = self.activity_window().is_some() || is_long(self.subject.trigger.gap);
-        self.streams > 0 || self.is_awaited() || is_followed || self.arrivals.is_some()
+        let has_past = self.arrivals.is_some() || self.task_time.is_some();
+        self.streams > 0 || self.is_awaited() || is_followed || has_past
     }
 
     /// Until when the last change keeps it active, whatever the counts say.
@@ -168,6 +172,7 @@ impl Subscriptions {
             last_change: None,
             falls: Falls::default(),
             arrivals: subject.trigger.settings.window.map(|window| Box::new(Arrivals::new(window))),
+            task_time: subject.trigger.settings.measures_task_time.then(Box::default),
             judged: None,
             noted: false,
             held: None,
@@ -193,6 +198,7 @@ impl Subscriptions {
         let subscription = &mut self.all[id];
         (subscription.since, subscription.judged) = (now, None);
         subscription.arrivals.iter_mut().for_each(|arrivals| arrivals.rebase());
+        subscription.task_time.iter_mut().for_each(|task_time| task_time.pause());
         let old = std::mem::replace(&mut subscription.reads, reads.clone());
         old.iter().for_each(|read| self.users[*read].remove(id));
         self.add_user(&reads, id);

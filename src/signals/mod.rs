@@ -53,14 +53,16 @@ impl Signal {
     /// Whether its value is made of this, with these settings.
     #[must_use]
     pub fn is_made_of(self, measure: Measure, settings: &Settings) -> bool {
-        let keeps_up = settings.keep_up && measure == Measure::Arrived;
-        self.meta().made_of.contains(&measure) || keeps_up
+        self.meta().made_of.contains(&measure) || settings.asks_for(measure).is_some()
     }
 
     /// Whether its value makes use of this where the layout tells it, with these settings.
     #[must_use]
     pub fn uses(self, measure: Measure, settings: &Settings) -> bool {
-        self.is_made_of(measure, settings) || self.meta().helped_by.contains(&measure)
+        // How many jobs run only matters to how long they do.
+        let is_idle = measure == Measure::Running && !settings.measures_task_time;
+        let helps = self.meta().helped_by.contains(&measure) && !is_idle;
+        self.is_made_of(measure, settings) || helps
     }
 }
 
@@ -115,6 +117,8 @@ mod tests {
             .with(Measure::Busy, 1)
             .with(Measure::Gauge, 50)
             .with(Measure::Arrived, 70)
+            .with(Measure::Running, 3)
+            .with(Measure::Finished, 80)
     }
 
     fn settings() -> Settings {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::layouts::Measure;
+
 /// What a trigger says beside what is counted. A signal gets what it [takes](super::Meta::takes), and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Settings {
@@ -11,8 +13,10 @@ pub struct Settings {
     pub slots: Option<u32>,
     /// How long a job may wait: more than zero.
     pub max_wait: Option<Duration>,
-    /// How long a job runs, on average: more than zero.
+    /// How long a job runs, on average: more than zero. Where it is measured, what it is taken for until then.
     pub task_time: Option<Duration>,
+    /// Whether that is measured, by how many jobs run and how many end.
+    pub measures_task_time: bool,
     /// Whether replicas have to keep up with what comes, whatever waits.
     pub keep_up: bool,
 }
@@ -38,6 +42,25 @@ pub enum Setting {
     TaskTime,
     /// [`Settings::keep_up`].
     KeepUp,
+}
+
+impl Settings {
+    /// The setting that has this looked at, whatever the signal is made of.
+    #[must_use]
+    pub fn asks_for(&self, measure: Measure) -> Option<Setting> {
+        match measure {
+            Measure::Arrived => self.keep_up.then_some(Setting::KeepUp),
+            Measure::Finished => self.measures_task_time.then_some(Setting::TaskTime),
+            Measure::Due
+            | Measure::Waiting
+            | Measure::InFlight
+            | Measure::Orphaned
+            | Measure::Oldest
+            | Measure::Busy
+            | Measure::Running
+            | Measure::Gauge => None,
+        }
+    }
 }
 
 impl Setting {

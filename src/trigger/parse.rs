@@ -309,22 +309,16 @@ impl<'a> Parser<'a> {
         let is_needed =
             |measure: &Measure| !measure.is_of_jobs() && signal.is_made_of(*measure, settings);
         for measure in Measure::ALL.into_iter().filter(is_needed) {
+            let Some(what) = layout.lacks(measure, arguments, plan) else { continue };
             let is_extra = !signal.meta().made_of.contains(&measure);
-            let name = if is_extra { Setting::KeepUp.key() } else { signal.name() };
-            let keys = layout.parameters_of(measure);
-            let missing = layout.missing_for(measure, arguments);
-            let what = match (missing, layout.absent(measure)) {
-                (Some(key), _) => format!("`{name}` needs `{key}`"),
-                (None, _) if plan.reads_for(measure) => continue,
-                (None, None) if !keys.is_empty() => {
-                    format!("`{name}` needs `{}`", keys.join("`, `"))
-                }
-                (None, why) => {
-                    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
-                    format!("`{name}` is nothing that the layout `{}` can tell{why}", layout.name())
-                }
+            let setting = settings.asks_for(measure).filter(|_| is_extra);
+            let name = match setting {
+                Some(Setting::TaskTime) => "taskTime: measured",
+                Some(other) => other.key(),
+                None => signal.name(),
             };
-            self.problems.add(if is_extra { name } else { "signal" }, what);
+            let key = setting.map_or("signal", Setting::key);
+            self.problems.add(key, format!("`{name}` {what}"));
         }
     }
 

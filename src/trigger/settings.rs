@@ -39,14 +39,16 @@ impl<'a> SettingsReader<'a> {
         let of = |setting: Setting| takes(&setting).then_some(setting);
         let slots = of(Setting::Slots).map(|setting| self.slots(setting));
         let max_wait = of(Setting::MaxWait).map(|setting| self.time(setting, &limits::JOB_TIME));
-        let task_time = of(Setting::TaskTime).map(|setting| self.time(setting, &limits::JOB_TIME));
+        let task_time = of(Setting::TaskTime).map(|setting| self.task_time(setting));
         let keep_up = of(Setting::KeepUp).map(|setting| self.flag(setting));
         let window = of(Setting::Window).map(|setting| self.time(setting, &limits::RATE_WINDOW));
+        let (task_time, measures_task_time) = task_time.unwrap_or(Some((None, false)))?;
         let settings = Settings {
             window: window.unwrap_or(Some(None))?,
             slots: slots.unwrap_or(Some(None))?,
             max_wait: max_wait.unwrap_or(Some(None))?,
-            task_time: task_time.unwrap_or(Some(None))?,
+            task_time,
+            measures_task_time,
             keep_up: keep_up.unwrap_or(Some(false))?,
         };
         self.together(signal, settings).filter(|_| missing.is_none())
@@ -63,13 +65,12 @@ impl<'a> SettingsReader<'a> {
         let needs_task_time =
             [(Setting::MaxWait, settings.max_wait.is_some()), (Setting::KeepUp, settings.keep_up)];
         let needing = needs_task_time.into_iter().find(|(_, is_given)| *is_given);
-        if settings.task_time.is_none()
-            && let Some((setting, _)) = needing
-        {
+        let has_task_time = settings.task_time.is_some() || settings.measures_task_time;
+        if !has_task_time && let Some((setting, _)) = needing {
             self.refuse(setting, "needs `taskTime`, how long a job runs");
             return None;
         }
-        if settings.task_time.is_some() && needing.is_none() {
+        if has_task_time && needing.is_none() {
             self.refuse(Setting::TaskTime, "needs `maxWait` or `keepUp: true` beside it");
             return None;
         }
@@ -101,16 +102,26 @@ impl<'a> SettingsReader<'a> {
         within: &RangeInclusive<Duration>,
     ) -> Option<Option<Duration>> {
         let Some(entry) = self.metadata.get(setting.key()) else { return Some(None) };
-        let what = match time::parse_duration(&entry.value) {
-            Ok(duration) if within.contains(&duration) => return Some(Some(duration)),
-            Ok(_) => {
-                let [least, most] = [within.start(), within.end()].map(|end| time::written(*end));
-                format!("must be from {least} to {most}")
-            }
-            Err(error) => format!("`{}` {error}", shown(&entry.value)),
+        duration(&entry.value, within).map_err(|what| self.refuse(setting, &what)).ok().map(Some)
+    }
+
+    /// `30s`, `measured`, or `measured,30s` with what it is taken for until it was measured.
+    fn task_time(&mut self, setting: Setting) -> Option<(Option<Duration>, bool)> {
+        let Some(entry) = self.metadata.get(setting.key()) else { return Some((None, false)) };
+        let (is_measured, given) = match entry.value.trim().strip_prefix("measured") {
+            Some("") => return Some((None, true)),
+            Some(rest) => (true, rest.trim_start().strip_prefix(',').map(str::trim)),
+            None => (false, Some(entry.value.as_str())),
         };
-        self.refuse(setting, &what);
-        None
+        let Some(given) = given else {
+            let given = shown(&entry.value);
+            let what = format!("`{given}` must be how long a job runs, measured, or measured,30s");
+            self.refuse(setting, &what);
+            return None;
+        };
+        let time = duration(given, &limits::JOB_TIME);
+        let time = time.map_err(|what| self.refuse(setting, &what)).ok()?;
+        Some((Some(time), is_measured))
     }
 
     fn flag(&mut self, setting: Setting) -> Option<bool> {
@@ -129,5 +140,17 @@ impl<'a> SettingsReader<'a> {
     fn refuse(&mut self, setting: Setting, what: &str) {
         let entry = self.metadata.get(setting.key());
         self.problems.add(entry.map_or(setting.key(), |entry| &entry.spelled), what);
+    }
+}
+
+/// A duration within these bounds, or what is wrong with it.
+fn duration(text: &str, within: &RangeInclusive<Duration>) -> Result<Duration, String> {
+    match time::parse_duration(text) {
+        Ok(duration) if within.contains(&duration) => Ok(duration),
+        Ok(_) => {
+            let [least, most] = [within.start(), within.end()].map(|end| time::written(*end));
+            Err(format!("must be from {least} to {most}"))
+        }
+        Err(error) => Err(format!("`{}` {error}", shown(text))),
     }
 }

@@ -25,6 +25,7 @@ mod rq;
 mod shutdown;
 mod sidekiq;
 mod stage;
+mod task_times;
 mod taskiq;
 
 /// Makes two tests of each function: one that gets a Redis, one that gets a Valkey.

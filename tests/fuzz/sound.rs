@@ -106,6 +106,7 @@ fn some(read: &Read, number: u64) -> Answer {
         Read::Heartbeats(_) => Answer::Heartbeats(HeartbeatsAnswer {
             jobs: number,
             busy: number.min(2),
+            finished: number.min(5),
             nameless: 0,
             silent: 0,
         }),
@@ -225,6 +226,10 @@ fn part(part: Part, answer: &Answer) -> f64 {
             Part::Heartbeats(HeartbeatsPart::Busy),
             Answer::Heartbeats(HeartbeatsAnswer { busy, .. }),
         ) => *busy,
+        (
+            Part::Heartbeats(HeartbeatsPart::Finished),
+            Answer::Heartbeats(HeartbeatsAnswer { finished, .. }),
+        ) => *finished,
         (Part::Oldest(()), Answer::Oldest(OldestAnswer { ready: ReadyAt::Time(time), .. })) => {
             time.as_secs()
         }

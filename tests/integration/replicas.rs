@@ -1,9 +1,12 @@
 //! The workers that jobs need, and how full they are: computed of the counts, at zero workers and without history too.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 use tonic::Code;
 
 use crate::{
-    harness::{Kind, PATIENCE, Server, Service, eventually_is, seconds},
+    harness::{Kind, PATIENCE, Server, Service, Setup, eventually_is, seconds},
     on_both_servers,
     streams::Pushes,
     wire::{Keda, Trigger, trigger},
@@ -13,6 +16,8 @@ on_both_servers!(
     the_workers_that_are_needed_follow_each_job,
     what_comes_is_kept_up_with_and_until_it_is_known_every_job_has_a_slot,
     two_replicas_of_penstock_tell_the_same,
+    how_long_a_job_runs_is_measured_and_kept_through_an_outage,
+    a_field_of_a_hash_counts_what_is_finished,
 );
 
 /// Of a worker with two slots, with more keys.
@@ -104,4 +109,102 @@ async fn two_replicas_of_penstock_tell_the_same(kind: Kind) {
         assert!(one.as_ref().is_ok_and(|value| *value > 0.0), "{one:?}");
         assert_eq!(one.unwrap(), other.unwrap());
     }
+}
+
+/// So long a job of these tests runs, at least.
+const RUNS: Duration = Duration::from_millis(400);
+
+/// Two jobs at a time run and are counted, as often as this. Gives how long one ran, on average.
+async fn work(server: &Server, done: &str, times: u32) -> f64 {
+    let mut ran = Duration::ZERO;
+    for _ in 0..times {
+        server.run("RPUSH p 1 2");
+        let start = Instant::now();
+        sleep(RUNS).await;
+        server.run(&format!("DEL p\n{done} 2"));
+        ran += start.elapsed();
+        // They are not all the time at work.
+        sleep(RUNS / 4).await;
+    }
+    (ran / times).as_secs_f64()
+}
+
+/// What is told of twenty jobs that wait, at two slots and two seconds.
+fn drain(task_time: f64) -> f64 {
+    20.0 * task_time / (2.0 * 2.0)
+}
+
+/// At most twice and at least half of what it should be: a machine that is held up sees jobs late. The arithmetic
+/// itself is held to its numbers where time is an argument.
+async fn is_about(keda: &Keda, asked: &Trigger, wanted: f64) {
+    let value = keda.value(asked).await.unwrap();
+    assert!((wanted / 2.0..=2.0 * wanted).contains(&value), "{value}, not {wanted}");
+}
+
+async fn how_long_a_job_runs_is_measured_and_kept_through_an_outage(kind: Kind) {
+    let mut server = Server::start(kind);
+    let config = format!("[redis.default]\nurl = \"{}\"\nhold_stale = \"0s\"\n", server.url());
+    let service = Setup::default().config(config).start().await;
+    let keda = service.keda().await;
+    let keys = |task_time: &'static str| {
+        of_two("replicas", &[("taskTime", task_time), ("finished", "done"), ("maxWait", "2s")])
+    };
+    let (measured, first) = (keys("measured"), keys("measured,100ms"));
+    let jobs: Vec<String> = (1..=20).map(|number| number.to_string()).collect();
+    let pushed = format!("RPUSH q {}", jobs.join(" "));
+    server.run(&format!("SET done 1000000\n{pushed}"));
+    assert_eq!(keda.value(&measured).await.unwrap(), 10.0, "a slot for every job");
+    assert_eq!(keda.value(&first).await.unwrap(), drain(0.1), "what it was said to be at first");
+    server.run("DEL q");
+    let ran = work(&server, "INCRBY done", 8).await;
+    server.run(&pushed);
+    for asked in [&measured, &first] {
+        is_about(&keda, asked, drain(ran)).await;
+    }
+    // Nobody sees what is done meanwhile, and what is known stays known.
+    server.kill();
+    let told = async || keda.value(&measured).await.map_err(|status| status.code()).err();
+    eventually_is(PATIENCE, Some(Code::Unavailable), told).await;
+    server.run_again();
+    server.run(&format!("SET done 5\n{pushed}"));
+    eventually_is(PATIENCE, true, async || keda.value(&measured).await.is_ok()).await;
+    is_about(&keda, &measured, drain(ran)).await;
+    server.run("SET done many");
+    let told = async || keda.value(&measured).await.map_err(|status| status.code()).err();
+    eventually_is(PATIENCE, Some(Code::FailedPrecondition), told).await;
+    assert!(keda.is_active(&measured).await.unwrap(), "there are jobs, whatever they take");
+}
+
+/// As BullMQ's workers count, in two hashes: what went well and what did not.
+async fn a_field_of_a_hash_counts_what_is_finished(kind: Kind) {
+    let server = Server::start(kind);
+    let service = Service::of(&server).await;
+    let keda = service.keda().await;
+    let keys = [("layout", "bullmq"), ("queue", "b"), ("signal", "replicas"), ("slots", "2")];
+    let asked = trigger(keys.into_iter().chain([("maxWait", "2s"), ("taskTime", "measured")]));
+    let jobs: Vec<String> = (1..=20).map(|number| number.to_string()).collect();
+    server.run(&format!("LPUSH bull:b:wait {}", jobs.join(" ")));
+    assert_eq!(keda.value(&asked).await.unwrap(), 10.0, "nobody counts what is done");
+    server.run("HSET bull:b:metrics:completed count 7 prevTS 1");
+    let mut ran = 0.0;
+    for outcome in ["completed", "failed", "completed", "completed"] {
+        server.run("LPUSH bull:b:active x y");
+        let start = Instant::now();
+        sleep(RUNS).await;
+        let counted = format!("HINCRBY bull:b:metrics:{outcome} count 2");
+        server.run(&format!("DEL bull:b:active\n{counted}"));
+        ran += start.elapsed().as_secs_f64() / 4.0;
+        sleep(RUNS / 4).await;
+    }
+    is_about(&keda, &asked, drain(ran)).await;
+    for odd in ["many", "-1", &"1".repeat(100)] {
+        server.run(&format!("HSET bull:b:metrics:failed count {odd}"));
+        let told = async || keda.value(&asked).await.map_err(|status| status.code()).err();
+        eventually_is(PATIENCE, Some(Code::FailedPrecondition), told).await;
+    }
+    server.run("DEL bull:b:metrics:failed\nHSET bull:b:metrics:completed other 1");
+    is_about(&keda, &asked, drain(ran)).await;
+    server.run("DEL bull:b:metrics:completed\nLPUSH bull:b:metrics:completed 1");
+    let told = async || keda.value(&asked).await.map_err(|status| status.code()).err();
+    eventually_is(PATIENCE, Some(Code::FailedPrecondition), told).await;
 }

@@ -114,9 +114,13 @@ pub(in crate::layouts) struct Definition {
     #[serde(default)]
     pub(in crate::layouts) busy: Vec<Question>,
     #[serde(default)]
+    pub(in crate::layouts) running: Vec<Question>,
+    #[serde(default)]
     pub(in crate::layouts) gauge: Vec<Question>,
     #[serde(default)]
     pub(in crate::layouts) arrived: Vec<Question>,
+    #[serde(default)]
+    pub(in crate::layouts) finished: Vec<Question>,
     /// What it cannot tell, by measure, and why.
     #[serde(default)]
     pub(in crate::layouts) absent: BTreeMap<String, String>,
@@ -169,6 +173,30 @@ pub(in crate::layouts) struct Invisible {
 }
 
 impl Definition {
+    /// The same with what its questions also tell in the places of their measures.
+    pub(in crate::layouts) fn spread(mut self) -> Self {
+        let also: Vec<_> = self.questions().flat_map(Question::also).collect();
+        for (measure, question) in also {
+            self.questions_of(measure).push(question);
+        }
+        self
+    }
+
+    fn questions_of(&mut self, measure: Measure) -> &mut Vec<Question> {
+        match measure {
+            Measure::Due => &mut self.scheduled,
+            Measure::Waiting => &mut self.waiting,
+            Measure::InFlight => &mut self.in_flight,
+            Measure::Orphaned => &mut self.orphaned,
+            Measure::Oldest => &mut self.oldest,
+            Measure::Busy => &mut self.busy,
+            Measure::Running => &mut self.running,
+            Measure::Gauge => &mut self.gauge,
+            Measure::Arrived => &mut self.arrived,
+            Measure::Finished => &mut self.finished,
+        }
+    }
+
     /// What a measure is counted by.
     pub(in crate::layouts) fn of_measure(&self, measure: Measure) -> &[Question] {
         match measure {
@@ -178,8 +206,10 @@ impl Definition {
             Measure::Orphaned => &self.orphaned,
             Measure::Oldest => &self.oldest,
             Measure::Busy => &self.busy,
+            Measure::Running => &self.running,
             Measure::Gauge => &self.gauge,
             Measure::Arrived => &self.arrived,
+            Measure::Finished => &self.finished,
         }
     }
 
@@ -194,10 +224,19 @@ impl Definition {
         wanted.flat_map(|measure| self.of_measure(measure))
     }
 
-    /// The same except for orphans, ages and workers, which add no job.
+    /// The same except for orphans, ages, workers and what they do, which add no job.
     pub(in crate::layouts) fn counted(&self) -> impl Iterator<Item = &Question> {
-        let adds = |measure: &Measure| {
-            !matches!(measure, Measure::Orphaned | Measure::Oldest | Measure::Busy)
+        let adds = |measure: &Measure| match measure {
+            Measure::Due
+            | Measure::Waiting
+            | Measure::InFlight
+            | Measure::Gauge
+            | Measure::Arrived => true,
+            Measure::Orphaned
+            | Measure::Oldest
+            | Measure::Busy
+            | Measure::Running
+            | Measure::Finished => false,
         };
         let counted = Measure::ALL.into_iter().filter(adds);
         counted.flat_map(|measure| self.of_measure(measure))
@@ -242,8 +281,10 @@ impl Definition {
                 Measure::InFlight
                 | Measure::Orphaned
                 | Measure::Busy
+                | Measure::Running
                 | Measure::Gauge
-                | Measure::Arrived => &[],
+                | Measure::Arrived
+                | Measure::Finished => &[],
             };
             let summands = |question: &Question| question.summands(pauses, &keys, arguments);
             self.of_measure(measure).iter().flat_map(summands).collect()

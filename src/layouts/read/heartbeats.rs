@@ -33,6 +33,8 @@ pub struct HeartbeatsAnswer {
     pub jobs: u64,
     /// How many workers run something.
     pub busy: u64,
+    /// How many jobs they ended since each was heard first.
+    pub finished: u64,
     /// How many workers do not name their queues, where those are what counts: theirs are not in it.
     pub nameless: u64,
     /// How many workers are silent and are taken to run something: that is in it.
@@ -46,6 +48,8 @@ pub enum HeartbeatsPart {
     Jobs,
     /// The workers that run something.
     Busy,
+    /// The jobs that they ended, as far as they were heard. It falls when a worker goes.
+    Finished,
 }
 
 /// Which workers count.
@@ -88,8 +92,10 @@ pub struct HeartbeatFormat {
     pub body: Option<String>,
     /// The JSON pointer to the worker's name.
     pub worker: String,
-    /// The JSON pointer to how many jobs it has begun.
+    /// The JSON pointer to how many jobs it has begun and not ended.
     pub jobs: String,
+    /// The JSON pointer to how many jobs it has begun at all, if it says so.
+    pub begun: Option<String>,
     /// The JSON pointer to the seconds until it speaks again.
     pub every: String,
     /// The JSON pointers to the list of queues that it serves: the first that is there.
@@ -195,12 +201,23 @@ impl ReadKind for Heartbeats {
 
 impl HeartbeatFormat {
     fn footprint(&self) -> usize {
-        let Self { key, alive, gone, body, worker, jobs, every, queues, interval: _, silence } =
-            self;
+        let Self {
+            key,
+            alive,
+            gone,
+            body,
+            worker,
+            jobs,
+            begun,
+            every,
+            queues,
+            interval: _,
+            silence,
+        } = self;
         let of_channel = |Channel(pieces): &Channel| of_names(pieces);
         let channels = bytes_of_texts([key]) + list(alive, of_channel) + list(gone, of_channel);
-        let pointers =
-            bytes_of_texts([worker, jobs, every].into_iter().chain(body)) + of_strings(queues);
+        let pointers = bytes_of_texts([worker, jobs, every].into_iter().chain(body).chain(begun))
+            + of_strings(queues);
         let of_roll =
             |Roll { collection, around }: &Roll| bytes_of_texts([collection]) + around.footprint();
         let of_silence = |Silence { at_most: _, slots, roll }: &Silence| {
@@ -222,6 +239,7 @@ impl CountedRead for Heartbeats {
         Ok(Count::from(match part {
             HeartbeatsPart::Jobs => answer.jobs,
             HeartbeatsPart::Busy => answer.busy,
+            HeartbeatsPart::Finished => answer.finished,
         }))
     }
 
@@ -229,6 +247,7 @@ impl CountedRead for Heartbeats {
         match part {
             HeartbeatsPart::Jobs => self.to_string(),
             HeartbeatsPart::Busy => format!("busy of {self}"),
+            HeartbeatsPart::Finished => format!("finished of {self}"),
         }
     }
 

@@ -1,4 +1,4 @@
-//! The number that a string holds: of anything that somebody SETs, not only of jobs.
+//! The number that a string or a field of a hash holds: of anything that somebody SETs, not only of jobs.
 
 use std::fmt;
 
@@ -9,14 +9,16 @@ use super::{
     mismatch::LayoutMismatch,
 };
 
-/// The number in a string, exponents included.
+/// The number in a string or in a field of a hash, exponents included.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Number {
     /// The key.
     pub key: Name,
+    /// The field, if it is a hash.
+    pub field: Option<Name>,
 }
 
-/// What it means that there is no such key.
+/// What it means that there is no such key or field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MissingNumber {
     /// Zero: a floor that was set with a time to live ends by itself.
@@ -25,7 +27,7 @@ pub enum MissingNumber {
     Unknown,
 }
 
-/// What a string holds.
+/// What stands there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NumberAnswer {
     /// A finite number of at least 0.
@@ -48,11 +50,11 @@ impl ReadKind for Number {
     }
 
     fn expected(&self) -> &'static str {
-        "a string"
+        if self.field.is_some() { "a hash" } else { "a string" }
     }
 
     fn footprint(&self) -> usize {
-        bytes_of_texts([&self.key])
+        bytes_of_texts([&self.key].into_iter().chain(&self.field))
     }
 }
 
@@ -100,6 +102,9 @@ impl AnswerKind for NumberAnswer {
 
 impl fmt::Display for Number {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "number in `{}`", self.key)
+        match &self.field {
+            None => write!(f, "number in `{}`", self.key),
+            Some(field) => write!(f, "number in `{field}` of `{}`", self.key),
+        }
     }
 }

@@ -17,6 +17,8 @@ pub(super) struct Heartbeat {
     pub(super) worker: String,
     /// How many jobs it has begun and not ended.
     pub(super) jobs: u64,
+    /// How many it has ended since it started, if it says so.
+    pub(super) ended: Option<u64>,
     /// When it speaks again.
     pub(super) every: Duration,
     /// How many jobs it runs at once, if it says so.
@@ -68,9 +70,11 @@ impl Heartbeat {
         let queues = queues
             .map(|(list, pointer)| texts(list).ok_or_else(|| lacks("list of texts", pointer)));
         let pointers = format.silence.iter().flat_map(|silence| &silence.slots);
+        let begun = format.begun.iter().find_map(|pointer| body.pointer(pointer)?.as_u64());
         let heartbeat = Self {
             slots: pointers.filter_map(|pointer| body.pointer(pointer)?.as_u64()).next(),
             worker: worker(format, &body)?,
+            ended: begun.zip(jobs).map(|(begun, jobs)| begun.saturating_sub(jobs)),
             jobs: jobs.ok_or_else(|| lacks("number of jobs", &format.jobs))?,
             every: every.ok_or_else(|| lacks("number of seconds", &format.every))?,
             queues: queues.transpose()?,
@@ -130,8 +134,20 @@ mod tests {
         let every = Duration::from_secs(2);
         assert_eq!(
             heartbeat,
-            Heartbeat { worker: "emails@a".to_owned(), jobs: 2, every, slots: None, queues: None }
+            Heartbeat {
+                worker: "emails@a".to_owned(),
+                jobs: 2,
+                ended: None,
+                every,
+                slots: None,
+                queues: None
+            }
         );
+        let ended = |body: &str| parse(body).unwrap().ended;
+        let with = |more: &str| format!(r#"{{"hostname": "a", "active": 2, "freq": 2{more}}}"#);
+        assert_eq!(ended(&with(r#", "processed": 7"#)), Some(5));
+        assert_eq!(ended(&with(r#", "processed": 1"#)), Some(0), "it has not told of both yet");
+        assert_eq!(ended(&with(r#", "processed": -1"#)), None);
         let with = |queues: &str| {
             parse(&format!(r#"{{"hostname": "a", "active": 0, "freq": 2, {queues}}}"#))
                 .unwrap()

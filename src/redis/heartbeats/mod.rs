@@ -131,8 +131,8 @@ impl HeartbeatTracker {
         {
             warn!(channel = %entry.format.key, "workers do not name their queues, so what they run is counted for none");
         }
-        tally.map(|HeartbeatTally { jobs, busy, holds_for, nameless, silent }| Reply {
-            answer: Answer::Heartbeats(HeartbeatsAnswer { jobs, busy, nameless, silent }),
+        tally.map(|HeartbeatTally { jobs, busy, finished, holds_for, nameless, silent }| Reply {
+            answer: Answer::Heartbeats(HeartbeatsAnswer { jobs, busy, finished, nameless, silent }),
             lasts: holds_for.map_or(Validity::UntilAnnounced, Validity::For),
             moment: None,
             clock: None,
@@ -206,6 +206,7 @@ mod tests {
             body: Some("/body".to_owned()),
             worker: "/hostname".to_owned(),
             jobs: "/active".to_owned(),
+            begun: Some("/processed".to_owned()),
             every: "/freq".to_owned(),
             queues: ["/queues".to_owned(), "/x_worker_info/queues".to_owned()].into(),
             interval: Duration::from_secs(2),
@@ -241,7 +242,7 @@ mod tests {
     fn what_nobody_asks_about_is_forgotten_and_its_channels_are_left() {
         let (tracker, now) = (HeartbeatTracker::new(0), Instant::now());
         let one = Arc::new(format());
-        let other = Arc::new(HeartbeatFormat { jobs: "/processed".to_owned(), ..format() });
+        let other = Arc::new(HeartbeatFormat { jobs: "/begun".to_owned(), ..format() });
         let workers = WorkerFilter::Pool(Glob::parse("*").unwrap());
         tracker.listen(&one, now);
         tracker.listen(&other, now);

@@ -47,11 +47,23 @@ mod tests {
         let told = |asked| heartbeats(&all, &[(seconds(6), channel, message)], asked);
         assert_eq!(
             told(seconds(5)).unwrap().answer,
-            Answer::Heartbeats(HeartbeatsAnswer { jobs: 0, busy: 0, nameless: 0, silent: 0 })
+            Answer::Heartbeats(HeartbeatsAnswer {
+                jobs: 0,
+                busy: 0,
+                finished: 0,
+                nameless: 0,
+                silent: 0
+            })
         );
         assert_eq!(
             told(seconds(6)).unwrap().answer,
-            Answer::Heartbeats(HeartbeatsAnswer { jobs: 2, busy: 1, nameless: 0, silent: 0 })
+            Answer::Heartbeats(HeartbeatsAnswer {
+                jobs: 2,
+                busy: 1,
+                finished: 0,
+                nameless: 0,
+                silent: 0
+            })
         );
         assert!(told(seconds(4)).is_err());
     }

@@ -39,6 +39,10 @@ pub(super) struct Workers {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Worker {
     jobs: u64,
+    /// How many jobs it says that it ended since it started.
+    ended: Option<u64>,
+    /// How many of them it ended since it was heard first.
+    finished: u64,
     slots: Option<u64>,
     every: Duration,
     queues: Option<Vec<String>>,
@@ -54,6 +58,8 @@ pub(super) struct HeartbeatTally {
     pub(super) jobs: u64,
     /// Workers that run something.
     pub(super) busy: u64,
+    /// Jobs that those who are known ended, each since it was heard first.
+    pub(super) finished: u64,
     /// For how long that is true without another heartbeat; `None` for ever.
     pub(super) holds_for: Option<Duration>,
     /// Workers that do not say which queues they serve, where that is what counts.
@@ -83,16 +89,19 @@ impl Workers {
     /// Takes in a heartbeat. Tells whether it is news.
     pub(super) fn take(&mut self, heartbeat: Heartbeat, now: Instant) -> bool {
         self.forget(now);
-        let Heartbeat { worker: name, jobs, every, slots, queues } = heartbeat;
+        let Heartbeat { worker: name, jobs, ended, every, slots, queues } = heartbeat;
         if self.known.len() >= limits::HEARTBEAT_WORKERS && !self.known.contains_key(&name) {
             let most = limits::HEARTBEAT_WORKERS;
             return self.doubt(format!("more than {most} workers speak on it"), now);
         }
         self.given_up.remove(&name);
-        let worker = Worker { jobs, slots, every, queues, heard_at: now, listed: false };
+        let finished = self.known.get(&name).map_or(0, |before| before.finished_by(ended));
+        let worker =
+            Worker { jobs, ended, finished, slots, every, queues, heard_at: now, listed: false };
         let before = self.known.insert(name, worker.clone());
         before.is_none_or(|before| {
-            (before.jobs, &before.queues) != (worker.jobs, &worker.queues)
+            (before.jobs, before.finished, &before.queues)
+                != (worker.jobs, worker.finished, &worker.queues)
                 || self.silence.is_some() && before.is_overdue(now)
         })
     }
@@ -113,9 +122,16 @@ impl Workers {
                 self.doubt(format!("more than {most} workers are listed or speak on it"), now);
                 return;
             }
-            let (every, heard_at) = (self.interval, now);
-            let worker =
-                Worker { jobs: 0, slots: None, every, queues: None, heard_at, listed: true };
+            let worker = Worker {
+                jobs: 0,
+                ended: None,
+                finished: 0,
+                slots: None,
+                every: self.interval,
+                queues: None,
+                heard_at: now,
+                listed: true,
+            };
             self.known.insert(name, worker);
         }
     }
@@ -177,12 +193,22 @@ impl Workers {
             return Err(Fault::Unexpected(why.clone()));
         }
         self.doubt = None;
-        let mut tally =
-            HeartbeatTally { jobs: 0, busy: 0, holds_for: None, nameless: 0, silent: 0 };
+        let mut tally = HeartbeatTally {
+            jobs: 0,
+            busy: 0,
+            finished: 0,
+            holds_for: None,
+            nameless: 0,
+            silent: 0,
+        };
         for (name, worker) in &self.known {
             let is_silent = self.silence.is_some() && worker.is_overdue(now);
             let jobs = if is_silent { worker.most_jobs() } else { worker.jobs };
-            match filter.includes(name, worker.queues.as_deref()) {
+            let is_included = filter.includes(name, worker.queues.as_deref());
+            if is_included == Some(true) {
+                tally.finished = tally.finished.saturating_add(worker.finished);
+            }
+            match is_included {
                 None => tally.nameless += 1,
                 Some(false) => {}
                 Some(true) if jobs == 0 && self.silence.is_none() => {}
@@ -226,6 +252,13 @@ impl Worker {
 
     fn is_overdue(&self, now: Instant) -> bool {
         now >= self.overdue_at()
+    }
+
+    /// How many jobs it has finished since it was heard first when it says that it ended so many since it started.
+    /// One that says less was started anew, and what it ended before it spoke is not known.
+    fn finished_by(&self, ended: Option<u64>) -> u64 {
+        let more = ended.zip(self.ended).map(|(now, before)| now.saturating_sub(before));
+        self.finished.saturating_add(more.unwrap_or(0))
     }
 
     /// What it runs at most if it says nothing.

@@ -28,7 +28,7 @@ impl State {
                 for read in self.cache.invalidate(keys, until) {
                     // What nobody vouches for may be another server's.
                     if until.is_none() {
-                        self.forget_arrivals_of(read, now);
+                        self.lose_sight_of(read, now);
                     }
                     wanted |= self.plan_if_wanted(read, now);
                 }

@@ -94,7 +94,7 @@ impl State {
         let judged = self.judge(id);
         let verdict = judged.as_ref().and_then(|judged| judged.as_ref().ok());
         let newest = self.newest(id);
-        self.note_arrivals(id, now);
+        self.note_past(id, verdict.copied(), now);
         let subscription = self.subscriptions.get_mut(id);
         subscription.judged = newest.zip(verdict.copied());
         subscription.noted = false;
@@ -147,7 +147,7 @@ impl State {
             self.held(id, why.unwrap_or(Why::NotAsked), now)
         };
         let is_exact = !self.subscriptions.get(id).exactness.is_bound();
-        Some(Look { observation, is_exact })
+        Some(Look { observation, is_exact, task_time: self.settings(id).task_time })
     }
 
     /// What a call must be answered with whose deadline has come.
@@ -193,8 +193,8 @@ impl State {
         let scattered = !self.is_coherent(id);
         self.subscriptions.get_mut(id).scattered = scattered;
         // A trigger that was only polled may have answers here that nobody has looked at for long.
-        if self.subscriptions.get(id).arrivals.is_some() && self.has_fault(id) {
-            self.forget_arrivals(id, now);
+        if self.has_fault(id) {
+            self.lose_sight(id, now);
         }
         let is_settled = self.is_settled(id, self.sent_at, self.sent_at);
         let concluded = if is_settled { self.conclude(id, now) } else { None };

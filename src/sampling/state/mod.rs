@@ -329,7 +329,7 @@ impl State {
     /// Notes a new link. It invalidates everything, since nothing was announced in between.
     pub fn link_up(&mut self, tracked: bool, now: Instant) {
         self.invalidate_all(None);
-        self.subscriptions.ids().into_iter().for_each(|id| self.forget_arrivals(id, now));
+        self.subscriptions.ids().into_iter().for_each(|id| self.lose_sight(id, now));
         self.clock = Clock::default();
         self.link = LinkState::Up { tracked, confirmed_at: now, broken: false };
         self.searches.begin_anew(now);

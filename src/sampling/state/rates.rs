@@ -1,13 +1,14 @@
 //! What is told of numbers that are no counts of jobs, and above all of those that time alone changes: a rate, and how
 //! long a job has waited. It is pure.
 //!
-//! `arrivals.rs` knows what the counters of a rate did.
+//! `arrivals.rs` knows what the counters of a rate did, and `task_time.rs` how long a job runs.
 
 use std::time::Duration;
 
 use crate::{
     layouts::{Answer, Count, Measure},
     limits,
+    signals::Settings,
     time::Instant,
     trigger::Verdict,
 };
@@ -39,7 +40,7 @@ impl State {
             let active = if trigger.counts_jobs { believed.active } else { made.active };
             self.windowed(id, Verdict { active, ..made }, now)
         };
-        let (signal, settings) = (trigger.signal, &trigger.settings);
+        let (signal, settings) = (trigger.signal, &self.settings(id));
         if signal.is_made_of(Measure::Oldest, settings) {
             let Some(age) = self.age(id, read.counts[Measure::Oldest], now) else {
                 return self.held(id, Why::NotYetRead, now);
@@ -49,10 +50,12 @@ impl State {
         }
         let Some(arrivals) = &subscription.arrivals else {
             let is_of_jobs = signal.meta().made_of.iter().all(|measure| measure.is_of_jobs());
-            return Observation::Fresh(if is_of_jobs {
-                self.windowed(id, believed, now)
-            } else {
+            return Observation::Fresh(if !is_of_jobs {
                 with(read.value)
+            } else if subscription.task_time.is_some() {
+                with(signal.value(&believed.counts, settings))
+            } else {
+                self.windowed(id, believed, now)
             });
         };
         let of = |rate: Count| believed.counts.with(Measure::Arrived, rate);
@@ -75,6 +78,14 @@ impl State {
             return Observation::ActivityOnly { active: seen.active, why: Why::NotWatched };
         }
         held
+    }
+
+    /// The settings of its trigger, with what was measured of them.
+    pub(in crate::sampling) fn settings(&self, id: SubscriptionId) -> Settings {
+        let subscription = self.subscriptions.get(id);
+        let given = subscription.subject.trigger.settings;
+        let measured = subscription.task_time.as_ref().and_then(|task_time| task_time.mean());
+        Settings { task_time: measured.or(given.task_time), ..given }
     }
 
     /// For how many seconds a job is ready that became so at this time by Redis's clock; none where none waits, or its
@@ -137,32 +148,55 @@ impl State {
         observation.clone()
     }
 
-    /// Takes note of what the counters of a rate say. Where they say nothing, nobody knows what they do meanwhile.
-    pub(in crate::sampling) fn note_arrivals(&mut self, id: SubscriptionId, now: Instant) {
+    /// Takes note of what the counters say, and of how many jobs run. Where they say nothing, nobody knows what they do
+    /// meanwhile.
+    pub(in crate::sampling) fn note_past(
+        &mut self,
+        id: SubscriptionId,
+        read: Option<Verdict>,
+        now: Instant,
+    ) {
         let subscription = self.subscriptions.get(id);
-        if subscription.arrivals.is_none() {
+        if subscription.arrivals.is_none() && subscription.task_time.is_none() {
             return;
         }
-        let each = |answers: Vec<&Answer>| self.plan(id).each(Measure::Arrived, &answers).ok();
-        let each = self.answers(id).and_then(each);
-        let read_at = self.newest(id);
-        let Some(arrivals) = &mut self.subscriptions.get_mut(id).arrivals else { return };
-        match each.zip(read_at) {
-            Some((each, read_at)) => arrivals.note(&each, read_at),
-            None => arrivals.forget(now),
+        let (plan, read_at) = (self.plan(id), self.newest(id));
+        let each = |measure| {
+            let each = plan.each(measure, &self.answers(id)?).ok()?;
+            Some((each, read_at?))
+        };
+        let (arrived, finished) = (each(Measure::Arrived), each(Measure::Finished).zip(read));
+        let tells_running = plan.reads_for(Measure::Running);
+        let running = if tells_running { Measure::Running } else { Measure::InFlight };
+        let subscription = self.subscriptions.get_mut(id);
+        match (&mut subscription.arrivals, arrived) {
+            (Some(arrivals), Some((each, at))) => arrivals.note(&each, at),
+            (Some(arrivals), None) => arrivals.forget(now),
+            (None, _) => {}
+        }
+        match (&mut subscription.task_time, finished) {
+            (Some(task_time), Some(((each, at), read))) => {
+                task_time.note(read.counts[running], &each, at);
+            }
+            (Some(task_time), None) => task_time.pause(),
+            (None, _) => {}
         }
     }
 
-    /// Has a rate watched anew: nobody saw what its counters did, or whether they are the same.
-    pub(in crate::sampling) fn forget_arrivals(&mut self, id: SubscriptionId, now: Instant) {
-        if let Some(arrivals) = &mut self.subscriptions.get_mut(id).arrivals {
+    /// Has the past watched anew: nobody saw what counters did, or whether they are the same.
+    pub(in crate::sampling) fn lose_sight(&mut self, id: SubscriptionId, now: Instant) {
+        let subscription = self.subscriptions.get_mut(id);
+        if let Some(arrivals) = &mut subscription.arrivals {
             arrivals.forget(now);
         }
+        if let Some(task_time) = &mut subscription.task_time {
+            task_time.pause();
+        }
     }
 
-    /// The same for all rates that are made of a read.
-    pub(in crate::sampling) fn forget_arrivals_of(&mut self, read: ReadId, now: Instant) {
+    /// The same for all that are made of a read.
+    pub(in crate::sampling) fn lose_sight_of(&mut self, read: ReadId, now: Instant) {
         let users: Vec<_> = self.subscriptions.users(read).collect();
-        users.into_iter().for_each(|id| self.forget_arrivals(id, now));
+        users.into_iter().for_each(|id| self.lose_sight(id, now));
     }
 }

@@ -16,7 +16,7 @@ static META: Meta = Meta {
     doc: "The workers that are needed: to begin every job within maxWait, to keep those that run, to keep up with what comes.",
     formula: "max(floor, min(drain, slots), sustain)",
     made_of: &[Measure::Waiting, Measure::Due, Measure::InFlight],
-    helped_by: &[Measure::Busy],
+    helped_by: &[Measure::Busy, Measure::Running],
     takes: &[Setting::Slots, Setting::MaxWait, Setting::TaskTime, Setting::KeepUp, Setting::Window],
     needs: &[Setting::Slots],
     default_target: Some(1.0),
@@ -90,6 +90,11 @@ impl SignalKind for Replicas {
                 terms.slots.get()
             ),
         ];
+        if settings.measures_task_time && settings.task_time.is_none() {
+            steps.push(
+                "taskTime is not known until a job has ended: every job gets a slot".to_owned(),
+            );
+        }
         if let (Some(drain), Some(task_time), Some(max_wait)) =
             (terms.drain, settings.task_time, settings.max_wait)
         {
@@ -165,6 +170,9 @@ mod tests {
         // Six tasks that are spread over five workers.
         let spread = counts(0, 6).with(Measure::Busy, 5);
         assert_eq!(value(&spread, &settings()), 5.0);
+        // Where it is measured and not yet known, every job gets a slot.
+        let unknown = Settings { task_time: None, measures_task_time: true, ..settings() };
+        assert_eq!(value(&counts(40, 10), &unknown), 25.0);
         // More workers than there are jobs help nobody.
         let long = Settings { task_time: Some(3_600 * SECOND), ..settings() };
         assert_eq!(value(&counts(40, 10), &long), 25.0);
@@ -193,6 +201,9 @@ mod tests {
             steps.iter().filter_map(|step| step.rsplit_once(" = ")).map(|(_, end)| end).collect();
         assert_eq!(ends, ["5.00", "25.00", "5.62", "45.00", "45.00"], "{steps:?}");
         assert!(steps[2].contains("(40 + 10 / 2) × 30s / (2 × 120s)"), "{steps:?}");
+        let measures = Settings { task_time: None, measures_task_time: true, ..settings() };
+        let steps = Replicas.steps(&counts(40, 10), &measures);
+        assert!(steps[2].starts_with("taskTime is not known"), "{steps:?}");
         let plain = Settings { slots: Some(2), ..Settings::default() };
         assert_eq!(Replicas.steps(&counts(40, 10), &plain).len(), 3);
     }

@@ -8,6 +8,7 @@ import (
 	"log"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/hibiken/asynq"
@@ -68,7 +69,8 @@ func add(client *asynq.Client, words []string) error {
 	return nil
 }
 
-// Every task says that it began, waits until the test lets tasks end, and says that it ended.
+// Every task says that it began, waits until the test lets tasks end, and says that it ended. With TEST_NAP a task waits
+// for nobody and takes that long, in ms, and up to three times as long, by its number.
 func work(redisOf asynq.RedisClientOpt, book *redis.Client) error {
 	server := asynq.NewServer(redisOf, asynq.Config{
 		Concurrency:              2,
@@ -77,12 +79,24 @@ func work(redisOf asynq.RedisClientOpt, book *redis.Client) error {
 		ShutdownTimeout:          time.Second,
 		RetryDelayFunc:           func(int, error, *asynq.Task) time.Duration { return time.Millisecond },
 	})
+	milliseconds, _ := strconv.Atoi(os.Getenv("TEST_NAP"))
+	nap := time.Duration(milliseconds) * time.Millisecond
 	hold := func(ctx context.Context, task *asynq.Task) error {
 		book.RPush(ctx, "test:began", task.Payload())
-		for book.Exists(ctx, "test:release").Val() == 0 {
-			time.Sleep(50 * time.Millisecond)
+		if nap > 0 {
+			time.Sleep(nap + time.Duration(number(task)%5)*nap/2)
+		} else {
+			for book.Exists(ctx, "test:release").Val() == 0 {
+				time.Sleep(50 * time.Millisecond)
+			}
 		}
 		return book.RPush(ctx, "test:ended", task.Payload()).Err()
 	}
 	return server.Run(asynq.HandlerFunc(hold))
+}
+
+func number(task *asynq.Task) int {
+	_, digits, _ := strings.Cut(string(task.Payload()), "-")
+	number, _ := strconv.Atoi(digits)
+	return number
 }

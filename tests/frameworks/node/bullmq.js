@@ -15,6 +15,7 @@ async function main() {
       lockDuration: 2000,
       stalledInterval: 1000,
       maxStalledCount: 5,
+      metrics: { maxDataPoints: 10 },
     });
     worker.on("error", (error) => console.error(error));
     // Ends what it works on first, as docs/frameworks/bullmq.md asks for.

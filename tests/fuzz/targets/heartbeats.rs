@@ -36,6 +36,7 @@ const WORDS: &[&str] = &[
     r#"{"hostname": "a@x", "active": 2, "freq": 2}"#,
     r#"{"hostname": "b@x", "active": 3, "freq": 2, "queues": ["q", "r"]}"#,
     r#", "queues": ["q"]"#,
+    r#", "processed": 7"#,
     r#", "x_worker_info": {"queues": ["q"]}"#,
     r#""hostname""#,
     r#""active""#,

@@ -11,6 +11,7 @@ use crate::limits;
 
 use crate::layouts::{
     expression::Expression,
+    measure::Measure,
     name::Name,
     parameter::Arguments,
     plan::Summand,
@@ -39,6 +40,9 @@ pub(in crate::layouts) struct HeartbeatsQuestion<Q> {
     /// What of them counts.
     #[serde(default)]
     count: CountWord,
+    /// What else the same workers tell, each for the measure of its name.
+    #[serde(default)]
+    also: Vec<CountWord>,
     alive: Alive,
     #[serde(default)]
     gone: Vec<ChannelTemplate>,
@@ -48,6 +52,8 @@ pub(in crate::layouts) struct HeartbeatsQuestion<Q> {
     base64: Option<String>,
     worker: String,
     jobs: String,
+    /// The pointer to how many jobs a worker has begun since it started.
+    begun: Option<String>,
     every: String,
     #[serde(default)]
     queues: Vec<String>,
@@ -77,8 +83,10 @@ pub(in crate::layouts) struct HeartbeatsQuestion<Q> {
 #[serde(rename_all = "kebab-case")]
 enum CountWord {
     #[default]
+    #[serde(alias = "running")]
     Jobs,
     Busy,
+    Finished,
 }
 
 impl CountWord {
@@ -86,6 +94,16 @@ impl CountWord {
         match self {
             Self::Jobs => HeartbeatsPart::Jobs,
             Self::Busy => HeartbeatsPart::Busy,
+            Self::Finished => HeartbeatsPart::Finished,
+        }
+    }
+
+    /// What it is when it stands beside what counts.
+    fn measure(self) -> Measure {
+        match self {
+            Self::Jobs => Measure::Running,
+            Self::Busy => Measure::Busy,
+            Self::Finished => Measure::Finished,
         }
     }
 }
@@ -182,12 +200,16 @@ impl<Q> QuestionKind for HeartbeatsQuestion<Q> {
     }
 
     fn flaw(&self) -> Option<&'static str> {
-        let Self { base64, worker, jobs, every, queues, slots, .. } = self;
-        let pointers = [worker, jobs, every].into_iter().chain(base64).chain(queues);
+        let Self { base64, worker, jobs, begun, every, queues, slots, .. } = self;
+        let pointers = [worker, jobs, every].into_iter().chain(base64).chain(begun).chain(queues);
+        let tells_finished =
+            self.also.iter().chain([&self.count]).any(|word| *word == CountWord::Finished);
         if pointers.chain(slots).any(|pointer| !pointer.starts_with('/')) {
             Some(
-                "`base64`, `worker`, `jobs`, `every`, `queues` and `slots` are pointers, as `/hostname`",
+                "`base64`, `worker`, `jobs`, `begun`, `every`, `queues` and `slots` are pointers, as `/hostname`",
             )
+        } else if tells_finished && begun.is_none() {
+            Some("what is `finished` is told by `begun`, and it is not there")
         } else if self.database.as_ref().is_some_and(String::is_empty) {
             Some("`database` is empty; write what stands for its number in a parameter, as `{db}`")
         } else if self.silence.is_none() && (self.roll.is_some() || !slots.is_empty()) {
@@ -195,6 +217,16 @@ impl<Q> QuestionKind for HeartbeatsQuestion<Q> {
         } else {
             None
         }
+    }
+}
+
+impl<Q: Clone> HeartbeatsQuestion<Q> {
+    /// What it also tells, as questions of their own.
+    pub(super) fn also(&self) -> impl Iterator<Item = (Measure, Self)> {
+        self.also.iter().map(|word| {
+            let alone = Self { count: *word, also: vec![], or: vec![], ..self.clone() };
+            (word.measure(), alone)
+        })
     }
 }
 
@@ -228,6 +260,7 @@ impl<Q> HeartbeatsQuestion<Q> {
             body: self.base64.clone(),
             worker: self.worker.clone(),
             jobs: self.jobs.clone(),
+            begun: self.begun.clone(),
             every: self.every.clone(),
             queues: self.queues.clone().into(),
             interval: self.interval(arguments),
@@ -327,6 +360,7 @@ mod tests {
             .counts(&[&crate::layouts::Answer::Heartbeats(HeartbeatsAnswer {
                 jobs: 2,
                 busy: 2,
+                finished: 0,
                 nameless: 0,
                 silent: 0,
             })])

@@ -20,6 +20,7 @@ use serde::Deserialize;
 use super::{
     super::{
         expression::Expression,
+        measure::Measure,
         parameter::Arguments,
         plan::Summand,
         read::{Part, group::GroupPart},
@@ -43,7 +44,7 @@ pub(in crate::layouts) use when::{When, is_met, uses_of_when};
 pub(in crate::layouts) enum Question {
     /// The size of a key.
     Size(Box<SizeQuestion<Self>>),
-    /// The number in a string.
+    /// The number in a string or in a field of a hash.
     Number(NumberQuestion),
     /// When the oldest job of a list became ready.
     Oldest(Box<OldestQuestion>),
@@ -93,6 +94,13 @@ impl Question {
             | Self::GroupIdle(_)
             | Self::PerMember(_) => vec![],
         }
+    }
+
+    /// What it also tells, by measure, as questions of their own.
+    pub(in crate::layouts) fn also(&self) -> Vec<(Measure, Self)> {
+        let Self::Heartbeats(question) = self else { return vec![] };
+        let boxed = |(measure, one)| (measure, Self::Heartbeats(Box::new(one)));
+        question.also().map(boxed).collect()
     }
 
     /// Whether it tells a time, and no number.

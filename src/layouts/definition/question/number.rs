@@ -1,4 +1,4 @@
-//! A question about the number in a string, as a definition writes it.
+//! A question about the number in a string or in a field of a hash, as a definition writes it.
 
 use serde::Deserialize;
 
@@ -19,12 +19,14 @@ use super::{
     when::When,
 };
 
-/// The number in a string.
+/// The number in a string or in a field of a hash.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(in crate::layouts) struct NumberQuestion {
     key: Template,
-    /// What it means that there is no such key.
+    /// The field, if it is a hash.
+    field: Option<Template>,
+    /// What it means that there is no such key or field.
     #[serde(default)]
     missing: MissingWord,
     #[serde(default)]
@@ -79,11 +81,12 @@ impl QuestionKind for NumberQuestion {
     }
 
     fn parameters(&self) -> Vec<&str> {
-        self.key.parameters().collect()
+        let templates = [&self.key].into_iter().chain(&self.field);
+        templates.flat_map(Template::parameters).collect()
     }
 
     fn uses(&self) -> Vec<Use> {
-        let mut uses: Vec<Use> = self.key.parameters().map(Use::text).collect();
+        let mut uses: Vec<Use> = self.parameters().into_iter().map(Use::text).collect();
         if let MissingWord::Of(parameter) = &self.missing {
             uses.push(Use { parameter: parameter.clone(), as_a: ParameterRole::Choice });
         }
@@ -91,13 +94,20 @@ impl QuestionKind for NumberQuestion {
     }
 
     fn flaw(&self) -> Option<&'static str> {
-        self.key.is_empty().then_some(EMPTY_KEY)
+        let has_no_name = self.field.as_ref().is_some_and(Template::is_empty);
+        let empty_field =
+            has_no_name.then_some("`field` is empty; without one the key is a string");
+        self.key.is_empty().then_some(EMPTY_KEY).or(empty_field)
     }
 }
 
 impl NumberQuestion {
     pub(super) fn summand(&self, binding: &Binding<'_>, arguments: &Arguments) -> Option<Summand> {
-        let read = Read::Number(Number { key: self.key.fill(binding)? });
+        let field = match &self.field {
+            Some(field) => Some(field.fill(binding)?),
+            None => None,
+        };
+        let read = Read::Number(Number { key: self.key.fill(binding)?, field });
         Some(Expression::Leaf((read, Part::Number(self.missing.part(arguments)))))
     }
 }

@@ -7,7 +7,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 fn said(worker: &str, jobs: u64, every: u64) -> Heartbeat {
     let every = Duration::from_secs(every);
-    Heartbeat { worker: worker.to_owned(), jobs, every, slots: None, queues: None }
+    Heartbeat { worker: worker.to_owned(), jobs, ended: None, every, slots: None, queues: None }
 }
 
 fn serving(worker: &str, jobs: u64, queues: &[&str]) -> Heartbeat {
@@ -241,4 +241,26 @@ fn more_workers_than_are_remembered_are_no_number() {
     assert!(!workers.take(said("w0", 1, 2), now + SECOND), "who is known is still heard");
     assert_eq!(jobs(&mut workers, &pool("*"), now + 9 * SECOND), None);
     assert_eq!(workers.known.len(), limits::HEARTBEAT_WORKERS);
+}
+
+#[test]
+fn what_workers_finish_is_counted_from_when_each_is_heard_and_never_at_once() {
+    let (mut workers, now) = listened();
+    let finished = |workers: &mut Workers| workers.tally(&pool("*"), now).unwrap().finished;
+    let mut ended = |worker: &str, ended| {
+        workers.take(Heartbeat { ended, ..said(worker, 1, 2) }, now);
+        finished(&mut workers)
+    };
+    assert_eq!(ended("a", Some(1_000)), 0, "it has worked for long");
+    assert_eq!(ended("a", Some(1_003)), 3);
+    assert_eq!(ended("b", Some(50)), 3);
+    assert_eq!(ended("b", Some(51)), 4);
+    assert_eq!(ended("a", Some(2)), 4, "it was started anew");
+    assert_eq!(ended("a", Some(4)), 6);
+    assert_eq!(ended("a", None), 6, "another version says nothing of it");
+    assert_eq!(ended("a", Some(9)), 6);
+    assert_eq!(ended("a", Some(10)), 7);
+    let again = Heartbeat { ended: Some(11), ..said("a", 1, 2) };
+    assert!(workers.take(again.clone(), now), "one more is finished, and one more begun");
+    assert!(!workers.take(again, now));
 }

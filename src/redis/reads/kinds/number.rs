@@ -1,31 +1,47 @@
-//! The number in a string: GETRANGE of as much as a number may have.
+//! The number in a string: GETRANGE of as much as a number may have. In a field of a hash: HMGET, once HSTRLEN says that it is
+//! no longer than that.
 
 use std::time::Duration;
 
 use deadpool_redis::redis::Cmd;
 
 use crate::{
-    layouts::{Answer, Number, NumberAnswer},
+    layouts::{Answer, Name, Number, NumberAnswer},
+    limits,
     sampling::Fault,
     time::parse_number,
 };
 
 use super::super::{
+    super::{error::few, wire::Response},
     asked::{Asked, Cost, First, Together},
-    encode::KeyType,
-    progress::{self, Progress},
+    decode,
+    encode::{KeyType, of_key},
+    known_tails::KnownTails,
+    progress::{self, FollowUp, Progress, reply},
     text,
 };
 
 impl Asked for Number {
     fn question(&self, _: KeyType, _: Duration) -> Cmd {
-        text::command(&self.key)
+        match &self.field {
+            None => text::command(&self.key),
+            Some(field) => of_field("HSTRLEN", &self.key, field),
+        }
     }
 
     fn first(&self, First { reply, .. }: First<'_>) -> Result<Progress, Fault> {
-        match progress::of_type(&self.key, &["string"], reply)? {
-            Ok(value) => text::first(&self.key, value, number),
-            Err(progress) => Ok(progress),
+        let types: &[&str] = if self.field.is_some() { &["hash"] } else { &["string"] };
+        match (progress::of_type(&self.key, types, reply)?, &self.field) {
+            (Ok(value), None) => text::first(&self.key, value, number),
+            (Ok(length), Some(_)) if decode::count(length)? > limits::NUMBER_BYTES as u64 => {
+                Ok(Progress::done(number(None)))
+            }
+            (Ok(_), Some(field)) => {
+                let (key, field) = (self.key.clone(), field.clone());
+                Ok(Progress::open(Field { key, field }))
+            }
+            (Err(progress), _) => Ok(progress),
         }
     }
 
@@ -35,11 +51,43 @@ impl Asked for Number {
     }
 
     fn rights(&self) -> Vec<&'static str> {
-        vec!["getrange", "exists", "type"]
+        match self.field {
+            None => vec!["getrange", "exists", "type"],
+            Some(_) => vec!["hstrlen", "hmget", "type"],
+        }
     }
 
     fn cost(&self) -> Option<Cost> {
-        Some(Cost { commands: 1, more: None })
+        let commands = if self.field.is_some() { 2 } else { 1 };
+        Some(Cost { commands, more: None })
+    }
+}
+
+/// HSTRLEN or HMGET of this field.
+fn of_field(name: &str, key: &Name, field: &Name) -> Cmd {
+    let mut command = of_key(name, &[], key);
+    command.arg(field.as_bytes());
+    command
+}
+
+/// A field that is short enough to be a number: what stands there?
+#[derive(Debug)]
+struct Field {
+    key: Name,
+    field: Name,
+}
+
+impl FollowUp for Field {
+    fn commands(&self) -> Vec<Cmd> {
+        vec![of_field("HMGET", &self.key, &self.field)]
+    }
+
+    fn proceed(self: Box<Self>, replies: &[Response], _: &KnownTails) -> Result<Progress, Fault> {
+        let values = decode::optional_strings(reply(replies, 0)?)?;
+        Ok(Progress::done(match values.first().ok_or_else(few)? {
+            Some(value) => number(std::str::from_utf8(value).ok()),
+            None => Answer::Missing,
+        }))
     }
 }
 
@@ -56,7 +104,7 @@ mod tests {
     use super::{super::super::member_questions::MemberQuestions, *};
 
     fn read(text: &str) -> Option<Answer> {
-        let read = Number { key: "g".into() };
+        let read = Number { key: "g".into(), field: None };
         let reply = Ok(Value::BulkString(text.as_bytes().to_vec()));
         let members = &mut MemberQuestions::default();
         let first = First {
