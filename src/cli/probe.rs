@@ -180,7 +180,9 @@ impl Probe {
         let Self { trigger, .. } = self;
         let mut text = String::new();
         writeln!(text, "trigger    {trigger} (layout {})", trigger.layout)?;
-        writeln!(text, "metric     {}, target {}", trigger.metric_name, trigger.target.get())?;
+        let auto = if trigger.has_auto_target { " (auto)" } else { "" };
+        let target = trigger.target.get();
+        writeln!(text, "metric     {}, target {target}{auto}", trigger.metric_name)?;
         if let Some(invisible) = &trigger.invisible {
             writeln!(text, "not seen   {invisible}")?;
         }

@@ -5,7 +5,8 @@
 
 use crate::{
     limits,
-    trigger::{REFUSED_METRIC, Trigger, Verdict},
+    scaler::Spec,
+    trigger::{REFUSED_METRIC, Verdict},
 };
 
 use super::proto::{
@@ -17,8 +18,8 @@ use super::proto::{
 const REFUSED_TARGET: f64 = 1.0;
 
 /// The one spec of a trigger.
-pub(super) fn spec(trigger: &Trigger) -> GetMetricSpecResponse {
-    one_spec(&trigger.metric_name, trigger.target.get())
+pub(super) fn spec(Spec { trigger, target }: &Spec) -> GetMetricSpecResponse {
+    one_spec(&trigger.metric_name, target.get())
 }
 
 /// The one spec of whatever is no trigger, since KEDA shows nobody why a spec is missing (2.21,
@@ -59,7 +60,10 @@ fn rounded_up(quantity: f64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layouts::{Count, Counts, Measure, Registry};
+    use crate::{
+        layouts::{Count, Counts, Measure, Registry},
+        trigger::Trigger,
+    };
     use proptest::prelude::*;
 
     fn trigger(target: &str) -> Trigger {
@@ -70,9 +74,14 @@ mod tests {
 
     #[test]
     fn an_integer_target_is_never_zero() {
-        let spec = &spec(&trigger("0.001")).metric_specs[0];
+        let spec = |target: &str| {
+            let trigger = std::sync::Arc::new(trigger(target));
+            spec(&Spec { target: trigger.target, trigger })
+        };
+        let large = spec("2.5");
+        let spec = &spec("0.001").metric_specs[0];
         assert_eq!((spec.target_size, spec.target_size_float), (1, 0.001));
-        assert_eq!(super::spec(&trigger("2.5")).metric_specs[0].target_size, 3);
+        assert_eq!(large.metric_specs[0].target_size, 3);
     }
 
     proptest! {

@@ -48,8 +48,8 @@ impl Service {
     /// or out of a ScaledJob's sum. What the other methods are refused with is told in an event of the object,
     /// and freezes the workload.
     fn spec(&self, reference: ScaledObjectRef) -> GetMetricSpecResponse {
-        match self.0.spec(decode::request(reference), Method::GetMetricSpec) {
-            Ok(trigger) => encode::spec(&trigger),
+        match self.0.spec(decode::request(reference)) {
+            Ok(spec) => encode::spec(&spec),
             Err(_refused) => encode::refused_spec(),
         }
     }
@@ -104,7 +104,11 @@ impl ExternalScaler for Service {
         &self,
         request: Request<ScaledObjectRef>,
     ) -> Result<Response<Self::StreamMetricSpecStream>, Status> {
-        let refused = self.0.no_spec_stream(decode::request(request.into_inner()));
-        self.respond(Method::StreamMetricSpec, Err(refused))
+        let specs = self.0.watch_spec(decode::request(request.into_inner()));
+        let answer = specs.map(|specs| {
+            let messages = specs.map(|spec| Ok(encode::spec(&spec)));
+            Box::pin(messages) as Self::StreamMetricSpecStream
+        });
+        self.respond(Method::StreamMetricSpec, answer)
     }
 }

@@ -78,7 +78,7 @@ fn answer(body: &Value) -> Response {
 }
 
 fn described(listing: &Listing) -> Value {
-    let Listing { subject, link, look, streams, asked } = listing;
+    let Listing { subject, link, look, target, streams, asked } = listing;
     let trigger: &Trigger = &subject.trigger;
     let settings = &trigger.settings;
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
@@ -96,7 +96,8 @@ fn described(listing: &Listing) -> Value {
             "database": trigger.database,
             "layout": trigger.layout,
             "signal": trigger.signal.name(),
-            "target": trigger.target.get(),
+            "target": target.get(),
+            "targetIsAuto": trigger.has_auto_target,
             "activation": trigger.activation.get(),
             "holdSeconds": seconds(trigger.stale_for),
             "windowSeconds": seconds(settings.window),

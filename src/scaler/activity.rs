@@ -12,55 +12,18 @@ use std::{
 use parking_lot::Mutex;
 use tokio::time::{Sleep, sleep_until};
 use tokio_stream::Stream;
-use tokio_util::{
-    sync::{CancellationToken, WaitForCancellationFutureOwned},
-    task::task_tracker::TaskTrackerToken,
-};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use crate::{
     sampling::{News, Observation, Watch},
-    telemetry::{Method, Metrics, PushKind},
+    telemetry::PushKind,
     time::Instant,
 };
 
 use super::{
+    lease::Lease,
     push::{Budget, Pulse},
-    registry::StreamSlot,
 };
-
-/// What every open stream holds until it ends.
-pub(super) struct Lease {
-    metrics: Arc<Metrics>,
-    /// Holds the drain until the stream has ended.
-    _call: TaskTrackerToken,
-    /// Counts against the limit of streams.
-    _open: Arc<()>,
-    /// Counts against the limit of streams of its namespace.
-    _place: StreamSlot,
-    drain: CancellationToken,
-    /// When the stream ends by itself.
-    ends_at: Instant,
-}
-
-impl Lease {
-    pub(super) fn new(
-        metrics: Arc<Metrics>,
-        call: TaskTrackerToken,
-        open: Arc<()>,
-        place: StreamSlot,
-        drain: CancellationToken,
-        ends_at: Instant,
-    ) -> Self {
-        metrics.streams(Method::StreamIsActive, 1);
-        Self { metrics, _call: call, _open: open, _place: place, drain, ends_at }
-    }
-}
-
-impl Drop for Lease {
-    fn drop(&mut self) {
-        self.metrics.streams(Method::StreamIsActive, -1);
-    }
-}
 
 /// One open stream: the state first, then what the pulse says, until the lease is over. It is polled by hand,
 /// since a fleet has ten thousand of them and an async block would hold all of it twice.

@@ -6,6 +6,7 @@ use crate::{
     sampling::{Look, Subject},
     telemetry::Method,
     time::Instant,
+    trigger::Target,
 };
 
 use super::registry::KnownTrigger;
@@ -19,6 +20,8 @@ pub struct Listing {
     pub link: String,
     /// What may be said of it now; `None` where its sampler does not know it yet, or any more.
     pub look: Option<Look>,
+    /// What one replica takes, as KEDA was told last.
+    pub target: Target,
     /// Streams that are open on it.
     pub streams: usize,
     /// How long ago each method asked for it, for those that did.
@@ -27,12 +30,13 @@ pub struct Listing {
 
 impl Listing {
     pub(super) fn of(known: KnownTrigger, now: Instant) -> Self {
-        let KnownTrigger { subject, sampler, asked, streams, .. } = known;
+        let KnownTrigger { subject, sampler, asked, streams, target, .. } = known;
         let ago = |at: Instant| now.saturating_duration_since(at);
         let asked = Method::ALL.iter().zip(asked);
         Self {
             link: sampler.name().to_owned(),
             look: sampler.look(&subject),
+            target: target.map_or(subject.trigger.target, |moving| moving.lock().told()),
             asked: asked.filter_map(|(method, at)| Some((*method, ago(at?)))).collect(),
             subject,
             streams,

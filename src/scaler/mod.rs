@@ -4,6 +4,7 @@
 //! true comes from the sampler of the trigger's connection, what a trigger means from the trigger.
 
 mod activity;
+mod lease;
 mod listing;
 mod push;
 mod refusal;
@@ -11,6 +12,8 @@ mod refusal_log;
 mod registry;
 mod request;
 mod routes;
+mod specs;
+mod target;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,21 +29,23 @@ pub use listing::Listing;
 pub use refusal::{Refusal, Refused};
 pub use request::Request;
 pub use routes::{Route, Routes};
+pub use specs::{Spec, SpecStream};
 
 use crate::{
     config::Quota,
     layouts, limits,
     sampling::{Observation, Sampler, Subject, TooMany, Why},
-    signals::TargetChange,
     telemetry::{Code, Method, Metrics},
     time::Instant,
-    trigger::{Trigger, Verdict, cut},
+    trigger::{Verdict, cut},
 };
 
-use activity::Lease;
+use lease::Lease;
 use push::Budget;
 use refusal_log::RefusalLog;
-use registry::{KnownTrigger, Registry};
+use registry::{Fingerprint, KnownTrigger, Registry};
+use specs::{Watched, measured};
+use target::Pace;
 
 /// What the service does beside answering, and how much of it.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +71,7 @@ struct ScalerState {
     options: ServiceOptions,
     log: RefusalLog,
     budget: Arc<Mutex<Budget>>,
+    pace: Arc<Mutex<Pace>>,
     /// As many clones of it as streams are open, and one.
     open: Arc<()>,
     calls: TaskTracker,
@@ -91,6 +97,7 @@ impl Scaler {
             options,
             log: RefusalLog::new(now),
             budget: Arc::new(Mutex::new(Budget::new(now))),
+            pace: Arc::new(Mutex::new(Pace::new(now))),
             open: Arc::default(),
             calls: TaskTracker::new(),
             drain,
@@ -149,7 +156,8 @@ impl Scaler {
         let (subject, sampler) = self.admit(request, Method::StreamIsActive)?;
         // First, since a lease keeps what it counts, and a trigger that is not remembered counts no more.
         let watch = self.or_dismissed(&subject, sampler.watch(&subject))?;
-        let lease = self.lease(&subject).map_err(|why| Refused::to(&subject, why))?;
+        let age = self.0.options.stream_max_age;
+        let lease = self.lease(&subject, Method::StreamIsActive, age)?;
         Ok(ActivityStream::new(
             lease,
             watch,
@@ -158,30 +166,57 @@ impl Scaler {
         ))
     }
 
-    /// The trigger of a request, whose name and target make KEDA's metric spec. It is made of the metadata
-    /// alone, so that who may not ask or has too much gets the same one as when all is well again.
+    /// The metric of a request's trigger. Its name is made of the metadata alone and so is its target, but for
+    /// `target: auto`, so that who may not ask or has too much gets the same one as when all is well again.
     ///
     /// # Errors
     /// [`Refused`] when there is no such trigger.
-    pub fn spec(&self, request: Request, method: Method) -> Result<Arc<Trigger>, Refused> {
-        let registry = &self.0.registry;
+    pub fn spec(&self, request: Request) -> Result<Spec, Refused> {
+        let (registry, now) = (&self.0.registry, Instant::now());
         let fingerprint = registry.fingerprint(&request);
-        let subject = match registry.looked_up(fingerprint, method, Instant::now()) {
-            Some(subject) => subject,
-            None => request.subject(registry.layouts())?,
+        let Some(known) = registry.looked_up(fingerprint, Method::GetMetricSpec, now) else {
+            let trigger = Arc::clone(&request.subject(registry.layouts())?.trigger);
+            return Ok(Spec { target: trigger.target, trigger });
         };
-        Ok(Arc::clone(&subject.trigger))
+        let trigger = Arc::clone(&known.subject.trigger);
+        let target = match &known.target {
+            None => trigger.target,
+            Some(moving) => {
+                let measured = measured(&known.subject, &known.sampler);
+                moving.lock().asked(measured, now)
+            }
+        };
+        Ok(Spec { trigger, target })
     }
 
-    /// Why no spec is streamed. KEDA opens such a stream once for each edit of an object that gets this
-    /// answer, and shows it nobody; with any other it comes back at least once a minute. So who is refused
-    /// gets it too: the one spec of what is no trigger does not change either.
-    #[must_use]
-    pub fn no_spec_stream(&self, request: Request) -> Refused {
-        let trigger = self.spec(request, Method::StreamMetricSpec);
-        match trigger.map(|trigger| trigger.signal.meta().target_change) {
-            Ok(TargetChange::WithMetadata) | Err(_) => Refused::of_no_object(Refusal::FixedSpec),
-        }
+    /// The specs of a trigger whose target follows what is measured.
+    ///
+    /// # Errors
+    /// [`Refusal::FixedSpec`] for all others: KEDA opens such a stream once for each edit of an object that gets this
+    /// answer, and shows it nobody; with any other it comes back at least once a minute. What is no trigger gets it too,
+    /// whose one spec does not change either. [`Refused`] as for other streams.
+    pub fn watch_spec(&self, request: Request) -> Result<SpecStream, Refused> {
+        let (method, registry) = (Method::StreamMetricSpec, &self.0.registry);
+        let fingerprint = registry.fingerprint(&request);
+        let subject = match registry.looked_up(fingerprint, method, Instant::now()) {
+            Some(known) => Ok(known.subject),
+            None => request.subject(registry.layouts()),
+        };
+        let moving = subject.ok().filter(|subject| subject.trigger.has_moving_target());
+        let subject = moving.ok_or_else(|| Refused::of_no_object(Refusal::FixedSpec))?;
+        let admitted = self.let_in(subject, fingerprint, method);
+        let (subject, sampler) = admitted.map_err(|refused| {
+            // There may be room later.
+            let is_for_now = refused.why.code() == Code::ResourceExhausted;
+            if is_for_now { refused } else { Refused::of_no_object(Refusal::FixedSpec) }
+        })?;
+        let watch = self.or_dismissed(&subject, sampler.watch(&subject))?;
+        let lease = self.lease(&subject, method, limits::TARGET_STREAM_AGE)?;
+        let known = registry.looked_up(fingerprint, method, Instant::now());
+        let target = known.and_then(|known| known.target);
+        let target = target.ok_or_else(|| Refused::of_no_object(Refusal::FixedSpec))?;
+        let watched = Watched { subject, sampler, _watch: watch };
+        Ok(SpecStream::new(lease, watched, target, Arc::clone(&self.0.pace)))
     }
 
     /// What is remembered of triggers and may be said of them now, in the order of namespace and name: of those
@@ -217,12 +252,20 @@ impl Scaler {
         if let Some(found) = registry.asked(fingerprint, method, now) {
             return Ok(found);
         }
-        let subject = request.subject(registry.layouts())?;
+        self.let_in(request.subject(registry.layouts())?, fingerprint, method)
+    }
+
+    fn let_in(
+        &self,
+        subject: Arc<Subject>,
+        fingerprint: Fingerprint,
+        method: Method,
+    ) -> Result<(Arc<Subject>, Sampler), Refused> {
         let admitted = (self.0.routes.find(&subject.namespace, &subject.trigger))
             .map_err(Refusal::from)
             .and_then(|sampler| {
                 let known = KnownTrigger::new(Arc::clone(&subject), sampler.clone(), fingerprint);
-                registry.admit(known, method, now)?;
+                self.0.registry.admit(known, method, Instant::now())?;
                 Ok(sampler.clone())
             });
         match admitted {
@@ -243,16 +286,23 @@ impl Scaler {
         })
     }
 
-    fn lease(&self, subject: &Arc<Subject>) -> Result<Lease, Refusal> {
+    /// What a stream of about this age holds.
+    fn lease(
+        &self,
+        subject: &Arc<Subject>,
+        method: Method,
+        age: Duration,
+    ) -> Result<Lease, Refused> {
         let open = Arc::clone(&self.0.open);
         let most = self.0.options.max_streams;
         if Arc::strong_count(&open) > most + 1 {
-            return Err(Refusal::Streams(most));
+            return Err(Refused::to(subject, Refusal::Streams(most)));
         }
-        let place = self.0.registry.open(subject)?;
-        let age = self.0.options.stream_max_age.mul_f64(0.9 + 0.2 * fastrand::f64());
+        let place = self.0.registry.open(subject);
+        let place = place.map_err(|why| Refused::to(subject, why.into()))?;
+        let ends_at = Instant::now() + age.mul_f64(0.9 + 0.2 * fastrand::f64());
         let (metrics, drain) = (Arc::clone(&self.0.metrics), self.0.drain.clone());
-        Ok(Lease::new(metrics, self.call(), open, place, drain, Instant::now() + age))
+        Ok(Lease::new((metrics, method), self.call(), open, place, drain, ends_at))
     }
 
     /// Counts a call by how it was answered, and logs a refusal that people should know of.

@@ -47,8 +47,8 @@ pub struct Meta {
     pub needs: &'static [Setting],
     /// The target per replica when the trigger names none.
     pub default_target: Option<f64>,
-    /// When the target per replica may become another than KEDA was told.
-    pub target_change: TargetChange,
+    /// Whether its value is jobs, so that how many of them one replica takes can be computed: `target: auto`.
+    pub auto_target: bool,
 }
 
 /// The step of a value that is the sum of what it is made of.
@@ -60,16 +60,4 @@ pub(super) fn sum_step(meta: &Meta, counts: &Counts) -> Vec<String> {
     // One number is its own sum.
     let shown = if numbers.len() > 1 { &steps[..] } else { &steps[..2] };
     vec![shown.join(" = ")]
-}
-
-/// When the target of a trigger may become another.
-///
-/// KEDA can have targets streamed (`StreamMetricSpec`), and patches its object three times for every
-/// message and so for every stream that opens (KEDA 2.21, `controllers/keda/scaledobject_controller.go`),
-/// within twenty requests a second for all objects. So nothing is streamed of a target that stays. A signal
-/// whose target moves adds a variant, and whoever matches on it has to say what is streamed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TargetChange {
-    /// With the metadata alone, of which KEDA knows.
-    WithMetadata,
 }

@@ -24,7 +24,7 @@ use std::{
 use crate::layouts::Measure;
 
 pub use activity::Activity;
-pub use kind::{Meta, SignalKind, TargetChange};
+pub use kind::{Meta, SignalKind};
 use kinds::KINDS;
 pub use settings::{Setting, Settings};
 
@@ -59,10 +59,9 @@ impl Signal {
     /// Whether its value makes use of this where the layout tells it, with these settings.
     #[must_use]
     pub fn uses(self, measure: Measure, settings: &Settings) -> bool {
-        // How many jobs run only matters to how long they do.
-        let is_idle = measure == Measure::Running && !settings.measures_task_time;
-        let helps = self.meta().helped_by.contains(&measure) && !is_idle;
-        self.is_made_of(measure, settings) || helps
+        // How many jobs run says how long they do.
+        let times = measure == Measure::Running && settings.measures_task_time;
+        self.is_made_of(measure, settings) || self.meta().helped_by.contains(&measure) || times
     }
 }
 

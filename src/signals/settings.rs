@@ -45,6 +45,16 @@ pub enum Setting {
 }
 
 impl Settings {
+    /// How many jobs one replica works off within the tolerated wait, if a job runs for this long: what `target: auto`
+    /// comes to. Never fewer than it runs at a time, since more replicas would find nothing to do; and as few as that while
+    /// nobody knows how long a job runs.
+    #[must_use]
+    pub fn jobs_per_replica(&self, task_time: Option<Duration>) -> f64 {
+        let times = self.max_wait.zip(task_time);
+        let rounds = times.map_or(1.0, |(wait, task)| wait.as_secs_f64() / task.as_secs_f64());
+        self.slots() * rounds.max(1.0)
+    }
+
     /// The setting that has this looked at, whatever the signal is made of.
     #[must_use]
     pub fn asks_for(&self, measure: Measure) -> Option<Setting> {

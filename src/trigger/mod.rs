@@ -6,6 +6,7 @@
 mod arguments;
 mod effect;
 mod family;
+mod measures;
 mod metric_name;
 mod names;
 mod nearest;
@@ -21,6 +22,7 @@ pub use family::{Family, belongs_to_connection, is_reserved};
 pub use metric_name::REFUSED_METRIC;
 pub use parse::DEFAULT_CONNECTION;
 pub use problem::{Problem, Problems, cut, shown};
+use threshold::auto_target;
 pub use threshold::{Activation, Target, ThresholdError};
 
 use crate::{
@@ -49,6 +51,9 @@ pub struct Trigger {
     pub signal: Signal,
     /// What one replica takes of the value.
     pub target: Target,
+    /// Whether the target is made of its settings and of what is measured of them ([`Trigger::target_for`]). What stands
+    /// as the target is then what is known without having measured anything.
+    pub has_auto_target: bool,
     /// What wakes the workload.
     pub activation: Activation,
     /// The trigger's own stale budget, which can only shorten the connection's.
@@ -121,6 +126,19 @@ impl Trigger {
 }
 
 impl Trigger {
+    /// Whether its target may become another while its metadata stays.
+    #[must_use]
+    pub fn has_moving_target(&self) -> bool {
+        self.has_auto_target && self.settings.measures_task_time
+    }
+
+    /// Its target where a job runs for so long.
+    #[must_use]
+    pub fn target_for(&self, task_time: Option<Duration>) -> Target {
+        let computed = self.has_auto_target.then(|| auto_target(&self.settings, task_time));
+        computed.flatten().unwrap_or(self.target)
+    }
+
     /// What it asks of this database, for who has to allow it.
     #[must_use]
     pub fn reach(&self, database: u32) -> RequiredAccess {

@@ -3,17 +3,19 @@
 use std::{cell::LazyCell, collections::BTreeSet, sync::Arc, time::Duration};
 
 use crate::{
-    layouts::{Arguments, Layout, Measure, Plan, Read, Registry},
+    layouts::{Arguments, Layout, Plan, Read, Registry},
     limits::{self, DATABASE_NUMBER},
     metadata::{Entry, Irregularity, Metadata, plain_key},
-    signals::{Setting, Settings, Signal},
+    signals::Signal,
     time,
 };
 
 use super::{
     Activation, Family, Problems, Target, Trigger,
     arguments::{ArgumentReader, DEFAULT_LAYOUT, Written},
+    auto_target,
     family::{self, COMMON, Fields, IGNORED, OWN, belongs_to_connection},
+    measures::{has_measures, leave_out},
     metric_name::metric_name,
     names,
     nearest::nearest,
@@ -88,13 +90,18 @@ impl<'a> Parser<'a> {
         let stale_for = self.duration("staleFor");
         let activity_window = self.activity_window();
         let signal = self.signal(&fields);
-        let target = self.target(&fields, signal);
-        let activation = self.activation(&fields);
+        let has_auto_target = self.has_auto_target(&fields, signal, family);
         let reader = SettingsReader::new(self.metadata, self.problems);
-        let settings = signal.and_then(|signal| reader.read(signal));
+        let settings = signal.and_then(|signal| reader.read(signal, has_auto_target));
+        let target = if has_auto_target {
+            settings.and_then(|settings| auto_target(&settings, settings.task_time))
+        } else {
+            self.target(&fields, signal)
+        };
+        let activation = self.activation(&fields);
         let layout = layout?;
         let (mut arguments, Written { names, hint }) = self.arguments(layout, &fields);
-        self.leave_out(signal.zip(settings), layout, &fields, &mut arguments);
+        leave_out(self.problems, signal.zip(settings), layout, (&fields, &mut arguments));
         if let Some([first, second]) = layout.meeting_patterns(&arguments) {
             let what = format!("is a pattern, and so is `{second}`; one read may have only one");
             self.problems.add(first, what);
@@ -112,19 +119,10 @@ impl<'a> Parser<'a> {
             }
         };
         let in_words = search.as_ref().map_or_else(|| plan.clone(), |search| search.in_words());
-        if in_words.reads().is_empty() {
-            self.problems.add("layout", "these keys leave the layout nothing to read");
-        }
-        if plan.reads().iter().map(Read::key).any(|key| key.as_bytes().is_empty()) {
-            self.problems.add("layout", "reads a key without a name with these keys");
-        }
-        let most = limits::KEYS_PER_TRIGGER;
-        if plan.reads().len() > most || plan.most_summands() > most {
-            self.problems.add("queue", format!("makes more than {most} reads with these keys"));
-        }
+        self.fits(&plan, &in_words);
         let (signal, settings, target, activation) = (signal?, settings?, target?, activation?);
         let counts_jobs = in_words.counts_jobs();
-        self.has_measures((signal, &settings), (layout, &arguments), &in_words);
+        has_measures(self.problems, (signal, &settings), (layout, &arguments), &in_words);
         Some(Trigger {
             metric_name: metric_name(layout.name(), &in_words, signal),
             connection,
@@ -134,6 +132,7 @@ impl<'a> Parser<'a> {
             counts_jobs,
             signal,
             target,
+            has_auto_target,
             activation,
             stale_for: stale_for?,
             settings,
@@ -275,51 +274,25 @@ impl<'a> Parser<'a> {
         signal
     }
 
-    /// Has nothing read that the signal makes nothing of. (Jobs it always does: they say whether the workload is
-    /// active.) A key that is for that alone is a problem.
-    fn leave_out(
-        &mut self,
-        signal: Option<(Signal, Settings)>,
-        layout: &Layout,
-        fields: &Fields,
-        arguments: &mut Arguments,
-    ) {
-        let Some((signal, settings)) = signal else { return };
-        let is_unused =
-            |measure: &Measure| !measure.is_of_jobs() && !signal.uses(*measure, &settings);
-        let unused: Vec<Measure> = Measure::ALL.into_iter().filter(is_unused).collect();
-        unused.iter().for_each(|measure| arguments.leave_out(*measure));
-        for name in layout.parameters_for_alone(&unused) {
-            let aliases = layout.parameter(name).map_or(&[][..], |parameter| &parameter.aliases);
-            let names = aliases.iter().map(String::as_str).chain([name]);
-            for entry in names.filter_map(|name| fields.get(name)) {
-                let what = format!("is not used by the signal `{}`", signal.name());
-                self.problems.add(&entry.spelled, what);
-            }
+    /// Whether a plan, and the same with its patterns as if they were names, is one and not too much.
+    fn fits(&mut self, plan: &Plan, in_words: &Plan) {
+        if in_words.reads().is_empty() {
+            self.problems.add("layout", "these keys leave the layout nothing to read");
+        }
+        if plan.reads().iter().map(Read::key).any(|key| key.as_bytes().is_empty()) {
+            self.problems.add("layout", "reads a key without a name with these keys");
+        }
+        let most = limits::KEYS_PER_TRIGGER;
+        if plan.reads().len() > most || plan.most_summands() > most {
+            self.problems.add("queue", format!("makes more than {most} reads with these keys"));
         }
     }
 
-    /// Whether what the signal is made of is read, where that is not jobs.
-    fn has_measures(
-        &mut self,
-        (signal, settings): (Signal, &Settings),
-        (layout, arguments): (&Layout, &Arguments),
-        plan: &Plan,
-    ) {
-        let is_needed =
-            |measure: &Measure| !measure.is_of_jobs() && signal.is_made_of(*measure, settings);
-        for measure in Measure::ALL.into_iter().filter(is_needed) {
-            let Some(what) = layout.lacks(measure, arguments, plan) else { continue };
-            let is_extra = !signal.meta().made_of.contains(&measure);
-            let setting = settings.asks_for(measure).filter(|_| is_extra);
-            let name = match setting {
-                Some(Setting::TaskTime) => "taskTime: measured",
-                Some(other) => other.key(),
-                None => signal.name(),
-            };
-            let key = setting.map_or("signal", Setting::key);
-            self.problems.add(key, format!("`{name}` {what}"));
-        }
+    /// Whether the target is made of the settings. Of a signal whose value is no jobs it cannot be.
+    fn has_auto_target(&self, fields: &Fields, signal: Option<Signal>, family: Family) -> bool {
+        let is_auto = fields.get("target").is_some_and(|entry| entry.value.trim() == "auto");
+        let can_be = signal.is_none_or(|signal| signal.meta().auto_target);
+        is_auto && can_be && family == Family::Own
     }
 
     fn target(&mut self, fields: &Fields, signal: Option<Signal>) -> Option<Target> {
@@ -330,6 +303,11 @@ impl<'a> Parser<'a> {
             }
             return default;
         };
+        if entry.value.trim() == "auto" && !fields.literal {
+            self.problems
+                .add(&entry.spelled, "`auto` is for the signals backlog and waiting alone");
+            return None;
+        }
         let target = Target::parse(&entry.value);
         target.map_err(|error| self.refuse_value(entry, &error.to_string())).ok()
     }

@@ -11,6 +11,9 @@ use crate::{
 
 use super::{Problems, problem::shown};
 
+/// What a target is made of that is computed.
+const AUTO_TARGET: &[Setting] = &[Setting::Slots, Setting::MaxWait, Setting::TaskTime];
+
 pub(super) struct SettingsReader<'a> {
     metadata: &'a Metadata,
     problems: &'a mut Problems,
@@ -21,20 +24,25 @@ impl<'a> SettingsReader<'a> {
         Self { metadata, problems }
     }
 
-    /// The settings of a signal; `None` if there is a problem with them.
-    pub(super) fn read(mut self, signal: Signal) -> Option<Settings> {
-        let takes = |setting: &Setting| signal.meta().takes.contains(setting);
+    /// The settings of a signal, and of a target that is made of them; `None` if there is a problem with them.
+    pub(super) fn read(mut self, signal: Signal, has_auto_target: bool) -> Option<Settings> {
+        let of_target = if has_auto_target { AUTO_TARGET } else { &[] };
+        let takes = |setting: &Setting| {
+            signal.meta().takes.contains(setting) || of_target.contains(setting)
+        };
         for setting in Setting::ALL.iter().filter(|setting| !takes(setting)) {
             if let Some(entry) = self.metadata.get(setting.key()) {
                 let what = format!("is not used by the signal `{}`", signal.name());
                 self.problems.add(&entry.spelled, what);
             }
         }
-        let missing =
-            signal.meta().needs.iter().find(|need| self.metadata.get(need.key()).is_none());
-        if let Some(setting) = missing {
-            let what = format!("is required by the signal `{}`", signal.name());
-            self.problems.add(setting.key(), what);
+        let is_missing = |need: &&Setting| self.metadata.get(need.key()).is_none();
+        let missing = signal.meta().needs.iter().find(is_missing);
+        let missing = missing.map(|setting| (setting, format!("the signal `{}`", signal.name())));
+        let of_target = of_target.iter().find(is_missing);
+        let missing = missing.or(of_target.map(|setting| (setting, "`target: auto`".to_owned())));
+        if let Some((setting, by)) = &missing {
+            self.problems.add(setting.key(), format!("is required by {by}"));
         }
         let of = |setting: Setting| takes(&setting).then_some(setting);
         let slots = of(Setting::Slots).map(|setting| self.slots(setting));

@@ -2,9 +2,12 @@
 //!
 //! Their ranges come from what KEDA and the HPA can hold. They are two types, so that they cannot be mixed up.
 
-use std::hash::{Hash, Hasher};
+use std::{
+    hash::{Hash, Hasher},
+    time::Duration,
+};
 
-use crate::{limits, time};
+use crate::{limits, signals::Settings, time};
 
 /// Jobs per replica: within [[`limits::TARGET_MIN`], [`limits::QUANTITY_MAX`]]. A smaller target
 /// would reach the API server as 0, which it refuses (KEDA keeps three decimals).
@@ -82,6 +85,13 @@ impl Hash for Activation {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.0.to_bits().hash(state);
     }
+}
+
+/// The target that is made of these settings where a job runs for so long.
+pub(super) fn auto_target(settings: &Settings, task_time: Option<Duration>) -> Option<Target> {
+    let jobs = settings.jobs_per_replica(task_time);
+    // As many decimals as KEDA keeps.
+    Target::new(((jobs * 1_000.0).round() / 1_000.0).min(limits::QUANTITY_MAX))
 }
 
 #[cfg(test)]

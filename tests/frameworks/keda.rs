@@ -3,12 +3,13 @@
 //!
 //! Nothing of what is sent or understood here is ours. It needs Go.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, thread::sleep, time::Duration};
 
 use penstock_testkit::{WrongTrigger, wrong_triggers};
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
-use crate::stage::Stage;
+use crate::stage::{Stage, patiently};
 
 /// What carries a refusal to who wrote the trigger, or at least to the operator's log.
 const CARRIERS: [&str; 3] = ["GetMetrics", "IsActive", "StreamIsActive"];
@@ -137,4 +138,48 @@ fn expect_refused(case: &Case, answers: &Value) {
         assert!(message.contains(&case.words), "{shown}: {method}: {message}");
     }
     assert_eq!(answers["StreamMetricSpec"]["code"], "Unimplemented", "{shown}");
+}
+
+/// Two jobs at a time that run for so long, in this many seconds.
+fn work(stage: &Stage, runs: Duration, seconds: u64) {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(seconds) {
+        stage.redis.run("RPUSH p 1 2");
+        sleep(runs);
+        stage.redis.run("DEL p\nINCRBY done 2");
+    }
+}
+
+#[test]
+fn kedas_own_client_is_streamed_a_target_at_once_and_another_at_most_once_a_minute() {
+    let mut stage = Stage::new("KEDA 2.21.0");
+    let address = stage.serve();
+    let metadata = json!({
+        "queue": "q", "inFlight": "p", "gap": "0", "finished": "done", "slots": "2",
+        "maxWait": "1m", "target": "auto", "taskTime": "measured,30s",
+    });
+    let trigger = json!([{"namespace": "team", "name": "mailer", "metadata": metadata}]);
+    let trigger = stage.file("trigger.json", &trigger.to_string());
+    let client = stage.work(&format!("keda {address} {trigger} 130s"));
+    work(&stage, Duration::from_millis(500), 30);
+    work(&stage, Duration::from_millis(1_500), 85);
+    patiently("the client", || stage.has_ended(client).then_some(()).ok_or("it still listens"));
+    let messages = stage.printed(client);
+    let messages = messages.as_array().unwrap();
+    let mut told = vec![];
+    for message in messages {
+        assert_eq!(message["failed"], "", "{message}");
+        let [spec] = message["specs"].as_array().unwrap().as_slice() else { panic!("{message}") };
+        assert_eq!(message["unary"], message["specs"], "GetMetricSpec tells the same");
+        told.push((message["after"].as_f64().unwrap(), spec["target"].as_f64().unwrap()));
+    }
+    println!("| {} | StreamMetricSpec, seconds and target | {told:?} |", stage.name());
+    assert!((2..=3).contains(&told.len()), "{told:?}");
+    assert!(told[0].0 < 10.0 && told[0].1 == 4.0, "what was given comes at once: {told:?}");
+    for pair in told.windows(2) {
+        assert!(pair[1].0 - pair[0].0 >= 59.0, "{told:?}");
+        assert!((pair[1].1 / pair[0].1 - 1.0).abs() > 0.15, "{told:?}");
+    }
+    // Between half a second and one and a half, and on a machine that is held up twice that.
+    assert!(told[1..].iter().all(|(_, target)| (40.0..=480.0).contains(target)), "{told:?}");
 }

@@ -65,6 +65,8 @@ pub struct Stage {
     settings: Vec<(&'static str, &'static str)>,
     logs: TempDir,
     workers: BTreeMap<u32, Child>,
+    /// What they print, by process id.
+    printed: BTreeMap<u32, PathBuf>,
     started: u32,
 }
 
@@ -77,7 +79,8 @@ impl Stage {
     pub fn on(kind: Kind, framework: &str) -> Self {
         let (redis, logs) = (Server::start(kind), TempDir::new().unwrap());
         let framework = format!("{framework} on {kind:?}");
-        Self { framework, redis, settings: vec![], logs, workers: BTreeMap::new(), started: 0 }
+        let (workers, printed) = (BTreeMap::new(), BTreeMap::new());
+        Self { framework, redis, settings: vec![], logs, workers, printed, started: 0 }
     }
 
     /// The same, whose programs have this variable in their environment.
@@ -116,10 +119,17 @@ impl Stage {
 
     /// Starts a program that goes on, and gives its process id.
     pub fn work(&mut self, line: &str) -> u32 {
-        let (process, _) = self.spawn(line);
+        let (process, log) = self.spawn(line);
         let pid = process.id();
         self.workers.insert(pid, process);
+        self.printed.insert(pid, log.with_extension("out"));
         pid
+    }
+
+    /// The JSON that is the last line of what a program has printed which goes on, or has ended since.
+    pub fn printed(&self, pid: u32) -> Value {
+        let said = fs::read_to_string(&self.printed[&pid]).unwrap();
+        serde_json::from_str(said.lines().last().unwrap_or_default()).unwrap()
     }
 
     /// Starts the service for this Redis, and gives where it serves gRPC.

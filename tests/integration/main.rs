@@ -13,6 +13,7 @@
 
 mod absent_keys;
 mod access;
+mod auto_target;
 mod chaos;
 mod cluster;
 mod command_line;

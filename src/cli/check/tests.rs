@@ -2,6 +2,7 @@
 
 mod properties;
 mod scaling;
+mod targets;
 
 use super::*;
 

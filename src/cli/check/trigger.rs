@@ -35,8 +35,10 @@ impl TriggerCheck<'_, '_> {
         let metadata = Metadata::collect(map, &path, self.reporter);
         self.address(&metadata);
         tls::check(trigger, &metadata, self.path, self.config, self.reporter);
+        let kind = trigger.get("type").and_then(Value::as_str).unwrap_or_default();
         match metadata.parse(self.registry()) {
             Ok(trigger) => {
+                self.moving_target(&trigger, kind);
                 if let Some(invisible) = &trigger.invisible {
                     self.reporter.note(&self.at("layout"), invisible);
                 }
@@ -122,6 +124,19 @@ impl TriggerCheck<'_, '_> {
         }
         if job && trigger.counts_jobs && metadata.unknown("signal").is_none() {
             self.strategy(trigger, sees_in_flight);
+        }
+    }
+
+    /// Whether KEDA hears of a target that follows what is measured.
+    fn moving_target(&mut self, trigger: &Trigger, kind: &str) {
+        let is_job = self.object.kind == ObjectKind::ScaledJob;
+        if trigger.has_moving_target() && (is_job || kind != "external-push") {
+            self.reporter.note(
+                &self.at("target"),
+                "follows what is measured, and KEDA is streamed that for an external-push trigger of a \
+                 ScaledObject alone (2.21 and newer); here it is what was known when the object last \
+                 changed. signal: replicas follows on every KEDA",
+            );
         }
     }
 

@@ -24,10 +24,11 @@ use crate::{
     trigger::shown,
 };
 
-use super::{refusal::OverQuota, request::Request};
+use super::{refusal::OverQuota, request::Request, target::MovingTarget};
 
 use common::{Common, CommonUse};
-use fingerprint::{Fingerprint, Keys};
+pub(super) use fingerprint::Fingerprint;
+use fingerprint::Keys;
 
 /// How often what was not asked for any more is looked for.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -69,6 +70,8 @@ pub(super) struct KnownTrigger {
     /// When each method last asked for it.
     pub(super) asked: [Option<Instant>; Method::ALL.len()],
     pub(super) streams: usize,
+    /// Its target, if it follows what is measured.
+    pub(super) target: Option<Arc<Mutex<MovingTarget>>>,
     /// How the last new request for it looked.
     fingerprint: Fingerprint,
     /// When its answer was last asked for, or its last stream ended.
@@ -82,7 +85,9 @@ impl KnownTrigger {
     pub(super) fn new(subject: Arc<Subject>, sampler: Sampler, fingerprint: Fingerprint) -> Self {
         let held = CommonUse::of(&subject.trigger, sampler.name()).map(Arc::from);
         let (asked, last_asked) = ([None; Method::ALL.len()], Instant::now());
-        Self { subject, sampler, asked, streams: 0, fingerprint, last_asked, held }
+        let moves = subject.trigger.has_moving_target();
+        let target = moves.then(|| Arc::new(Mutex::new(MovingTarget::new(subject.trigger.target))));
+        Self { subject, sampler, asked, streams: 0, target, fingerprint, last_asked, held }
     }
 
     fn ask(&mut self, method: Method, now: Instant) {
@@ -144,11 +149,11 @@ impl Registry {
         fingerprint: Fingerprint,
         method: Method,
         now: Instant,
-    ) -> Option<Arc<Subject>> {
+    ) -> Option<KnownTrigger> {
         let mut all = self.all();
         let known = all.known(fingerprint)?;
         known.note(method, now);
-        Some(Arc::clone(&known.subject))
+        Some(known.clone())
     }
 
     /// Remembers a trigger that is asked for, if it is new.

@@ -2,7 +2,7 @@
 
 use crate::{
     layouts::{Count, Counts, Measure},
-    signals::{Meta, Settings, SignalKind, TargetChange},
+    signals::{Meta, Settings, SignalKind},
 };
 
 pub(in crate::signals) struct Latency;
@@ -16,7 +16,7 @@ static META: Meta = Meta {
     takes: &[],
     needs: &[],
     default_target: None,
-    target_change: TargetChange::WithMetadata,
+    auto_target: false,
 };
 
 impl SignalKind for Latency {

@@ -2,7 +2,7 @@
 
 use crate::{
     layouts::{Count, Counts, Measure},
-    signals::{Meta, Setting, Settings, SignalKind, TargetChange},
+    signals::{Meta, Setting, Settings, SignalKind},
 };
 
 pub(in crate::signals) struct Load;
@@ -16,7 +16,7 @@ static META: Meta = Meta {
     takes: &[Setting::Slots],
     needs: &[Setting::Slots],
     default_target: None,
-    target_change: TargetChange::WithMetadata,
+    auto_target: false,
 };
 
 impl SignalKind for Load {

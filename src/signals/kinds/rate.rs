@@ -2,7 +2,7 @@
 
 use crate::{
     layouts::{Count, Counts, Measure},
-    signals::{Meta, Setting, Settings, SignalKind, TargetChange, kind::sum_step},
+    signals::{Meta, Setting, Settings, SignalKind, kind::sum_step},
 };
 
 pub(in crate::signals) struct Rate;
@@ -16,7 +16,7 @@ static META: Meta = Meta {
     takes: &[Setting::Window],
     needs: &[],
     default_target: None,
-    target_change: TargetChange::WithMetadata,
+    auto_target: false,
 };
 
 impl SignalKind for Rate {

@@ -6,7 +6,7 @@
 
 use crate::{
     layouts::{Count, Counts, Measure},
-    signals::{Meta, Setting, Settings, SignalKind, TargetChange},
+    signals::{Meta, Setting, Settings, SignalKind},
 };
 
 pub(in crate::signals) struct Replicas;
@@ -16,11 +16,11 @@ static META: Meta = Meta {
     doc: "The workers that are needed: to begin every job within maxWait, to keep those that run, to keep up with what comes.",
     formula: "max(floor, min(drain, slots), sustain)",
     made_of: &[Measure::Waiting, Measure::Due, Measure::InFlight],
-    helped_by: &[Measure::Busy, Measure::Running],
+    helped_by: &[Measure::Busy],
     takes: &[Setting::Slots, Setting::MaxWait, Setting::TaskTime, Setting::KeepUp, Setting::Window],
     needs: &[Setting::Slots],
     default_target: Some(1.0),
-    target_change: TargetChange::WithMetadata,
+    auto_target: false,
 };
 
 /// What it is the largest of. Each is in workers.

@@ -2,7 +2,7 @@
 
 use crate::{
     layouts::{Count, Counts, Measure},
-    signals::{Meta, Settings, SignalKind, TargetChange, kind::sum_step},
+    signals::{Meta, Settings, SignalKind, kind::sum_step},
 };
 
 pub(in crate::signals) struct Waiting;
@@ -16,7 +16,7 @@ static META: Meta = Meta {
     takes: &[],
     needs: &[],
     default_target: Some(5.0),
-    target_change: TargetChange::WithMetadata,
+    auto_target: true,
 };
 
 impl SignalKind for Waiting {

@@ -1,10 +1,11 @@
 // Asks a running penstock for triggers as KEDA does, with the client that KEDA itself is built with, and
 // prints what each method answered:
 //
-//	keda HOST:PORT TRIGGERS.json
+//	keda HOST:PORT TRIGGERS.json [DURATION]
 //
 // The file is a list of objects with namespace, name and metadata. The last line that is printed is a list of
-// the answers, in the same order. What is right is not decided here.
+// the answers, in the same order. With a duration it is what came on StreamMetricSpec of the first of them in that time, and
+// what GetMetricSpec answered each time at once. What is right is not decided here.
 package main
 
 import (
@@ -60,10 +61,7 @@ func ask(client externalscaler.ExternalScalerClient, of trigger) map[string]answ
 	answers := map[string]answer{}
 
 	response, err := client.GetMetricSpec(ctx, object)
-	specs := []spec{}
-	for _, one := range response.GetMetricSpecs() {
-		specs = append(specs, spec{one.MetricName, one.TargetSize, one.TargetSizeFloat})
-	}
+	specs := specsOf(response)
 	answers["GetMetricSpec"] = answered(specs, err)
 
 	name := "none"
@@ -96,7 +94,48 @@ func ask(client externalscaler.ExternalScalerClient, of trigger) map[string]answ
 	return answers
 }
 
-func run(address, path string) error {
+// A message of StreamMetricSpec: after how many seconds it came, and what GetMetricSpec says then.
+type message struct {
+	After  float64 `json:"after"`
+	Specs  []spec  `json:"specs"`
+	Unary  []spec  `json:"unary"`
+	Failed string  `json:"failed"`
+}
+
+func specsOf(response *externalscaler.GetMetricSpecResponse) []spec {
+	specs := []spec{}
+	for _, one := range response.GetMetricSpecs() {
+		specs = append(specs, spec{one.MetricName, one.TargetSize, one.TargetSizeFloat})
+	}
+	return specs
+}
+
+// What comes on StreamMetricSpec until the time is over, which is no failure.
+func watch(client externalscaler.ExternalScalerClient, of trigger, until time.Duration) []message {
+	start := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), until)
+	defer cancel()
+	object := &externalscaler.ScaledObjectRef{
+		Name: of.Name, Namespace: of.Namespace, ScalerMetadata: of.Metadata,
+	}
+	messages := []message{}
+	streamed, err := client.StreamMetricSpec(ctx, object)
+	for err == nil {
+		var response, unary *externalscaler.GetMetricSpecResponse
+		if response, err = streamed.Recv(); err != nil {
+			break
+		}
+		after := time.Since(start).Seconds()
+		unary, err = client.GetMetricSpec(ctx, object)
+		messages = append(messages, message{after, specsOf(response), specsOf(unary), ""})
+	}
+	if ctx.Err() == nil {
+		messages = append(messages, message{Failed: err.Error()})
+	}
+	return messages
+}
+
+func run(address, path, until string) error {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err
@@ -114,6 +153,13 @@ func run(address, path string) error {
 	}
 	defer connection.Close()
 	client := externalscaler.NewExternalScalerClient(connection)
+	if until != "" {
+		time, err := time.ParseDuration(until)
+		if err != nil {
+			return err
+		}
+		return json.NewEncoder(os.Stdout).Encode(watch(client, triggers[0], time))
+	}
 	answers := []map[string]answer{}
 	for _, of := range triggers {
 		answers = append(answers, ask(client, of))
@@ -122,11 +168,15 @@ func run(address, path string) error {
 }
 
 func main() {
-	if len(os.Args) != 3 {
-		fmt.Fprintln(os.Stderr, "usage: keda HOST:PORT TRIGGERS.json")
+	if len(os.Args) != 3 && len(os.Args) != 4 {
+		fmt.Fprintln(os.Stderr, "usage: keda HOST:PORT TRIGGERS.json [DURATION]")
 		os.Exit(2)
 	}
-	if err := run(os.Args[1], os.Args[2]); err != nil {
+	until := ""
+	if len(os.Args) == 4 {
+		until = os.Args[3]
+	}
+	if err := run(os.Args[1], os.Args[2], until); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}

@@ -44,6 +44,7 @@ pub const TOGETHER: &[Scenario] = scenarios![
     signals::a_floor_is_there_in_one_step_and_ends_with_its_time_to_live,
     signals::replicas_follow_the_requests_of_an_application,
     signals::replicas_follow_the_age_of_the_oldest_job,
+    signals::a_target_follows_how_long_jobs_run,
     transport::mutual_tls_by_an_authentication_of_the_namespace_and_of_the_cluster,
     transport::a_target_comes_by_the_metadata_and_no_stream_of_it_is_kept,
     workers::celery_goes_from_zero_to_twenty_and_back_and_cuts_no_task,

@@ -1,11 +1,15 @@
 //! Numbers that are no counts of jobs: a floor that somebody sets before a burst, and how many requests come.
 
-use std::time::Duration;
+use std::{slice, time::Duration};
 
 use penstock_testkit::{Server, Service};
-use tokio::time::interval;
+use tokio::time::{interval, sleep};
 
-use crate::stage::{AT_ONCE, DECISION, Stage, pushed, scaled_object, set, shown};
+use crate::{
+    api::eventually,
+    keda::Version,
+    stage::{AT_ONCE, DECISION, Stage, pushed, scaled_object, set, shown},
+};
 
 pub async fn a_floor_is_there_in_one_step_and_ends_with_its_time_to_live(stage: &Stage<'_>) {
     let penstock = Service::of(&stage.redis).await;
@@ -92,4 +96,56 @@ async fn while_requests_come(redis: &Server, a_second: f64, play: impl Future<Ou
         () = play => {}
         () = requests => {}
     }
+}
+
+pub async fn a_target_follows_how_long_jobs_run(stage: &Stage<'_>) {
+    let penstock = Service::of(&stage.redis).await;
+    let metadata = "queue: q, inFlight: p, gap: '0', finished: done, slots: '2', maxWait: 1m, \
+                    target: auto, taskTime: 'measured,30s'";
+    let trigger = pushed(penstock.grpc(), metadata);
+    let object = |polled: u32| {
+        let fields = format!("pollingInterval: {polled}, maxReplicaCount: 6, {AT_ONCE}");
+        scaled_object("worker", &fields, slice::from_ref(&trigger))
+    };
+    let target = async || {
+        let hpa = stage.hpa("worker").await.unwrap();
+        let told = &hpa["spec"]["metrics"][0]["external"]["target"]["averageValue"];
+        told.as_str().unwrap().parse::<f64>().unwrap()
+    };
+    set(&stage.redis, "q", 12);
+    stage.deployment("worker", 0).await;
+    stage.apply(&object(5)).await;
+    stage.is_ready("worker").await;
+    stage.scales_to("worker", 3, DECISION).await;
+    assert_eq!(target().await, 4.0, "a minute is enough for two of half a minute in two slots");
+    // Two seconds a job: sixty in a minute.
+    let play = async {
+        if stage.cluster.keda.version() == Version::V2_20 {
+            // It asks for a target with each change of the object.
+            sleep(Duration::from_secs(20)).await;
+            assert_eq!(target().await, 4.0);
+            stage.apply(&object(6)).await;
+        }
+        eventually(2 * DECISION, "another target", async || match target().await {
+            4.0 => Err("the first one".to_owned()),
+            other => Ok(other),
+        })
+        .await
+    };
+    let followed = while_jobs_run(&stage.redis, Duration::from_secs(2), play).await;
+    println!("| {} | a target of 2 s a job, 30 s before | 4 → {followed} |", stage.keda());
+    assert!((30.0..=120.0).contains(&followed), "{followed}");
+    stage.scales_to("worker", 1, DECISION).await;
+}
+
+/// Two jobs at a time, that run for so long.
+async fn while_jobs_run<T>(redis: &Server, runs: Duration, act: impl Future<Output = T>) -> T {
+    let work = async {
+        loop {
+            redis.run("RPUSH p 1 2");
+            sleep(runs).await;
+            redis.run("DEL p\nINCRBY done 2");
+        }
+    };
+    tokio::select! { () = work => unreachable!("it goes on"), done = act => done }
 }
