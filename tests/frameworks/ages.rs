@@ -150,6 +150,23 @@ fn the_age_of_a_dramatiq_message_is_that_of_its_message() {
     play(stage, "layout=dramatiq queue=q", "python dramatiq_app.py 8", worker, [8, 2]);
 }
 
+/// By itself Dramatiq tells the age from when the delay began.
+#[test]
+fn the_age_of_a_delayed_dramatiq_message_begins_when_it_is_due_by_a_file_of_contrib() {
+    let delay = Duration::from_millis(1_500);
+    let stage = Stage::new("dramatiq 2.2.1, penstock_ready").with("TEST_CONTRIB", "dramatiq");
+    let stage = stage.with("dramatiq_queue_prefetch", "2");
+    let worker = "dramatiq dramatiq_app -p 1 -t 2";
+    let (trigger, enqueue) = ("layout=dramatiq queue=q", "python dramatiq_app.py 8 1500");
+    let mut story = Story { stage, trigger, enqueue, worker, jobs: [8, 2] };
+    story.stage.work(worker);
+    let Between(from, _) = story.enqueued();
+    story.stage.began(2);
+    story.is_since("due", Between(from + delay, story.stage.redis.now()));
+    story.stage.release();
+    story.stage.ended(8);
+}
+
 #[test]
 fn the_age_of_a_bullmq_job_is_told_from_its_hash() {
     for (version, name) in [("bullmq 6.7.0", "bullmq"), ("bullmq 5.81.5", "bullmq5")] {

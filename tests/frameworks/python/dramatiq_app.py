@@ -4,6 +4,7 @@ Another worker's messages are taken over two seconds after its last sign of life
 them, where the defaults are a minute and one command of a thousand.
 """
 
+import os
 import sys
 
 import dramatiq
@@ -11,9 +12,12 @@ from dramatiq.brokers.redis import RedisBroker
 
 import book
 
-dramatiq.set_broker(
-    RedisBroker(url=book.URL, heartbeat_timeout=2000, maintenance_chance=1_000_000)
-)
+broker = RedisBroker(url=book.URL, heartbeat_timeout=2000, maintenance_chance=1_000_000)
+if "TEST_CONTRIB" in os.environ:
+    from penstock_ready import PenstockReady
+
+    broker.add_middleware(PenstockReady())
+dramatiq.set_broker(broker)
 
 
 @dramatiq.actor(queue_name="q", time_limit=600_000)
