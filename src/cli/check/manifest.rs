@@ -27,6 +27,16 @@ pub(super) struct Object<'v> {
     pub(super) spec: &'v Value,
 }
 
+/// What a ScaledObject may scale, where it stands beside it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Workload<'v> {
+    pub(super) kind: &'v str,
+    pub(super) namespace: Option<&'v str>,
+    pub(super) name: &'v str,
+    /// Seconds that its Pods have to end in, where that is said.
+    pub(super) grace: Option<u64>,
+}
+
 /// A document that is no YAML, or not within the bounds.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Broken {
@@ -73,13 +83,37 @@ fn broken(text: &str, error: &Error) -> Broken {
     Broken { message: at.unwrap_or_default() + &what + hint }
 }
 
+/// The items of a document that is a list.
+fn items(document: &Value) -> Option<&Vec<Value>> {
+    let items = document.get("items").and_then(Value::as_array);
+    items.filter(|_| text(document, "kind").ends_with("List"))
+}
+
+fn text<'v>(document: &'v Value, key: &str) -> &'v str {
+    document.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The Deployments and StatefulSets of one document, also those in lists.
+pub(super) fn workloads(document: &Value) -> Vec<Workload<'_>> {
+    if let Some(items) = items(document) {
+        return items.iter().flat_map(workloads).collect();
+    }
+    let of_metadata = |key: &str| document.get("metadata")?.get(key)?.as_str();
+    let kind = text(document, "kind");
+    let is_one =
+        text(document, "apiVersion") == "apps/v1" && ["Deployment", "StatefulSet"].contains(&kind);
+    let Some(name) = of_metadata("name").filter(|_| is_one) else { return vec![] };
+    let grace = document.pointer("/spec/template/spec/terminationGracePeriodSeconds");
+    let namespace = of_metadata("namespace").filter(|namespace| !namespace.is_empty());
+    vec![Workload { kind, namespace, name, grace: grace.and_then(Value::as_u64) }]
+}
+
 /// The objects with triggers of one document, also those in lists.
 pub(super) fn objects(document: &Value) -> Vec<Object<'_>> {
-    let text = |key: &str| document.get(key).and_then(Value::as_str).unwrap_or_default();
-    let items = document.get("items").and_then(Value::as_array);
-    if let Some(items) = items.filter(|_| text("kind").ends_with("List")) {
+    if let Some(items) = items(document) {
         return items.iter().flat_map(objects).collect();
     }
+    let text = |key: &str| text(document, key);
     let kind = match (text("apiVersion"), text("kind")) {
         ("keda.sh/v1alpha1", "ScaledObject") => ObjectKind::ScaledObject,
         ("keda.sh/v1alpha1", "ScaledJob") => ObjectKind::ScaledJob,

@@ -103,18 +103,20 @@ fn check_text(
 
 fn check_manifest(text: &str, config: Option<&Config>, reporter: &mut Reporter<'_>) {
     let (mut objects, mut concerned, mut broken) = (0, 0, false);
-    for (index, document) in manifest::documents(text).into_iter().enumerate() {
+    let documents = manifest::documents(text);
+    let workloads: Vec<_> = documents.iter().flatten().flat_map(manifest::workloads).collect();
+    for (index, document) in documents.iter().enumerate() {
         let mut reporter = reporter.document(index + 1);
         match document {
             Err(error) => {
                 broken = true;
-                reporter.problem("", error.message);
+                reporter.problem("", &error.message);
             }
             Ok(document) => {
-                for object in manifest::objects(&document) {
+                for object in manifest::objects(document) {
                     objects += 1;
-                    let of_ours =
-                        object::check(&object, config, &mut reporter.object(&object.title));
+                    let reporter = &mut reporter.object(&object.title);
+                    let of_ours = object::check(&object, &workloads, config, reporter);
                     concerned += usize::from(of_ours);
                 }
             }

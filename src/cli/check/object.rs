@@ -3,10 +3,14 @@
 
 use serde_json::Value;
 
-use crate::{config::Config, trigger::shown};
+use crate::{
+    config::Config,
+    time::written,
+    trigger::{Trigger, shown},
+};
 
 use super::{
-    manifest::{Object, ObjectKind},
+    manifest::{Object, ObjectKind, Workload},
     metadata,
     report::Reporter,
     trigger::TriggerCheck,
@@ -16,6 +20,7 @@ use super::{
 /// be.
 pub(super) fn check(
     object: &Object<'_>,
+    workloads: &[Workload<'_>],
     config: Option<&Config>,
     reporter: &mut Reporter<'_>,
 ) -> bool {
@@ -23,7 +28,7 @@ pub(super) fn check(
         reporter.problem("spec.triggers", "must be a list of triggers");
         return true;
     };
-    let (mut ours, mut others) = (0, 0);
+    let (mut ours, mut others, mut parsed) = (0, 0, vec![]);
     for (index, trigger) in triggers.iter().enumerate() {
         let path = format!("spec.triggers[{index}]");
         let Some(kind) = trigger.get("type").and_then(Value::as_str) else {
@@ -35,7 +40,7 @@ pub(super) fn check(
                 ours += 1;
                 reporter.trigger();
                 around(object.kind, kind, trigger, &path, reporter);
-                TriggerCheck { object, path: &path, config, reporter }.run(trigger);
+                parsed.extend(TriggerCheck { object, path: &path, config, reporter }.run(trigger));
             }
             "redis" | "redis-streams" => {
                 others += 1;
@@ -47,6 +52,7 @@ pub(super) fn check(
     if ours > 0 {
         fallback(object, reporter);
         scaling(object, reporter);
+        scale_in(object, workloads, &parsed, reporter);
         if config.is_some() && object.namespace.is_none() {
             unknown_namespace(config, reporter);
         }
@@ -147,6 +153,53 @@ fn scaling(object: &Object<'_>, reporter: &mut Reporter<'_>) {
              that finds nothing scales to zero; make it longer than two of them"
         );
         reporter.note("spec.cooldownPeriod", &what);
+    }
+}
+
+/// What becomes of the jobs of a replica that goes, where it is said how long one runs.
+fn scale_in(
+    object: &Object<'_>,
+    workloads: &[Workload<'_>],
+    triggers: &[Trigger],
+    reporter: &mut Reporter<'_>,
+) {
+    let longest = triggers.iter().filter_map(|trigger| trigger.settings.task_time).max();
+    let Some(runs) = longest.filter(|_| object.kind == ObjectKind::ScaledObject) else { return };
+    let (seconds, millis, runs) = (runs.as_secs_f64(), runs.as_millis(), written(runs));
+    let of_target = |key: &str| object.spec.get("scaleTargetRef")?.get(key)?.as_str();
+    let kind = of_target("kind").unwrap_or("Deployment");
+    let is_target = |workload: &&Workload<'_>| {
+        let is_beside = workload.namespace.is_none()
+            || object.namespace.is_none()
+            || workload.namespace == object.namespace;
+        workload.kind == kind && Some(workload.name) == of_target("name") && is_beside
+    };
+    // Kubernetes's own, where it is not given.
+    let grace = workloads.iter().find(is_target).map(|workload| workload.grace.unwrap_or(30));
+    if let Some(grace) = grace.filter(|grace| u128::from(*grace) * 1_000 < millis) {
+        let what = format!(
+            "has a terminationGracePeriodSeconds of {grace}, and a job runs for {runs} on average: one that \
+             runs in a replica that goes is cut; make it longer than the longest job"
+        );
+        reporter.note("spec.scaleTargetRef", &what);
+    }
+    let path =
+        "advanced.horizontalPodAutoscalerConfig.behavior.scaleDown.stabilizationWindowSeconds";
+    let window = object.spec.pointer(&format!("/{}", path.replace('.', "/")));
+    // The HPA's own is 300 s.
+    let is_short = window.and_then(Value::as_f64).is_some_and(|window| window < seconds);
+    let many = triggers
+        .iter()
+        .find(|trigger| trigger.has_auto_target && trigger.target.get() > trigger.settings.slots());
+    if let Some(trigger) = many.filter(|_| is_short) {
+        let what = format!(
+            "is shorter than a job ({runs}), and a replica is told to take {} jobs and runs {}: once nothing \
+             waits there are fewer replicas than work, and jobs are cut. Make it longer than a job, or use \
+             signal: replicas, which keeps those that work",
+            trigger.target.get(),
+            trigger.settings.slots()
+        );
+        reporter.note(&format!("spec.{path}"), &what);
     }
 }
 

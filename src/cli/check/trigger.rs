@@ -25,35 +25,22 @@ pub(super) struct TriggerCheck<'a, 'd> {
 }
 
 impl TriggerCheck<'_, '_> {
-    /// Checks the trigger: its metadata, and how KEDA will dial.
-    pub(super) fn run(mut self, trigger: &Value) {
+    /// Checks the trigger: its metadata, and how KEDA will dial. Gives it if it is one.
+    pub(super) fn run(mut self, trigger: &Value) -> Option<Trigger> {
         let path = format!("{}.metadata", self.path);
         let Some(map) = trigger.get("metadata").and_then(Value::as_object) else {
             self.reporter.problem(&path, "must be a map of strings");
-            return;
+            return None;
         };
         let metadata = Metadata::collect(map, &path, self.reporter);
         self.address(&metadata);
         tls::check(trigger, &metadata, self.path, self.config, self.reporter);
         let kind = trigger.get("type").and_then(Value::as_str).unwrap_or_default();
         match metadata.parse(self.registry()) {
-            Ok(trigger) => {
-                self.moving_target(&trigger, kind);
-                if let Some(invisible) = &trigger.invisible {
-                    self.reporter.note(&self.at("layout"), invisible);
-                }
-                if let Some(hint) = &trigger.hint {
-                    self.reporter.note(&self.at(&hint.key), &hint.what);
-                }
-                for key in metadata.without_effect(&trigger, self.registry()) {
-                    let what = "changes nothing beside the other keys of this trigger";
-                    self.reporter.note(&self.at(&key), what);
-                }
-                self.counting(&trigger, &metadata);
-                self.target(&trigger);
-                self.globs(&trigger);
-                self.database(&trigger, &metadata);
-                self.access(trigger, &metadata);
+            Ok(parsed) => {
+                self.means(&parsed, kind, &metadata);
+                self.access(parsed.clone(), &metadata);
+                Some(parsed)
             }
             Err(problems) => {
                 for problem in problems.iter() {
@@ -61,8 +48,28 @@ impl TriggerCheck<'_, '_> {
                     let at = if of_all { path.clone() } else { self.at(&problem.key) };
                     self.reporter.problem(&at, &problem.what);
                 }
+                None
             }
         }
+    }
+
+    /// Whether it is what its author means.
+    fn means(&mut self, trigger: &Trigger, kind: &str, metadata: &Metadata<'_>) {
+        if let Some(invisible) = &trigger.invisible {
+            self.reporter.note(&self.at("layout"), invisible);
+        }
+        if let Some(hint) = &trigger.hint {
+            self.reporter.note(&self.at(&hint.key), &hint.what);
+        }
+        for key in metadata.without_effect(trigger, self.registry()) {
+            let what = "changes nothing beside the other keys of this trigger";
+            self.reporter.note(&self.at(&key), what);
+        }
+        self.counting(trigger, metadata);
+        self.target(trigger);
+        self.moving_target(trigger, kind);
+        self.globs(trigger);
+        self.database(trigger, metadata);
     }
 
     /// The layouts of the configuration, if one is given.
@@ -129,13 +136,14 @@ impl TriggerCheck<'_, '_> {
 
     /// Whether KEDA hears of a target that follows what is measured.
     fn moving_target(&mut self, trigger: &Trigger, kind: &str) {
-        let is_job = self.object.kind == ObjectKind::ScaledJob;
-        if trigger.has_moving_target() && (is_job || kind != "external-push") {
+        // Of a ScaledJob KEDA asks for it at every poll.
+        let is_object = self.object.kind == ObjectKind::ScaledObject;
+        if trigger.has_moving_target() && is_object && kind != "external-push" {
             self.reporter.note(
                 &self.at("target"),
-                "follows what is measured, and KEDA is streamed that for an external-push trigger of a \
-                 ScaledObject alone (2.21 and newer); here it is what was known when the object last \
-                 changed. signal: replicas follows on every KEDA",
+                "follows what is measured, and KEDA is streamed that for external-push alone (2.21 and \
+                 newer); here it is what was known when the object last changed, and a fallback is \
+                 computed with another. signal: replicas follows on every KEDA",
             );
         }
     }
