@@ -185,8 +185,6 @@ pub const TARGET_PAUSE: Duration = Duration::from_mins(1);
 pub const TARGET_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a stream of targets looks at what was measured.
 pub const TARGET_LOOK: Duration = Duration::from_secs(5);
-/// About how long a stream of targets lasts: each that is opened costs KEDA three requests of its twenty a second.
-pub const TARGET_STREAM_AGE: Duration = Duration::from_hours(12);
 /// After how many jobs what is known of how long one runs is halved, so that the last ones say most.
 pub const TASK_TIME_JOBS: f64 = 100.0;
 /// How long a job may run on average, and how long one may be said to wait.

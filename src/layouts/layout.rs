@@ -139,10 +139,14 @@ impl Layout {
         if let Some(key) = self.missing_for(measure, arguments) {
             return Some(format!("needs `{key}`"));
         }
+        let questions = self.definition.of_measure(measure);
+        let met = questions.iter().filter(|question| question.is_met(arguments));
+        if let Some(why) = met.filter_map(|question| question.untold(arguments)).next() {
+            return Some(why);
+        }
         if plan.reads_for(measure) {
             return None;
         }
-        let questions = self.definition.of_measure(measure);
         if let Some(question) = questions.iter().find(|question| !question.is_met(arguments)) {
             let words = question.when().iter().map(|(name, word)| format!("`{name}: {word}`"));
             return Some(format!("needs {}", words.collect::<Vec<_>>().join(" and ")));

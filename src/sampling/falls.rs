@@ -148,7 +148,7 @@ impl Falls {
             });
             return None;
         };
-        doubt.alike = if doubt.last == reading.verdict { doubt.alike + 1 } else { 1 };
+        doubt.alike = if alike(&doubt.last, &reading.verdict) { doubt.alike + 1 } else { 1 };
         doubt.readings += 1;
         (doubt.last, doubt.highest) = (reading.verdict, most(doubt.highest, reading.verdict));
         if reading.quiet == Some(false) {
@@ -183,6 +183,12 @@ impl Falls {
     fn standing(&self, now: Instant) -> impl Iterator<Item = &(Verdict, Instant)> {
         self.held.iter().filter(move |(_, until)| *until > now)
     }
+}
+
+/// Whether both count the same jobs, whatever other numbers say meanwhile.
+fn alike(one: &Verdict, other: &Verdict) -> bool {
+    let mut of_jobs = Measure::ALL.into_iter().filter(|measure| measure.is_of_jobs());
+    of_jobs.all(|measure| one.counts[measure] == other.counts[measure])
 }
 
 /// Whether a gap is longer than a call waits.

@@ -2,7 +2,8 @@
 //!
 //! Pure. Jobs that run for a time have worked that long together, and what has ended in it shares that work: Little's law.
 //! What runs and has not ended is in it too, so that a job that is longer than all that ended makes the mean larger and not
-//! smaller. Older work weighs less and less.
+//! smaller. Jobs that ran already when it was first looked are taken to be the first that end, and as if they had not ended, since
+//! nobody saw for how long they ran before. Older work weighs less and less.
 
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ pub struct TaskTime {
     worked: f64,
     /// How many ended in that time.
     finished: f64,
+    /// How many may still end that ran before anybody looked.
+    unseen: f64,
 }
 
 impl TaskTime {
@@ -28,10 +31,15 @@ impl TaskTime {
         {
             self.worked += ran * at.saturating_duration_since(*since).as_secs_f64();
             let rises = counters.iter().zip(before).map(|(now, before)| now.less(*before).get());
-            self.finished += rises.sum::<f64>();
+            let ended = rises.sum::<f64>();
+            let unseen = ended.min(self.unseen);
+            (self.unseen, self.finished) = (self.unseen - unseen, self.finished + ended - unseen);
             while self.finished > limits::TASK_TIME_JOBS {
                 (self.worked, self.finished) = (self.worked / 2.0, self.finished / 2.0);
             }
+        }
+        if self.last.as_ref().is_none_or(|(.., before)| before.len() != counters.len()) {
+            self.unseen = running.get();
         }
         self.last = Some((at, running.get(), counters.into()));
     }
@@ -95,6 +103,23 @@ mod tests {
     }
 
     #[test]
+    fn what_ran_before_anybody_looked_makes_no_time_shorter() {
+        let mut watched = Watched::new();
+        // A hundred that have run for an hour, and end in a second; then others of ten seconds.
+        watched.note(0.0, 100, &[0]);
+        watched.note(1.0, 0, &[100]);
+        assert_eq!(watched.mean(), None);
+        watched.note(1.0, 10, &[100]);
+        watched.note(11.0, 0, &[110]);
+        assert_eq!(watched.mean(), Some(20.0), "with the work that was seen of the first");
+        // The same after a time in which nobody looked.
+        watched.time.pause();
+        watched.note(100.0, 50, &[500]);
+        watched.note(100.5, 0, &[550]);
+        assert!(watched.mean() >= Some(20.0), "{:?}", watched.mean());
+    }
+
+    #[test]
     fn jobs_of_any_mixture_have_the_mean_of_their_work() {
         let mut watched = Watched::new();
         // Four slots: three jobs of 2 s one after another in each of three, and one of 60 s again and again.
@@ -126,6 +151,7 @@ mod tests {
     #[test]
     fn a_counter_that_falls_or_is_new_makes_no_job_end() {
         let mut watched = Watched::new();
+        watched.note(0.0, 0, &[100, 7]);
         watched.note(0.0, 2, &[100, 7]);
         watched.note(10.0, 2, &[102, 7]);
         assert_eq!(watched.mean(), Some(10.0));

@@ -156,8 +156,7 @@ impl Scaler {
         let (subject, sampler) = self.admit(request, Method::StreamIsActive)?;
         // First, since a lease keeps what it counts, and a trigger that is not remembered counts no more.
         let watch = self.or_dismissed(&subject, sampler.watch(&subject))?;
-        let age = self.0.options.stream_max_age;
-        let lease = self.lease(&subject, Method::StreamIsActive, age)?;
+        let lease = self.lease(&subject, Method::StreamIsActive)?;
         Ok(ActivityStream::new(
             lease,
             watch,
@@ -174,9 +173,18 @@ impl Scaler {
     pub fn spec(&self, request: Request) -> Result<Spec, Refused> {
         let (registry, now) = (&self.0.registry, Instant::now());
         let fingerprint = registry.fingerprint(&request);
-        let Some(known) = registry.looked_up(fingerprint, Method::GetMetricSpec, now) else {
-            let trigger = Arc::clone(&request.subject(registry.layouts())?.trigger);
-            return Ok(Spec { target: trigger.target, trigger });
+        let known = match registry.looked_up(fingerprint, Method::GetMetricSpec, now) {
+            Some(known) => known,
+            None => {
+                let subject = request.subject(registry.layouts())?;
+                // The same trigger may be remembered in other words.
+                let moves = subject.trigger.has_moving_target();
+                let Some(known) = registry.of(&subject).filter(|_| moves) else {
+                    let trigger = Arc::clone(&subject.trigger);
+                    return Ok(Spec { target: trigger.target, trigger });
+                };
+                known
+            }
         };
         let trigger = Arc::clone(&known.subject.trigger);
         let target = match &known.target {
@@ -211,9 +219,8 @@ impl Scaler {
             if is_for_now { refused } else { Refused::of_no_object(Refusal::FixedSpec) }
         })?;
         let watch = self.or_dismissed(&subject, sampler.watch(&subject))?;
-        let lease = self.lease(&subject, method, limits::TARGET_STREAM_AGE)?;
-        let known = registry.looked_up(fingerprint, method, Instant::now());
-        let target = known.and_then(|known| known.target);
+        let lease = self.lease(&subject, method)?;
+        let target = registry.of(&subject).and_then(|known| known.target);
         let target = target.ok_or_else(|| Refused::of_no_object(Refusal::FixedSpec))?;
         let watched = Watched { subject, sampler, _watch: watch };
         Ok(SpecStream::new(lease, watched, target, Arc::clone(&self.0.pace)))
@@ -286,13 +293,8 @@ impl Scaler {
         })
     }
 
-    /// What a stream of about this age holds.
-    fn lease(
-        &self,
-        subject: &Arc<Subject>,
-        method: Method,
-        age: Duration,
-    ) -> Result<Lease, Refused> {
+    /// What a stream holds. All of them end by themselves before their connection does.
+    fn lease(&self, subject: &Arc<Subject>, method: Method) -> Result<Lease, Refused> {
         let open = Arc::clone(&self.0.open);
         let most = self.0.options.max_streams;
         if Arc::strong_count(&open) > most + 1 {
@@ -300,7 +302,8 @@ impl Scaler {
         }
         let place = self.0.registry.open(subject);
         let place = place.map_err(|why| Refused::to(subject, why.into()))?;
-        let ends_at = Instant::now() + age.mul_f64(0.9 + 0.2 * fastrand::f64());
+        let age = self.0.options.stream_max_age.mul_f64(0.9 + 0.2 * fastrand::f64());
+        let ends_at = Instant::now() + age;
         let (metrics, drain) = (Arc::clone(&self.0.metrics), self.0.drain.clone());
         Ok(Lease::new((metrics, method), self.call(), open, place, drain, ends_at))
     }

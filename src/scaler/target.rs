@@ -26,10 +26,12 @@ impl MovingTarget {
         self.told
     }
 
-    /// A stream was opened, which is told what was told last.
+    /// A stream was opened, which is told what was told last. One beside others does not put off the next change.
     pub(super) fn opened(&mut self, now: Instant) {
         self.streams += 1;
-        self.told_at = Some(now);
+        if self.streams == 1 {
+            self.told_at = Some(now);
+        }
     }
 
     /// A stream was closed.

@@ -38,6 +38,11 @@ pub(super) fn has_measures(
 ) {
     let is_needed =
         |measure: &Measure| !measure.is_of_jobs() && signal.is_made_of(*measure, settings);
+    let tells_running = plan.reads_for(Measure::Running) || plan.reads_for(Measure::InFlight);
+    if settings.measures_task_time && !tells_running {
+        let key = Setting::TaskTime.key();
+        problems.add(key, "`taskTime: measured` needs `inFlight`, which says how many jobs run");
+    }
     for measure in Measure::ALL.into_iter().filter(is_needed) {
         let Some(what) = layout.lacks(measure, arguments, plan) else { continue };
         let is_extra = !signal.meta().made_of.contains(&measure);

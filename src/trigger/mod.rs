@@ -102,9 +102,15 @@ impl Trigger {
     /// What these counts mean without the time: nothing comes, and nothing has waited.
     #[must_use]
     pub fn verdict_of(&self, counts: Counts) -> Verdict {
+        self.verdict_under(&self.settings, counts)
+    }
+
+    /// The same with these settings in the place of its own.
+    #[must_use]
+    pub fn verdict_under(&self, settings: &Settings, counts: Counts) -> Verdict {
         let [arrived, oldest] = [Measure::Arrived, Measure::Oldest];
         let timeless = counts.with(arrived, Count::ZERO).with(oldest, Count::ZERO);
-        self.verdict_with(self.signal.value(&timeless, &self.settings), counts)
+        self.verdict_with(self.signal.value(&timeless, settings), counts)
     }
 
     /// What these counts mean with this value.

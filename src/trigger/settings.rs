@@ -36,13 +36,13 @@ impl<'a> SettingsReader<'a> {
                 self.problems.add(&entry.spelled, what);
             }
         }
-        let is_missing = |need: &&Setting| self.metadata.get(need.key()).is_none();
-        let missing = signal.meta().needs.iter().find(is_missing);
-        let missing = missing.map(|setting| (setting, format!("the signal `{}`", signal.name())));
-        let of_target = of_target.iter().find(is_missing);
-        let missing = missing.or(of_target.map(|setting| (setting, "`target: auto`".to_owned())));
-        if let Some((setting, by)) = &missing {
-            self.problems.add(setting.key(), format!("is required by {by}"));
+        let needed = signal.meta().needs.iter().map(|need| (need, signal.name()));
+        let needed = needed.chain(of_target.iter().map(|need| (need, "target: auto")));
+        let is_missing = |(need, _): &(&Setting, &str)| self.metadata.get(need.key()).is_none();
+        let missing: Vec<(&Setting, &str)> = needed.filter(is_missing).collect();
+        for (setting, by) in &missing {
+            let what = if *by == signal.name() { "the signal `" } else { "`" };
+            self.problems.add(setting.key(), format!("is required by {what}{by}`"));
         }
         let of = |setting: Setting| takes(&setting).then_some(setting);
         let slots = of(Setting::Slots).map(|setting| self.slots(setting));
@@ -59,7 +59,7 @@ impl<'a> SettingsReader<'a> {
             measures_task_time,
             keep_up: keep_up.unwrap_or(Some(false))?,
         };
-        self.together(signal, settings).filter(|_| missing.is_none())
+        if missing.is_empty() { self.together(signal, settings) } else { None }
     }
 
     /// What some of them need beside them.

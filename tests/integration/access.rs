@@ -312,6 +312,10 @@ async fn ages_are_told(server: &Server, keda: &Keda) {
         let expected = if is_said { Ok(0.0) } else { Err(Code::FailedPrecondition) };
         assert_eq!(seen, expected, "{layout}");
     }
+    server.run("HSET bull:q:metrics:completed count 7");
+    let of = [("layout", "bullmq"), ("queue", "q"), ("signal", "replicas"), ("slots", "1")];
+    let measured = of.into_iter().chain([("taskTime", "measured"), ("maxWait", "1m")]);
+    assert_eq!(value(keda, &trigger(measured)).await, Ok(1.0), "for the job that runs");
 }
 
 /// The line of this configuration, with the password.

@@ -78,8 +78,8 @@ async fn a_target_follows_the_measured_task_time_at_most_once_a_minute(kind: Kin
     let service = Service::of(&server).await;
     let keda = service.keda().await;
     let asked = measured();
-    let mut stream = keda.stream_metric_spec(&asked).await.unwrap();
     let opened = Instant::now();
+    let mut stream = keda.stream_metric_spec(&asked).await.unwrap();
     let first = timeout(PATIENCE, stream.message()).await.unwrap().unwrap().unwrap();
     assert_eq!(target(&first), 4.0, "what was given");
     work(&server, Duration::from_secs(10)).await;

@@ -166,7 +166,7 @@ async fn how_long_a_job_runs_is_measured_and_kept_through_an_outage(kind: Kind) 
     let told = async || keda.value(&measured).await.map_err(|status| status.code()).err();
     eventually_is(PATIENCE, Some(Code::Unavailable), told).await;
     server.run_again();
-    server.run(&format!("SET done 5\n{pushed}"));
+    server.run(&format!("DEL q\nSET done 2000000\n{pushed}"));
     eventually_is(PATIENCE, true, async || keda.value(&measured).await.is_ok()).await;
     is_about(&keda, &measured, drain(ran)).await;
     server.run("SET done many");
@@ -203,6 +203,7 @@ async fn a_field_of_a_hash_counts_what_is_finished(kind: Kind) {
         eventually_is(PATIENCE, Some(Code::FailedPrecondition), told).await;
     }
     server.run("DEL bull:b:metrics:failed\nHSET bull:b:metrics:completed other 1");
+    eventually_is(PATIENCE, true, async || keda.value(&asked).await.is_ok()).await;
     is_about(&keda, &asked, drain(ran)).await;
     server.run("DEL bull:b:metrics:completed\nLPUSH bull:b:metrics:completed 1");
     let told = async || keda.value(&asked).await.map_err(|status| status.code()).err();

@@ -84,6 +84,8 @@ impl Workers {
     /// jobs go on while it comes back to Redis.
     pub(super) fn listen_anew(&mut self, now: Instant) {
         (self.since, self.doubt) = (now, None);
+        // What they ended meanwhile, nobody saw them run.
+        self.known.values_mut().for_each(|worker| worker.ended = None);
     }
 
     /// Takes in a heartbeat. Tells whether it is news.
@@ -95,7 +97,8 @@ impl Workers {
             return self.doubt(format!("more than {most} workers speak on it"), now);
         }
         self.given_up.remove(&name);
-        let finished = self.known.get(&name).map_or(0, |before| before.finished_by(ended));
+        let before = self.known.get(&name).filter(|before| before.queues == queues);
+        let finished = before.map_or(0, |before| before.finished_by(ended));
         let worker =
             Worker { jobs, ended, finished, slots, every, queues, heard_at: now, listed: false };
         let before = self.known.insert(name, worker.clone());

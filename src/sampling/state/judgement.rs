@@ -385,7 +385,9 @@ impl State {
             return None;
         }
         let counts = self.plan(id).counts(&self.answers(id)?);
-        Some(counts.map(|counts| subscription.subject.trigger.verdict_of(counts)))
+        let settings = self.settings(id);
+        let verdict = |counts| subscription.subject.trigger.verdict_under(&settings, counts);
+        Some(counts.map(verdict))
     }
 }
 

@@ -156,6 +156,12 @@ impl Registry {
         Some(known.clone())
     }
 
+    /// A trigger that is remembered, in whatever words it was asked for.
+    pub(super) fn of(&self, subject: &Subject) -> Option<KnownTrigger> {
+        let all = self.all();
+        all.tenants.get(subject.namespace.as_str())?.triggers.get(subject).cloned()
+    }
+
     /// Remembers a trigger that is asked for, if it is new.
     ///
     /// # Errors

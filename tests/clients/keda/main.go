@@ -126,7 +126,9 @@ func watch(client externalscaler.ExternalScalerClient, of trigger, until time.Du
 			break
 		}
 		after := time.Since(start).Seconds()
-		unary, err = client.GetMetricSpec(ctx, object)
+		now, done := context.WithTimeout(context.Background(), deadline)
+		unary, err = client.GetMetricSpec(now, object)
+		done()
 		messages = append(messages, message{after, specsOf(response), specsOf(unary), ""})
 	}
 	if ctx.Err() == nil {

@@ -96,9 +96,12 @@ impl Process {
 
     /// What a program of Go says of a panic, and where it was; all of its last lines where it says none.
     pub fn death(&self) -> String {
-        let last = self.last_lines();
-        let panic = ["\npanic: ", "\nfatal error: "].iter().find_map(|start| last.find(start));
-        last[panic.unwrap_or_default()..].trim_start().to_owned()
+        let text = fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let panic =
+            ["\npanic: ", "\nfatal error: "].iter().filter_map(|said| text.rfind(said)).max();
+        let Some(panic) = panic else { return self.last_lines() };
+        text[panic..].trim_start().lines().take(SHOWN_LINES).collect::<Vec<_>>().join("\n")
     }
 
     /// Kilobytes of memory that it has, or nothing when it has ended.

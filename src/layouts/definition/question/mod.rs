@@ -103,6 +103,12 @@ impl Question {
         question.also().map(boxed).collect()
     }
 
+    /// Why it cannot tell what it is for with these arguments, if that is so.
+    pub(in crate::layouts) fn untold(&self, arguments: &Arguments) -> Option<String> {
+        let Self::Heartbeats(question) = self else { return None };
+        question.untold(arguments)
+    }
+
     /// Whether it tells a time, and no number.
     pub(in crate::layouts) fn is_time(&self) -> bool {
         matches!(self, Self::Oldest(_) | Self::OldestScore(_) | Self::GroupOldest(_))

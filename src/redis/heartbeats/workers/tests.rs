@@ -264,3 +264,19 @@ fn what_workers_finish_is_counted_from_when_each_is_heard_and_never_at_once() {
     assert!(workers.take(again.clone(), now), "one more is finished, and one more begun");
     assert!(!workers.take(again, now));
 }
+
+#[test]
+fn what_was_finished_while_nobody_listened_or_for_other_queues_is_not_counted() {
+    let (mut workers, now) = listened();
+    let ended = |workers: &mut Workers, queues: &[&str], ended| {
+        workers.take(Heartbeat { ended: Some(ended), ..serving("a", 1, queues) }, now);
+        workers.known["a"].finished
+    };
+    assert_eq!(ended(&mut workers, &["q"], 10), 0);
+    assert_eq!(ended(&mut workers, &["q"], 12), 2);
+    workers.listen_anew(now);
+    assert_eq!(ended(&mut workers, &["q"], 500), 2, "after a gap");
+    assert_eq!(ended(&mut workers, &["q"], 501), 3);
+    assert_eq!(ended(&mut workers, &["r"], 502), 0, "it serves another queue now");
+    assert_eq!(ended(&mut workers, &["r"], 503), 1);
+}

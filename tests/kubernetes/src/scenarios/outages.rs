@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
 use penstock_testkit::{
     Kind, MASTER, Server, Service, Setup, Trio,
-    wire::{self, MetricsRequest},
+    wire::{self, MetricsRequest, Trigger},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 use tonic::Code;
 
 use crate::{
@@ -33,6 +33,8 @@ const SETTLED: Duration = Duration::from_secs(180);
 /// How many of all workloads KEDA itself may take to zero: in a poll that meets an answer to the HPA that fails, it
 /// takes "nothing found" for "not active" (docs/operations.md). One in several runs is usual.
 const BY_KEDA: usize = 2;
+/// Triggers that the test asks for at a time.
+const AT_A_TIME: usize = 50;
 /// How often KEDA was told so when it asked for a value.
 const UNAVAILABLE: &str = "penstock_rpcs_total{method=\"GetMetrics\",code=\"UNAVAILABLE\"}";
 
@@ -91,8 +93,7 @@ impl<'a> Fleet<'a> {
         let wanted = numbers.map(|(redis, number)| {
             (format!("{redis}-{number}"), if number % 2 == 0 { REPLICAS } else { 0 })
         });
-        let mut fleet =
-            Self { stage, penstock, wanted: wanted.collect(), by_keda: BTreeSet::new() };
+        let fleet = Self { stage, penstock, wanted: wanted.collect(), by_keda: BTreeSet::new() };
         let manifests: Vec<String> = fleet.wanted.keys().map(|name| fleet.manifest(name)).collect();
         stage.apply_all(&manifests).await;
         stage.all_are_ready(fleet.wanted.len(), LOOK, KNOWN).await;
@@ -101,7 +102,6 @@ impl<'a> Fleet<'a> {
             set(server, name, 2 * usize::try_from(*replicas).unwrap());
         }
         fleet.is_settled().await;
-        assert_eq!(fleet.by_keda.len(), 0, "nothing has happened yet");
         fleet
     }
 
@@ -114,7 +114,7 @@ impl<'a> Fleet<'a> {
     }
 
     /// Waits until each has the replicas that it needs.
-    async fn is_settled(&mut self) {
+    async fn is_settled(&self) {
         eventually_every(LOOK, SETTLED, "two hundred objects are settled", async || {
             let wrong = differing(&self.replicas().await, &self.wanted);
             if wrong.is_empty() {
@@ -126,8 +126,15 @@ impl<'a> Fleet<'a> {
         .await;
     }
 
-    /// Sees each change of a Deployment for this long, and none of its replicas.
+    /// Sees each change of a Deployment for this long, and none of its replicas; and asks for each trigger meanwhile.
     async fn is_unchanged(&mut self, when: &str, time: Duration) {
+        let keda = self.penstock.keda().await;
+        let asked: Vec<(Trigger, u64)> = self.wanted.iter().map(|of| self.asked(of)).collect();
+        let end = Instant::now() + time;
+        tokio::join!(self.sees_no_change(when, time), tells_nothing_else(&keda, &asked, end));
+    }
+
+    async fn sees_no_change(&mut self, when: &str, time: Duration) {
         let start = Instant::now();
         let kubernetes = &self.stage.cluster.kubernetes;
         let mut changes = std::pin::pin!(kubernetes.watch("Deployment", &self.stage.namespace));
@@ -145,11 +152,10 @@ impl<'a> Fleet<'a> {
         assert_eq!(seen.len(), self.wanted.len(), "each is seen at least once");
     }
 
-    /// Fails unless KEDA alone took this one from its replicas to zero, or it is on its way back from there.
+    /// Fails unless this one went from its replicas to zero, or is on its way back from there. That nobody was told so is
+    /// for [`tells_nothing_else`].
     fn assert_by_keda(&mut self, name: &str, replicas: u64, when: &str) {
         let wanted = self.wanted[name];
-        let told = self.penstock.log_with("became inactive");
-        assert!(told.iter().all(|line| line["name"] != name), "{name} is told inactive: {told:#?}");
         let is_back = self.by_keda.contains(name) && replicas < wanted;
         assert!(wanted > 0 && replicas == 0 || is_back, "{name} has {replicas}, {when}");
         self.by_keda.insert(name.to_owned());
@@ -160,15 +166,21 @@ impl<'a> Fleet<'a> {
     async fn nothing_is_known(&self, redis: &str) {
         let keda = self.penstock.keda().await;
         for name in self.wanted.keys().filter(|name| redis_of(name) == redis) {
-            let metadata = [("redis", redis), ("queue", name.as_str()), ("target", "2")];
-            let mut trigger = wire::trigger(metadata);
-            (trigger.namespace, trigger.name) = (self.stage.namespace.clone(), name.clone());
+            let (trigger, _) = self.asked((name, &0));
             let activity = keda.is_active(&trigger).await;
             let request = MetricsRequest { trigger: Some(trigger), metric_name: String::new() };
             let metrics = keda.get_metrics(request).await;
             let codes = [activity.unwrap_err().code(), metrics.unwrap_err().code()];
             assert_eq!(codes, [Code::Unavailable; 2], "{name}");
         }
+    }
+
+    /// The trigger of an object, as KEDA asks for it, and the replicas that it needs.
+    fn asked(&self, (name, replicas): (&String, &u64)) -> (Trigger, u64) {
+        let metadata = [("redis", redis_of(name)), ("queue", name), ("target", "2")];
+        let mut trigger = wire::trigger(metadata);
+        (trigger.namespace, trigger.name) = (self.stage.namespace.clone(), name.clone());
+        (trigger, *replicas)
     }
 
     async fn replicas(&self) -> BTreeMap<String, u64> {
@@ -178,6 +190,24 @@ impl<'a> Fleet<'a> {
             (name, found["spec"]["replicas"].as_u64().unwrap())
         };
         deployments.iter().map(of).collect()
+    }
+}
+
+/// Asks for each trigger until then, as often as it takes: each answer is that it is not known, or what is so.
+async fn tells_nothing_else(keda: &wire::Keda, asked: &[(Trigger, u64)], end: Instant) {
+    let tells = async |(trigger, replicas): &(Trigger, u64)| {
+        let request = MetricsRequest { trigger: Some(trigger.clone()), metric_name: String::new() };
+        let (active, metrics) = tokio::join!(keda.is_active(trigger), keda.get_metrics(request));
+        let is_unknown = |status: &tonic::Status| status.code() == Code::Unavailable;
+        let says = |active: bool| active == (*replicas > 0);
+        assert!(active.as_ref().map_or_else(is_unknown, |active| says(*active)), "{active:?}");
+        let value = metrics.map(|metrics| metrics.values[0].value);
+        let jobs = i64::try_from(2 * replicas).unwrap();
+        assert!(value.as_ref().map_or_else(is_unknown, |value| *value == jobs), "{value:?}");
+    };
+    while Instant::now() < end {
+        stream::iter(asked).map(tells).buffer_unordered(AT_A_TIME).collect::<()>().await;
+        sleep(LOOK).await;
     }
 }
 
