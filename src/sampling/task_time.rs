@@ -26,23 +26,21 @@ impl TaskTime {
     /// Takes in how many jobs run, and what the counters say of those that ended. A counter that fell began anew or is of
     /// fewer workers, and what ended by it is not known, which makes the mean larger.
     pub fn note(&mut self, running: Count, counters: &[Count], at: Instant) {
-        if let Some((since, ran, before)) = &self.last
-            && before.len() == counters.len()
-        {
-            self.worked +=
-                (ran - self.unseen).max(0.0) * at.saturating_duration_since(*since).as_secs_f64();
-            let rises = counters.iter().zip(before).map(|(now, before)| now.less(*before).get());
-            let ended = rises.sum::<f64>();
-            let unseen = ended.min(self.unseen);
-            (self.unseen, self.finished) = (self.unseen - unseen, self.finished + ended - unseen);
-            while self.finished > limits::TASK_TIME_JOBS {
-                (self.worked, self.finished) = (self.worked / 2.0, self.finished / 2.0);
-            }
-        }
-        if self.last.as_ref().is_none_or(|(.., before)| before.len() != counters.len()) {
+        let last = self.last.replace((at, running.get(), counters.into()));
+        let last = last.filter(|(.., before)| before.len() == counters.len());
+        let Some((since, ran, before)) = last else {
             self.unseen = running.get();
+            return;
+        };
+        let time = at.saturating_duration_since(since).as_secs_f64();
+        self.worked += (ran - self.unseen).max(0.0) * time;
+        let rises = counters.iter().zip(&before).map(|(now, before)| now.less(*before).get());
+        let ended = rises.sum::<f64>();
+        let unseen = ended.min(self.unseen);
+        (self.unseen, self.finished) = (self.unseen - unseen, self.finished + ended - unseen);
+        while self.finished > limits::TASK_TIME_JOBS {
+            (self.worked, self.finished) = (self.worked / 2.0, self.finished / 2.0);
         }
-        self.last = Some((at, running.get(), counters.into()));
     }
 
     /// Nobody sees what runs and what ends until it is looked at again. What is known stays.

@@ -178,8 +178,7 @@ impl Scaler {
             None => {
                 let subject = request.subject(registry.layouts())?;
                 // The same trigger may be remembered in other words.
-                let moves = subject.trigger.has_moving_target();
-                let Some(known) = registry.of(&subject).filter(|_| moves) else {
+                let Some(known) = registry.of(&subject) else {
                     let trigger = Arc::clone(&subject.trigger);
                     return Ok(Spec { target: trigger.target, trigger });
                 };

@@ -103,8 +103,8 @@ impl Workers {
             Worker { jobs, ended, finished, slots, every, queues, heard_at: now, listed: false };
         let before = self.known.insert(name, worker.clone());
         before.is_none_or(|before| {
-            (before.jobs, before.finished, &before.queues)
-                != (worker.jobs, worker.finished, &worker.queues)
+            // What is finished is looked at with the rest: while as many run, it can wait for that.
+            (before.jobs, &before.queues) != (worker.jobs, &worker.queues)
                 || self.silence.is_some() && before.is_overdue(now)
         })
     }

@@ -47,6 +47,7 @@ const WORDS: &[&str] = &[
     "member any\n",
     "value any\n",
     "number string\n",
+    "number-field hash\n",
     "oldest list\n",
     "oldest-hash list\n",
     "oldest-field list\n",
